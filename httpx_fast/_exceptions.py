@@ -1,0 +1,252 @@
+"""The exceptions that users catch.
+
+* HTTPError
+  x RequestError
+    + TransportError
+      - TimeoutException: ConnectTimeout, ReadTimeout, WriteTimeout, PoolTimeout
+      - NetworkError: ConnectError, ReadError, WriteError, CloseError
+      - ProtocolError: LocalProtocolError, RemoteProtocolError
+      - ProxyError, UnsupportedProtocol, SSEError
+    + DecodingError, TooManyRedirects
+  x HTTPStatusError
+* InvalidURL, CookieConflict
+* StreamError: StreamConsumed, StreamClosed, ResponseNotRead, RequestNotRead
+
+A message is never empty: it says what happened, in which phase, and what was granted. At most `MAX_SHOWN` octets of
+what a peer sent appear in one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._journey import Journey
+    from ._models import Request, Response
+
+__all__ = [
+    "CloseError",
+    "ConnectError",
+    "ConnectTimeout",
+    "CookieConflict",
+    "DecodingError",
+    "HTTPError",
+    "HTTPStatusError",
+    "InvalidURL",
+    "LocalProtocolError",
+    "NetworkError",
+    "PoolTimeout",
+    "ProtocolError",
+    "ProxyError",
+    "ReadError",
+    "ReadTimeout",
+    "RemoteProtocolError",
+    "RequestError",
+    "RequestNotRead",
+    "ResponseNotRead",
+    "SSEError",
+    "StreamClosed",
+    "StreamConsumed",
+    "StreamError",
+    "TimeoutException",
+    "TooManyRedirects",
+    "TransportError",
+    "UnsupportedProtocol",
+    "WriteError",
+    "WriteTimeout",
+]
+
+MAX_SHOWN = 64  # octets of a peer's data in a message; more would turn logs into a copy of the attack
+
+
+def shown(data: Any) -> str:
+    """The repr of at most `MAX_SHOWN` octets."""
+    piece = bytes(data[:MAX_SHOWN])
+    return repr(piece) + ("..." if len(data) > MAX_SHOWN else "")
+
+
+class HTTPError(Exception):
+    """Anything that can go wrong between calling a request method and `raise_for_status()`."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self._request: Request | None = None
+        #: What is known of the way the request went, up to where it failed; None before it started.
+        self.journey: Journey | None = None
+
+    @property
+    def request(self) -> Request:
+        """The request that failed; RuntimeError where there was none yet."""
+        if self._request is None:
+            raise RuntimeError("this exception was raised before there was a request")
+        return self._request
+
+    @request.setter
+    def request(self, request: Request) -> None:
+        self._request = request
+
+
+class RequestError(HTTPError):
+    """Anything that goes wrong while a request is sent and its response received."""
+
+    def __init__(self, message: str, *, request: Request | None = None) -> None:
+        super().__init__(message)
+        self._request = request
+
+
+class TransportError(RequestError):
+    """Anything that goes wrong below the client: timeouts, network, protocol, proxy."""
+
+
+class TimeoutException(TransportError):
+    """A granted time ran out."""
+
+
+class ConnectTimeout(TimeoutException):
+    """DNS, TCP, TLS and every proxy hop together took longer than `timeout.connect`."""
+
+
+class ReadTimeout(TimeoutException):
+    """Nothing arrived for `timeout.read`."""
+
+
+class WriteTimeout(TimeoutException):
+    """The peer took nothing for `timeout.write`."""
+
+
+class PoolTimeout(TimeoutException):
+    """No connection became free within `timeout.pool`."""
+
+
+class NetworkError(TransportError):
+    """The operating system or the peer ended what was going on."""
+
+
+class ConnectError(NetworkError):
+    """No connection could be made: name not found, refused, unreachable, TLS handshake failed."""
+
+
+class ReadError(NetworkError):
+    """Receiving failed."""
+
+
+class WriteError(NetworkError):
+    """Sending failed."""
+
+
+class CloseError(NetworkError):
+    """Closing failed."""
+
+
+class ProxyError(TransportError):
+    """A proxy refused to pass the connection on."""
+
+
+class UnsupportedProtocol(TransportError):
+    """The URL's scheme is none that can be spoken."""
+
+
+class ProtocolError(TransportError):
+    """A message broke the protocol."""
+
+
+class LocalProtocolError(ProtocolError):
+    """What was to be sent breaks the protocol; nothing of it was sent."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """What the peer sent breaks the protocol; the connection is closed."""
+
+
+class SSEError(TransportError):
+    """A response is no server-sent event stream, or breaks its format."""
+
+
+class DecodingError(RequestError):
+    """The content could not be decoded as Content-Encoding says."""
+
+
+class TooManyRedirects(RequestError):
+    """More redirects than `max_redirects`."""
+
+
+class HTTPStatusError(HTTPError):
+    """`raise_for_status()` met a response that is no success."""
+
+    def __init__(self, message: str, *, request: Request, response: Response) -> None:
+        super().__init__(message)
+        self.request = request
+        self.response = response
+
+
+class InvalidURL(Exception):
+    """The URL cannot be parsed, or cannot be requested."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+
+class CookieConflict(Exception):
+    """Several cookies of that name exist; say domain and path."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+
+class StreamError(RuntimeError):
+    """A body was used in a way that is not open any more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+
+class StreamConsumed(StreamError):
+    """A body was to be read that has been read already, and is not kept."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the body was streamed before and not kept, so it cannot be read again; a redirect, an authentication "
+            "round or a second iteration needs content that can be sent or read twice (bytes, or a file)"
+        )
+
+
+class StreamClosed(StreamError):
+    """A body was to be read after the response was closed."""
+
+    def __init__(self) -> None:
+        super().__init__("the response was closed before its body was read")
+
+
+class ResponseNotRead(StreamError):
+    """`content` of a streamed response was asked for before `read()`."""
+
+    def __init__(self) -> None:
+        super().__init__("the response is streamed: call read() or aread() before using its content")
+
+
+class RequestNotRead(StreamError):
+    """`content` of a streamed request was asked for before `read()`."""
+
+    def __init__(self) -> None:
+        super().__init__("the request's body is a stream: call read() or aread() before using its content")
+
+
+@contextlib.contextmanager
+def request_context(request: Request | None = None) -> Iterator[None]:
+    """Names `request` in every `RequestError` that leaves the block without one."""
+    try:
+        yield
+    except RequestError as error:
+        if request is not None and error._request is None:
+            error._request = request
+        raise
+
+
+_TIMEOUTS = {"connect": ConnectTimeout, "read": ReadTimeout, "write": WriteTimeout, "pool": PoolTimeout}
+
+
+def timed_out(phase: str, elapsed: float, budget: float, detail: str) -> TimeoutException:
+    """The exception of a phase ("connect", "read", "write", "pool"); times in seconds."""
+    return _TIMEOUTS[phase](f"{phase} timed out after {elapsed:.3g} s of {budget:.3g} s: {detail}")

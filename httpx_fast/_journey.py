@@ -1,0 +1,147 @@
+"""The record of one request's way: when each step ended, and over which connection it went.
+
+Always on, so it is nothing but marks: floats of the pool's clock (monotonic seconds), set by whoever ends a step.
+Durations are worked out when asked for. It knows no rendering; `_cli` draws it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+PHASES = ("pool", "dns", "tcp", "tls", "send", "wait", "receive")
+
+
+def _span(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else end - start
+
+
+class ConnectionFacts:
+    """What is known of one connection: when its dialling ended which step, and what came of it."""
+
+    __slots__ = (
+        "cipher",
+        "dial_started",
+        "dns_done",
+        "http_version",
+        "local_address",
+        "peer_address",
+        "requests",
+        "tcp_done",
+        "tls_done",
+        "tls_resumed",
+        "tls_version",
+    )
+
+    def __init__(self) -> None:
+        self.dial_started: float | None = None
+        self.dns_done: float | None = None
+        self.tcp_done: float | None = None
+        self.tls_done: float | None = None
+        self.requests = 0  # count of requests that were given this connection so far
+        self.peer_address: Any = None
+        self.local_address: Any = None
+        self.http_version = "HTTP/1.1"
+        self.tls_version: str | None = None
+        self.tls_resumed: bool | None = None
+        self.cipher: str | None = None
+
+
+class Journey:
+    """The way of one request. All durations are in seconds, and None where the step did not happen (yet)."""
+
+    __slots__ = ("_clock", "connection", "done", "first", "idle", "leased", "nth", "sending", "sent", "started")
+
+    def __init__(self, started: float, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.started = started
+        self.leased: float | None = None  # the pool gave a connection, or leave to dial one
+        self.sending: float | None = None
+        self.sent: float | None = None
+        self.first: float | None = None  # first octet of the final response
+        self.done: float | None = None
+        self.connection: ConnectionFacts | None = None
+        self.nth = 0  # this was the n-th request on its connection, counted from 1
+        self.idle: float | None = None  # seconds that a reused connection had been idle
+
+    @property
+    def reused(self) -> bool:
+        """Whether the connection had served a request before."""
+        return self.nth > 1
+
+    @property
+    def pool(self) -> float | None:
+        """Waiting for a connection, or for leave to dial one."""
+        return _span(self.started, self.leased)
+
+    @property
+    def dns(self) -> float | None:
+        """Resolving the host; None on a reused connection, and where no name was to be resolved."""
+        facts = self.connection
+        if facts is None or self.nth > 1:
+            return None
+        return _span(facts.dial_started, facts.dns_done)
+
+    @property
+    def tcp(self) -> float | None:
+        """Connecting; None on a reused connection."""
+        facts = self.connection
+        if facts is None or self.nth > 1:
+            return None
+        return _span(facts.dial_started if facts.dns_done is None else facts.dns_done, facts.tcp_done)
+
+    @property
+    def tls(self) -> float | None:
+        """TLS handshake; None on a reused connection, and without TLS."""
+        facts = self.connection
+        if facts is None or self.nth > 1:
+            return None
+        return _span(facts.tcp_done, facts.tls_done)
+
+    @property
+    def send(self) -> float | None:
+        """Sending head and body."""
+        return _span(self.sending, self.sent)
+
+    @property
+    def wait(self) -> float | None:
+        """From the end of sending to the first octet of the final response; 0 if it came while sending."""
+        waited = _span(self.sent, self.first)
+        return None if waited is None else max(waited, 0.0)
+
+    @property
+    def receive(self) -> float | None:
+        """From the first octet of the final response to the end of its body."""
+        return _span(self.first, self.done)
+
+    @property
+    def total(self) -> float:
+        """From entering the transport to the end of the body, or until now."""
+        return (self._clock() if self.done is None else self.done) - self.started
+
+    @property
+    def phase(self) -> str:
+        """The step that is going on, or that a failure ended: one of `PHASES`, or "done"."""
+        facts = self.connection
+        if self.done is not None:
+            return "done"
+        if self.first is not None:
+            return "receive"
+        if self.sent is not None:
+            return "wait"
+        if self.sending is not None:
+            return "send"
+        if self.leased is None or facts is None:
+            return "pool"
+        if facts.tcp_done is not None:
+            return "tls"
+        return "dns" if facts.dns_done is None else "tcp"
+
+    def phases(self) -> dict[str, float]:
+        """The steps that happened, in order, with their seconds."""
+        spans = ((name, getattr(self, name)) for name in PHASES)
+        return {name: span for name, span in spans if span is not None}
+
+    def __repr__(self) -> str:
+        steps = " ".join(f"{name}={span * 1000:.2f}ms" for name, span in self.phases().items())
+        return f"<Journey {self.phase} request {self.nth} of its connection {steps}>"

@@ -1,0 +1,166 @@
+"""The contract of the network floor: what every backend gives, and what it asks of the one who reads.
+
+Sockets, TLS and time; no HTTP. The rules:
+
+1. A stream has one reader, its sink, attached for as long as the stream lives. What arrives is pushed into the sink,
+   whether anybody waits or not: so a message may be complete before its task runs again, and an idle connection that
+   the peer closes is noticed without polling. (Blocking sockets and trio have nobody who could push while idle: there
+   `poll_idle()` does it when asked.)
+2. `receive()` waits until a push makes the sink return True. Whoever calls it has looked first whether the sink has
+   what is wanted already: nothing can arrive between the look and the call.
+3. A sink takes everything it is given. Backpressure: while `sink.pending` is at or above `HIGH_WATER` after a push, a
+   stream stops reading until the next `receive()`.
+4. One deadline, for what is being waited for now. It is absolute; in phase "read" each arrival moves it on by the
+   budget, since `timeout.read` bounds the silence between octets.
+5. Cancelling a wait leaves the stream usable only for `close()`: the caller closes it.
+6. Socket and TLS errors are mapped to the exceptions of `_exceptions` here, and only here.
+"""
+
+from __future__ import annotations
+
+import abc
+import socket
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+#: What `socket.getaddrinfo` calls family and sockaddr.
+Address: TypeAlias = tuple[socket.AddressFamily, Any]
+SocketOption: TypeAlias = tuple[int, int, int | bytes] | tuple[int, int, None, int]
+
+HIGH_WATER = 1024 * 1024  # octets that a sink holds unclaimed before its stream stops reading
+SCRATCH_SIZE = 256 * 1024  # octets asked for in one read; 100 MB/s and more need few, large reads
+
+
+class Sink(Protocol):
+    """Who reads a stream. An exception that leaves a method ends the `receive()` that waits, or the next one."""
+
+    #: Octets that were taken from the stream and not yet claimed by anybody.
+    pending: int
+
+    def get_buffer(self) -> Any | None:
+        """A writable buffer (any exporter of one) for the next octets, or None: then the stream lends its own."""
+
+    def buffer_updated(self, nbytes: int) -> bool:
+        """`nbytes` (at least 1) are in the buffer given last; True when what is waited for is there."""
+
+    def data_received(self, data: memoryview) -> bool:
+        """Octets (at least 1) that are lent for this call only; True when what is waited for is there."""
+
+    def eof_received(self, clean: bool) -> bool:
+        """No more will come; `clean` is False where TLS ended without close_notify, so it may be an attack."""
+
+
+class Stream(abc.ABC):
+    """An open connection to a peer, in octets."""
+
+    @abc.abstractmethod
+    def attach(self, sink: Sink) -> None:
+        """Makes `sink` the reader from now on, in place of the one before."""
+
+    @abc.abstractmethod
+    def write(self, *buffers: Buffer) -> Awaitable[None] | None:
+        """Sends at once what the socket takes. None when that was all; otherwise what to await, at most once.
+
+        Raises WriteError, WriteTimeout.
+        """
+
+    @abc.abstractmethod
+    def receive(self) -> Awaitable[None]:
+        """Waits until the sink returns True for a push, or the peer closes. Raises ReadError, ReadTimeout.
+
+        At end of file the sink's `eof_received` has been called and decides: True ends the wait, an exception leaves
+        it, False raises ReadError.
+        """
+
+    @abc.abstractmethod
+    def poll_idle(self) -> None:
+        """Pushes what has arrived, without waiting; never raises: a broken stream is told to the sink as EOF.
+
+        Nothing to do where arrivals push themselves (asyncio).
+        """
+
+    @abc.abstractmethod
+    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
+        """From now on waits fail at `at` (monotonic seconds, None for never) with the timeout of `phase`.
+
+        `phase` is "connect", "read" or "write"; `budget` is the whole time that was granted, for the message, and in
+        phase "read" what each arrival grants anew.
+        """
+
+    @abc.abstractmethod
+    async def start_tls(
+        self,
+        context: ssl.SSLContext,
+        server_hostname: str | None,
+        session: ssl.SSLSession | None = None,
+    ) -> Stream:
+        """Shakes hands and returns the encrypted stream, which owns this one. Raises ConnectError, ConnectTimeout.
+
+        Works on an encrypted stream too (TLS inside TLS). Closes the stream when it fails or is cancelled.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Lets go of the socket at once: synchronous, repeatable, never raises, callable while being cancelled.
+
+        A wait that is going on fails with ReadError or WriteError. TLS sends its close_notify if the socket takes it.
+        """
+
+    @abc.abstractmethod
+    def get_extra_info(self, name: str) -> Any:
+        """"socket", "client_addr", "server_addr", "ssl_object"; None for what there is not."""
+
+
+class Waiter(Protocol):
+    """One wait for one event, between tasks (or threads) of one backend."""
+
+    def set(self) -> None:
+        """Ends the wait; repeatable; may come before the wait, and on the blocking backend from any thread."""
+
+    async def wait(self, at: float | None) -> bool:
+        """True once set; False when `at` (monotonic seconds) comes first."""
+
+
+class Backend(abc.ABC):
+    """How to connect and wait in one world: blocking, asyncio or trio."""
+
+    name: ClassVar[str]
+    clock: Callable[[], float] = staticmethod(time.monotonic)
+
+    @abc.abstractmethod
+    async def resolve(self, host: str, port: int, at: float | None, budget: float | None) -> Sequence[Address]:
+        """Addresses in the order to try them. Raises ConnectError, ConnectTimeout."""
+
+    @abc.abstractmethod
+    async def connect_tcp(
+        self,
+        addresses: Sequence[Address],
+        at: float | None,
+        budget: float | None,
+        *,
+        local_address: str | None = None,
+        socket_options: Sequence[SocketOption] = (),
+    ) -> Stream:
+        """Connects to the first address that answers. Raises ConnectError (all failed), ConnectTimeout."""
+
+    @abc.abstractmethod
+    async def connect_unix(
+        self,
+        path: str,
+        at: float | None,
+        budget: float | None,
+        *,
+        socket_options: Sequence[SocketOption] = (),
+    ) -> Stream:
+        """Connects to a Unix domain socket. Raises ConnectError, ConnectTimeout."""
+
+    @abc.abstractmethod
+    def waiter(self) -> Waiter:
+        """A new wait."""
+
+    @abc.abstractmethod
+    async def sleep(self, seconds: float) -> None:
+        """Lets time pass (connect retries)."""

@@ -1,0 +1,34 @@
+"""Where a request goes: scheme, host and port (RFC 9110 s.4.3.1), and what else tells connections apart."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+class Origin(NamedTuple):
+    """Scheme, host and port of a server, the port always filled in; IPv6 addresses without brackets.
+
+    A tuple, so that the pool hashes and compares it at C's cost.
+    """
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        if DEFAULT_PORTS.get(self.scheme) == self.port:
+            return f"{self.scheme}://{host}"
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+class Route(NamedTuple):
+    """The pool's key: requests may share a connection when, and only when, their routes are equal.
+
+    `server_name` is the SNI override (it is fixed when a connection is made), None for the origin's host.
+    """
+
+    origin: Origin
+    server_name: str | None = None

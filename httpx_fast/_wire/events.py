@@ -1,0 +1,38 @@
+"""What connections and the rooms above them say to each other, in HTTP's words and without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from .._kernel.select import request_head
+
+#: Name as the user wrote it, and value.
+FieldLine: TypeAlias = tuple[bytes, bytes]
+
+
+class RequestHead:
+    """A request's head: made once at the transport's door, or kept by a template for many requests. Never changed.
+
+    `fields` are all field lines, Host included. `scheme` and `authority` are for HTTP/2, which sends them apart.
+    """
+
+    __slots__ = ("_http1", "authority", "fields", "method", "scheme", "target")
+
+    def __init__(
+        self, method: bytes, scheme: bytes, authority: bytes, target: bytes, fields: Sequence[FieldLine]
+    ) -> None:
+        self.method = method
+        self.scheme = scheme
+        self.authority = authority
+        self.target = target
+        self.fields = fields
+        self._http1: bytes | None = None
+
+    @property
+    def http1(self) -> bytes:
+        """Request line and field section as HTTP/1.1 sends them (RFC 9112 s.3); LocalProtocolError if not sendable."""
+        octets = self._http1
+        if octets is None:
+            octets = self._http1 = request_head(self.method, self.target, self.fields)
+        return octets
