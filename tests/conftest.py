@@ -1,0 +1,83 @@
+"""What all tests share: the worlds they run in, the servers they talk to, and the look for what they left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from certificates import Authority
+from runners import RUNNERS, Runner
+from servers import Nghttpd, Nginx, Unavailable
+
+_DESCRIPTORS = Path("/proc/self/fd") if os.path.isdir("/proc/self/fd") else Path("/dev/fd")
+
+
+@pytest.fixture(params=RUNNERS)
+def backend(request: pytest.FixtureRequest) -> Runner:
+    """The world that a test body runs in: blocking, asyncio, uvloop or trio."""
+    return RUNNERS[request.param]()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Issues the certificates of every TLS server in the tests."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def nginx(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Nginx]:
+    with _installed(), Nginx(tmp_path_factory.mktemp("nginx"), authority) as server:
+        yield server
+        server.big_file.unlink()  # pytest keeps temporary folders of the last runs
+
+
+@pytest.fixture(scope="session", params=["cleartext", "tls"])
+def nghttpd(request: pytest.FixtureRequest, nginx: Nginx, authority: Authority) -> Iterator[Nghttpd]:
+    """Serves the files of nginx by HTTP/2."""
+    with _installed(), Nghttpd(nginx.folder / "www", authority, tls=request.param == "tls") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _installed() -> Iterator[None]:
+    """A missing server skips the test at home, and is a failure where everything has to be there."""
+    try:
+        yield
+    except Unavailable as error:
+        if os.environ.get("CI"):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    """Fails a test that leaves a descriptor or a thread; tasks are looked for by the runners."""
+    descriptors, threads = _descriptors(), set(threading.enumerate())
+    yield
+    # trio keeps the threads of its name resolver for ten seconds, idle.
+    left = [each for each in set(threading.enumerate()) - threads if not each.name.startswith("Trio thread")]
+    for thread in left:
+        thread.join(5)
+    assert not [thread for thread in left if thread.is_alive()], "threads were left behind"
+    opened = _descriptors()
+    if len(opened) > len(descriptors):
+        gc.collect()  # cycles with sockets in them are let go of late, on PyPy nearly all are
+        opened = _descriptors()
+    new = {number: target for number, target in opened.items() if descriptors.get(number) != target}
+    assert len(opened) <= len(descriptors), f"descriptors were left open: {new}"
+
+
+def _descriptors() -> dict[str, str]:
+    """Open file descriptors, and what each is open for."""
+    found = {}
+    for number in os.listdir(_DESCRIPTORS):
+        try:
+            found[number] = os.readlink(_DESCRIPTORS / number)
+        except OSError:  # the one that listed them
+            continue
+    return found

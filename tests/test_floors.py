@@ -1,0 +1,165 @@
+"""The house stands: a module imports only from floors below its own, and nothing of another client's protocol code.
+
+README.md, "Architecture", draws the floors. Imports inside functions and under TYPE_CHECKING count: what a module must
+not know it must not know late or for its types only either.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "httpx_fast"
+
+GROUND = "_exceptions _types _origin _drive _hpack_tables _journey"
+FACE = "_models _urls _urlparse _content _multipart _decoders _status_codes _config _auth _utils"
+#: From bottom to top. Rooms that stand side by side on one floor do not know each other.
+FLOORS: list[dict[str, str]] = [
+    {"ground": GROUND},
+    {"kernel": "_kernel"},
+    {"wire": "_wire", "net": "_net"},
+    {"conn": "_conn"},
+    {"pool": "_pool"},
+    {"face": FACE},
+    {"transports": "_transports"},
+    {"client": "_client"},
+    {"api": "_api"},
+    {"cli": "_cli _waterfall _doctor testing __main__"},
+    {"package": "__init__"},
+]
+#: What a room may import, where that is less than all floors below its own.
+NARROW: dict[str, set[str]] = {
+    "ground": {"_exceptions", "_journey", "_origin"},
+    "kernel": {"_exceptions", "_hpack_tables"},
+    "wire": {*GROUND.split(), "_kernel"},
+    "net": set(GROUND.split()),
+    "conn": {*GROUND.split(), "_kernel", "_wire", "_net"},
+    "pool": {*GROUND.split(), "_kernel", "_wire", "_net", "_conn"},
+    "face": {*GROUND.split(), "_kernel.facts", *FACE.split()},
+}
+#: The one upward look: exceptions name what they carry, for type checkers.
+ALLOWED = {("_exceptions", "_journey"), ("_exceptions", "_models")}
+FOREIGN = {"h11", "h2", "hpack", "httptools", "httpcore", "httpcore2", "httpx", "httpx2", "hyperframe", "zttp"}
+
+
+def rooms() -> dict[str, tuple[int, str]]:
+    """Floor and room of each top-level module name."""
+    return {
+        name: (floor, room)
+        for floor, doors in enumerate(FLOORS)
+        for room, names in doors.items()
+        for name in names.split()
+    }
+
+
+ROOMS = rooms()
+
+
+def module_of(path: Path) -> str:
+    """The dotted name inside the package: `_wire.h1`; a package's `__init__` stands for its package."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def imported(source: str, package: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Line and absolute dotted name of everything that a module of `package` (inside the project) imports."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = [PACKAGE.name, *package[: len(package) - node.level + 1]] if node.level else []
+            base += [node.module] if node.module else []
+            for alias in node.names:
+                yield node.lineno, ".".join([*base, alias.name])
+
+
+def faults(module: str, source: str, *, is_package: bool = False) -> list[str]:
+    """What breaks the direction of imports in `module`, at most one line of text for each import statement."""
+    package = tuple(module.split(".")) if is_package and module != "__init__" else tuple(module.split(".")[:-1])
+    top = module.split(".")[0]
+    if top not in ROOMS:
+        return [f"{module} stands on no floor: name it in tests/test_floors.py and README.md"]
+    found = {}
+    for line, name in imported(source, package):
+        first, _, inside = name.partition(".")
+        if first in FOREIGN:
+            found[line] = f"{module}:{line} imports {first}"
+        elif first == PACKAGE.name and not may_import(top, inside):
+            found[line] = f"{module}:{line} imports {inside or first}, which is not below it"
+    return list(found.values())
+
+
+def may_import(top: str, name: str) -> bool:
+    """Whether a module below `top` may import `name`, dotted, both counted from the package."""
+    target = name.split(".")[0]
+    if target not in ROOMS:
+        target = "__init__"  # a public name
+    if target == top or (top, target) in ALLOWED:
+        return True
+    floor, room = ROOMS[top]
+    if room in NARROW:
+        return any(f"{name}.".startswith(f"{allowed}.") for allowed in NARROW[room])
+    return ROOMS[target][0] <= floor
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", modules(), ids=module_of)
+def test_a_module_imports_only_from_floors_below_its_own(path: Path):
+    source = path.read_text(encoding="utf-8")
+    assert faults(module_of(path), source, is_package=path.name == "__init__.py") == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("_wire.h1", "from .._net import base"),
+        ("_wire.h1", "from .._net.base import Stream"),
+        ("_wire.h1", "from .. import _net"),
+        ("_wire.h1", "import httpx_fast._net.base"),
+        ("_wire.h1", "from httpx_fast._net import base"),
+        ("_wire.h1", "from httpx_fast import Client"),
+        ("_net.tls", "from .._wire.events import RequestHead"),
+        ("_net.tls", "from .._kernel.select import request_head"),
+        ("_conn.http1", "from .._models import Request"),
+        ("_conn.http1", "if TYPE_CHECKING:\n    from .._models import Request"),
+        ("_conn.http1", "from .._pool.plan import Plan"),
+        ("_pool.pool", "def late():\n    from .._models import Request"),
+        ("_kernel.http1_py", "from .._wire import framing"),
+        ("_models", "from ._transports import base"),
+        ("_models", "from ._kernel.select import parse"),
+        ("_models", "from ._pool.pool import Pool"),
+        ("_transports.default", "from .._client import client"),
+        ("_drive", "from ._models import Request"),
+        ("_types", "from ._models import Request"),
+        ("_client.flow", "import httpx"),
+        ("_wire.h2", "from hpack.table import HeaderTable"),
+        ("_net.asyncio", "def late():\n    import h11"),
+        ("_nowhere", "import ssl"),
+    ],
+)
+def test_a_planted_violation_is_found(module: str, source: str):
+    assert len(faults(module, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("_wire.h1", "from .._kernel.select import request_head\nfrom . import framing"),
+        ("_wire.h1", "from .._exceptions import shown\nimport enum"),
+        ("_conn.http1", "from .._net.base import Stream\nfrom .._wire.h1 import H1\nimport ssl"),
+        ("_exceptions", "if TYPE_CHECKING:\n    from ._models import Request"),
+        ("_models", "from ._kernel.facts import FieldBlock\nfrom . import _urls\nfrom ._urls import URL"),
+        ("_models", "from ._kernel import facts"),
+        ("_cli", "from . import _api, _waterfall\nfrom ._client.client import Client"),
+        ("testing.peers", "from .._client.client import Client\nfrom .._net import base"),
+    ],
+)
+def test_an_import_from_below_is_allowed(module: str, source: str):
+    assert faults(module, source) == []
