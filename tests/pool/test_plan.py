@@ -1,0 +1,389 @@
+"""The pool's rules, one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from httpx_fast._pool.plan import CLOSED, DIAL, MAX_OVERTAKEN, Plan, Ticket
+
+
+class Connection:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Pool:
+    """A plan with what a test says again and again."""
+
+    def __init__(self, limit: int | None = 10, keep: int | None = 10, expiry: float | None = 5.0) -> None:
+        self.plan: Plan[Connection] = Plan(limit, keep, expiry)
+        self.made = 0
+
+    def lease(self, route: str = "a", now: float = 0.0) -> Connection:
+        """A connection that had to be dialled."""
+        assert self.plan.request(route, now) is DIAL
+        return self.connect(route)
+
+    def connect(self, route: str) -> Connection:
+        self.made += 1
+        connection = Connection(f"{route}{self.made}")
+        self.plan.connected(route, connection)
+        return connection
+
+    def queue(self, route: str = "a", now: float = 0.0) -> Ticket[Connection]:
+        assert self.plan.request(route, now) is None
+        ticket: Ticket[Connection] = Ticket()
+        self.plan.wait(route, ticket)
+        return ticket
+
+    def idle(self, *routes: str, now: float = 0.0) -> list[Connection]:
+        connections = [self.lease(route, now) for route in routes]
+        for connection in connections:
+            self.plan.release(connection, True, now)
+        return connections
+
+    def granted(self) -> list[Ticket[Connection]]:
+        granted, self.plan.granted = self.plan.granted, []
+        return granted
+
+    def doomed(self) -> list[Connection]:
+        doomed, self.plan.doomed = self.plan.doomed, []
+        return doomed
+
+    def counts(self) -> tuple[int, int, int]:
+        return self.plan.leased, self.plan.idle, self.plan.dialling
+
+
+def test_first_request_dials_and_takes_a_place() -> None:
+    pool = Pool()
+    assert pool.plan.request("a", 0.0) is DIAL
+    assert pool.counts() == (0, 0, 1)
+    pool.connect("a")
+    assert pool.counts() == (1, 0, 0)
+
+
+def test_released_connection_serves_the_next_request_of_its_route_only() -> None:
+    pool = Pool()
+    (connection,) = pool.idle("a")
+    assert pool.counts() == (0, 1, 0)
+    assert pool.plan.request("b", 0.0) is DIAL
+    assert pool.plan.request("a", 0.0) is connection
+    assert pool.counts() == (1, 0, 1)
+
+
+def test_connection_released_last_is_taken_first() -> None:
+    pool = Pool()
+    first, second, third = (pool.lease() for _ in range(3))
+    for connection in (second, first, third):
+        pool.plan.release(connection, True, 1.0)
+    assert [pool.plan.request("a", 1.0) for _ in range(3)] == [third, first, second]
+
+
+def test_connection_that_cannot_be_reused_is_doomed_and_its_place_free() -> None:
+    pool = Pool(limit=1)
+    connection = pool.lease()
+    pool.plan.release(connection, False, 0.0)
+    assert pool.doomed() == [connection]
+    assert pool.plan.open == 0
+    assert pool.plan.request("a", 0.0) is DIAL
+
+
+def test_at_the_limit_the_oldest_idle_connection_makes_room() -> None:
+    pool = Pool(limit=3)
+    oldest, *_ = pool.idle("a", "b", "c")
+    assert pool.plan.request("d", 0.0) is DIAL
+    assert pool.doomed() == [oldest]
+    assert pool.counts() == (0, 2, 1)
+
+
+def test_at_the_limit_an_idle_connection_of_the_route_is_taken_and_none_evicted() -> None:
+    pool = Pool(limit=2)
+    _, wanted = pool.idle("a", "b")
+    assert pool.plan.request("b", 0.0) is wanted
+    assert pool.doomed() == []
+
+
+def test_request_over_the_limit_waits_and_gets_the_connection_released() -> None:
+    pool = Pool(limit=1)
+    connection = pool.lease()
+    ticket = pool.queue()
+    pool.plan.release(connection, True, 0.0)
+    assert pool.granted() == [ticket]
+    assert ticket.grant is connection
+    assert pool.counts() == (1, 0, 0)
+
+
+def test_waiters_of_a_route_are_served_first_come_first_served() -> None:
+    pool = Pool(limit=1)
+    connection = pool.lease()
+    tickets = [pool.queue() for _ in range(3)]
+    for ticket in tickets:
+        pool.plan.release(connection, True, 0.0)
+        assert pool.granted() == [ticket]
+
+
+def test_waiter_of_another_route_gets_leave_to_dial_when_the_route_has_no_use_for_its_connection() -> None:
+    pool = Pool(limit=1)
+    connection = pool.lease("a")
+    ticket = pool.queue("b")
+    pool.plan.release(connection, True, 0.0)
+    assert pool.granted() == [ticket]
+    assert ticket.grant is DIAL
+    assert pool.doomed() == [connection]
+    assert pool.counts() == (0, 0, 1)
+
+
+def test_freed_connection_goes_past_the_first_waiter_to_the_first_of_its_route() -> None:
+    pool = Pool(limit=1)
+    connection = pool.lease("a")
+    pool.queue("b")
+    ticket = pool.queue("a")
+    pool.plan.release(connection, True, 0.0)
+    assert pool.granted() == [ticket]
+    assert pool.doomed() == []
+
+
+def test_first_waiter_is_overtaken_no_more_than_the_limit_then_a_connection_is_given_up_for_it() -> None:
+    pool = Pool(limit=1)
+    connection = pool.lease("a")
+    patient = pool.queue("b")
+    for _ in range(MAX_OVERTAKEN):
+        ticket = pool.queue("a")
+        pool.plan.release(connection, True, 0.0)
+        assert pool.granted() == [ticket]
+    pool.queue("a")
+    pool.plan.release(connection, True, 0.0)
+    assert pool.granted() == [patient]
+    assert patient.grant is DIAL
+    assert pool.doomed() == [connection]
+
+
+def test_first_waiter_overtaken_often_still_gets_a_connection_of_its_own_route_without_a_dial() -> None:
+    pool = Pool(limit=2)
+    busy, own = pool.lease("a"), pool.lease("b")
+    patient = pool.queue("b")
+    for _ in range(MAX_OVERTAKEN):
+        pool.queue("a")
+        pool.plan.release(busy, True, 0.0)
+    pool.granted()
+    pool.plan.release(own, True, 0.0)
+    assert patient.grant is own
+    assert pool.doomed() == []
+
+
+def test_place_without_a_connection_goes_to_the_first_waiter_of_all() -> None:
+    pool = Pool(limit=1)
+    connection = pool.lease("a")
+    first = pool.queue("b")
+    pool.queue("a")
+    pool.plan.release(connection, False, 0.0)
+    assert pool.granted() == [first]
+    assert first.grant is DIAL
+
+
+def test_failed_dial_passes_its_place_on() -> None:
+    pool = Pool(limit=1)
+    assert pool.plan.request("a", 0.0) is DIAL
+    ticket = pool.queue("b")
+    pool.plan.dial_failed("a")
+    assert pool.granted() == [ticket]
+    assert ticket.grant is DIAL
+    pool.plan.dial_failed("b")
+    assert pool.counts() == (0, 0, 0)
+
+
+def test_cancelled_waiter_is_passed_by() -> None:
+    pool = Pool(limit=1)
+    connection = pool.lease()
+    gone, next_one = pool.queue(), pool.queue()
+    pool.plan.cancel(gone, 0.0)
+    pool.plan.release(connection, True, 0.0)
+    assert pool.granted() == [next_one]
+    assert gone.grant is None
+    assert pool.plan.waiting == 0
+
+
+def test_cancelling_twice_does_nothing_more() -> None:
+    pool = Pool(limit=1)
+    connection = pool.lease()
+    ticket = pool.queue()
+    pool.plan.release(connection, True, 0.0)
+    pool.plan.cancel(ticket, 0.0)
+    pool.plan.cancel(ticket, 0.0)
+    assert pool.counts() == (0, 1, 0)
+
+
+def test_connection_granted_to_a_cancelled_waiter_goes_to_the_next() -> None:
+    pool = Pool(limit=1)
+    connection = pool.lease()
+    gone, next_one = pool.queue(), pool.queue()
+    pool.plan.release(connection, True, 0.0)
+    assert pool.granted() == [gone]
+    pool.plan.cancel(gone, 0.0)
+    assert pool.granted() == [next_one]
+    assert next_one.grant is connection
+
+
+def test_connection_granted_to_a_cancelled_waiter_is_idle_when_nobody_wants_it() -> None:
+    pool = Pool(limit=1)
+    connection = pool.lease()
+    ticket = pool.queue()
+    pool.plan.release(connection, True, 0.0)
+    pool.plan.cancel(ticket, 3.0)
+    assert pool.counts() == (0, 1, 0)
+    assert pool.plan.next_expiry() == 8.0
+
+
+def test_leave_to_dial_granted_to_a_cancelled_waiter_goes_to_the_next() -> None:
+    pool = Pool(limit=1)
+    connection = pool.lease("a")
+    gone, next_one = pool.queue("b"), pool.queue("c")
+    pool.plan.release(connection, False, 0.0)
+    assert pool.granted() == [gone]
+    pool.plan.cancel(gone, 0.0)
+    assert pool.granted() == [next_one]
+    assert next_one.grant is DIAL
+    assert pool.counts() == (0, 0, 1)
+
+
+def test_release_beyond_max_keepalive_dooms_the_oldest_not_the_one_just_used() -> None:
+    pool = Pool(keep=2)
+    oldest, middle, newest = (pool.lease() for _ in range(3))
+    for now, connection in enumerate((oldest, middle, newest)):
+        pool.plan.release(connection, True, float(now))
+    assert pool.doomed() == [oldest]
+    assert pool.plan.request("a", 2.0) is newest
+    assert pool.plan.request("a", 2.0) is middle
+
+
+@pytest.mark.parametrize(("keep", "expiry"), [(0, 5.0), (10, 0.0)])
+def test_nothing_is_kept_where_keeping_is_off(keep: int, expiry: float) -> None:
+    pool = Pool(keep=keep, expiry=expiry)
+    connection = pool.lease()
+    pool.plan.release(connection, True, 0.0)
+    assert pool.doomed() == [connection]
+    assert pool.plan.open == 0
+
+
+def test_idle_connection_expires_at_its_expiry_and_not_before() -> None:
+    pool = Pool(expiry=5.0)
+    (connection,) = pool.idle("a", now=100.0)
+    assert pool.plan.next_expiry() == 105.0
+    pool.plan.expire(104.9)
+    assert pool.doomed() == []
+    pool.plan.expire(105.0)
+    assert pool.doomed() == [connection]
+    assert pool.plan.next_expiry() is None
+
+
+def test_expired_connections_are_not_given_out_but_doomed_by_the_next_request_of_any_route() -> None:
+    pool = Pool(expiry=5.0)
+    old = pool.idle("a", "a", "b", now=1.0)
+    assert pool.plan.request("a", 6.0) is DIAL
+    assert pool.doomed() == old
+    assert pool.counts() == (0, 0, 1)
+
+
+def test_using_a_connection_begins_its_idle_time_anew() -> None:
+    pool = Pool(expiry=5.0)
+    (connection,) = pool.idle("a", now=1.0)
+    for now in (5.0, 9.0, 13.0):
+        assert pool.plan.request("a", now) is connection
+        pool.plan.release(connection, True, now)
+    assert pool.plan.next_expiry() == 18.0
+
+
+def test_nothing_expires_without_an_expiry() -> None:
+    pool = Pool(expiry=None)
+    (connection,) = pool.idle("a")
+    pool.plan.expire(1e12)
+    assert pool.plan.next_expiry() is None
+    assert pool.plan.request("a", 1e12) is connection
+
+
+def test_connection_that_died_while_idle_is_forgotten_and_left_to_the_caller() -> None:
+    pool = Pool()
+    (connection,) = pool.idle("a")
+    assert pool.plan.dead(connection) is True
+    assert pool.plan.dead(connection) is False
+    assert pool.doomed() == []
+    assert pool.plan.open == 0
+
+
+def test_death_of_a_leased_connection_is_left_to_its_release() -> None:
+    pool = Pool()
+    connection = pool.lease()
+    assert pool.plan.dead(connection) is False
+    assert pool.counts() == (1, 0, 0)
+
+
+def test_no_limits_mean_that_nobody_waits_and_all_are_kept() -> None:
+    pool = Pool(limit=None, keep=None, expiry=None)
+    for connection in [pool.lease() for _ in range(500)]:
+        pool.plan.release(connection, True, 0.0)
+    assert pool.doomed() == []
+    assert pool.counts() == (0, 500, 0)
+
+
+def test_limit_of_no_connections_lets_everybody_wait() -> None:
+    pool = Pool(limit=0)
+    ticket = pool.queue()
+    pool.plan.cancel(ticket, 0.0)
+    assert pool.plan.waiting == 0
+
+
+def test_close_dooms_the_idle_at_once_and_the_leased_at_their_release() -> None:
+    pool = Pool()
+    leased = pool.lease("a")
+    idle = pool.idle("b", "c")
+    pool.plan.close()
+    assert pool.doomed() == idle
+    pool.plan.release(leased, True, 0.0)
+    assert pool.doomed() == [leased]
+    assert pool.plan.open == 0
+
+
+def test_close_turns_away_who_waits_and_who_comes_later() -> None:
+    pool = Pool(limit=1)
+    pool.lease("a")
+    tickets = [pool.queue("a"), pool.queue("b")]
+    pool.plan.close()
+    assert pool.granted() == tickets
+    assert [ticket.grant for ticket in tickets] == [CLOSED, CLOSED]
+    assert pool.plan.request("a", 0.0) is CLOSED
+
+
+def test_dial_that_ends_after_close_is_doomed_at_its_release() -> None:
+    pool = Pool()
+    assert pool.plan.request("a", 0.0) is DIAL
+    pool.plan.close()
+    connection = pool.connect("a")
+    pool.plan.release(connection, True, 0.0)
+    assert pool.doomed() == [connection]
+    assert pool.plan.open == 0
+
+
+def test_refused_ticket_has_nothing_to_give_back() -> None:
+    pool = Pool(limit=1)
+    pool.lease()
+    ticket = pool.queue()
+    pool.plan.close()
+    pool.plan.cancel(ticket, 0.0)
+    assert pool.counts() == (1, 0, 0)
+
+
+def test_nothing_is_remembered_of_routes_that_are_not_in_use() -> None:
+    pool = Pool(limit=3, keep=2)
+    for number in range(50):
+        pool.idle(f"route {number}")
+    for _ in range(3):
+        pool.lease("last")
+    for ticket in [pool.queue(f"waiting {number}") for number in range(50)]:
+        pool.plan.cancel(ticket, 0.0)
+    state: Any = pool.plan._lanes
+    assert list(state) == ["last"]
