@@ -50,7 +50,19 @@ class ConnectionFacts:
 class Journey:
     """The way of one request. All durations are in seconds, and None where the step did not happen (yet)."""
 
-    __slots__ = ("_clock", "connection", "done", "first", "idle", "leased", "nth", "sending", "sent", "started")
+    __slots__ = (
+        "_clock",
+        "connection",
+        "done",
+        "first",
+        "idle",
+        "leased",
+        "nth",
+        "sending",
+        "sent",
+        "started",
+        "stopped",
+    )
 
     def __init__(self, started: float, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -60,6 +72,7 @@ class Journey:
         self.sent: float | None = None
         self.first: float | None = None  # first octet of the final response
         self.done: float | None = None
+        self.stopped: float | None = None  # it failed, or was given up, before the end of the body
         self.connection: ConnectionFacts | None = None
         self.nth = 0  # this was the n-th request on its connection, counted from 1
         self.idle: float | None = None  # seconds that a reused connection had been idle
@@ -76,7 +89,7 @@ class Journey:
 
     @property
     def dns(self) -> float | None:
-        """Resolving the host; None on a reused connection, and where no name was to be resolved."""
+        """Resolving the host (next to nothing for an address); None on a reused connection and for Unix sockets."""
         facts = self.connection
         if facts is None or self.nth > 1:
             return None
@@ -116,8 +129,9 @@ class Journey:
 
     @property
     def total(self) -> float:
-        """From entering the transport to the end of the body, or until now."""
-        return (self._clock() if self.done is None else self.done) - self.started
+        """From entering the transport to the end of the body, to where it stopped short of it, or until now."""
+        end = self.stopped if self.done is None else self.done
+        return (self._clock() if end is None else end) - self.started
 
     @property
     def phase(self) -> str:

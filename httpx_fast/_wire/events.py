@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Literal
 
 from .._kernel.select import request_head
+from .._origin import Route
+from .framing import FieldLine, request_framing
 
-#: Name as the user wrote it, and value.
-FieldLine: TypeAlias = tuple[bytes, bytes]
+__all__ = ["FieldLine", "RequestHead"]
 
 
 class RequestHead:
@@ -17,7 +18,7 @@ class RequestHead:
     `fields` are all field lines, Host included. `scheme` and `authority` are for HTTP/2, which sends them apart.
     """
 
-    __slots__ = ("_http1", "authority", "fields", "method", "scheme", "target")
+    __slots__ = ("_framing", "_http1", "authority", "fields", "method", "route", "scheme", "target")
 
     def __init__(
         self, method: bytes, scheme: bytes, authority: bytes, target: bytes, fields: Sequence[FieldLine]
@@ -27,7 +28,9 @@ class RequestHead:
         self.authority = authority
         self.target = target
         self.fields = fields
+        self.route: Route | None = None  # kept here by the door for the next request from the same template
         self._http1: bytes | None = None
+        self._framing: int | None | Literal[False] = False
 
     @property
     def http1(self) -> bytes:
@@ -36,3 +39,11 @@ class RequestHead:
         if octets is None:
             octets = self._http1 = request_head(self.method, self.target, self.fields)
         return octets
+
+    @property
+    def framing(self) -> int | None:
+        """How the fields announce a body: its length, `framing.CHUNKED`, or None; LocalProtocolError if ambiguous."""
+        announced = self._framing
+        if announced is False:
+            announced = self._framing = request_framing(self.fields)
+        return announced

@@ -1,0 +1,231 @@
+"""One HTTP/1.1 connection: a stream, the reader of its responses, and one exchange at a time.
+
+It speaks heads and octets, never a `Request`. Rules:
+
+- Between the first octet sent and the end of the message any exception, a cancellation included, closes the
+  connection: nobody could say where the next message begins.
+- It tells the pool nothing by itself except that it died while idle (`lost`); the pool looks at `reusable`.
+- Times for the journey are taken where they happen: in the sink's callbacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import NamedTuple
+
+from .._exceptions import LocalProtocolError, NetworkError, RemoteProtocolError, WriteError
+from .._journey import ConnectionFacts, Journey
+from .._kernel.select import chunk_head
+from .._net.base import Stream
+from .._origin import Route
+from .._wire.events import RequestHead
+from .._wire.framing import CHUNKED
+from .._wire.h1 import DEAD, ENDED, IDLE, TUNNEL, ResponseReader
+
+# A body up to this size is offered to the socket together with its head; a larger one in pieces of this size, so that
+# the write deadline sees progress.
+_PIECE = 1024 * 1024  # octets
+
+
+class Budgets(NamedTuple):
+    """Seconds granted to each phase of a request; None for no limit."""
+
+    connect: float | None
+    read: float | None
+    write: float | None
+    pool: float | None
+
+
+class Http1Connection(ResponseReader):
+    """A connection that speaks HTTP/1.1. Its owner is whoever leases it from the pool."""
+
+    __slots__ = ("_budgets", "_clock", "facts", "idle_since", "journey", "lost", "route", "stream")
+
+    def __init__(
+        self,
+        stream: Stream,
+        route: Route,
+        facts: ConnectionFacts,
+        clock: Callable[[], float],
+        lost: Callable[[Http1Connection], None],
+    ) -> None:
+        super().__init__()
+        self.stream = stream
+        self.route = route
+        self.facts = facts
+        self.lost = lost
+        self.journey: Journey | None = None
+        self.idle_since: float | None = None
+        self._clock = clock
+        self._budgets: Budgets | None = None
+        stream.attach(self)
+
+    async def exchange(
+        self,
+        head: RequestHead,
+        body: bytes | AsyncIterator[bytes] | None,
+        framing: int,
+        budgets: Budgets,
+        journey: Journey,
+        whole: bool,
+    ) -> None:
+        """Sends a request and waits for its response: for all of it if `whole`, else for the head.
+
+        `body` is None, octets, or pieces of octets; `framing` its length, or CHUNKED. Raises what `_net` raises,
+        RemoteProtocolError for a malformed response, and whatever `body` raises.
+        """
+        clock = self._clock
+        facts = self.facts
+        facts.requests = journey.nth = facts.requests + 1
+        journey.connection = facts
+        journey.sending = now = clock()
+        if self.idle_since is not None:
+            journey.idle = now - self.idle_since
+        self.journey = journey
+        self._budgets = budgets
+        self.begin(head.method, whole)
+        stream = self.stream
+        refused: WriteError | None = None
+        try:
+            if body is None:
+                unsent = stream.write(head.http1)
+                if unsent is not None:
+                    stream.arm("write", None if budgets.write is None else now + budgets.write, budgets.write)
+                    await unsent
+            else:
+                refused = await self._send(head.http1, body, framing, budgets.write)
+            journey.sent = now = clock()
+            read = budgets.read
+            stream.arm("read", None if read is None else now + read, read)
+            if not self.ready:
+                # Cancelled here, the answer may still be on its way: the connection is closed below.
+                await stream.receive()
+        except (NetworkError, RemoteProtocolError):
+            self.close()
+            if refused is not None:
+                raise refused from None
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    async def next_chunk(self) -> bytes:
+        """The next piece of the body as it arrived; b"" after its end. Closes the connection when it fails."""
+        piece = self.take()
+        if piece or self.state == ENDED:
+            return piece
+        budgets = self._budgets
+        assert budgets is not None
+        read = budgets.read
+        try:
+            while not piece and self.state != ENDED:
+                self.stream.arm("read", None if read is None else self._clock() + read, read)
+                await self.stream.receive()
+                piece = self.take()
+        except BaseException:
+            self.close()
+            raise
+        return piece
+
+    @property
+    def complete(self) -> bool:
+        """Whether the response has ended and all of its body was claimed."""
+        return self.state == ENDED and not self.pending
+
+    @property
+    def upgraded(self) -> bool:
+        """Whether the connection no longer speaks HTTP (101, or 2xx to CONNECT)."""
+        return self.state == TUNNEL
+
+    def rest(self) -> bool:
+        """The exchange is over: True if the connection can serve another, and is now idle; else it is closed."""
+        journey = self.journey
+        if journey is not None:
+            self.journey = None
+            if journey.done is None:
+                journey.stopped = self._clock()
+        if self.state == ENDED and self.persistent:
+            self.chunks.clear()
+            self.pending = 0
+            self.state = IDLE
+            self.idle_since = self._clock()
+            self.stream.arm("read", None, None)
+            return True
+        self.close()
+        return False
+
+    def alive(self) -> bool:
+        """One look, without waiting, whether the idle connection was closed or spoken on by the peer."""
+        self.stream.poll_idle()
+        return self.state == IDLE
+
+    def close(self) -> None:
+        """Closes the stream at once; repeatable."""
+        if self.state != ENDED:
+            self.state = DEAD
+        self.persistent = False
+        self.stream.close()
+
+    def head_arrived(self) -> None:
+        if self.journey is not None:
+            self.journey.first = self._clock()
+
+    def message_ended(self) -> None:
+        if self.journey is not None:
+            self.journey.done = self._clock()
+
+    def went_dead(self) -> None:
+        self.lost(self)
+
+    async def _send(
+        self, octets: bytes, body: bytes | AsyncIterator[bytes], framing: int, budget: float | None
+    ) -> WriteError | None:
+        """Sends head and body; the error if the peer stopped taking them, for it may have answered before (413, 401).
+
+        What else goes wrong is raised.
+        """
+        try:
+            if not isinstance(body, bytes):
+                await self._send_pieces(octets, body, framing, budget)
+            elif framing == CHUNKED:
+                framed = (chunk_head(len(body)), body, b"\r\n0\r\n\r\n") if body else (b"0\r\n\r\n",)
+                await self._write(budget, octets, *framed)
+            elif len(body) <= _PIECE:
+                await self._write(budget, octets, body)
+            else:
+                await self._write(budget, octets)
+                view = memoryview(body)
+                for start in range(0, len(body), _PIECE):
+                    await self._write(budget, view[start : start + _PIECE])
+        except WriteError as error:
+            self.persistent = False
+            return error
+        return None
+
+    async def _send_pieces(
+        self, octets: bytes, body: AsyncIterator[bytes], framing: int, budget: float | None
+    ) -> None:
+        sent = 0
+        first: bytes | None = octets
+        async for piece in body:
+            if not piece:
+                continue
+            sent += len(piece)
+            if framing != CHUNKED and sent > framing:
+                raise LocalProtocolError(f"the body is longer than its Content-Length of {framing} octets")
+            framed = (chunk_head(len(piece)), piece, b"\r\n") if framing == CHUNKED else (piece,)
+            await self._write(budget, *framed) if first is None else await self._write(budget, first, *framed)
+            first = None
+        last = (b"0\r\n\r\n",) if framing == CHUNKED else ()
+        if framing != CHUNKED and sent < framing:
+            raise LocalProtocolError(f"the body ended after {sent} octets, its Content-Length is {framing}")
+        if first is not None:
+            await self._write(budget, first, *last)
+        elif last:
+            await self._write(budget, *last)
+
+    async def _write(self, budget: float | None, *buffers: bytes | memoryview) -> None:
+        unsent = self.stream.write(*buffers)
+        if unsent is not None:
+            self.stream.arm("write", None if budget is None else self._clock() + budget, budget)
+            await unsent

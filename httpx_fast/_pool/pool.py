@@ -1,0 +1,223 @@
+"""The connection pool of one transport, in one world: blocking (any number of threads), one asyncio loop, or trio.
+
+`plan.py` decides; this room does what it says: dials, waits, wakes, closes. Rules:
+
+- The plan is touched under the lock only, and nothing is awaited while holding it.
+- A connection that is leased has one owner, who gives it back through `release`, once, synchronously.
+- Who waits keeps the deadline that it came with, whatever it is granted on the way.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeAlias
+
+from .._conn.dial import DialOptions, dial
+from .._conn.http1 import Budgets, Http1Connection
+from .._exceptions import ConnectError, RequestError, timed_out
+from .._journey import ConnectionFacts, Journey
+from .._kernel.select import ResponseHead
+from .._net.base import Backend, Waiter
+from .._origin import Route
+from .._wire.events import FieldLine, RequestHead
+from .._wire.h1 import ENDED
+from .plan import CLOSED, Answer, Plan, Ticket
+
+#: Final head; whole body, or None; interim heads; trailers; the lease while the body is unread.
+Reply: TypeAlias = "tuple[ResponseHead, bytes | None, list[ResponseHead], Sequence[FieldLine], Lease | None]"
+
+
+class Turn(Ticket[Http1Connection]):
+    """A place in the queue, and how to wake who stands there."""
+
+    __slots__ = ("waiter",)
+
+    def __init__(self, waiter: Waiter) -> None:
+        super().__init__()
+        self.waiter = waiter
+
+
+class Lease:
+    """The right to read the rest of one response, and to nothing else of its connection."""
+
+    __slots__ = ("_connection", "_journey", "_pool", "trailers")
+
+    def __init__(self, pool: Pool, connection: Http1Connection, journey: Journey) -> None:
+        self._pool = pool
+        self._connection: Http1Connection | None = connection
+        self._journey = journey
+        self.trailers: Sequence[FieldLine] = ()
+
+    async def next_chunk(self) -> bytes:
+        """The next piece of the body; b"" after its end, when the lease has ended by itself."""
+        connection = self._connection
+        if connection is None:
+            return b""
+        try:
+            piece = await connection.next_chunk()
+        except BaseException as error:
+            if isinstance(error, RequestError):
+                error.journey = self._journey
+            self.close()
+            raise
+        if not piece or connection.complete:
+            self.trailers = connection.trailers
+            self.close()
+        return piece
+
+    def close(self) -> None:
+        """Gives the connection back; it is closed if the body was not read to its end. Repeatable."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.release(connection)
+
+
+class Pool:
+    """Connections by route, within limits."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        options: DialOptions,
+        max_connections: int | None,
+        max_keepalive_connections: int | None,
+        keepalive_expiry: float | None,
+    ) -> None:
+        self.backend = backend
+        self.clock = backend.clock
+        self._options = options
+        self._limit = max_connections
+        self._plan: Plan[Http1Connection] = Plan(max_connections, max_keepalive_connections, keepalive_expiry)
+        # Reentrant: closing a stream may tell, on some event loops, that it is closed.
+        self._lock = threading.RLock()
+
+    async def request(
+        self,
+        route: Route,
+        head: RequestHead,
+        body: bytes | AsyncIterator[bytes] | None,
+        framing: int,
+        budgets: Budgets,
+        journey: Journey,
+        whole: bool,
+    ) -> Reply:
+        """Sends a request over a connection of `route` and returns its response, with all of its body if `whole`.
+
+        Where the reply has a lease the caller owns it: it reads the rest of the body there, and closes it. A
+        RequestError that is raised carries `journey`.
+        """
+        try:
+            connection = await self._lease(route, budgets, journey)
+            try:
+                await connection.exchange(head, body, framing, budgets, journey, whole)
+            except BaseException:
+                self.release(connection)
+                raise
+        except RequestError as error:
+            error.journey = journey
+            if journey.stopped is None:
+                journey.stopped = self.clock()
+            raise
+        received = connection.head
+        assert received is not None
+        interim = connection.interim
+        if connection.state != ENDED:
+            return received, None, interim, (), Lease(self, connection, journey)
+        octets, trailers = connection.take_whole(), connection.trailers
+        self.release(connection)
+        return received, octets, interim, trailers, None
+
+    def release(self, connection: Http1Connection) -> None:
+        """Ends a lease: the connection goes to the next who waits, becomes idle, or is closed."""
+        reusable = connection.rest()
+        plan = self._plan
+        with self._lock:
+            plan.release(connection, reusable, self.clock())
+            if plan.granted or plan.doomed:
+                self._carry_out()
+
+    def close(self) -> None:
+        """Closes what is idle now, and what is leased when it comes back."""
+        with self._lock:
+            self._plan.close()
+            self._carry_out()
+
+    async def _lease(self, route: Route, budgets: Budgets, journey: Journey) -> Http1Connection:
+        plan = self._plan
+        while True:
+            turn = None
+            with self._lock:
+                found = plan.request(route, self.clock())
+                if found is None:
+                    turn = Turn(self.backend.waiter())
+                    plan.wait(route, turn)
+                elif plan.doomed:
+                    self._carry_out()
+            if turn is not None:
+                found = await self._turn(turn, budgets.pool, journey.started)
+            if found is None or found is CLOSED:
+                raise ConnectError(f"the pool was closed before a connection to {route.origin} could be had")
+            if journey.leased is None:
+                journey.leased = self.clock()
+            if isinstance(found, Answer):
+                return await self._dial(route, budgets.connect, journey)
+            if found.alive():
+                return found
+            self.release(found)
+
+    async def _turn(self, turn: Turn, budget: float | None, since: float) -> Http1Connection | Answer:
+        """Waits in the queue. PoolTimeout when the turn does not come within `budget` seconds of `since`."""
+        plan = self._plan
+        try:
+            await turn.waiter.wait(None if budget is None else since + budget)
+        except BaseException:
+            # Cancelled: what may have been granted in the meantime goes to the next in the queue.
+            with self._lock:
+                plan.cancel(turn, self.clock())
+                self._carry_out()
+            raise
+        with self._lock:
+            # A grant that came in the last moment is taken: it is better than an error.
+            if turn.grant is not None:
+                return turn.grant
+            plan.cancel(turn, self.clock())
+            self._carry_out()
+            detail = (
+                f"{plan.open} of {self._limit} connections are open ({plan.leased} in use, "
+                f"{plan.dialling} connecting, {plan.idle} idle), {plan.waiting} more requests wait"
+            )
+        raise timed_out("pool", self.clock() - since, budget or 0.0, detail)
+
+    async def _dial(self, route: Route, budget: float | None, journey: Journey) -> Http1Connection:
+        """Uses up a leave to dial."""
+        facts = journey.connection = ConnectionFacts()
+        try:
+            stream = await dial(self.backend, route, self._options, budget, facts)
+            connection = Http1Connection(stream, route, facts, self.clock, self._lost)
+        except BaseException:
+            with self._lock:
+                self._plan.dial_failed(route)
+                self._carry_out()
+            raise
+        with self._lock:
+            self._plan.connected(route, connection)
+        return connection
+
+    def _lost(self, connection: Http1Connection) -> None:
+        """An idle connection died (told by its stream)."""
+        with self._lock:
+            if self._plan.dead(connection):
+                connection.close()
+            self._carry_out()
+
+    def _carry_out(self) -> None:
+        """Does what the plan decided: under the lock, and without waiting."""
+        plan = self._plan
+        for connection in plan.doomed:
+            connection.close()
+        plan.doomed.clear()
+        for turn in plan.granted:
+            assert isinstance(turn, Turn)
+            turn.waiter.set()
+        plan.granted.clear()

@@ -1,0 +1,359 @@
+"""The one door between what users hold and what goes over the wire.
+
+A `Request` becomes a head, a route and budgets here, and a head and a body become a `Response`; per-request settings
+(timeouts, server name, target) are read here, once. Below the door nobody knows a model, above it nobody a connection.
+
+A transport opens nothing when it is made: the first request connects, the TLS context is built on the first https
+connection. The asynchronous transport keeps a pool per event loop, since a socket belongs to the loop that watches it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from .._config import DEFAULT_LIMITS, Limits, Proxy, shared_ssl_context
+from .._conn.dial import DialOptions
+from .._conn.http1 import Budgets
+from .._content import ByteStream
+from .._drive import drive
+from .._exceptions import LocalProtocolError, UnsupportedProtocol
+from .._journey import Journey
+from .._models import Headers, Request, Response
+from .._net.auto import backend_for, current_token
+from .._net.base import Backend, SocketOption
+from .._net.sync import SyncBackend
+from .._origin import Route
+from .._pool.pool import Lease, Pool, Reply
+from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
+from .._wire.events import RequestHead
+from .base import AsyncBaseTransport, BaseTransport
+
+__all__ = ["AsyncHTTPTransport", "HTTPTransport"]
+
+_NO_BUDGETS = Budgets(None, None, None, None)
+
+
+class _Door:
+    """What both transports share: settings, and the translation of requests and replies."""
+
+    def __init__(
+        self,
+        verify: ssl.SSLContext | str | bool,
+        cert: CertTypes | None,
+        trust_env: bool,
+        http1: bool,
+        http2: bool,
+        limits: Limits,
+        proxy: ProxyTypes | None,
+        uds: str | None,
+        local_address: str | None,
+        retries: int,
+        socket_options: Iterable[SocketOption] | None,
+    ) -> None:
+        if proxy is not None:
+            raise NotImplementedError(f"proxies are not supported yet: {Proxy(proxy) if isinstance(proxy, str) else proxy!r}")
+        if http2 or not http1:
+            raise NotImplementedError("HTTP/2 is not supported yet: leave http1=True and http2=False")
+        tls: Callable[[], ssl.SSLContext] = partial(shared_ssl_context, verify, cert, trust_env, ("http/1.1",))
+        if isinstance(verify, str) or cert is not None:
+            tls()  # files that were named are missed now, not on the first request
+        self._limits = limits
+        self._options = DialOptions(
+            tls=tls,
+            uds=uds,
+            local_address=local_address,
+            socket_options=tuple(socket_options or ()),
+            retries=retries,
+        )
+        self._timeout: Any = None
+        self._budgets = _NO_BUDGETS
+
+    def _make_pool(self, backend: Backend) -> Pool:
+        limits = self._limits
+        return Pool(
+            backend,
+            self._options,
+            limits.max_connections,
+            limits.max_keepalive_connections,
+            limits.keepalive_expiry,
+        )
+
+    def _head(self, request: Request) -> RequestHead:
+        """The request's head: its template's if it is unchanged since, else a new one."""
+        head = request._unchanged_head()
+        if head is None:
+            head = _make_head(request)
+        elif head.route is not None:
+            return head
+        head.http1  # noqa: B018 - what cannot be sent is refused here, before anything is leased
+        head.route = _route(request)
+        return head
+
+    def _granted(self, request: Request) -> Budgets:
+        """The timeouts of a request, read once."""
+        extensions = request._extensions
+        if extensions is not None:
+            timeout = extensions.get("timeout")
+            return _NO_BUDGETS if timeout is None else _budgets(timeout)
+        # A client's requests share its Timeout: it is translated once.
+        own = request._timeout
+        if own is not self._timeout:
+            self._budgets = _NO_BUDGETS if own is None else _budgets(own.as_dict())
+            self._timeout = own
+        return self._budgets
+
+
+def _budgets(timeout: Mapping[str, float | None]) -> Budgets:
+    return Budgets(timeout.get("connect"), timeout.get("read"), timeout.get("write"), timeout.get("pool"))
+
+
+def _make_head(request: Request) -> RequestHead:
+    url = request.url
+    target = url.raw_path
+    extensions = request._extensions
+    if extensions is not None:
+        target = extensions.get("target", target)
+    try:
+        method = request.method.encode("ascii")
+    except UnicodeEncodeError:
+        raise LocalProtocolError(f"method {request.method!r} is no token; expected letters like GET") from None
+    return RequestHead(method, url.raw_scheme, url.netloc, target, request.headers._list)
+
+
+def _route(request: Request) -> Route:
+    origin = request.url._origin
+    if origin.scheme not in ("http", "https"):
+        seen = f"scheme {origin.scheme!r}" if origin.scheme else "no scheme"
+        raise UnsupportedProtocol(f"the URL {str(request.url)!r} has {seen}; expected http:// or https://")
+    if not origin.host:
+        raise UnsupportedProtocol(f"the URL {str(request.url)!r} has no host; expected http://host/ or https://host/")
+    extensions = request._extensions
+    server_name = None if extensions is None else extensions.get("sni_hostname")
+    if isinstance(server_name, bytes):
+        server_name = server_name.decode("ascii")
+    return Route(origin, server_name if server_name != origin.host else None)
+
+
+def _check_body(head: RequestHead) -> int:
+    framing = head.framing
+    if framing is None:
+        raise LocalProtocolError("a body needs Content-Length or Transfer-Encoding: chunked in the request's fields")
+    return framing
+
+
+def _octets(request: Request, head: RequestHead) -> bytes | None:
+    """The body where it is at hand as octets; None where there is none. Its length is what the fields announce."""
+    body = request.stream._stream if type(request.stream) is ByteStream else b""
+    framing = head.framing
+    if not body:
+        if framing is None or framing == 0:
+            return None
+    elif framing is None:
+        _check_body(head)
+    if framing is not None and framing >= 0 and framing != len(body):
+        raise LocalProtocolError(f"the body has {len(body)} octets, its Content-Length is {framing}")
+    return body
+
+
+class HTTPTransport(_Door, BaseTransport):
+    """Sends requests over connections of its own pool, for `Client`. Safe to share between threads.
+
+    `limits` bound the pool; `uds` is the path of a Unix domain socket to connect to instead of the URL's host;
+    `local_address` the address to connect from; `retries` how often failed connecting (never a request) is tried
+    again within `timeout.connect`; `socket_options` are arguments of `socket.setsockopt`.
+    """
+
+    def __init__(
+        self,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        proxy: ProxyTypes | None = None,
+        uds: str | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[SocketOption] | None = None,
+    ) -> None:
+        _Door.__init__(
+            self, verify, cert, trust_env, http1, http2, limits, proxy, uds, local_address, retries, socket_options
+        )
+        self._pool = self._make_pool(SyncBackend())
+
+    def handle_request(self, request: Request) -> Response:
+        """Sends one request and returns its response; its stream is to be read to the end or closed."""
+        head = self._head(request)
+        pool = self._pool
+        journey = Journey(pool.clock(), pool.clock)
+        stream = request.stream
+        body: bytes | AsyncIterator[bytes] | None
+        if type(stream) is ByteStream or head is request._head:
+            body = _octets(request, head)
+        elif isinstance(stream, SyncByteStream):
+            _check_body(head)
+            body = _stepped(stream)
+        else:
+            raise RuntimeError(f"a blocking transport cannot send the asynchronous body {stream!r}")
+        return _response(
+            request,
+            journey,
+            drive(
+                pool.request(
+                    head.route, head, body, head.framing or 0, self._granted(request), journey, request._whole
+                )
+            ),
+            SyncBody,
+        )
+
+    def close(self) -> None:
+        """Closes all connections: the idle ones now, those in use when their responses are closed."""
+        self._pool.close()
+
+
+class AsyncHTTPTransport(_Door, AsyncBaseTransport):
+    """Sends requests over connections of its own pool, for `AsyncClient`, on asyncio and trio.
+
+    Arguments are those of `HTTPTransport`.
+    """
+
+    def __init__(
+        self,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        proxy: ProxyTypes | None = None,
+        uds: str | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[SocketOption] | None = None,
+    ) -> None:
+        _Door.__init__(
+            self, verify, cert, trust_env, http1, http2, limits, proxy, uds, local_address, retries, socket_options
+        )
+        self._pool: Pool | None = None  # the pool of the loop that was used last
+        self._token: object = None
+        self._pools: dict[object, Pool] = {}
+
+    async def handle_async_request(self, request: Request) -> Response:
+        """Sends one request and returns its response; its stream is to be read to the end or closed."""
+        head = self._head(request)
+        token = current_token()
+        pool = self._pool
+        if pool is None or token is not self._token:
+            pool = self._pool_of(token)
+        journey = Journey(pool.clock(), pool.clock)
+        stream = request.stream
+        if type(stream) is ByteStream or head is request._head:
+            reply = await pool.request(
+                head.route,
+                head,
+                _octets(request, head),
+                head.framing or 0,
+                self._granted(request),
+                journey,
+                request._whole,
+            )
+        elif isinstance(stream, AsyncByteStream):
+            framing = _check_body(head)
+            pieces = aiter(stream)
+            try:
+                reply = await pool.request(
+                    head.route, head, pieces, framing, self._granted(request), journey, request._whole
+                )
+            finally:
+                close = getattr(pieces, "aclose", None)
+                if close is not None:
+                    await close()
+        else:
+            raise RuntimeError(f"an asynchronous transport cannot send the blocking body {stream!r}")
+        return _response(request, journey, reply, AsyncBody)
+
+    async def aclose(self) -> None:
+        """Closes all connections: the idle ones now, those in use when their responses are closed."""
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
+        self._pool = None
+
+    def _pool_of(self, token: object) -> Pool:
+        """The pool of this loop; those of loops that have ended are dropped with their sockets."""
+        for other, pool in list(self._pools.items()):
+            if getattr(other, "is_closed", bool)():
+                pool.close()
+                del self._pools[other]
+        found = self._pools.get(token)
+        if found is None:
+            found = self._pools[token] = self._make_pool(backend_for(token))
+        self._pool, self._token = found, token
+        return found
+
+
+class SyncBody(SyncByteStream):
+    """The body of a response that is still coming, as the framing gave it: undecoded."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = drive(self._lease.next_chunk())
+        if not piece:
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        self._lease.close()
+
+
+class AsyncBody(AsyncByteStream):
+    """The body of a response that is still coming, as the framing gave it: undecoded."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self._lease.next_chunk()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def aclose(self) -> None:
+        self._lease.close()
+
+
+async def _stepped(stream: SyncByteStream) -> AsyncIterator[bytes]:
+    for piece in stream:
+        yield piece
+
+
+def _response(
+    request: Request, journey: Journey, reply: Reply, body_type: type[SyncBody] | type[AsyncBody]
+) -> Response:
+    head, octets, interim, trailers, lease = reply
+    response = Response._received(
+        head.status,
+        head,
+        request,
+        journey,
+        body=octets,
+        stream=None if lease is None else body_type(lease),
+        network=None,
+    )
+    if interim:
+        response._interim = tuple(interim)
+    if trailers:
+        response._trailers = Headers._from_list(list(trailers))
+    return response

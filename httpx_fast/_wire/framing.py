@@ -1,0 +1,101 @@
+"""Where a message ends: RFC 9112 section 6.3, decided here once for both kernels.
+
+The kernels report every Content-Length and Transfer-Encoding that they saw; whoever reads on asks here. A length that
+two parties could read in two ways is how requests are smuggled, so what is ambiguous is refused, not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from .._exceptions import LocalProtocolError, RemoteProtocolError, shown
+from .._kernel.facts import (
+    CHUNKED_ONLY,
+    CONNECTION_CLOSE,
+    CONNECTION_KEEP_ALIVE,
+    HAS_CONTENT_LENGTH,
+    HAS_TRANSFER_ENCODING,
+)
+from .._kernel.select import ResponseHead
+
+#: Name as the user wrote it, and value.
+FieldLine: TypeAlias = tuple[bytes, bytes]
+
+# A framing is the body's length in octets, or one of these.
+CHUNKED = -1
+UNTIL_CLOSE = -2
+TUNNEL = -3
+
+#: Facts with which Content-Length alone does not tell framing and persistence.
+_TRICKY = HAS_TRANSFER_ENCODING | CONNECTION_CLOSE | CONNECTION_KEEP_ALIVE
+
+
+def response_framing(method: bytes, head: ResponseHead) -> int:
+    """The framing of a final response, or of a 101, to a request with `method`. RemoteProtocolError if ambiguous."""
+    status = head.status
+    if status == 101 or (method == b"CONNECT" and 200 <= status < 300):
+        return TUNNEL
+    if status in (204, 304) or method == b"HEAD":
+        return 0
+    if head.flags & HAS_TRANSFER_ENCODING:
+        return _coded(head)
+    if head.content_length != -2:
+        return head.content_length if head.content_length >= 0 else UNTIL_CLOSE
+    return _repeated_length(head)
+
+
+def persists(head: ResponseHead, framing: int) -> bool:
+    """Whether the connection may serve another request after this response (RFC 9112 s.9.3)."""
+    flags = head.flags
+    if framing < CHUNKED or flags & CONNECTION_CLOSE:
+        return False
+    if head.minor == 0:
+        # s.6.1: a coded HTTP/1.0 message may come from somebody who does not know what it forwards.
+        return bool(flags & CONNECTION_KEEP_ALIVE) and not flags & HAS_TRANSFER_ENCODING
+    # s.6.3: both fields may be an attempt at smuggling; the message is read as coded, and the connection is done with.
+    return not (flags & HAS_TRANSFER_ENCODING and flags & HAS_CONTENT_LENGTH)
+
+
+def plain_length(head: ResponseHead) -> int:
+    """The length of the one everyday case (HTTP/1.1, one Content-Length, persistent), else -1: ask the long way."""
+    return head.content_length if head.minor == 1 and not head.flags & _TRICKY else -1
+
+
+def _coded(head: ResponseHead) -> int:
+    if head.flags & CHUNKED_ONLY:
+        return CHUNKED
+    codings = b", ".join(head.get_all(b"transfer-encoding"))
+    raise RemoteProtocolError(f"Transfer-Encoding {shown(codings)} was not asked for; expected 'chunked' alone")
+
+
+def _repeated_length(head: ResponseHead) -> int:
+    """s.6.3 item 5: a list in which all values are valid and the same is taken as that value."""
+    values = {value.strip(b" \t") for line in head.get_all(b"content-length") for value in line.split(b",")}
+    if len(values) == 1:
+        value = values.pop()
+        if value.isdigit() and len(value) <= 18:
+            return int(value)
+    seen = b", ".join(head.get_all(b"content-length"))
+    raise RemoteProtocolError(f"Content-Length {shown(seen)} is not one number; the end of the message is unknown")
+
+
+def request_framing(fields: Sequence[FieldLine]) -> int | None:
+    """The framing that a request's own fields announce: a length, CHUNKED, or None where they announce no body.
+
+    LocalProtocolError for what a server would have to guess at (RFC 9112 s.6.1, s.6.2).
+    """
+    length: int | None = None
+    chunked = False
+    for name, value in fields:
+        if len(name) == 14 and name.lower() == b"content-length":
+            if not value.isdigit() or (length is not None and length != int(value)):
+                raise LocalProtocolError(f"Content-Length {shown(value)}; expected one decimal number")
+            length = int(value)
+        elif len(name) == 17 and name.lower() == b"transfer-encoding":
+            if value.strip(b" \t").lower() != b"chunked":
+                raise LocalProtocolError(f"Transfer-Encoding {shown(value)}; only 'chunked' can be sent")
+            chunked = True
+    if chunked and length is not None:
+        raise LocalProtocolError("both Content-Length and Transfer-Encoding are set; expected one of them")
+    return CHUNKED if chunked else length

@@ -1,0 +1,317 @@
+"""One HTTP/1.1 connection as the client's side reads it: octets in, responses out. No socket, no clock.
+
+    IDLE > HEAD > LENGTH | CODED | UNTIL_CLOSE > ENDED > IDLE ...
+                > TUNNEL (after 101, and 2xx to CONNECT)                      any > DEAD
+
+It is a sink (the words of `_net/base.py`) for the whole life of a connection, so it is also told what comes while
+nobody waits. Rules:
+
+- A response belongs to the request before it. An octet that comes when none is expected, or after a message's end,
+  poisons the connection: it is never read as the next response.
+- `begin(whole=True)` says that the body is wanted in one piece: nobody is woken before the message ends, and a body
+  of known length is received into its final place. Otherwise each arrival is handed on as it comes.
+- Interim responses (1xx) are collected and bounded; 101 is final.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final
+
+from .._exceptions import RemoteProtocolError, shown
+from .._kernel.select import BodyBuffer, ChunkedDecoder, HeadParser, ResponseHead
+from . import framing
+from .events import FieldLine
+
+IDLE: Final = 0
+HEAD: Final = 1
+LENGTH: Final = 2
+CODED: Final = 3
+UNTIL_CLOSE: Final = 4
+ENDED: Final = 5
+TUNNEL: Final = 6
+DEAD: Final = 7
+
+MAX_INTERIM = 32  # responses; a peer that only ever says "processing" must not hold memory and attention for ever
+
+# A body below this is collected as it comes: a second buffer costs more than the copy that it saves.
+_DIRECT_FROM = 4096  # octets
+
+
+class ResponseReader:
+    """Reads the responses of one connection. `begin()` before each request; `take()` claims what has come.
+
+    A subclass is told of what it cannot know by itself: `head_arrived`, `message_ended`, `went_dead`.
+    """
+
+    __slots__ = (
+        "_body",
+        "_decoder",
+        "_parser",
+        "_partial",
+        "chunks",
+        "head",
+        "interim",
+        "left",
+        "method",
+        "pending",
+        "persistent",
+        "state",
+        "touched",
+        "whole",
+    )
+
+    def __init__(self) -> None:
+        self.state = IDLE
+        self.method = b""
+        self.whole = False
+        self.head: ResponseHead | None = None
+        self.interim: list[ResponseHead] = []
+        self.chunks: deque[bytes] = deque()
+        self.pending = 0  # octets in `chunks` that a reader who streams has not claimed
+        self.persistent = True
+        self.touched = False  # an octet of the answer was seen
+        self.left = 0
+        self._parser = HeadParser()
+        self._partial: bytearray | None = None
+        self._body: BodyBuffer | None = None
+        self._decoder: ChunkedDecoder | None = None
+
+    def begin(self, method: bytes, whole: bool) -> None:
+        """A request with `method` is about to be sent; `whole` as the module says."""
+        self.state = HEAD
+        self.method = method
+        self.whole = whole
+        self.head = None
+        self.touched = False
+        if self.interim:
+            self.interim = []
+        if self._decoder is not None:
+            self._decoder.reset()
+
+    @property
+    def ready(self) -> bool:
+        """Whether what a request waits for is there already: the message, or at least its head if not `whole`."""
+        state = self.state
+        return state == ENDED or (not self.whole and HEAD < state < DEAD)
+
+    @property
+    def trailers(self) -> Sequence[FieldLine]:
+        """Field lines of the trailer section, once the message has ended."""
+        decoder = self._decoder
+        return () if decoder is None else decoder.trailers
+
+    def take(self) -> bytes:
+        """The oldest piece of body that nobody has claimed; b"" if there is none now."""
+        if not self.chunks:
+            return b""
+        piece = self.chunks.popleft()
+        self.pending -= len(piece)
+        return piece
+
+    def take_whole(self) -> bytes:
+        """All of an ended body."""
+        chunks = self.chunks
+        if not chunks:
+            return b""
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self.pending = 0
+        return body
+
+    # What a connection knows and the wire does not.
+
+    def head_arrived(self) -> None:
+        """The final response's head was read."""
+
+    def message_ended(self) -> None:
+        """The message is complete."""
+
+    def went_dead(self) -> None:
+        """The idle connection was closed, or spoken on, by the peer."""
+
+    # The sink.
+
+    def get_buffer(self) -> Any | None:
+        body = self._body
+        return None if body is None else body.view()
+
+    def buffer_updated(self, nbytes: int) -> bool:
+        body = self._body
+        assert body is not None
+        body.buffer_updated(nbytes)
+        self.left -= nbytes
+        if self.left:
+            return False
+        self._end_collected(body)
+        return True
+
+    def data_received(self, data: memoryview) -> bool:
+        state = self.state
+        if state == HEAD:
+            self.touched = True
+            return self._head(data)
+        if state == ENDED or state == IDLE:
+            self._surplus()
+            return False
+        if state == DEAD:
+            return False
+        return self._body_from(data, 0)
+
+    def eof_received(self, clean: bool) -> bool:
+        state = self.state
+        if state == IDLE:
+            self.state = DEAD
+            self.went_dead()
+            return True
+        self.persistent = False
+        if state == UNTIL_CLOSE and clean:
+            self._end()
+            return True
+        if state == TUNNEL:
+            self._end()
+            return True
+        if state == ENDED or state == DEAD:
+            return True
+        self.state = DEAD
+        raise RemoteProtocolError(self._cut_short(state, clean))
+
+    # Inside.
+
+    def _cut_short(self, state: int, clean: bool) -> str:
+        how = "closed the connection" if clean else "ended TLS without close_notify (the message may be cut short)"
+        if state == HEAD:
+            if not self.touched:
+                return f"peer {how} without sending a response"
+            partial = self._partial or b""
+            return f"peer {how} within the response's head, after {len(partial)} octets: {shown(partial)}"
+        if state == LENGTH:
+            assert self.head is not None
+            expected = framing.response_framing(self.method, self.head)
+            return f"peer {how} with the body incomplete: received {expected - self.left} octets, expected {expected}"
+        if state == CODED:
+            return f"peer {how} with the chunked body incomplete: expected its last chunk"
+        return f"peer {how}"
+
+    def _head(self, data: memoryview) -> bool:
+        partial = self._partial
+        if partial is None:
+            octets: memoryview | bytearray = data
+        else:
+            partial += data
+            octets = partial
+        start, end = 0, len(octets)
+        while True:
+            head = self._parser.feed(octets, start, end)
+            if head is None:
+                if partial is None:
+                    self._partial = bytearray(octets[start:])
+                elif start:
+                    del partial[:start]
+                return False
+            start += head.size
+            if head.status >= 200 or head.status == 101:
+                break
+            self._interim(head)
+        self._partial = None
+        self.head = head
+        self.head_arrived()
+        length = framing.plain_length(head) if self.method != b"HEAD" and head.status not in (101, 204, 304) else -1
+        if length < 0 or self.method == b"CONNECT":
+            length = framing.response_framing(self.method, head)
+            self.persistent = framing.persists(head, length)
+        return self._body_starts(length, octets, start, end)
+
+    def _interim(self, head: ResponseHead) -> None:
+        self.interim.append(head)
+        if len(self.interim) > MAX_INTERIM:
+            raise RemoteProtocolError(f"more than {MAX_INTERIM} interim responses, the last one {head.status}")
+
+    def _body_starts(self, length: int, octets: memoryview | bytearray, start: int, end: int) -> bool:
+        if length == end - start:
+            # The everyday case: all of the body came with the head, and nothing after it.
+            if length:
+                self.chunks.append(bytes(octets[start:end]))
+                self.pending = 0 if self.whole else length
+            self._end()
+            return True
+        if length >= 0:
+            self.left = length
+            self.state = LENGTH
+            if length == 0:
+                self._surplus()
+                self._end()
+                return True
+            if self.whole and length >= _DIRECT_FROM:
+                self._body = BodyBuffer(length)
+        elif length == framing.CHUNKED:
+            self.state = CODED
+            if self._decoder is None:
+                self._decoder = ChunkedDecoder()
+        elif length == framing.TUNNEL:
+            self.state = TUNNEL
+            self.whole = False
+        else:
+            self.state = UNTIL_CLOSE
+        if start < end:
+            return self._body_from(octets, start) or not self.whole
+        return not self.whole
+
+    def _body_from(self, octets: memoryview | bytearray, start: int) -> bool:
+        end = len(octets)
+        state = self.state
+        if state == CODED:
+            return self._coded(octets, start, end)
+        if state == LENGTH:
+            left = self.left
+            if end - start > left:
+                self._surplus()
+                end = start + left
+            self.left = left = left - (end - start)
+            body = self._body
+            if body is not None:
+                body.append(octets[start:end])
+                if not left:
+                    self._end_collected(body)
+                return not left
+            self._keep(bytes(octets[start:end]))
+            if not left:
+                self._end()
+            return not (self.whole and left)
+        self._keep(bytes(octets[start:end]))
+        return not self.whole
+
+    def _coded(self, octets: memoryview | bytearray, start: int, end: int) -> bool:
+        decoder = self._decoder
+        assert decoder is not None
+        piece, stop = decoder.feed(octets, start, end)
+        if piece:
+            self._keep(piece)
+        if not decoder.done:
+            return bool(piece) and not self.whole
+        if stop < end:
+            self._surplus()
+        self._end()
+        return True
+
+    def _keep(self, piece: bytes) -> None:
+        self.chunks.append(piece)
+        if not self.whole:
+            self.pending += len(piece)
+
+    def _end_collected(self, body: BodyBuffer) -> None:
+        self._body = None
+        self.chunks.append(body.finish())
+        self._end()
+
+    def _end(self) -> None:
+        self.state = ENDED
+        self.message_ended()
+
+    def _surplus(self) -> None:
+        """Octets that no request asked for: whatever they are, this connection serves nothing any more."""
+        self.persistent = False
+        if self.state == IDLE:
+            self.state = DEAD
+            self.went_dead()
