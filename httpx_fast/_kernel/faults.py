@@ -1,0 +1,142 @@
+"""Words for what is wrong with a message: called on the error path only, by both kernels, so that they say the same.
+
+A peer's fault shows at most `MAX_SHOWN` octets of what was seen, and says what was expected. Ours never shows a field
+value, which may be a secret.
+"""
+
+from __future__ import annotations
+
+from .._exceptions import MAX_SHOWN, LocalProtocolError, RemoteProtocolError, shown
+from .facts import MAX_CHUNK_EXTENSION, MAX_CHUNK_SIZE_DIGITS, MAX_FIELDS, MAX_HEAD_SIZE, TOKEN_OCTETS
+
+SHOWN_AND_ONE = MAX_SHOWN + 1  # octets that a kernel passes on, so that `shown` can say that there were more
+
+# What answers on a port that is not HTTP/1: first octets, and what they mean.
+_STRANGERS = (
+    (b"\x16\x03", "this is TLS: https was meant, or a proxy expects it"),
+    (b"\x15\x03", "this is a TLS alert: https was meant, or a proxy expects it"),
+    (b"HTTP/", "this version of HTTP is not spoken here"),
+    (b"PRI * ", "this is HTTP/2"),
+    (b"SSH-", "this is SSH"),
+    (b"ICY", "this is SHOUTcast"),
+    (b"RTSP/", "this is RTSP"),
+    (b"SIP/", "this is SIP"),
+    (b"220", "this is FTP or SMTP"),
+    (b"+OK", "this is POP3"),
+    (b"* OK", "this is IMAP"),
+    (b"<", "this is a document without a head: HTTP/0.9"),
+    (b"\r", "this is an empty line, maybe left over from a response that was longer than it said"),
+    (b"\n", "this is an empty line, maybe left over from a response that was longer than it said"),
+    (b" ", "a status line does not begin with whitespace"),
+    (b"\t", "a status line does not begin with whitespace"),
+)
+
+
+def not_http1(octets: bytes) -> RemoteProtocolError:
+    """What came does not begin as "HTTP/1."."""
+    return RemoteProtocolError(f"expected a status line like b'HTTP/1.1 200 OK', got {shown(octets)}{_stranger(octets)}")
+
+
+def _stranger(octets: bytes) -> str:
+    if octets[3:4] == b"\x04" and octets[:1] == b"\0":  # a SETTINGS frame, RFC 9113 s.6.5
+        return " (this is HTTP/2)"
+    return next((f" ({meaning})" for start, meaning in _STRANGERS if octets.startswith(start)), "")
+
+
+def bad_status_line(line: bytes) -> RemoteProtocolError:
+    """The first line is not `HTTP/1.DIGIT SP 3DIGIT [SP reason]`."""
+    return RemoteProtocolError(
+        f"expected a status line like b'HTTP/1.1 200 OK' with a status from 100 to 999, got {shown(line)}"
+    )
+
+
+def bad_octet(line: bytes) -> RemoteProtocolError:
+    """A line has CR, LF or NUL where it must not; `line` ends with that octet."""
+    names = {0x00: "NUL", 0x0A: "a LF without CR", 0x0D: "a CR without LF"}
+    return RemoteProtocolError(f"a line has {names[line[-1]]} after {shown(line[-MAX_SHOWN - 1 : -1])}")
+
+
+def bad_field_line(line: bytes) -> RemoteProtocolError:
+    """A line is not `token ":" OWS value OWS`."""
+    name, colon, _ = line.partition(b":")
+    if not colon:
+        reason = "it has no colon"
+    elif not name:
+        reason = "its name is empty"
+    elif not name.rstrip(b" \t").strip(TOKEN_OCTETS):
+        reason = "whitespace stands between name and colon"
+    else:
+        reason = "its name is no token"
+    return RemoteProtocolError(f"a field line cannot be read, since {reason}: {shown(line)}")
+
+
+def fold_without_field(line: bytes) -> RemoteProtocolError:
+    """A line begins with whitespace, so it continues a field, and there is none."""
+    return RemoteProtocolError(f"the first field line begins with whitespace: {shown(line)}")
+
+
+def too_large(section: str) -> RemoteProtocolError:
+    """`section` is "head" or "trailer section"."""
+    return RemoteProtocolError(f"the {section} has not ended after {MAX_HEAD_SIZE} octets, the most that is read")
+
+
+def too_many_fields(section: str) -> RemoteProtocolError:
+    """`section` is "head" or "trailer section"."""
+    return RemoteProtocolError(f"the {section} has more than {MAX_FIELDS} field lines, the most that is read")
+
+
+def chunk_size_expected(octets: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(f"expected a chunk size in hexadecimal digits, got {shown(octets)}")
+
+
+def chunk_size_too_long(octets: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(
+        f"a chunk size has more than {MAX_CHUNK_SIZE_DIGITS} digits, the most that is read: {shown(octets)} goes on"
+    )
+
+
+def chunk_size_unended(octets: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(f"expected CRLF or an extension after a chunk size, got {shown(octets)}")
+
+
+def bad_chunk_extension(octets: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(f"a chunk extension has a control character: {shown(octets)}")
+
+
+def chunk_extension_too_long() -> RemoteProtocolError:
+    return RemoteProtocolError(
+        f"the chunk extensions of this message take more than {MAX_CHUNK_EXTENSION} octets, the most that is read"
+    )
+
+
+def chunk_unended(octets: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(f"expected CRLF after the data of a chunk, got {shown(octets)}")
+
+
+def bad_method(method: bytes) -> LocalProtocolError:
+    return LocalProtocolError(f"the method has to be a token (RFC 9110 s.9.1), not {shown(method)}")
+
+
+def bad_target(target: bytes, at: int) -> LocalProtocolError:
+    """The octet at `at` is none of a target; the query is not shown, since it may hold a secret."""
+    if not target:
+        return LocalProtocolError("the request target is empty")
+    path, mark, _ = target.partition(b"?")
+    return LocalProtocolError(
+        f"the request target has {target[at : at + 1]!r} at offset {at}, only visible ASCII may be sent: "
+        f"{shown(path + mark)}"
+    )
+
+
+def bad_name(name: bytes) -> LocalProtocolError:
+    return LocalProtocolError(f"a field name has to be a token (RFC 9110 s.5.1), not {shown(name)}")
+
+
+def bad_value(name: bytes, value: bytes, at: int) -> LocalProtocolError:
+    """The octet at `at` cannot be sent; whitespace cannot be sent at the ends."""
+    octet = value[at : at + 1]
+    if octet in (b" ", b"\t"):
+        reason = "begins or ends with whitespace"
+    else:
+        reason = f"has {octet!r} at offset {at}, a control character"
+    return LocalProtocolError(f"the value of the field {shown(name)} {reason}")

@@ -1,0 +1,471 @@
+"""HTTP/1.1 in octets: response heads, chunked bodies, request heads. The pure twin of ext/http1.pyx.
+
+It knows no connection, no request and no rule about message length: it reports what is there, or raises. Its rules:
+
+1. The caller owns the octets and gives all that belong to the head at each call; a decoder of chunks keeps its own.
+2. Nothing is scanned twice. A head that has come whole is matched by one expression (measured on 12 fields: a fifth of
+   the cost of line by line); only what that does not match, be it incomplete, unusual or wrong, is read by lines, and
+   the lines decide. So the expression must not accept what the lines refuse.
+3. Octets are refused by default. Each leniency names the peer that needs it.
+4. No object is made per field before somebody asks for fields.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from . import faults
+from .facts import (
+    BAD_LENGTH,
+    CHUNKED_ONLY,
+    COMMON_NAMES,
+    CONNECTION_FLAGS,
+    FIELD_FLAGS,
+    HAS_CONNECTION,
+    HAS_CONTENT_LENGTH,
+    HAS_TRANSFER_ENCODING,
+    MAX_CHUNK_EXTENSION,
+    MAX_CHUNK_SIZE_DIGITS,
+    MAX_FIELDS,
+    MAX_HEAD_SIZE,
+    MAX_LENGTH,
+    NO_LENGTH,
+    TARGET_OCTETS,
+    TOKEN_OCTETS,
+    VALUE_OCTETS,
+)
+
+__all__ = ["ChunkedDecoder", "HeadParser", "ResponseHead", "check_field", "chunk_head", "request_head"]
+
+Octets: TypeAlias = bytes | bytearray | memoryview
+FieldLine: TypeAlias = tuple[bytes, bytes]
+
+PIECE = 8192  # octets copied at a time while a head's end is searched; nearly all heads are smaller, bodies are not
+
+_TOKEN = b"[" + re.escape(TOKEN_OCTETS) + b"]+"
+_is_token = re.compile(_TOKEN).fullmatch
+_field_name = re.compile(b"(" + _TOKEN + b"):").match
+# status-line = HTTP-version SP status-code SP [ reason-phrase ], RFC 9112 s.4. Leniency: the second SP may be missing
+# where there is no reason, as it is from many small servers; curl, Go, h11 and llhttp take that too. Octets of the
+# reason are as free as those of a value, see below.
+_STATUS_LINE = rb"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: ([^\0\r\n]*))?"
+_status_line = re.compile(_STATUS_LINE).fullmatch
+# Leniency: LF alone ends a line of a head. CGI programs and small devices print "\n"; curl, Go and h11 take it.
+_whole_head = re.compile(_STATUS_LINE + rb"\r?\n((?:" + _TOKEN + rb":[^\0\r\n]*\r?\n)*)\r?\n").match
+_line_end = re.compile(rb"\r\n|[\0\r\n]").search
+_known_fields = re.compile(rb"\n(" + b"|".join(map(re.escape, FIELD_FLAGS)) + rb"):([^\r\n]*)", re.IGNORECASE).findall
+_chunk_line = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % MAX_CHUNK_SIZE_DIGITS).match
+_is_digits = re.compile(rb"[0-9]+").fullmatch
+_unsendable_target = re.compile(b"[^" + re.escape(TARGET_OCTETS) + b"]").search
+# A value begins and ends with field-vchar, RFC 9110 s.5.5.
+_unsendable_value = re.compile(rb"\A[ \t]|[^" + re.escape(VALUE_OCTETS) + rb"]|[ \t]\Z").search
+
+_VERSION = b"HTTP/1."
+_shared_name = {name: name for name in COMMON_NAMES}.get
+_WHITESPACE = b" \t"
+_FOLDS = (0x20, 0x09)
+
+
+class ResponseHead:
+    """A response's status line and field section; to be read only."""
+
+    __slots__ = ("_block", "_fields", "content_length", "count", "flags", "minor", "reason", "size", "status")
+
+    def __init__(
+        self,
+        minor: bytes,
+        status: bytes,
+        reason: bytes | None,
+        size: int,
+        count: int,
+        known: Iterable[FieldLine],
+        block: bytes,
+        fields: list[FieldLine] | None = None,
+    ) -> None:
+        self.status = int(status)
+        #: Of "HTTP/1.minor".
+        self.minor = int(minor)
+        self.reason = reason or b""
+        #: Octets of the head, its last line end included.
+        self.size = size
+        #: Number of fields.
+        self.count = count
+        self.flags, self.content_length = _facts(known)
+        # The field lines without the empty one, as they came; empty where `fields` were made at once.
+        self._block = block
+        self._fields = fields
+
+    def fields(self) -> list[FieldLine]:
+        """Names as received, values without the whitespace around them; the same list at every call."""
+        fields = self._fields
+        if fields is None:
+            shared = _shared_name
+            fields = self._fields = []
+            for line in self._block.split(b"\n")[:-1]:
+                name, _, value = line.partition(b":")
+                fields.append((shared(name, name), value.strip(b" \t\r")))
+        return fields
+
+    def get_all(self, lower_name: bytes) -> list[bytes]:
+        """The values of all fields of that name, which is given in lower case."""
+        if self._fields is None and lower_name not in self._block.lower():
+            return []
+        return [value for name, value in self.fields() if name.lower() == lower_name]
+
+
+def _facts(known: Iterable[FieldLine]) -> tuple[int, int]:
+    """Flags and content length, from the fields named in FIELD_FLAGS; values may have whitespace around them."""
+    flags = 0
+    length = NO_LENGTH
+    for name, value in known:
+        flag = FIELD_FLAGS[name.lower()]
+        if flag == HAS_CONTENT_LENGTH:
+            length = BAD_LENGTH if flags & flag else _length(value.strip(b" \t\r"))
+        elif flag == HAS_CONNECTION:
+            for member in value.split(b","):
+                flags |= CONNECTION_FLAGS.get(member.strip(b" \t\r").lower(), 0)
+        elif flag == HAS_TRANSFER_ENCODING:
+            if flags & flag:
+                flags &= ~CHUNKED_ONLY
+            elif value.strip(b" \t\r").lower() == b"chunked":
+                flags |= CHUNKED_ONLY
+        flags |= flag
+    return flags, length
+
+
+def _length(value: bytes) -> int:
+    # Content-Length = 1*DIGIT, RFC 9110 s.8.6. Any number of leading zeros is allowed, so they go before int(), which
+    # takes quadratic time on long numbers.
+    if not _is_digits(value):
+        return BAD_LENGTH
+    value = value.lstrip(b"0")
+    if len(value) > 19:
+        return BAD_LENGTH
+    length = int(value or b"0")
+    return length if length <= MAX_LENGTH else BAD_LENGTH
+
+
+class _Section:
+    """A status line and field lines, or a trailer section, read line by line as they come.
+
+    What is wrong with a line is reported in this order: NUL or a stray CR or LF as soon as it is there, and the rest
+    when the line has ended. So the report does not depend on how the octets were cut.
+    """
+
+    __slots__ = ("_line", "_scanned", "bare_lf", "fields", "octets", "title")
+
+    def __init__(self, title: str, bare_lf: bool) -> None:
+        self.title = title
+        self.bare_lf = bare_lf
+        self.octets = bytearray()
+        self._line = 0  # where the line that is being read begins
+        self._scanned = 0
+        # Name and parts of the value; more parts than one where it was folded.
+        self.fields: list[tuple[bytes, list[bytes]]] = []
+
+    @property
+    def size(self) -> int:
+        return self._line
+
+    def next_line(self) -> bytes | None:
+        """The next line without its end, None while that has not come. Raises RemoteProtocolError."""
+        octets = self.octets
+        match = _line_end(octets, self._scanned)
+        if match is None:
+            self._scanned = len(octets)
+            return None
+        begin, end = match.span()
+        found = match[0]
+        if found == b"\r" and end == len(octets):
+            self._scanned = begin
+            return None
+        if found != b"\r\n" and not (found == b"\n" and self.bare_lf):
+            raise faults.bad_octet(bytes(octets[self._line : end]))
+        line = bytes(octets[self._line : begin])
+        self._line = self._scanned = end
+        return line
+
+    def read_fields(self) -> bool:
+        """Takes the lines that are there; True when the empty one was among them. Raises RemoteProtocolError."""
+        while (line := self.next_line()) is not None:
+            if not line:
+                return True
+            if line[0] in _FOLDS:
+                # obs-fold, RFC 9112 s.5.2: a user agent must replace it by whitespace.
+                if not self.fields:
+                    raise faults.fold_without_field(line)
+                self.fields[-1][1].append(line.strip(_WHITESPACE))
+                continue
+            match = _field_name(line)
+            if match is None:
+                raise faults.bad_field_line(line)
+            if len(self.fields) == MAX_FIELDS:
+                raise faults.too_many_fields(self.title)
+            # Leniency: a value may have any octet but NUL, CR and LF. Old servers send Latin-1, UTF-8 and stray
+            # controls, and all browsers, curl and Go's client read them.
+            self.fields.append((match[1], [line[match.end() :].strip(_WHITESPACE)]))
+        return False
+
+    def finished_fields(self) -> list[FieldLine]:
+        shared = _shared_name
+        return [(shared(name, name), b" ".join(filter(None, parts))) for name, parts in self.fields]
+
+
+class HeadParser:
+    """Reads response heads, one after the other."""
+
+    __slots__ = ("_seen", "_section", "_status")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets a head that was begun."""
+        self._section: _Section | None = None
+        self._status: tuple[bytes, bytes, bytes | None] | None = None
+        self._seen = 0
+
+    def feed(self, data: Octets, start: int, end: int) -> ResponseHead | None:
+        """The head that begins at `start`, or None while octets of it are missing.
+
+        After None it is called again with the same octets and more, which may lie elsewhere by then. After a head it
+        is ready for the next one. Raises RemoteProtocolError, and ValueError when [start, end) is not in `data` or
+        has fewer octets than before.
+        """
+        view = memoryview(data)
+        if not 0 <= start <= end <= view.nbytes or end - start < self._seen:
+            raise ValueError(f"octets {start} to {end} of {view.nbytes} cannot be read, {self._seen} were there before")
+        if self._section is None:
+            piece = bytes(view[start : min(end, start + PIECE)])
+            match = _whole_head(piece)
+            if match is not None:
+                minor, status, reason, block = match.groups()
+                count = block.count(b"\n")
+                if count <= MAX_FIELDS:
+                    known = _known_fields(piece, match.start(4) - 1, match.end(4))
+                    return ResponseHead(minor, status, reason, match.end(), count, known, block)
+            self._section = _Section("head", bare_lf=True)
+        return self._read_lines(self._section, view[start:end])
+
+    def _read_lines(self, section: _Section, view: memoryview) -> ResponseHead | None:
+        available = len(view)
+        octets = section.octets
+        last = min(available, MAX_HEAD_SIZE)
+        while len(octets) < last:
+            octets += view[len(octets) : min(last, len(octets) + PIECE)]
+            if self._status is None and not self._read_status(section, view):
+                continue
+            if section.read_fields():
+                return self._finish(section)
+        if available >= MAX_HEAD_SIZE:
+            raise faults.too_large(section.title)
+        self._seen = available
+        return None
+
+    def _read_status(self, section: _Section, view: memoryview) -> bool:
+        """True when the status line is there. A stranger is refused at once: a TLS alert, say, never ends a line."""
+        begin = section.octets[: len(_VERSION)]
+        if begin != _VERSION[: len(begin)]:
+            raise faults.not_http1(bytes(view[: faults.SHOWN_AND_ONE]))
+        line = section.next_line()
+        if line is None:
+            return False
+        match = _status_line(line)
+        if match is None:
+            raise faults.bad_status_line(line)
+        minor, status, reason = match.groups()
+        self._status = minor, status, reason
+        return True
+
+    def _finish(self, section: _Section) -> ResponseHead:
+        assert self._status is not None
+        fields = section.finished_fields()
+        known = [field for field in fields if field[0].lower() in FIELD_FLAGS]
+        head = ResponseHead(*self._status, section.size, len(fields), known, b"", fields)
+        self.reset()
+        return head
+
+
+# Where a decoder of chunks stands. A chunk is SIZE [SPACE] [EXTENSION...] SIZE_LF DATA DATA_CR DATA_LF.
+_SIZE, _SPACE, _EXTENSION, _QUOTED, _ESCAPED, _SIZE_LF, _DATA, _DATA_CR, _DATA_LF, _TRAILERS, _DONE = range(11)
+_HEX = {octet: int(chr(octet), 16) for octet in b"0123456789abcdefABCDEF"}
+
+
+class ChunkedDecoder:
+    """Takes the chunks off a body (RFC 9112 s.7.1).
+
+    All line ends have to be CRLF, also those of trailers: where a peer and what stands between take different octets
+    for the end of a chunk, a response can be smuggled in.
+    """
+
+    __slots__ = ("_digits", "_extension", "_left", "_section", "_state", "done", "trailers")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begins a new body."""
+        self._state = _SIZE
+        self._digits = 0
+        self._left = 0  # of the chunk, in octets
+        self._extension = 0  # octets of extensions so far
+        self._section: _Section | None = None
+        #: True when the last octet of the body, its trailer section included, was consumed.
+        self.done = False
+        #: Fields of the trailer section; filled when done.
+        self.trailers: list[FieldLine] = []
+
+    def feed(self, data: Octets, start: int, end: int) -> tuple[bytes, int]:
+        """Decoded octets, and the position after the last one consumed: `end` unless done.
+
+        Nothing has to be kept by the caller. Raises RemoteProtocolError, and ValueError when [start, end) is not in
+        `data`.
+        """
+        view = memoryview(data)
+        if not 0 <= start <= end <= view.nbytes:
+            raise ValueError(f"octets {start} to {end} of {view.nbytes} cannot be read")
+        pieces: list[memoryview] = []
+        at = start
+        while at < end and not self.done:
+            state = self._state
+            if state == _DATA:
+                taken = min(self._left, end - at)
+                pieces.append(view[at : at + taken])
+                at += taken
+                self._left -= taken
+                if self._left == 0:
+                    self._state = _DATA_CR
+            elif state == _TRAILERS:
+                at = self._read_trailers(view, at, end)
+            elif state == _SIZE and self._digits == 0 and (match := _chunk_line(view, at, end)):
+                self._left = int(match[1], 16)
+                self._state = _DATA if self._left else _TRAILERS
+                at = match.end()
+            elif state == _DATA_CR and view[at : min(at + 2, end)] == b"\r\n":
+                self._state = _SIZE
+                at += 2
+            else:
+                self._step(view, at, end)
+                at += 1
+        return b"".join(pieces), at
+
+    def _step(self, view: memoryview, at: int, end: int) -> None:
+        """Takes one octet of the framing."""
+        octet = view[at]
+        state = self._state
+        if state == _SIZE:
+            self._step_size(octet, view, at, end)
+        elif state == _SIZE_LF:
+            if octet != 0x0A:
+                raise faults.chunk_size_unended(_seen(view, at, end))
+            self._digits = 0
+            self._state = _DATA if self._left else _TRAILERS
+        elif state == _DATA_CR:
+            if octet != 0x0D:
+                raise faults.chunk_unended(_seen(view, at, end))
+            self._state = _DATA_LF
+        elif state == _DATA_LF:
+            if octet != 0x0A:
+                raise faults.chunk_unended(_seen(view, at, end))
+            self._state = _SIZE
+        else:
+            self._step_extension(octet, view, at, end)
+
+    def _step_size(self, octet: int, view: memoryview, at: int, end: int) -> None:
+        digit = _HEX.get(octet)
+        if digit is not None:
+            if self._digits == MAX_CHUNK_SIZE_DIGITS:
+                raise faults.chunk_size_too_long(_seen(view, at, end))
+            self._digits += 1
+            self._left = self._left * 16 + digit
+        elif self._digits == 0:
+            raise faults.chunk_size_expected(_seen(view, at, end))
+        else:
+            self._step_extension(octet, view, at, end)
+
+    def _step_extension(self, octet: int, view: memoryview, at: int, end: int) -> None:
+        """Skips `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, RFC 9112 s.7.1.1.
+
+        Leniency: whitespace may stand before the line end, with no extension. Servers that write the size into a
+        field of fixed width send it; Go, curl and h11 take it.
+        """
+        state = self._state
+        if octet == 0x0D and state <= _EXTENSION:
+            self._state = _SIZE_LF
+            return
+        if state <= _SPACE:
+            if octet == 0x3B:  # ;
+                self._state = _EXTENSION
+            elif octet in _FOLDS:
+                self._state = _SPACE
+            else:
+                raise faults.chunk_size_unended(_seen(view, at, end))
+        # CRLF cannot be quoted. Who takes it for the line end, and who for content, would disagree on what follows.
+        elif octet == 0x7F or (octet < 0x20 and octet != 0x09):
+            raise faults.bad_chunk_extension(_seen(view, at, end))
+        elif state == _ESCAPED:
+            self._state = _QUOTED
+        elif octet == 0x22:  # "
+            self._state = _EXTENSION if state == _QUOTED else _QUOTED
+        elif octet == 0x5C and state == _QUOTED:  # \
+            self._state = _ESCAPED
+        self._extension += 1
+        if self._extension > MAX_CHUNK_EXTENSION:
+            raise faults.chunk_extension_too_long()
+
+    def _read_trailers(self, view: memoryview, at: int, end: int) -> int:
+        """Takes lines of the trailer section; where the reading goes on."""
+        section = self._section
+        if section is None:
+            if view[at : min(at + 2, end)] == b"\r\n":
+                self._state = _DONE
+                self.done = True
+                return at + 2
+            section = self._section = _Section("trailer section", bare_lf=False)
+        before = len(section.octets)
+        section.octets += view[at : min(end, at + MAX_HEAD_SIZE - before)]
+        if section.read_fields():
+            self.trailers = section.finished_fields()
+            self._state = _DONE
+            self.done = True
+            return at + section.size - before
+        if len(section.octets) == MAX_HEAD_SIZE:
+            raise faults.too_large(section.title)
+        return end
+
+
+def _seen(view: memoryview, at: int, end: int) -> bytes:
+    return bytes(view[at : min(end, at + faults.SHOWN_AND_ONE)])
+
+
+def request_head(method: bytes, target: bytes, fields: Sequence[FieldLine]) -> bytes:
+    """Request line and field section, ready to be sent (RFC 9112 s.3). Raises LocalProtocolError if one part is not."""
+    if not _is_token(method):
+        raise faults.bad_method(method)
+    if not target or _unsendable_target(target):
+        match = _unsendable_target(target)
+        raise faults.bad_target(target, match.start() if match else 0)
+    lines = [b"%b %b HTTP/1.1\r\n" % (method, target)]
+    for name, value in fields:
+        check_field(name, value)
+        lines.append(b"%b: %b\r\n" % (name, value))
+    lines.append(b"\r\n")
+    return b"".join(lines)
+
+
+def check_field(name: bytes, value: bytes) -> None:
+    """Raises LocalProtocolError if a field cannot be sent as it is."""
+    if not _is_token(name):
+        raise faults.bad_name(name)
+    match = _unsendable_value(value)
+    if match is not None:
+        raise faults.bad_value(name, value, match.start())
+
+
+def chunk_head(size: int) -> bytes:
+    """The line before a chunk of `size` octets; before no octets it is the last chunk, which ends the body."""
+    if size < 0:
+        raise ValueError(f"a chunk of {size} octets cannot be")
+    return b"%x\r\n" % size

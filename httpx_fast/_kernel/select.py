@@ -1,0 +1,69 @@
+"""Picks the kernels: compiled or pure Python, all of them or none. Nobody else picks.
+
+HTTPX_FAST_IMPL decides, and is read once, at import:
+
+    unset    compiled where they are there
+    c        compiled; ImportError that says what was tried where they are not
+    python   pure Python
+
+PyPy takes pure Python: its compiler runs that faster than it calls extensions.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING
+
+KERNELS = ("buffer", "http1")
+
+
+def _choose(wanted: str) -> tuple[str, str]:
+    """Implementation ("c" or "python") and the reason for it. Raises ImportError."""
+    if wanted not in ("", "c", "python"):
+        raise ImportError(f"HTTPX_FAST_IMPL is {wanted!r}; known are 'c', 'python', and unset for the best there is")
+    if wanted == "python":
+        return "python", "HTTPX_FAST_IMPL=python asks for it"
+    obstacle = _find_obstacle()
+    if obstacle is None:
+        return "c", "HTTPX_FAST_IMPL=c asks for it" if wanted else "it is there"
+    if wanted == "c":
+        raise ImportError(f"HTTPX_FAST_IMPL=c demands compiled kernels, but {obstacle}")
+    return "python", obstacle
+
+
+def _find_obstacle() -> str | None:
+    """Why the compiled kernels cannot be used, None when they can."""
+    if sys.implementation.name != "cpython":
+        return f"{sys.implementation.name} runs the pure Python kernels"
+    for kernel in KERNELS:
+        name = f"{__package__}.{kernel}_c"
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            return f"{name} cannot be imported ({error}); looked in {os.path.dirname(__file__)}"
+    return None
+
+
+#: "c" or "python".
+IMPLEMENTATION, REASON = _choose(os.environ.get("HTTPX_FAST_IMPL", ""))
+
+if TYPE_CHECKING or IMPLEMENTATION == "python":
+    from .buffer_py import BodyBuffer
+    from .http1_py import ChunkedDecoder, HeadParser, ResponseHead, check_field, chunk_head, request_head
+else:
+    from .buffer_c import BodyBuffer
+    from .http1_c import ChunkedDecoder, HeadParser, ResponseHead, check_field, chunk_head, request_head
+
+__all__ = [
+    "IMPLEMENTATION",
+    "REASON",
+    "BodyBuffer",
+    "ChunkedDecoder",
+    "HeadParser",
+    "ResponseHead",
+    "check_field",
+    "chunk_head",
+    "request_head",
+]
