@@ -181,6 +181,10 @@ class HTTPStatusError(HTTPError):
         self.response = response
 
 
+class HTTPXDeprecationWarning(UserWarning):
+    """A use of the interface that is going away; a UserWarning, so that it is seen without being asked for."""
+
+
 class InvalidURL(Exception):
     """The URL cannot be parsed, or cannot be requested."""
 

@@ -1,0 +1,157 @@
+"""Status codes (RFC 9110 s.15 and the IANA registry) by name, with their reason phrases.
+
+Names that RFC 9110 replaced still work and warn. Lower-case names work too, as in requests, and are plain numbers.
+"""
+
+from __future__ import annotations
+
+import warnings
+from enum import EnumMeta, IntEnum
+from typing import Any, Self
+
+__all__ = ["codes"]
+
+_REPLACED = {
+    "REQUEST_ENTITY_TOO_LARGE": "CONTENT_TOO_LARGE",
+    "REQUEST_URI_TOO_LONG": "URI_TOO_LONG",
+    "REQUESTED_RANGE_NOT_SATISFIABLE": "RANGE_NOT_SATISFIABLE",
+    "UNPROCESSABLE_ENTITY": "UNPROCESSABLE_CONTENT",
+}
+
+
+class _CodesMeta(EnumMeta):
+    """Finds replaced names, which are no members: so members cost no detour."""
+
+    def __getattr__(cls, name: str) -> Any:
+        new_name = _REPLACED.get(name)
+        if new_name is None:
+            raise AttributeError(f"{cls.__name__} has no code named {name!r}")
+        warnings.warn(f"codes.{name} is now codes.{new_name} (RFC 9110 s.15)", DeprecationWarning, stacklevel=2)
+        return cls[new_name]
+
+    def __getitem__(cls, name: str) -> Any:
+        return super().__getitem__(_REPLACED.get(name, name))
+
+
+class codes(IntEnum, metaclass=_CodesMeta):  # noqa: N801  # httpx's name
+    """HTTP status codes: `codes.NOT_FOUND == 404`, `codes.NOT_FOUND.phrase == "Not Found"`."""
+
+    phrase: str
+
+    def __new__(cls, value: int, phrase: str = "") -> Self:
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.phrase = phrase
+        return code
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    @classmethod
+    def get_reason_phrase(cls, value: int) -> str:
+        """The phrase of a code; "" for one that is not registered."""
+        code: Any = cls._value2member_map_.get(value)
+        return "" if code is None else code.phrase  # type: ignore[no-any-return]
+
+    @classmethod
+    def is_informational(cls, value: int) -> bool:
+        """Whether `value` is 1xx."""
+        return 100 <= value <= 199
+
+    @classmethod
+    def is_success(cls, value: int) -> bool:
+        """Whether `value` is 2xx."""
+        return 200 <= value <= 299
+
+    @classmethod
+    def is_redirect(cls, value: int) -> bool:
+        """Whether `value` is 3xx."""
+        return 300 <= value <= 399
+
+    @classmethod
+    def is_client_error(cls, value: int) -> bool:
+        """Whether `value` is 4xx."""
+        return 400 <= value <= 499
+
+    @classmethod
+    def is_server_error(cls, value: int) -> bool:
+        """Whether `value` is 5xx."""
+        return 500 <= value <= 599
+
+    @classmethod
+    def is_error(cls, value: int) -> bool:
+        """Whether `value` is 4xx or 5xx."""
+        return 400 <= value <= 599
+
+    CONTINUE = 100, "Continue"
+    SWITCHING_PROTOCOLS = 101, "Switching Protocols"
+    PROCESSING = 102, "Processing"
+    EARLY_HINTS = 103, "Early Hints"
+
+    OK = 200, "OK"
+    CREATED = 201, "Created"
+    ACCEPTED = 202, "Accepted"
+    NON_AUTHORITATIVE_INFORMATION = 203, "Non-Authoritative Information"
+    NO_CONTENT = 204, "No Content"
+    RESET_CONTENT = 205, "Reset Content"
+    PARTIAL_CONTENT = 206, "Partial Content"
+    MULTI_STATUS = 207, "Multi-Status"
+    ALREADY_REPORTED = 208, "Already Reported"
+    IM_USED = 226, "IM Used"
+
+    MULTIPLE_CHOICES = 300, "Multiple Choices"
+    MOVED_PERMANENTLY = 301, "Moved Permanently"
+    FOUND = 302, "Found"
+    SEE_OTHER = 303, "See Other"
+    NOT_MODIFIED = 304, "Not Modified"
+    USE_PROXY = 305, "Use Proxy"
+    TEMPORARY_REDIRECT = 307, "Temporary Redirect"
+    PERMANENT_REDIRECT = 308, "Permanent Redirect"
+
+    BAD_REQUEST = 400, "Bad Request"
+    UNAUTHORIZED = 401, "Unauthorized"
+    PAYMENT_REQUIRED = 402, "Payment Required"
+    FORBIDDEN = 403, "Forbidden"
+    NOT_FOUND = 404, "Not Found"
+    METHOD_NOT_ALLOWED = 405, "Method Not Allowed"
+    NOT_ACCEPTABLE = 406, "Not Acceptable"
+    PROXY_AUTHENTICATION_REQUIRED = 407, "Proxy Authentication Required"
+    REQUEST_TIMEOUT = 408, "Request Timeout"
+    CONFLICT = 409, "Conflict"
+    GONE = 410, "Gone"
+    LENGTH_REQUIRED = 411, "Length Required"
+    PRECONDITION_FAILED = 412, "Precondition Failed"
+    CONTENT_TOO_LARGE = 413, "Content Too Large"
+    URI_TOO_LONG = 414, "URI Too Long"
+    UNSUPPORTED_MEDIA_TYPE = 415, "Unsupported Media Type"
+    RANGE_NOT_SATISFIABLE = 416, "Range Not Satisfiable"
+    EXPECTATION_FAILED = 417, "Expectation Failed"
+    IM_A_TEAPOT = 418, "I'm a teapot"
+    MISDIRECTED_REQUEST = 421, "Misdirected Request"
+    UNPROCESSABLE_CONTENT = 422, "Unprocessable Content"
+    LOCKED = 423, "Locked"
+    FAILED_DEPENDENCY = 424, "Failed Dependency"
+    TOO_EARLY = 425, "Too Early"
+    UPGRADE_REQUIRED = 426, "Upgrade Required"
+    PRECONDITION_REQUIRED = 428, "Precondition Required"
+    TOO_MANY_REQUESTS = 429, "Too Many Requests"
+    REQUEST_HEADER_FIELDS_TOO_LARGE = 431, "Request Header Fields Too Large"
+    UNAVAILABLE_FOR_LEGAL_REASONS = 451, "Unavailable For Legal Reasons"
+
+    INTERNAL_SERVER_ERROR = 500, "Internal Server Error"
+    NOT_IMPLEMENTED = 501, "Not Implemented"
+    BAD_GATEWAY = 502, "Bad Gateway"
+    SERVICE_UNAVAILABLE = 503, "Service Unavailable"
+    GATEWAY_TIMEOUT = 504, "Gateway Timeout"
+    HTTP_VERSION_NOT_SUPPORTED = 505, "HTTP Version Not Supported"
+    VARIANT_ALSO_NEGOTIATES = 506, "Variant Also Negotiates"
+    INSUFFICIENT_STORAGE = 507, "Insufficient Storage"
+    LOOP_DETECTED = 508, "Loop Detected"
+    NOT_EXTENDED = 510, "Not Extended"
+    NETWORK_AUTHENTICATION_REQUIRED = 511, "Network Authentication Required"
+
+
+for _code in codes:
+    setattr(codes, _code.name.lower(), int(_code))
+for _old, _new in _REPLACED.items():
+    setattr(codes, _old.lower(), int(codes[_new]))

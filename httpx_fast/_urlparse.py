@@ -1,0 +1,380 @@
+"""The syntax of URLs: RFC 3986 for what the parts are, WHATWG's percent-encode sets for what is escaped in each.
+
+It turns text into seven parts, and knows nothing of the class that users hold. Its rules:
+
+1. Parts are normalised once, here: scheme and host in lower case, host IDNA-encoded, default port dropped, dot segments
+   removed, characters outside a part's set escaped. What is escaped already stays as given, "%" included, so a signed
+   query arrives at the server octet for octet.
+2. A query or fragment that is not there is None; one that is there and empty is "".
+3. Text that cannot be a URL raises `InvalidURL`, which says what was seen and what was expected, and never shows
+   userinfo, nor more than `MAX_SHOWN` characters.
+4. Plain URLs need one match of `plain`; everything else takes the long way, `urlparse`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+from urllib.parse import quote_plus
+
+from ._exceptions import MAX_SHOWN, InvalidURL
+from ._origin import DEFAULT_PORTS
+
+MAX_URL_LENGTH = 65536  # characters; servers refuse far shorter targets, so a longer one is a mistake or an attack
+MAX_PORT = 65535
+_PORT_DIGITS = 16  # leading zeros are let through; int() of very long texts costs quadratic time
+
+_Parts: TypeAlias = dict[str, str | int | None]
+
+#: The schemes whose default port is left out of a URL (WHATWG URL s.3.1, "special scheme").
+SPECIAL_SCHEMES = frozenset(("ftp", "http", "https", "ws", "wss"))
+
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+
+#: Matches a URL whose parts are already in their normal form, but for dot segments and a default port, which the caller
+#: looks for. Groups: scheme, host, port, path, query, fragment. A name that begins with a digit takes the long way,
+#: since it could be an address.
+plain = re.compile(
+    r"(https?|wss?)://"
+    rf"([a-z][a-z0-9._-]*|(?:{_OCTET}\.){{3}}{_OCTET})"
+    r"(?::([1-9][0-9]{0,4}))?"
+    r"(/[!$-;=@-_a-z|~]*|)"
+    r"(?:\?([!$-;=?-~]*))?"
+    r"(?:#([!#-;=?-_a-~]*))?"
+).fullmatch
+
+# The grammar of RFC 3986 appendix B. An empty scheme before "://" is let through: mount patterns and users of httpx
+# write "://example.com" for "any scheme".
+_REFERENCE = re.compile(
+    r"(?:([a-zA-Z][a-zA-Z0-9+.-]*):|:(?=//))?"
+    r"(?://([^/?#]*))?"
+    r"([^?#]*)"
+    r"(?:\?([^#]*))?"
+    r"(?:#(.*))?",
+    re.DOTALL,
+)
+# The last "@" ends the userinfo, as browsers have it.
+_AUTHORITY = re.compile(r"(?:(.*)@)?(\[.*\]|[^:@\[\]]*)(?::(.*))?", re.DOTALL)
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
+_IPV4_SHAPE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
+
+#: What each component may hold when it is given by keyword, and how to say so.
+_COMPONENTS = {
+    "scheme": (re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]*)?"), "a letter, then letters, digits, '+', '-' and '.'"),
+    "userinfo": (re.compile(r"[^@]*", re.DOTALL), "no '@'"),
+    "host": (re.compile(r"\[.*\]|[^:]*", re.DOTALL), "a name, an IPv4 address or an IPv6 address"),
+    "port": (re.compile(r".*", re.DOTALL), "digits"),
+    "path": (re.compile(r"[^?#]*", re.DOTALL), "neither '?' nor '#'"),
+    "query": (re.compile(r"[^#]*", re.DOTALL), "no '#'"),
+    "fragment": (re.compile(r".*", re.DOTALL), "anything"),
+}
+
+# WHATWG URL s.1.3, each with what it adds to the one before. "%" is in none of them: see rule 1.
+_FRAGMENT_UNSAFE = re.compile("[^!#-;=?-_a-~]+")
+_QUERY_UNSAFE = re.compile("[^!$-;=?-~]+")
+_PATH_UNSAFE = re.compile("[^!$-;=@-_a-z|~]+")
+_USERINFO_UNSAFE = re.compile("[^!$-.0-:A-Z_a-z~]+")
+_CREDENTIAL_UNSAFE = re.compile("[^!$-.0-9A-Z_a-z~]+")
+# RFC 3986 s.3.2.2 (reg-name), and what browsers leave alone in a host besides.
+_HOST_UNSAFE = re.compile(r'[^!"$-.0-9;=A-Z\\_`a-~]+')
+
+# What `quote_plus` would leave as it is: urlencode for the common key and value without its cost.
+_form_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+
+
+class ParseResult(NamedTuple):
+    """The parts of a URL, normalised; an IPv6 host without its brackets."""
+
+    scheme: str
+    userinfo: str
+    host: str
+    port: int | None
+    path: str
+    query: str | None
+    fragment: str | None
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as a Host field has them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+    @property
+    def authority(self) -> str:
+        """Userinfo, host and port."""
+        return f"{self.userinfo}@{self.netloc}" if self.userinfo else self.netloc
+
+    def __str__(self) -> str:
+        return self.unsplit(self.authority)
+
+    def unsplit(self, authority: str) -> str:
+        """The URL as text, with `authority` in place of its own (RFC 3986 s.5.3)."""
+        text = f"{self.scheme}:" if self.scheme else ""
+        if authority:
+            text += f"//{authority}"
+        text += self.path
+        if self.query is not None:
+            text += f"?{self.query}"
+        return text if self.fragment is None else f"{text}#{self.fragment}"
+
+
+def urlparse(url: str = "", **components: str | int | None) -> ParseResult:
+    """The parts of `url`, each replaced by the keyword of its name. Raises InvalidURL.
+
+    Keywords are the names of the parts, and `username`, `password`, `netloc` and `raw_path`.
+    """
+    parts = _split(url)
+    if components:
+        parts.update(_checked(components))
+    return _normalised(parts)
+
+
+def replaced(base: ParseResult, **components: str | int | None) -> ParseResult:
+    """`base` with the parts that keywords name replaced, as `urlparse` takes them. Raises InvalidURL."""
+    parts = _taken_apart(base)
+    parts.update(_checked(components))
+    return _normalised(parts)
+
+
+def resolved(base: ParseResult, reference: ParseResult) -> ParseResult:
+    """What `reference` means where `base` is what is being looked at (RFC 3986 s.5.2.2). Raises InvalidURL."""
+    has_authority = reference.authority != ""
+    # "http:page" counts as relative to http URLs: s.5.2.2 allows it, and browsers do it.
+    if reference.scheme and (has_authority or reference.scheme != base.scheme):
+        return reference
+    parts = _taken_apart(reference if has_authority else base)
+    parts["scheme"] = base.scheme
+    parts["query"] = reference.query
+    parts["fragment"] = reference.fragment
+    if not has_authority:
+        if not reference.path:
+            parts["query"] = base.query if reference.query is None else reference.query
+        elif reference.path.startswith("/"):
+            parts["path"] = without_dot_segments(reference.path)
+        else:
+            # s.5.2.3: everything after the last slash of the base goes.
+            directory = base.path[: base.path.rfind("/") + 1]
+            if not base.path and base.authority:
+                directory = "/"
+            parts["path"] = without_dot_segments(directory + reference.path)
+    return _normalised(parts)
+
+
+def without_dot_segments(path: str) -> str:
+    """Carries out "." and ".." (RFC 3986 s.5.2.4): "/a/b/../c/." is "/a/c/"."""
+    if "." not in path:
+        return path
+    segments = path.split("/")
+    if "." not in segments and ".." not in segments:
+        return path
+    kept: list[str] = []
+    for segment in segments:
+        if segment == "..":
+            if kept and kept != [""]:
+                kept.pop()
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/".join(kept)
+
+
+def decode_host(host: str) -> str:
+    """An IDNA-encoded host as people write it; a label that cannot be decoded stays as it is."""
+    import idna
+
+    labels = host.split(".")
+    for i, label in enumerate(labels):
+        if label.startswith("xn--"):
+            try:
+                labels[i] = idna.decode(label)
+            except UnicodeError:
+                pass
+    return ".".join(labels)
+
+
+def primitive_value_to_str(value: object) -> str:
+    """A value as it stands in a query or a form: booleans as JSON has them, None as nothing."""
+    if type(value) is str:
+        return value
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    return "" if value is None else str(value)
+
+
+def urlencode(pairs: Iterable[tuple[str, str]]) -> str:
+    """Names and values as application/x-www-form-urlencoded has them (WHATWG URL s.5.2)."""
+    return "&".join([
+        f"{name if _form_plain(name) else quote_plus(name)}={value if _form_plain(value) else quote_plus(value)}"
+        for name, value in pairs
+    ])  # fmt: skip
+
+
+def _split(url: str) -> _Parts:
+    """The parts as they stand in the text, the host in its brackets."""
+    if len(url) > MAX_URL_LENGTH:
+        raise InvalidURL(f"the URL has {len(url)} characters, the limit is {MAX_URL_LENGTH}")
+    _refuse_unprintable(url, "URL")
+    match = _REFERENCE.fullmatch(url)
+    assert match is not None  # each part may be empty, and the last one takes what is left
+    scheme, authority, path, query, fragment = match.groups()
+    parts = _split_authority(authority or "")
+    parts.update(scheme=scheme, path=path, query=query, fragment=fragment)
+    return parts
+
+
+def _split_authority(authority: str) -> _Parts:
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
+        seen = shown(authority.rpartition("@")[2])
+        raise InvalidURL(f"expected a host, or a host, ':' and a port, in the URL, got {seen}")
+    return {"userinfo": match[1], "host": match[2], "port": match[3]}
+
+
+def _taken_apart(result: ParseResult) -> _Parts:
+    parts: _Parts = result._asdict()
+    if ":" in result.host:
+        parts["host"] = f"[{result.host}]"
+    return parts
+
+
+def _checked(components: _Parts) -> _Parts:
+    """Keywords as parts, each checked by itself, so that none can spill over into another."""
+    parts = dict(components)
+    if "netloc" in parts:
+        authority = _split_authority(str(parts.pop("netloc") or ""))
+        parts["host"], parts["port"] = authority["host"], authority["port"]
+    if "username" in parts or "password" in parts:
+        username = escape(str(parts.pop("username", None) or ""), _CREDENTIAL_UNSAFE)
+        password = escape(str(parts.pop("password", None) or ""), _CREDENTIAL_UNSAFE)
+        parts["userinfo"] = f"{username}:{password}" if password else username
+    if "raw_path" in parts:
+        path, mark, query = str(parts.pop("raw_path") or "").partition("?")
+        parts["path"], parts["query"] = path, query if mark else None
+    host = parts.get("host")
+    if isinstance(host, str) and ":" in host and not host.startswith("["):
+        parts["host"] = f"[{host}]"
+    for name, value in parts.items():
+        if value is not None:
+            _check_component(name, str(value))
+    return parts
+
+
+def _check_component(name: str, text: str) -> None:
+    pattern, expected = _COMPONENTS[name]
+    if len(text) > MAX_URL_LENGTH:
+        raise InvalidURL(f"the URL's {name} has {len(text)} characters, the limit is {MAX_URL_LENGTH}")
+    _refuse_unprintable(text, f"URL's {name}")
+    if pattern.fullmatch(text) is None:
+        seen = "" if name == "userinfo" else f", got {shown(text)}"
+        raise InvalidURL(f"expected {expected} as the URL's {name}{seen}")
+
+
+def _refuse_unprintable(text: str, what: str) -> None:
+    match = _UNPRINTABLE.search(text)
+    if match is not None:
+        raise InvalidURL(
+            f"expected printable characters in the {what}, got {match[0]!r} at position {match.start()}; "
+            "percent-encode it, or strip it if it came with the text"
+        )
+
+
+def _normalised(parts: _Parts) -> ParseResult:
+    scheme = str(parts["scheme"] or "").lower()
+    userinfo = escape(str(parts["userinfo"] or ""), _USERINFO_UNSAFE)
+    host = _encode_host(str(parts["host"] or ""))
+    port = _normal_port(parts["port"], scheme)
+    path, query, fragment = str(parts["path"] or ""), parts["query"], parts["fragment"]
+    has_authority = host != "" or userinfo != "" or port is not None
+    if scheme or has_authority:
+        path = without_dot_segments(path)
+    _check_path(path, bool(scheme), has_authority)
+    return ParseResult(
+        scheme,
+        userinfo,
+        host,
+        port,
+        escape(path, _PATH_UNSAFE),
+        None if query is None else escape(str(query), _QUERY_UNSAFE),
+        None if fragment is None else escape(str(fragment), _FRAGMENT_UNSAFE),
+    )
+
+
+def _check_path(path: str, has_scheme: bool, has_authority: bool) -> None:
+    """Refuses a path that would be read as something else in the URL's text (RFC 3986 s.3.3)."""
+    if has_authority:
+        if path and not path.startswith("/"):
+            raise InvalidURL(f"expected a path that begins with '/' in a URL with a host, got {shown(path)}")
+    elif path.startswith("//"):
+        raise InvalidURL(f"expected a host, or a path that does not begin with '//', in the URL, got {shown(path)}")
+    elif path.startswith(":") and not has_scheme:
+        raise InvalidURL(f"expected a relative path that does not begin with ':', got {shown(path)}")
+
+
+def _encode_host(host: str) -> str:
+    """Name or address as it goes to the resolver and into the Host field."""
+    if host.startswith("["):
+        return _checked_ipv6(host)
+    if _IPV4_SHAPE.fullmatch(host):
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            raise InvalidURL(
+                f"expected an IPv4 address of four numbers from 0 to 255 as host, got {shown(host)}"
+            ) from None
+        return host
+    if host.isascii():
+        return escape(host.lower(), _HOST_UNSAFE)
+    import idna
+
+    try:
+        return idna.encode(host.lower()).decode("ascii")
+    except UnicodeError as error:
+        raise InvalidURL(f"expected an internationalised host name (IDNA 2008), got {shown(host)}: {error}") from error
+
+
+def _checked_ipv6(host: str) -> str:
+    """The address in the brackets (RFC 3986 s.3.2.2), spelled as it was given."""
+    address = host[1:-1]
+    try:
+        ipaddress.IPv6Address(address)
+    except ValueError:
+        address = ""
+    if not address.isascii() or not address:
+        raise InvalidURL(f"expected an IPv6 address in the brackets of the host, got {shown(host)}")
+    return address
+
+
+def _normal_port(port: str | int | None, scheme: str) -> int | None:
+    """The number of a port; None where there is none, or where it is what the scheme takes anyway."""
+    if port is None or port == "":
+        return None
+    text = str(port)
+    # str.isdigit() is true of other scripts' digits too, and int() lets signs, blanks and underscores pass.
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= _PORT_DIGITS else -1
+    if not 0 <= number <= MAX_PORT:
+        raise InvalidURL(f"expected a number from 0 to {MAX_PORT} as the URL's port, got {shown(text)}")
+    return None if scheme in SPECIAL_SCHEMES and number == DEFAULT_PORTS[scheme] else number
+
+
+def escape(text: str, unsafe: re.Pattern[str]) -> str:
+    """Percent-encodes what `unsafe` matches, as UTF-8."""
+    if unsafe.search(text) is None:
+        return text
+    try:
+        return unsafe.sub(_percent_encoded, text)
+    except UnicodeEncodeError as error:
+        raise InvalidURL(f"expected text that UTF-8 can encode in the URL, got {error.object[error.start]!r}") from None
+
+
+def _percent_encoded(match: re.Match[str]) -> str:
+    return "".join([f"%{octet:02X}" for octet in match[0].encode("utf-8")])
+
+
+def shown(text: str) -> str:
+    """The repr of at most `MAX_SHOWN` characters."""
+    return repr(text[:MAX_SHOWN]) + ("..." if len(text) > MAX_SHOWN else "")

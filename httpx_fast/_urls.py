@@ -1,0 +1,479 @@
+"""`URL`, `Origin` and `QueryParams`: what users hold of a place on the web. All three are immutable.
+
+`_urlparse` knows the syntax; here it gets a face. A URL that was never seen before has to cost little: the common plain
+one is taken apart by a single match, and everything that can be derived is derived when asked for and then kept,
+`raw_path`, `netloc` and `_origin` above all, which the transport wants for every request.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import warnings
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import Any, NamedTuple, Self
+from urllib.parse import parse_qs, unquote
+
+from ._exceptions import HTTPXDeprecationWarning, InvalidURL
+from ._origin import DEFAULT_PORTS
+from ._origin import Origin as Endpoint
+from ._types import QueryParamTypes
+from ._urlparse import (
+    MAX_PORT,
+    MAX_URL_LENGTH,
+    ParseResult,
+    decode_host,
+    plain,
+    primitive_value_to_str,
+    replaced,
+    resolved,
+    urlencode,
+    urlparse,
+)
+
+__all__ = ["URL", "Origin", "QueryParams"]
+
+_KEYWORDS: dict[str, type] = {
+    "scheme": str,
+    "username": str,
+    "password": str,
+    "userinfo": bytes,
+    "host": str,
+    "port": int,
+    "netloc": bytes,
+    "path": str,
+    "query": bytes,
+    "raw_path": bytes,
+    "fragment": str,
+    "params": object,
+}
+
+
+class RawURL(NamedTuple):
+    """What the deprecated `URL.raw` gives."""
+
+    raw_scheme: bytes
+    raw_host: bytes
+    port: int | None
+    raw_path: bytes
+
+
+class URL:
+    """A URL, parsed, normalised and checked. Raises InvalidURL.
+
+    Keywords replace parts of `url`: `scheme`, `username`, `password`, `host`, `path`, `fragment` as text (escaped as
+    needed), `userinfo`, `netloc`, `query`, `raw_path` as octets that are escaped already, `port` as a number, and
+    `params` as anything that `QueryParams` takes. None and nothing remove a part.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_fragment",
+        "_host",
+        "_netloc",
+        "_path",
+        "_port",
+        "_query",
+        "_raw_path",
+        "_scheme",
+        "_text",
+        "_userinfo",
+        "_where",
+    )
+
+    _scheme: str
+    _userinfo: str
+    _host: str
+    _port: int | None
+    _path: str
+    _query: str | None
+    _fragment: str | None
+    _text: str | None
+    _netloc: bytes | None
+    _raw_path: bytes | None
+    _where: Endpoint | None
+
+    def __init__(self, url: URL | str = "", **kwargs: Any) -> None:
+        if not kwargs and isinstance(url, str):
+            match = plain(url) if len(url) <= MAX_URL_LENGTH else None
+            if match is not None and "/." not in url:
+                self._scheme, self._host, port, self._path, self._query, self._fragment = match.groups()
+                self._port = None
+                if port is None or self._take_port(int(port)):
+                    self._userinfo = ""
+                    self._text = url
+                    self._netloc = self._raw_path = self._where = None
+                    return
+        self._take(self._parsed(url, kwargs))
+
+    def _take_port(self, port: int) -> bool:
+        """Whether `port` can be part of a plain URL: it is one, and not what the scheme takes anyway."""
+        self._port = port
+        return port <= MAX_PORT and port != DEFAULT_PORTS[self._scheme]
+
+    def _take(self, parts: ParseResult) -> None:
+        self._scheme, self._userinfo, self._host, self._port, self._path, self._query, self._fragment = parts
+        self._text = self._netloc = self._raw_path = self._where = None
+
+    @staticmethod
+    def _parsed(url: URL | str, kwargs: dict[str, Any]) -> ParseResult:
+        components = _components(kwargs) if kwargs else {}
+        if isinstance(url, str):
+            return urlparse(url, **components)
+        if isinstance(url, URL):
+            return replaced(url._uri_reference, **components) if components else url._uri_reference
+        raise TypeError(f"expected a str or a URL, got {type(url).__name__}: {url!r}")
+
+    @classmethod
+    def _of(cls, parts: ParseResult) -> URL:
+        url = cls.__new__(cls)
+        url._take(parts)
+        return url
+
+    @property
+    def _uri_reference(self) -> ParseResult:
+        return ParseResult(
+            self._scheme, self._userinfo, self._host, self._port, self._path, self._query, self._fragment
+        )
+
+    @property
+    def _origin(self) -> Endpoint:
+        """Where to connect to: the host IDNA-encoded, addresses in one spelling; port 0 where none is known."""
+        where = self._where
+        if where is None:
+            port = self._port
+            where = self._where = Endpoint(
+                self._scheme,
+                self._host if ":" not in self._host else str(ipaddress.IPv6Address(self._host)),
+                DEFAULT_PORTS.get(self._scheme, 0) if port is None else port,
+            )
+        return where
+
+    @property
+    def scheme(self) -> str:
+        """The scheme in lower case; "" in a relative URL."""
+        return self._scheme
+
+    @property
+    def raw_scheme(self) -> bytes:
+        """The scheme as octets."""
+        return self._scheme.encode("ascii")
+
+    @property
+    def userinfo(self) -> bytes:
+        """User name and password as they stand in the URL, escaped: `b"jo%40example.org:secret"`."""
+        return self._userinfo.encode("ascii")
+
+    @property
+    def username(self) -> str:
+        """The user name, unescaped; "" where there is none."""
+        return unquote(self._userinfo.partition(":")[0])
+
+    @property
+    def password(self) -> str:
+        """The password, unescaped; "" where there is none."""
+        return unquote(self._userinfo.partition(":")[2])
+
+    @property
+    def host(self) -> str:
+        """The host in lower case, an internationalised name in Unicode, an IPv6 address without brackets."""
+        host = self._host
+        return decode_host(host) if "xn--" in host else host
+
+    @property
+    def raw_host(self) -> bytes:
+        """The host as octets, IDNA-encoded."""
+        return self._host.encode("ascii")
+
+    @property
+    def port(self) -> int | None:
+        """The port; None where there is none, or where it is the one that http, https, ws, wss or ftp has anyway."""
+        return self._port
+
+    @property
+    def netloc(self) -> bytes:
+        """Host and port as a Host field has them."""
+        netloc = self._netloc
+        if netloc is None:
+            text = self._host
+            if ":" in text:
+                text = f"[{text}]"
+            if self._port is not None:
+                text = f"{text}:{self._port}"
+            netloc = self._netloc = text.encode("ascii")
+        return netloc
+
+    @property
+    def path(self) -> str:
+        """The path, unescaped; at least "/"."""
+        path = self._path
+        if "%" in path:
+            return unquote(path)
+        return path or "/"
+
+    @property
+    def query(self) -> bytes:
+        """The query as it stands in the URL, escaped; `b""` where there is none."""
+        return (self._query or "").encode("ascii")
+
+    @property
+    def params(self) -> QueryParams:
+        """The query, taken apart."""
+        return QueryParams(self._query)
+
+    @property
+    def raw_path(self) -> bytes:
+        """Path and query as a request target has them (RFC 9112 s.3.2.1)."""
+        target = self._raw_path
+        if target is None:
+            path = self._path or "/"
+            query = self._query
+            target = self._raw_path = (path if query is None else f"{path}?{query}").encode("ascii")
+        return target
+
+    @property
+    def fragment(self) -> str:
+        """The fragment, unescaped; "" where there is none. It never goes to a server."""
+        return unquote(self._fragment or "")
+
+    @property
+    def is_absolute_url(self) -> bool:
+        """Whether scheme and host are there, so that one could connect."""
+        return bool(self._scheme and self._host)
+
+    @property
+    def is_relative_url(self) -> bool:
+        """Whether scheme or host are missing."""
+        return not self.is_absolute_url
+
+    @property
+    def origin(self) -> Origin:
+        """Scheme, host and port, the port filled in. Raises ValueError for a relative URL."""
+        return Origin(self)
+
+    @property
+    def raw(self) -> RawURL:
+        """Deprecated: use `raw_scheme`, `raw_host`, `port` and `raw_path`."""
+        warnings.warn(
+            "URL.raw is deprecated, use raw_scheme, raw_host, port and raw_path",
+            HTTPXDeprecationWarning,
+            stacklevel=2,
+        )
+        return RawURL(self.raw_scheme, self.raw_host, self.port, self.raw_path)
+
+    def copy_with(self, **kwargs: Any) -> URL:
+        """This URL with parts replaced; keywords as the constructor takes them."""
+        return URL(self, **kwargs)
+
+    def copy_set_param(self, key: str, value: Any = None) -> URL:
+        """This URL with `key` set to `value` in its query."""
+        return self.copy_with(params=self.params.set(key, value))
+
+    def copy_add_param(self, key: str, value: Any = None) -> URL:
+        """This URL with one more `value` of `key` in its query."""
+        return self.copy_with(params=self.params.add(key, value))
+
+    def copy_remove_param(self, key: str) -> URL:
+        """This URL without `key` in its query."""
+        return self.copy_with(params=self.params.remove(key))
+
+    def copy_merge_params(self, params: QueryParamTypes) -> URL:
+        """This URL with `params` set in its query."""
+        return self.copy_with(params=self.params.merge(params))
+
+    def join(self, url: URL | str) -> URL:
+        """What the link `url` means on a page at this URL (RFC 3986 s.5.2)."""
+        reference = url if isinstance(url, URL) else URL(url)
+        return URL._of(resolved(self._uri_reference, reference._uri_reference))
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            try:
+                other = URL(other)
+            except InvalidURL:
+                return False
+        return isinstance(other, URL) and str(self) == str(other)
+
+    def __str__(self) -> str:
+        text = self._text
+        if text is None:
+            text = self._text = str(self._uri_reference)
+        return text
+
+    def __repr__(self) -> str:
+        parts = self._uri_reference
+        username, colon, _ = parts.userinfo.partition(":")
+        authority = f"{username}:[secure]@{parts.netloc}" if colon else parts.authority
+        return f"{type(self).__name__}({parts.unsplit(authority)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By parts, since text would have to be parsed again.
+        return _restored, (type(self), tuple(self._uri_reference))
+
+
+def _restored(cls: type[URL], parts: tuple[Any, ...]) -> URL:
+    return cls._of(ParseResult(*parts))
+
+
+def _components(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The keywords of `URL`, checked for their types, as `_urlparse` takes them."""
+    components: dict[str, Any] = {}
+    for key, value in kwargs.items():
+        if key not in _KEYWORDS:
+            raise TypeError(f"{key!r} is no part of a URL; expected one of {', '.join(_KEYWORDS)}")
+        if value is not None and not isinstance(value, _KEYWORDS[key]):
+            raise TypeError(f"expected {_KEYWORDS[key].__name__} for the URL's {key}, got {type(value).__name__}")
+        if isinstance(value, bytes) and key != "params":
+            if not value.isascii():
+                raise InvalidURL(f"expected ASCII octets as the URL's {key}: octets are taken as escaped already")
+            value = value.decode("ascii")
+        components[key] = value
+    if "params" in components:
+        # Without params there is no "?" either.
+        params = components.pop("params")
+        components["query"] = str(QueryParams(params)) if params else None
+    return components
+
+
+class Origin(Endpoint):
+    """The origin of an absolute URL (RFC 9110 s.4.3.1): scheme, host in Unicode, and port, always filled in.
+
+    The port is 0 where the URL has none and its scheme has no default one. Raises ValueError for a relative URL.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, url: URL | str) -> Self:
+        if not isinstance(url, URL):
+            url = URL(url)
+        if url.is_relative_url:
+            raise ValueError(f"expected an absolute URL, which has an origin, got {url!r}")
+        _, host, port = url._origin
+        return cls._make((url.scheme, host if ":" in host else url.host, port))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._make, (tuple(self),)
+
+
+class QueryParams(Mapping[str, str]):
+    """The names and values of a query, in order, names being repeatable.
+
+    Takes the query's text or octets, pairs, a mapping to values or lists of values, or keywords. Values may be str,
+    bool ("true", "false"), None (""), numbers, or anything else that has a text.
+    """
+
+    __slots__ = ("_dict",)
+
+    _dict: dict[str, list[str]]  # lists are shared between copies, so never changed
+
+    def __init__(self, *args: QueryParamTypes | None, **kwargs: Any) -> None:
+        if len(args) > 1 or (args and kwargs):
+            raise TypeError("expected one positional argument, or keywords, not both")
+        value = args[0] if args else kwargs
+        if isinstance(value, bytes):
+            value = value.decode("ascii")
+        if value is None or value == "":
+            self._dict = {}
+        elif isinstance(value, str):
+            self._dict = parse_qs(value, keep_blank_values=True)
+        elif isinstance(value, QueryParams):
+            self._dict = value._dict
+        elif isinstance(value, Mapping):
+            self._dict = {
+                str(k): [primitive_value_to_str(item) for item in v]
+                if isinstance(v, (list, tuple))
+                else [primitive_value_to_str(v)]
+                for k, v in value.items()
+            }
+        else:
+            self._dict = {}
+            for key, item in value:
+                self._dict.setdefault(str(key), []).append(primitive_value_to_str(item))
+
+    @classmethod
+    def _of(cls, values: dict[str, list[str]]) -> QueryParams:
+        params = cls()
+        params._dict = values
+        return params
+
+    def keys(self) -> KeysView[str]:
+        """The names, each once."""
+        return self._dict.keys()
+
+    def values(self) -> ValuesView[str]:
+        """The first value of each name."""
+        return {k: v[0] for k, v in self._dict.items() if v}.values()
+
+    def items(self) -> ItemsView[str, str]:
+        """Each name with its first value."""
+        return {k: v[0] for k, v in self._dict.items() if v}.items()
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """Each name with each of its values; the values of one name stand together."""
+        return [(k, item) for k, v in self._dict.items() for item in v]
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The first value of `key`, or `default`."""
+        values = self._dict.get(key)
+        return values[0] if values else default
+
+    def get_list(self, key: str) -> list[str]:
+        """All values of `key`."""
+        return list(self._dict.get(str(key), ()))
+
+    def set(self, key: str, value: Any = None) -> QueryParams:
+        """A copy in which `key` has `value` and no other."""
+        return self._of({**self._dict, str(key): [primitive_value_to_str(value)]})
+
+    def add(self, key: str, value: Any = None) -> QueryParams:
+        """A copy in which `key` has `value` too."""
+        return self._of({**self._dict, str(key): [*self.get_list(key), primitive_value_to_str(value)]})
+
+    def remove(self, key: str) -> QueryParams:
+        """A copy without `key`."""
+        return self._of({k: v for k, v in self._dict.items() if k != str(key)})
+
+    def merge(self, params: QueryParamTypes | None = None) -> QueryParams:
+        """A copy in which each name of `params` has its values from there."""
+        return self._of({**self._dict, **QueryParams(params)._dict})
+
+    def __getitem__(self, key: Any) -> str:
+        values = self._dict[key]
+        if not values:
+            raise KeyError(key)
+        return values[0]
+
+    def __contains__(self, key: Any) -> bool:
+        return key in self._dict
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._dict)
+
+    def __len__(self) -> int:
+        return len(self._dict)
+
+    def __bool__(self) -> bool:
+        return bool(self._dict)
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted(self.multi_items())))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, QueryParams):
+            return False
+        return self._dict == other._dict or sorted(self.multi_items()) == sorted(other.multi_items())
+
+    def __str__(self) -> str:
+        return urlencode(self.multi_items())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
+    def update(self, params: QueryParamTypes | None = None) -> None:
+        """Always raises RuntimeError: query parameters are immutable."""
+        raise RuntimeError("query parameters are immutable: use `params = params.merge(...)`")
+
+    def __setitem__(self, key: str, value: str) -> None:
+        raise RuntimeError("query parameters are immutable: use `params = params.set(key, value)`")
