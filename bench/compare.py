@@ -1,0 +1,68 @@
+"""Client CPU of every load in turns, round by round, so that a noisy machine is noisy for all of them alike.
+
+    python bench/compare.py [--rounds 9] [--tls]
+
+Prints the median of the microseconds for each request, half the distance between the quartiles, and what others cost
+as many times as much.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests" / "support")]
+
+from certificates import Authority  # noqa: E402
+from loads import AT_ONCE_LOADS, BATCH, SEQUENTIAL_LOADS, Load, apart  # noqa: E402
+from servers import JSON_BODY, Nginx  # noqa: E402
+
+
+def measure(kinds: Sequence[type[Load]], nginx: Nginx, listener: str, rounds: int) -> dict[str, list[float]]:
+    """Microseconds for each request, in every round, by name."""
+    given = (nginx.url("/json", listener), len(JSON_BODY), str(nginx.authority.path))
+    loads = [kind(*given) for kind in kinds if kind.missing() is None]
+    costs: dict[str, list[float]] = {load.name: [] for load in loads}
+    for number in range(-1, rounds):  # the first round connects
+        for load in loads:
+            started = time.process_time()
+            load.run()
+            if number >= 0:
+                costs[load.name].append((time.process_time() - started) / BATCH * 1e6)
+    for load in loads:
+        load.close()
+    return costs
+
+
+def show(title: str, costs: dict[str, list[float]], *references: str) -> None:
+    medians = {name: statistics.median(measured) for name, measured in costs.items()}
+    print(f"\n{title:32}{'µs':>8}{'±':>7}" + "".join(f"{'x ' + name:>18}" for name in references if name in medians))
+    for name, median in sorted(medians.items(), key=lambda each: each[1]):
+        low, _, high = statistics.quantiles(costs[name], n=4)
+        ratios = "".join(f"{median / medians[reference]:18.2f}" for reference in references if reference in medians)
+        print(f"{name:32}{median:8.1f}{(high - low) / 2:7.1f}{ratios}")
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--tls", action="store_true")
+    chosen = options.parse_args()
+    listener = "https" if chosen.tls else "http"
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with Nginx(Path(folder), Authority(Path(folder)), apart()) as nginx:
+            at_once = measure(AT_ONCE_LOADS, nginx, listener, chosen.rounds)
+            show("100 at once", at_once, "floor.protocol", "aiohttp")
+            sequential = measure(SEQUENTIAL_LOADS, nginx, listener, chosen.rounds)
+            show("one after the other", sequential, "floor.socket", "httpx2.blocking")
+
+
+if __name__ == "__main__":
+    main()
