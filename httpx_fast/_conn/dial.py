@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._exceptions import ConnectError, ConnectTimeout
 from .._journey import ConnectionFacts
@@ -17,6 +17,8 @@ from .._origin import Route
 
 #: Seconds before the n-th further try of `retries`: at once, then 0.5, 1, 2, ... up to this.
 _MAX_PAUSE = 8.0
+
+MAX_SESSIONS = 256  # TLS sessions kept per transport, some KB each; a crawler must not keep one for every host
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,21 @@ class DialOptions:
     local_address: str | None = None
     socket_options: Sequence[SocketOption] = ()
     retries: int = 0
+    sessions: dict[Route, ssl.SSLSession] = field(default_factory=dict)
+
+
+def keep_session(options: DialOptions, route: Route, stream: Stream) -> None:
+    """Keeps the TLS session of a connection for the next one to its route (RFC 8446 s.2.2, RFC 5077).
+
+    To be called when octets have been received: a TLS 1.3 server sends its tickets after the handshake.
+    """
+    session = stream.get_extra_info("ssl_object").session
+    if session is not None:
+        sessions = options.sessions
+        sessions.pop(route, None)
+        sessions[route] = session
+        if len(sessions) > MAX_SESSIONS:
+            del sessions[next(iter(sessions))]
 
 
 async def dial(
@@ -78,7 +95,7 @@ async def _try(
     facts.tcp_done = clock()
     if scheme == "https":
         stream.arm("connect", at, budget)
-        stream = await stream.start_tls(options.tls(), route.server_name or host)
+        stream = await stream.start_tls(options.tls(), route.server_name or host, options.sessions.get(route))
         facts.tls_done = clock()
         tls: ssl.SSLObject = stream.get_extra_info("ssl_object")
         facts.tls_version = tls.version()

@@ -13,7 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeAlias
 
-from .._conn.dial import DialOptions, dial
+from .._conn.dial import DialOptions, dial, keep_session
 from .._conn.http1 import Budgets, Http1Connection
 from .._exceptions import ConnectError, RequestError, timed_out
 from .._journey import ConnectionFacts, Journey
@@ -130,6 +130,9 @@ class Pool:
 
     def release(self, connection: Http1Connection) -> None:
         """Ends a lease: the connection goes to the next who waits, becomes idle, or is closed."""
+        facts = connection.facts
+        if facts.requests == 1 and facts.tls_version is not None and connection.head is not None:
+            keep_session(self._options, connection.route, connection.stream)
         reusable = connection.rest()
         plan = self._plan
         with self._lock:

@@ -1,0 +1,234 @@
+"""One HTTP/1.1 connection over a stream that plays a script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from httpx_fast._conn.http1 import Budgets, Http1Connection
+from httpx_fast._drive import drive
+from httpx_fast._exceptions import LocalProtocolError, ReadError, RemoteProtocolError, WriteError
+from httpx_fast._journey import ConnectionFacts, Journey
+from httpx_fast._origin import Origin, Route
+from httpx_fast._wire.events import RequestHead
+
+ROUTE = Route(Origin("http", "example.org", 80))
+BUDGETS = Budgets(connect=1.0, read=5.0, write=7.0, pool=2.0)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+GET = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
+
+
+class Scene:
+    """A connection, its stream, and the journey of its current request."""
+
+    def __init__(self, stream: Any, clock: Callable[[], float]) -> None:
+        self.stream = stream
+        self.clock = clock
+        self.lost: list[Http1Connection] = []
+        self.connection = Http1Connection(stream, ROUTE, ConnectionFacts(), clock, self.lost.append)
+        self.journey = Journey(0.0, clock)
+
+    def exchange(
+        self, *fields: tuple[bytes, bytes], method: bytes = b"GET", body: Any = None, whole: bool = True
+    ) -> bytes | None:
+        """Runs one exchange; the body if it is whole."""
+        head = RequestHead(method, b"http", b"example.org", b"/", [(b"Host", b"example.org"), *fields])
+        self.journey = Journey(0.0, self.clock)
+        drive(self.connection.exchange(head, body, head.framing or 0, BUDGETS, self.journey, whole))
+        return self.connection.take_whole() if whole else None
+
+
+@pytest.fixture
+def scene(scripted: Any, clock: Callable[[], float]) -> Callable[..., Scene]:
+    return lambda *script: Scene(scripted(list(script)), clock)
+
+
+async def pieces(*octets: bytes) -> AsyncIterator[bytes]:
+    for each in octets:
+        yield each
+
+
+def test_get_sends_its_head_in_one_write(scene: Callable[..., Scene]) -> None:
+    at = scene(OK)
+    assert at.exchange() == b"ok"
+    assert at.stream.sent == [GET]
+    assert at.connection.rest()
+    assert not at.stream.closed
+
+
+def test_head_and_octets_go_out_together(scene: Callable[..., Scene]) -> None:
+    at = scene(OK)
+    at.exchange((b"Content-Length", b"3"), method=b"POST", body=b"abc")
+    assert at.stream.sent == [b"POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 3\r\n\r\nabc"]
+
+
+@pytest.mark.parametrize(("body", "coded"), [(b"abc", b"3\r\nabc\r\n0\r\n\r\n"), (b"", b"0\r\n\r\n")])
+def test_octets_are_chunked_where_the_fields_say_so(scene: Callable[..., Scene], body: bytes, coded: bytes) -> None:
+    at = scene(OK)
+    at.exchange((b"Transfer-Encoding", b"chunked"), method=b"POST", body=body)
+    assert at.stream.sent[0].partition(b"\r\n\r\n")[2] == coded
+
+
+def test_large_octets_go_out_in_pieces(scene: Callable[..., Scene]) -> None:
+    at = scene(OK)
+    body = bytes(2_500_000)
+    at.exchange((b"Content-Length", b"2500000"), method=b"POST", body=body)
+    assert b"".join(at.stream.sent).endswith(b"\r\n\r\n" + body)
+    assert max(map(len, at.stream.sent)) == 1024 * 1024
+
+
+def test_pieces_are_chunked(scene: Callable[..., Scene]) -> None:
+    at = scene(OK)
+    at.exchange((b"Transfer-Encoding", b"chunked"), method=b"POST", body=pieces(b"a", b"", b"bc"))
+    assert b"".join(at.stream.sent).partition(b"\r\n\r\n")[2] == b"1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"
+
+
+def test_no_pieces_are_an_empty_body(scene: Callable[..., Scene]) -> None:
+    at = scene(OK, OK)
+    at.exchange((b"Transfer-Encoding", b"chunked"), method=b"POST", body=pieces())
+    assert at.stream.sent[0].partition(b"\r\n\r\n")[2] == b"0\r\n\r\n"
+    at.connection.rest()
+    at.exchange((b"Content-Length", b"0"), method=b"POST", body=pieces())
+    assert at.stream.sent[1].partition(b"\r\n\r\n")[2] == b""
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        ([b"abc", b"d"], "the body is longer than its Content-Length of 3 octets"),
+        ([b"ab"], "the body ended after 2 octets, its Content-Length is 3"),
+    ],
+)
+def test_pieces_must_be_as_long_as_announced(scene: Callable[..., Scene], sent: list[bytes], error: str) -> None:
+    at = scene(OK)
+    with pytest.raises(LocalProtocolError, match=error):
+        at.exchange((b"Content-Length", b"3"), method=b"POST", body=pieces(*sent))
+    assert at.stream.closed
+    assert not at.connection.rest()
+
+
+def test_an_exception_of_the_body_closes_the_connection(scene: Callable[..., Scene]) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise ValueError("no more")
+
+    at = scene(OK)
+    with pytest.raises(ValueError, match="no more"):
+        at.exchange((b"Transfer-Encoding", b"chunked"), method=b"POST", body=broken())
+    assert at.stream.closed
+
+
+def test_answer_of_a_peer_that_refused_the_body_is_given(scene: Callable[..., Scene]) -> None:
+    at = scene(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno")
+    at.stream.refuses_after = 1
+    body = at.exchange((b"Transfer-Encoding", b"chunked"), method=b"POST", body=pieces(b"a", b"b", b"c"))
+    assert at.connection.head is not None
+    assert (at.connection.head.status, body) == (413, b"no")
+    assert not at.connection.rest()
+    assert at.stream.closed
+
+
+@pytest.mark.parametrize("end", [None, ReadError("reset")])
+def test_refused_body_without_an_answer_is_a_write_error(scene: Callable[..., Scene], end: Any) -> None:
+    at = scene(end)
+    at.stream.refuses_after = 1
+    with pytest.raises(WriteError, match="the peer took no more"):
+        at.exchange((b"Transfer-Encoding", b"chunked"), method=b"POST", body=pieces(b"a", b"b"))
+    assert at.stream.closed
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), ReadError("reset")])
+def test_whatever_ends_the_wait_closes_the_connection(scene: Callable[..., Scene], failure: BaseException) -> None:
+    at = scene(b"HTTP/1.1 200", failure)
+    with pytest.raises(type(failure)):
+        at.exchange()
+    assert at.stream.closed
+    assert not at.connection.rest()
+
+
+def test_malformed_response_closes_the_connection(scene: Callable[..., Scene]) -> None:
+    at = scene(b"HTTP/1.1 abc\r\n\r\n")
+    with pytest.raises(RemoteProtocolError, match=re.escape("HTTP/1.1 abc")):
+        at.exchange()
+    assert at.stream.closed
+
+
+def test_streamed_body_comes_as_it_arrives(scene: Callable[..., Scene]) -> None:
+    at = scene(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n", b"abc", b"def")
+    at.exchange(whole=False)
+    assert not at.connection.complete
+    assert [drive(at.connection.next_chunk()) for _ in range(3)] == [b"abc", b"def", b""]
+    assert at.connection.complete
+    assert at.connection.rest()
+
+
+def test_unread_rest_of_a_body_closes_the_connection(scene: Callable[..., Scene]) -> None:
+    at = scene(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n", b"abc")
+    at.exchange(whole=False)
+    drive(at.connection.next_chunk())
+    assert not at.connection.rest()
+    assert at.stream.closed
+
+
+def test_failure_while_streaming_closes_the_connection(scene: Callable[..., Scene]) -> None:
+    at = scene(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc", None)
+    at.exchange(whole=False)
+    assert drive(at.connection.next_chunk()) == b"abc"
+    with pytest.raises(RemoteProtocolError, match="received 3 octets, expected 6"):
+        drive(at.connection.next_chunk())
+    assert at.stream.closed
+
+
+def test_second_request_on_the_connection_is_reuse(scene: Callable[..., Scene]) -> None:
+    at = scene(OK, OK)
+    at.exchange()
+    assert (at.journey.nth, at.journey.reused, at.journey.idle) == (1, False, None)
+    at.connection.rest()
+    at.exchange()
+    assert (at.journey.nth, at.journey.reused) == (2, True)
+    assert at.journey.idle is not None
+    assert at.journey.idle > 0
+
+
+def test_journey_marks_are_in_order(scene: Callable[..., Scene]) -> None:
+    at = scene(OK)
+    at.exchange()
+    journey = at.journey
+    assert journey.sending is not None
+    assert journey.sent is not None
+    assert journey.first is not None
+    assert journey.done is not None
+    assert journey.sending < journey.sent < journey.first < journey.done
+    assert journey.phase == "done"
+    assert list(journey.phases()) == ["send", "wait", "receive"]
+
+
+def test_journey_of_a_response_given_up_stops(scene: Callable[..., Scene]) -> None:
+    at = scene(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+    at.exchange(whole=False)
+    at.connection.rest()
+    assert at.journey.done is None
+    assert at.journey.phase == "receive"
+    assert at.journey.total == at.journey.total
+
+
+def test_deadlines_are_absolute_and_taken_off_at_rest(scene: Callable[..., Scene]) -> None:
+    at = scene(OK)
+    at.exchange()
+    assert at.stream.armed == [("read", at.journey.sent + BUDGETS.read, BUDGETS.read)]
+    at.connection.rest()
+    assert at.stream.armed[-1] == ("read", None, None)
+
+
+@pytest.mark.parametrize("idle", [None, b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
+def test_idle_connection_that_the_peer_ended_is_noticed(scene: Callable[..., Scene], idle: bytes | None) -> None:
+    at = scene(OK)
+    at.exchange()
+    at.connection.rest()
+    assert at.connection.alive()
+    at.stream.idle.append(idle)
+    assert not at.connection.alive()
+    assert at.lost == [at.connection]

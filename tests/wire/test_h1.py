@@ -1,0 +1,193 @@
+"""The reader of responses: cases from tests/vectors/responses.md, and what a table cannot say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from httpx_fast._exceptions import RemoteProtocolError
+from httpx_fast._wire import h1
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "responses.md"
+
+
+class Case(NamedTuple):
+    name: str
+    method: bytes
+    octets: bytes
+    end: str  # "", "EOF" or "TRUNCATED"
+    facts: str
+    error: str
+
+
+def cases() -> list[Case]:
+    found = []
+    for section in VECTORS.read_text().split("\n## ")[1:]:
+        name, *lines = section.splitlines()
+        lines = [line.removeprefix("    ") for line in lines if line.startswith("    ")]
+        told = {mark: [line[2:] for line in lines if line.startswith(mark + " ")] for mark in "<>!"}
+        end = next((line for line in lines if line in ("EOF", "TRUNCATED")), "")
+        octets = unescaped("".join(told["<"]))
+        found.append(Case(name, lines[0].encode(), octets, end, "".join(told[">"]), "".join(told["!"])))
+    return found
+
+
+def unescaped(text: str) -> bytes:
+    return text.encode("latin-1").decode("unicode_escape").encode("latin-1")
+
+
+class Reader(h1.ResponseReader):
+    """Records what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def head_arrived(self) -> None:
+        self.told.append("head")
+
+    def message_ended(self) -> None:
+        self.told.append("end")
+
+    def went_dead(self) -> None:
+        self.told.append("dead")
+
+
+def feed(reader: h1.ResponseReader, octets: bytes, cut: list[int]) -> list[bool]:
+    """Pushes `octets` in pieces that end at `cut`, as a stream does: into the reader's own buffer if it gives one."""
+    answers = []
+    for start, stop in zip([0, *cut], [*cut, len(octets)], strict=True):
+        while start < stop:
+            own = reader.get_buffer()
+            if own is None:
+                answers.append(reader.data_received(memoryview(octets)[start:stop]))
+                break
+            view = memoryview(own)
+            size = min(len(view), stop - start)
+            view[:size] = octets[start : start + size]
+            view.release()
+            del own
+            answers.append(reader.buffer_updated(size))
+            start += size
+    return answers
+
+
+def outcome(case: Case, cut: list[int], whole: bool) -> str:
+    """The facts of a case, in the vectors' words."""
+    reader = Reader()
+    reader.begin(case.method, whole)
+    feed(reader, case.octets, cut)
+    if case.end:
+        reader.eof_received(case.end == "EOF")
+    assert reader.head is not None
+    words = [str(reader.head.status), "body=" + reader.take_whole().decode("latin-1")]
+    ended = reader.state == h1.ENDED
+    words += ["ended"] * ended + ["persistent"] * (ended and reader.persistent) + ["tunnel"] * (reader.state == h1.TUNNEL)
+    if reader.interim:
+        words.append("interim=" + ",".join(str(head.status) for head in reader.interim))
+    if reader.trailers:
+        words.append("trailers=" + ",".join(f"{name.decode()}:{value.decode()}" for name, value in reader.trailers))
+    assert reader.told == ["head"] + ["end"] * ended
+    assert reader.pending == 0
+    return " ".join(words)
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "streamed"])
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+def test_vectors(kernel: str, case: Case, whole: bool) -> None:
+    size = len(case.octets)
+    cuts = [[], list(range(1, size)), *([at] for at in range(1, size))]
+    for cut in cuts:
+        if case.error:
+            with pytest.raises(RemoteProtocolError, match=case.error if "\\" in case.error else re.escape(case.error)):
+                outcome(case, cut, whole)
+        else:
+            expected = case.facts.encode("latin-1").decode("unicode_escape")
+            assert outcome(case, cut, whole) == expected, f"cut at {cut}"
+
+
+@pytest.mark.parametrize("size", [10, 4096, 3_000_000])
+def test_whole_body_wakes_once_at_its_end(kernel: str, size: int) -> None:
+    reader = Reader()
+    reader.begin(b"GET", True)
+    body = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    octets = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + body
+    answers = feed(reader, octets, list(range(3, len(octets), 65536)))
+    assert answers[-1] is True
+    assert not any(answers[:-1])
+    assert reader.take_whole() == body
+
+
+def test_streamed_body_wakes_at_the_head_and_at_each_arrival(kernel: str) -> None:
+    reader = Reader()
+    reader.begin(b"GET", False)
+    assert not reader.ready
+    assert feed(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n", []) == [True]
+    assert reader.ready
+    assert reader.take() == b""
+    assert feed(reader, b"abc", []) == [True]
+    assert reader.pending == 3
+    assert feed(reader, b"def", []) == [True]
+    assert (reader.take(), reader.take(), reader.take()) == (b"abc", b"def", b"")
+    assert reader.state == h1.ENDED
+
+
+def test_next_exchange_starts_afresh(kernel: str) -> None:
+    reader = Reader()
+    reader.begin(b"GET", True)
+    feed(reader, b"HTTP/1.1 100 C\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n", [])
+    assert reader.trailers
+    first = reader.interim
+    reader.begin(b"GET", True)
+    assert not reader.ready
+    feed(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", [])
+    assert (reader.interim, list(reader.trailers), reader.take_whole()) == ([], [], b"x")
+    assert [head.status for head in first] == [100]
+
+
+def test_octets_while_idle_kill_the_connection(kernel: str) -> None:
+    reader = Reader()
+    assert not reader.data_received(memoryview(b"HTTP/1.1 408 Request Timeout\r\n\r\n"))
+    assert (reader.state, reader.told) == (h1.DEAD, ["dead"])
+    assert not reader.data_received(memoryview(b"more"))
+    assert reader.told == ["dead"]
+
+
+def test_end_of_file_while_idle_kills_the_connection(kernel: str) -> None:
+    reader = Reader()
+    assert reader.eof_received(True)
+    assert (reader.state, reader.told) == (h1.DEAD, ["dead"])
+
+
+def test_end_of_file_in_a_tunnel_ends_it(kernel: str) -> None:
+    reader = Reader()
+    reader.begin(b"CONNECT", True)
+    assert feed(reader, b"HTTP/1.1 200 OK\r\n\r\n", []) == [True]
+    assert feed(reader, b"anything", []) == [True]
+    assert reader.eof_received(True)
+    assert (reader.take(), reader.state) == (b"anything", h1.ENDED)
+
+
+@pytest.mark.parametrize("count", [h1.MAX_INTERIM - 1, h1.MAX_INTERIM, h1.MAX_INTERIM + 1])
+def test_interim_responses_are_bounded(kernel: str, count: int) -> None:
+    reader = Reader()
+    reader.begin(b"GET", True)
+    octets = b"HTTP/1.1 102 Processing\r\n\r\n" * count + b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    if count > h1.MAX_INTERIM:
+        with pytest.raises(RemoteProtocolError, match="more than 32 interim responses, the last one 102"):
+            feed(reader, octets, [])
+    else:
+        assert feed(reader, octets, []) == [True]
+        assert len(reader.interim) == count
+
+
+def test_hostile_length_allocates_nothing(kernel: str) -> None:
+    reader = Reader()
+    reader.begin(b"GET", True)
+    feed(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 900000000000000000\r\n\r\nx", [])
+    own = reader.get_buffer()
+    assert own is not None
+    assert len(memoryview(own)) <= 2 * 1024 * 1024
