@@ -1,0 +1,130 @@
+"""A connection as the local server sees it: octets in and out of an accepted socket, through TLS if there is any.
+
+A socket and not a stream, so that everything that can happen on a wire can be made to happen. It knows no HTTP. Every
+wait can be cancelled; then the connection is good for `close()` only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+READ_SIZE = 64 * 1024  # octets
+
+
+class PeerClosed(Exception):
+    """The peer closed where more was expected of it."""
+
+
+class TooLong(Exception):
+    """What was to be read does not end within its limit."""
+
+
+class Connection:
+    """An accepted connection; `number` counts those of a server from 1."""
+
+    def __init__(self, sock: socket.socket, number: int) -> None:
+        self.number = number
+        self.tls: ssl.SSLObject | None = None
+        self._socket = sock
+        self._loop = asyncio.get_running_loop()
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._unread = bytearray()
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """Shakes hands as the server. Raises ssl.SSLError; the peer has been sent the alert then."""
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        await self._with_tls(self.tls.do_handshake)
+
+    async def send(self, octets: bytes) -> None:
+        """Returns when the socket has taken all of it."""
+        if self.tls is None:
+            await self._loop.sock_sendall(self._socket, octets)
+            return
+        tls, rest = self.tls, memoryview(octets)
+        while rest:
+            rest = rest[await self._with_tls(lambda rest=rest: tls.write(rest)) :]  # type: ignore[misc]
+
+    async def receive(self) -> bytes:
+        """What comes next, at least one octet; empty at the end."""
+        if self._unread:
+            octets = bytes(self._unread)
+            self._unread.clear()
+            return octets
+        if self.tls is None:
+            return await self._loop.sock_recv(self._socket, READ_SIZE)
+        tls = self.tls
+        try:
+            return await self._with_tls(lambda: tls.read(READ_SIZE))
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return b""
+
+    async def read_until(self, separator: bytes, limit: int) -> bytes:
+        """Everything through `separator`; empty when the peer closed before it sent anything.
+
+        Raises TooLong when that takes more than `limit` octets, PeerClosed at an end within.
+        """
+        octets = bytearray()
+        while (end := octets.find(separator)) < 0:
+            if len(octets) > limit:
+                raise TooLong(f"no {separator!r} within {limit} octets")
+            piece = await self.receive()
+            if not piece:
+                if octets:
+                    raise PeerClosed(f"closed after {len(octets)} octets, before {separator!r}")
+                return b""
+            octets += piece
+        end += len(separator)
+        self._unread[:0] = octets[end:]
+        return bytes(octets[:end])
+
+    async def read_exactly(self, size: int) -> bytes:
+        """`size` octets. Raises PeerClosed when fewer come."""
+        octets = bytearray()
+        while len(octets) < size:
+            piece = await self.receive()
+            if not piece:
+                raise PeerClosed(f"closed after {len(octets)} octets of {size}")
+            octets += piece
+        self._unread[:0] = octets[size:]
+        return bytes(octets[:size])
+
+    def close(self) -> None:
+        """Says goodbye, as far as the socket takes that at once, and lets go of it."""
+        with contextlib.suppress(OSError):  # ssl.SSLError is one
+            if self.tls is not None:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    self.tls.unwrap()
+                self._socket.send(self._outgoing.read())
+            self._socket.shutdown(socket.SHUT_WR)
+        self._socket.close()
+
+    async def _with_tls(self, step: Callable[[], T]) -> T:
+        """Does one step of TLS, carrying octets to and fro until it is done."""
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                octets = await self._loop.sock_recv(self._socket, READ_SIZE)
+                if octets:
+                    self._incoming.write(octets)
+                else:
+                    self._incoming.write_eof()
+            except ssl.SSLError:
+                await self._flush()
+                raise
+            else:
+                await self._flush()
+                return result
+
+    async def _flush(self) -> None:
+        if self._outgoing.pending:
+            await self._loop.sock_sendall(self._socket, self._outgoing.read())
