@@ -28,7 +28,7 @@ IMPLEMENTATIONS = ("", "c", "python")
 # Commands that only describe the project; whether there is a compiler does not matter to them.
 DESCRIBING = {"egg_info", "dist_info", "sdist", "--version", "--name", "clean"}
 
-PROBE = "#include <Python.h>\nint httpx_fast_probe(void) { return Py_IsInitialized(); }\n"
+PROBE = "#include <Python.h>\nPyMODINIT_FUNC PyInit_probe(void) { return NULL; }\n"
 
 
 def main() -> None:
@@ -69,12 +69,10 @@ def try_compiler() -> str | None:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "probe.c")
         source.write_text(PROBE)
-        command = build_ext(Distribution())
+        command = build_ext(Distribution({"ext_modules": [Extension("probe", [str(source)])]}))
         command.build_temp = command.build_lib = folder
-        command.ensure_finalized()
-        command.extensions = [Extension("probe", [str(source)])]
-        command.get_export_symbols = lambda ext: ["httpx_fast_probe"]
         try:
+            command.ensure_finalized()
             command.run()
         except Exception as error:
             return f"the compiler does not work ({type(error).__name__}: {error})"

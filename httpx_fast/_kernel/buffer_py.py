@@ -42,7 +42,7 @@ class BodyBuffer:
         return memoryview(self._room(1))[self.filled :]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Says that `nbytes` octets (at least 1) were written to the view. Raises ValueError if it has not that many."""
+        """Says that `nbytes` octets (at least 1) were written to the view. Raises ValueError if that is too many."""
         if not 0 < nbytes <= len(self._opened()) - self.filled:
             raise ValueError(f"{nbytes} octets cannot have been written to the view")
         self.filled += nbytes

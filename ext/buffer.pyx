@@ -1,0 +1,126 @@
+# cython: language_level=3, freethreading_compatible=True
+"""Collects a body of known length: the compiled twin of httpx_fast/_kernel/buffer_py.py.
+
+The octets are received into the bytes object that the caller is given at the end, so nothing is copied when it is
+complete. That object is written to while nobody else knows it, which CPython allows to who made it. It is not resized
+while its rest is exported.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.object cimport PyObject
+from libc.string cimport memcpy
+
+from httpx_fast._kernel import facts
+
+cimport cython
+
+cdef extern from "Python.h":
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t) except NULL
+    int resize_bytes "_PyBytes_Resize"(PyObject **, Py_ssize_t) except -1
+    char *octets_of "PyBytes_AS_STRING"(PyObject *) noexcept
+    void xdecref "Py_XDECREF"(PyObject *) noexcept
+
+__all__ = ["BodyBuffer"]
+
+cdef Py_ssize_t FIRST_ROOM = facts.FIRST_ROOM
+
+
+@cython.final
+cdef class BodyBuffer:
+    """A body of `expected` octets, as far as it has come."""
+
+    cdef PyObject *store  # a bytes object that nobody else refers to; NULL once it was taken
+    cdef Py_ssize_t expected
+    cdef Py_ssize_t room  # size of the store
+    cdef Py_ssize_t exports
+    #: Octets that are there.
+    cdef readonly Py_ssize_t filled
+
+    def __cinit__(self, Py_ssize_t expected):
+        if expected < 0:
+            raise ValueError(f"a body of {expected} octets cannot be")
+        self.expected = expected
+        self.room = min(expected, FIRST_ROOM)
+        self.store = new_bytes(NULL, self.room)
+
+    def __dealloc__(self):
+        xdecref(self.store)
+
+    @property
+    def missing(self):
+        """Octets that are still to come."""
+        return self.expected - self.filled
+
+    def view(self):
+        """What to pass to `recv_into`: writable room for the next octets, never beyond the body's end.
+
+        Let go of it before anything else is called. Raises BufferError when nothing is missing, since a read of no
+        octets would be taken for the end of file.
+        """
+        self.make_room(1)
+        return self
+
+    def buffer_updated(self, Py_ssize_t nbytes):
+        """Says that `nbytes` octets (at least 1) were written to the view. Raises ValueError if that is too many."""
+        self.check_open()
+        if not 0 < nbytes <= self.room - self.filled:
+            raise ValueError(f"{nbytes} octets cannot have been written to the view")
+        self.filled += nbytes
+
+    def append(self, data):
+        """Copies octets to the end. Raises ValueError if the body has no room for them."""
+        cdef Py_buffer view
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            if view.len == 0:
+                return
+            if view.len > self.expected - self.filled:
+                raise ValueError(f"{view.len} octets are more than the {self.missing} that are missing")
+            self.make_room(view.len)
+            memcpy(octets_of(self.store) + self.filled, view.buf, view.len)
+            self.filled += view.len
+        finally:
+            PyBuffer_Release(&view)
+
+    def finish(self):
+        """The body, once. Raises ValueError while octets are missing and after the first call."""
+        self.check_open()
+        if self.filled != self.expected:
+            raise ValueError(f"{self.missing} octets of the body are missing")
+        self.check_unexported()
+        body = <bytes> self.store  # takes a reference of its own
+        xdecref(self.store)
+        self.store = NULL
+        return body
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        self.make_room(1)
+        PyBuffer_FillInfo(view, self, octets_of(self.store) + self.filled, self.room - self.filled, 0, flags)
+        self.exports += 1
+
+    def __releasebuffer__(self, Py_buffer *view):
+        self.exports -= 1
+
+    cdef int check_open(self) except -1:
+        if self.store == NULL:
+            raise ValueError("the body was taken already")
+        return 0
+
+    cdef int check_unexported(self) except -1:
+        if self.exports:
+            raise BufferError("Existing exports of data: object cannot be re-sized")
+        return 0
+
+    cdef int make_room(self, Py_ssize_t size) except -1:
+        """Sees to it that the store has room for `size` more octets."""
+        cdef Py_ssize_t room
+        self.check_open()
+        if size > self.expected - self.filled:
+            raise BufferError("the body is complete")
+        if size > self.room - self.filled:
+            self.check_unexported()
+            # Neither sum can overflow: both stay within `expected`.
+            room = self.expected if self.room > self.expected // 2 else 2 * self.room
+            self.room = max(room, self.filled + size)
+            resize_bytes(&self.store, self.room)  # on failure the store is gone, and check_open says so
+        return 0

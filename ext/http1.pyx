@@ -1,0 +1,816 @@
+# cython: language_level=3, freethreading_compatible=True
+"""HTTP/1.1 in octets: response heads, chunked bodies, request heads. The twin of httpx_fast/_kernel/http1_py.py.
+
+The twin states the rules, the grammar and its leniencies; here is said only what C adds:
+
+1. A pointer into the caller's octets lives as long as the Py_buffer that it came with, which is one call.
+2. Positions that are kept from call to call are offsets from the start of the head, never pointers.
+3. A caller who gives other octets after "need more" gets a wrong head, and never a read outside of what was given:
+   every offset is at most as large as the number of octets, which is checked to have grown.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_New, PyList_SET_ITEM
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy, memset
+
+from httpx_fast._kernel import facts, faults
+
+cimport cython
+from octets cimport drop_blanks, equal_lower, find_control, is_blank, skip_blanks
+
+cdef extern from "Python.h":
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t) except NULL
+    int resize_bytes "_PyBytes_Resize"(PyObject **, Py_ssize_t) except -1
+    char *octets_of "PyBytes_AS_STRING"(PyObject *) noexcept
+    void decref "Py_DECREF"(PyObject *) noexcept
+
+__all__ = ["ChunkedDecoder", "HeadParser", "ResponseHead", "check_field", "chunk_head", "request_head"]
+
+ctypedef const unsigned char *octets
+
+cdef enum:
+    NUL = 0x00
+    LF = 0x0A
+    CR = 0x0D
+    QUOTE = 0x22
+    COMMA = 0x2C
+    COLON = 0x3A
+    SEMICOLON = 0x3B
+    BACKSLASH = 0x5C
+    DEL = 0x7F
+
+cdef Py_ssize_t MAX_HEAD_SIZE = facts.MAX_HEAD_SIZE
+cdef uint32_t MAX_FIELDS = facts.MAX_FIELDS
+cdef int MAX_CHUNK_SIZE_DIGITS = facts.MAX_CHUNK_SIZE_DIGITS
+cdef Py_ssize_t MAX_CHUNK_EXTENSION = facts.MAX_CHUNK_EXTENSION
+cdef Py_ssize_t SHOWN_AND_ONE = faults.SHOWN_AND_ONE
+cdef long long NO_LENGTH = facts.NO_LENGTH
+cdef long long BAD_LENGTH = facts.BAD_LENGTH
+cdef uint64_t MAX_LENGTH = facts.MAX_LENGTH
+cdef int CHUNKED_ONLY = facts.CHUNKED_ONLY
+cdef int HAS_CONNECTION = facts.HAS_CONNECTION
+cdef int HAS_CONTENT_LENGTH = facts.HAS_CONTENT_LENGTH
+cdef int HAS_TRANSFER_ENCODING = facts.HAS_TRANSFER_ENCODING
+
+
+cdef unsigned char IS_TOKEN[256]
+cdef unsigned char IS_TARGET[256]
+cdef unsigned char IS_VALUE[256]
+cdef unsigned char HEX[256]  # the value of a hexadecimal digit, 255 of any other octet
+
+
+cdef int fill(unsigned char *table, bytes members) except -1:
+    memset(table, 0, 256)
+    for member in members:
+        table[<unsigned char> member] = 1
+    return 0
+
+
+fill(IS_TOKEN, facts.TOKEN_OCTETS)
+fill(IS_TARGET, facts.TARGET_OCTETS)
+fill(IS_VALUE, facts.VALUE_OCTETS)
+memset(HEX, 255, 256)
+for _value in range(16):
+    HEX[<int> ord(f"{_value:x}")] = HEX[<int> ord(f"{_value:X}")] = _value
+
+
+cdef struct Word:
+    octets text  # in lower case
+    Py_ssize_t size
+    int flag
+
+
+cdef enum:
+    MOST_WORDS = 32
+    LONGEST_WORD = 32
+
+# Ordered by size, so that those of one size lie side by side.
+cdef Word KNOWN[MOST_WORDS]
+cdef uint8_t KNOWN_FROM[LONGEST_WORD + 1]  # where those of a size begin; those of the next size begin where they end
+cdef Word MEMBERS[MOST_WORDS]
+cdef int MEMBER_COUNT = len(facts.CONNECTION_FLAGS)
+cdef list _words = []  # owns the texts
+
+
+cdef int fill_words(Word *table, dict flags) except -1:
+    cdef int i = 0
+    if len(flags) > MOST_WORDS:
+        raise SystemError("the table of words is too small")
+    for text in sorted(flags, key=len):
+        _words.append(text)
+        table[i].text = <octets> PyBytes_AS_STRING(text)
+        table[i].size = PyBytes_GET_SIZE(text)
+        table[i].flag = flags[text]
+        i += 1
+    return 0
+
+
+fill_words(KNOWN, facts.FIELD_FLAGS)
+fill_words(MEMBERS, facts.CONNECTION_FLAGS)
+for _size in range(LONGEST_WORD + 1):
+    KNOWN_FROM[_size] = sum(len(_text) < _size for _text in facts.FIELD_FLAGS)
+
+
+cdef inline int known_flag(octets name, Py_ssize_t size) noexcept:
+    """The flag of a field name, 0 for those that nobody asks for."""
+    cdef int i
+    if size >= LONGEST_WORD:
+        return 0
+    for i in range(KNOWN_FROM[size], KNOWN_FROM[size + 1]):
+        if equal_lower(name, KNOWN[i].text, size):
+            return KNOWN[i].flag
+    return 0
+
+
+cdef enum:
+    SHARED_SLOTS = 1024
+
+cdef PyObject *SHARED[SHARED_SLOTS]  # one object per common spelling of a name, at its slot or the one after it
+cdef list _shared = []  # owns them
+memset(SHARED, 0, sizeof(SHARED))
+
+
+cdef inline unsigned int slot_of(octets name, Py_ssize_t size) noexcept:
+    # Size, first, middle and last octet tell nearly all common names apart.
+    return <unsigned int> (size * 37 + name[0] * 5 + name[size >> 1] * 131 + name[size - 1] * 17) % (SHARED_SLOTS - 1)
+
+
+cdef inline bytes shared_name(octets name, Py_ssize_t size):
+    """The bytes object of a name, of which there is at least one octet."""
+    cdef unsigned int slot = slot_of(name, size)
+    cdef PyObject *candidate
+    cdef int i
+    for i in range(2):
+        candidate = SHARED[slot + i]
+        if candidate == NULL:
+            break
+        if PyBytes_GET_SIZE(<object> candidate) == size and memcmp(octets_of(candidate), name, size) == 0:
+            return <bytes> candidate
+    return PyBytes_FromStringAndSize(<const char *> name, size)
+
+
+cdef int share(bytes name) except -1:
+    cdef unsigned int slot = slot_of(<octets> PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+    if SHARED[slot] != NULL:
+        slot += 1
+    if SHARED[slot] == NULL:
+        _shared.append(name)
+        SHARED[slot] = <PyObject *> name
+    return 0
+
+
+for _name in facts.COMMON_NAMES:
+    share(_name)
+
+cdef bytes OK = b"OK"
+
+
+cdef struct Field:
+    # Offsets from the start of the section. A folded value still has its line ends in it.
+    uint32_t name
+    uint32_t name_end
+    uint32_t value
+    uint32_t value_end
+    int flag
+    bint folded
+
+
+cdef struct Section:
+    # A head or a trailer section, as far as its lines have come.
+    Py_ssize_t scanned
+    Py_ssize_t line  # where the line begins that is being read
+    Py_ssize_t line_end  # of the line that was read last
+    Field *fields
+    uint32_t count
+    uint32_t room  # of `fields`
+    bint bare_lf  # whether LF alone ends a line
+    bint trailers
+
+
+cdef inline void clear(Section *section) noexcept:
+    section.scanned = section.line = section.line_end = 0
+    section.count = 0
+
+
+cdef inline bytes piece(octets start, octets end):
+    return PyBytes_FromStringAndSize(<const char *> start, end - start)
+
+
+cdef inline bytes seen(octets at, octets end):
+    """What an error shows."""
+    return PyBytes_FromStringAndSize(<const char *> at, min(end - at, SHOWN_AND_ONE))
+
+
+cdef str title(Section *section):
+    return "trailer section" if section.trailers else "head"
+
+
+cdef int next_line(Section *section, octets base, Py_ssize_t size) except -1:
+    """Goes on to the end of the line; 1 when it is there, from `line` (before the call) to `line_end`, 0 when not.
+
+    After 1, `line` is where the next line begins.
+    """
+    cdef octets at = base + section.scanned
+    cdef octets end = base + size
+    while True:
+        at = find_control(at, end)
+        if at == end:
+            section.scanned = size
+            return 0
+        if at[0] == CR:
+            if at + 1 == end:
+                section.scanned = at - base
+                return 0
+            if at[1] == LF:
+                section.line_end = at - base
+                section.line = section.scanned = at + 2 - base
+                return 1
+            raise faults.bad_octet(piece(base + section.line, at + 1))
+        if at[0] == LF and section.bare_lf:
+            section.line_end = at - base
+            section.line = section.scanned = at + 1 - base
+            return 1
+        if at[0] == NUL or at[0] == LF:
+            raise faults.bad_octet(piece(base + section.line, at + 1))
+        at += 1
+
+
+cdef int read_fields(Section *section, octets base, Py_ssize_t size) except -1:
+    """Takes the lines that are there; 1 when the empty one was among them."""
+    cdef octets line
+    cdef octets end
+    cdef Py_ssize_t start
+    while True:
+        start = section.line
+        if next_line(section, base, size) == 0:
+            return 0
+        line = base + start
+        end = base + section.line_end
+        if line == end:
+            return 1
+        if is_blank(line[0]):
+            if section.count == 0:
+                raise faults.fold_without_field(piece(line, end))
+            section.fields[section.count - 1].value_end = drop_blanks(line, end) - base
+            section.fields[section.count - 1].folded = True
+        else:
+            add_field(section, base, line, end)
+
+
+cdef int add_field(Section *section, octets base, octets line, octets end) except -1:
+    cdef octets at = line
+    cdef Field *field
+    # The line is not empty and does not begin with a blank; its end stops the search at the latest, since no line end
+    # is in a token, and [line, end) is followed by one.
+    while IS_TOKEN[at[0]]:
+        at += 1
+    if at[0] != COLON or at == line:
+        raise faults.bad_field_line(piece(line, end))
+    if section.count == section.room:
+        grow(section)
+    field = &section.fields[section.count]
+    field.name = line - base
+    field.name_end = at - base
+    field.flag = known_flag(line, at - line)
+    field.folded = False
+    at = skip_blanks(at + 1, end)
+    field.value = at - base
+    field.value_end = drop_blanks(at, end) - base
+    section.count += 1
+    return 0
+
+
+cdef int grow(Section *section) except -1:
+    """Makes room for more fields, up to the limit."""
+    cdef uint32_t room = min(MAX_FIELDS, 2 * section.room if section.room else 32)
+    cdef Field *fields
+    if section.count == MAX_FIELDS:
+        raise faults.too_many_fields(title(section))
+    fields = <Field *> PyMem_Realloc(section.fields, room * sizeof(Field))
+    if fields == NULL:
+        raise MemoryError
+    section.fields = fields
+    section.room = room
+    return 0
+
+
+cdef bytes unfold(octets at, octets end):
+    """A folded value: the parts of its lines, one SP between them (RFC 9112 s.5.2)."""
+    parts = (part.strip(b" \t\r") for part in piece(at, end).split(b"\n"))
+    return b" ".join([part for part in parts if part])
+
+
+cdef inline bytes value_of(octets base, Field *field):
+    if field.folded:
+        return unfold(base + field.value, base + field.value_end)
+    return piece(base + field.value, base + field.value_end)
+
+
+cdef list lines_of(octets base, Field *fields, uint32_t count):
+    cdef list result = PyList_New(count)
+    cdef uint32_t i
+    for i in range(count):
+        line = (shared_name(base + fields[i].name, fields[i].name_end - fields[i].name), value_of(base, &fields[i]))
+        Py_INCREF(line)
+        PyList_SET_ITEM(result, i, line)
+    return result
+
+
+@cython.final
+@cython.freelist(16)
+@cython.no_gc  # it refers to bytes, and to a list of pairs of bytes
+cdef class ResponseHead:
+    """A response's status line and field section; to be read only."""
+
+    cdef bytes head  # its octets; the fields are offsets in it
+    cdef Field *table
+    cdef list lines
+    cdef uint32_t reason_end
+    cdef readonly int status
+    #: Of "HTTP/1.minor".
+    cdef readonly int minor
+    cdef readonly int flags
+    #: Number of fields.
+    cdef readonly int count
+    cdef readonly long long content_length
+
+    def __dealloc__(self):
+        PyMem_Free(self.table)
+
+    @property
+    def size(self):
+        """Octets of the head, its last line end included."""
+        return PyBytes_GET_SIZE(self.head)
+
+    @property
+    def reason(self):
+        cdef octets base = <octets> PyBytes_AS_STRING(self.head)
+        if self.reason_end == 15 and base[13] == b"O" and base[14] == b"K":
+            return OK
+        return piece(base + 13, base + self.reason_end) if self.reason_end > 13 else b""
+
+    def fields(self):
+        """Names as received, values without the whitespace around them; the same list at every call."""
+        if self.lines is None:
+            self.lines = lines_of(<octets> PyBytes_AS_STRING(self.head), self.table, self.count)
+        return self.lines
+
+    def get_all(self, bytes lower_name not None):
+        """The values of all fields of that name, which is given in lower case."""
+        cdef octets base = <octets> PyBytes_AS_STRING(self.head)
+        cdef octets wanted = <octets> PyBytes_AS_STRING(lower_name)
+        cdef uint32_t size = PyBytes_GET_SIZE(lower_name)
+        cdef Field *field
+        cdef list values = []
+        cdef int i
+        for i in range(self.count):
+            field = &self.table[i]
+            if field.name_end - field.name == size and equal_lower(base + field.name, wanted, size):
+                values.append(value_of(base, field))
+        return values
+
+    cdef int take(self, Section *section, octets base) except -1:
+        """Copies what belongs to the head out of its section."""
+        self.head = PyBytes_FromStringAndSize(<const char *> base, section.line)
+        self.count = section.count
+        self.content_length = NO_LENGTH
+        if section.count:
+            self.table = <Field *> PyMem_Malloc(section.count * sizeof(Field))
+            if self.table == NULL:
+                raise MemoryError
+            memcpy(self.table, section.fields, section.count * sizeof(Field))
+        return self.find_facts(base)
+
+    cdef int find_facts(self, octets base) except -1:
+        cdef Field *field
+        cdef octets at
+        cdef octets end
+        cdef bytes unfolded
+        cdef int i
+        for i in range(self.count):
+            field = &self.table[i]
+            if field.flag == 0:
+                continue
+            if field.folded:
+                unfolded = value_of(base, field)
+                at = <octets> PyBytes_AS_STRING(unfolded)
+                end = at + PyBytes_GET_SIZE(unfolded)
+            else:
+                at = base + field.value
+                end = base + field.value_end
+            if field.flag == HAS_CONTENT_LENGTH:
+                self.content_length = BAD_LENGTH if self.flags & HAS_CONTENT_LENGTH else length_of(at, end)
+            elif field.flag == HAS_CONNECTION:
+                self.flags |= members_of(at, end)
+            elif field.flag == HAS_TRANSFER_ENCODING:
+                if self.flags & HAS_TRANSFER_ENCODING:
+                    self.flags &= ~CHUNKED_ONLY
+                elif end - at == 7 and equal_lower(at, b"chunked", 7):
+                    self.flags |= CHUNKED_ONLY
+            self.flags |= field.flag
+        return 0
+
+
+cdef long long length_of(octets at, octets end) noexcept:
+    """Content-Length = 1*DIGIT, RFC 9110 s.8.6."""
+    cdef uint64_t length = 0
+    cdef unsigned int digit
+    if at == end:
+        return BAD_LENGTH
+    while at < end:
+        digit = at[0] - <unsigned int> b"0"
+        if digit > 9 or length > (MAX_LENGTH - digit) // 10:
+            return BAD_LENGTH
+        length = length * 10 + digit
+        at += 1
+    return <long long> length
+
+
+cdef int members_of(octets at, octets end) noexcept:
+    """Flags of the members of a Connection field."""
+    cdef octets comma
+    cdef octets member
+    cdef octets member_end
+    cdef int flags = 0
+    cdef int i
+    while True:
+        comma = <octets> memchr(at, COMMA, end - at)
+        if comma == NULL:
+            comma = end
+        member = skip_blanks(at, comma)
+        member_end = drop_blanks(member, comma)
+        for i in range(MEMBER_COUNT):
+            if member_end - member == MEMBERS[i].size and equal_lower(member, MEMBERS[i].text, MEMBERS[i].size):
+                flags |= MEMBERS[i].flag
+        if comma == end:
+            return flags
+        at = comma + 1
+
+
+@cython.final
+cdef class HeadParser:
+    """Reads response heads, one after the other."""
+
+    cdef Section section
+    cdef Py_ssize_t available  # octets that were there at the last call
+    cdef int status  # 0 while the status line has not come
+    cdef int minor
+    cdef uint32_t reason_end
+
+    def __cinit__(self):
+        self.section.bare_lf = True
+
+    def __dealloc__(self):
+        PyMem_Free(self.section.fields)
+
+    def reset(self):
+        """Forgets a head that was begun."""
+        clear(&self.section)
+        self.available = 0
+        self.status = 0
+
+    def feed(self, data, Py_ssize_t start, Py_ssize_t end):
+        """The head that begins at `start`, or None while octets of it are missing.
+
+        After None it is called again with the same octets and more, which may lie elsewhere by then. After a head it
+        is ready for the next one. Raises RemoteProtocolError, and ValueError when [start, end) is not in `data` or
+        has fewer octets than before.
+        """
+        cdef Py_buffer view
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            if not 0 <= start <= end <= view.len or end - start < self.available:
+                raise ValueError(
+                    f"octets {start} to {end} of {view.len} cannot be read, {self.available} were there before"
+                )
+            return self.read(<octets> view.buf + start, end - start)
+        finally:
+            PyBuffer_Release(&view)
+
+    cdef ResponseHead read(self, octets base, Py_ssize_t available):
+        cdef Py_ssize_t size = min(available, MAX_HEAD_SIZE)
+        cdef ResponseHead head
+        if (self.status or self.read_status(base, size, available)) and read_fields(&self.section, base, size):
+            head = ResponseHead.__new__(ResponseHead)
+            head.status = self.status
+            head.minor = self.minor
+            head.reason_end = self.reason_end
+            head.take(&self.section, base)
+            clear(&self.section)
+            self.available = 0
+            self.status = 0
+            return head
+        if available >= MAX_HEAD_SIZE:
+            raise faults.too_large(title(&self.section))
+        self.available = available
+        return None
+
+    cdef bint read_status(self, octets base, Py_ssize_t size, Py_ssize_t available) except -1:
+        """True when the status line is there. A stranger is refused at once: a TLS alert, say, never ends a line."""
+        cdef octets end
+        if memcmp(base, b"HTTP/1.", min(size, 7)) != 0:
+            raise faults.not_http1(seen(base, base + available))
+        if next_line(&self.section, base, size) == 0:
+            return False
+        end = base + self.section.line_end
+        if not is_status_line(base, end):
+            raise faults.bad_status_line(piece(base, end))
+        self.minor = base[7] - <int> b"0"
+        self.status = (base[9] - <int> b"0") * 100 + (base[10] - <int> b"0") * 10 + (base[11] - <int> b"0")
+        self.reason_end = self.section.line_end
+        return True
+
+
+cdef inline bint is_digit(unsigned char octet) noexcept:
+    return b"0" <= octet <= b"9"
+
+
+cdef bint is_status_line(octets line, octets end) noexcept:
+    """Whether what follows "HTTP/1." is `DIGIT SP 3DIGIT [SP reason]`, the status being at least 100."""
+    if end - line < 12 or (end - line > 12 and line[12] != b" "):
+        return False
+    return (
+        is_digit(line[7]) and line[8] == b" " and is_digit(line[9]) and line[9] != b"0" and is_digit(line[10])
+        and is_digit(line[11])
+    )
+
+
+cdef enum State:
+    # A chunk is SIZE [SPACE] [EXTENSION...] SIZE_LF DATA DATA_CR DATA_LF.
+    SIZE, SPACE, EXTENSION, QUOTED, ESCAPED, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILERS, DONE
+
+
+cdef struct Decoded:
+    PyObject *octets  # a bytes object that nobody else refers to, NULL while there is nothing to put in it
+    Py_ssize_t size
+    Py_ssize_t room
+
+
+cdef int put(Decoded *decoded, octets at, Py_ssize_t size, octets end) except -1:
+    """Appends [at, at + size); `end` is where the call's octets end, so what can follow has room before it."""
+    if decoded.octets == NULL:
+        if at + size == end:
+            decoded.octets = new_bytes(<const char *> at, size)
+            decoded.size = decoded.room = size
+            return 0
+        decoded.room = end - at
+        decoded.octets = new_bytes(NULL, decoded.room)
+    memcpy(octets_of(decoded.octets) + decoded.size, at, size)
+    decoded.size += size
+    return 0
+
+
+@cython.final
+cdef class ChunkedDecoder:
+    """Takes the chunks off a body (RFC 9112 s.7.1).
+
+    All line ends have to be CRLF, also those of trailers: where a peer and what stands between take different octets
+    for the end of a chunk, a response can be smuggled in.
+    """
+
+    cdef State state
+    cdef int digits
+    cdef uint64_t left  # of the chunk, in octets
+    cdef Py_ssize_t extension  # octets of extensions so far
+    cdef Section section
+    cdef bytearray trailer_octets
+    #: True when the last octet of the body, its trailer section included, was consumed.
+    cdef readonly bint done
+    #: Fields of the trailer section; filled when done.
+    cdef readonly list trailers
+
+    def __cinit__(self):
+        self.section.trailers = True
+        self.trailers = []
+
+    def __dealloc__(self):
+        PyMem_Free(self.section.fields)
+
+    def reset(self):
+        """Begins a new body."""
+        self.state = SIZE
+        self.digits = 0
+        self.left = 0
+        self.extension = 0
+        clear(&self.section)
+        self.trailer_octets = None
+        self.done = False
+        self.trailers = []
+
+    def feed(self, data, Py_ssize_t start, Py_ssize_t end):
+        """Decoded octets, and the position after the last one consumed: `end` unless done.
+
+        Nothing has to be kept by the caller. Raises RemoteProtocolError, and ValueError when [start, end) is not in
+        `data`.
+        """
+        cdef Py_buffer view
+        cdef Decoded decoded = Decoded(NULL, 0, 0)
+        cdef octets base
+        cdef octets at
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            if not 0 <= start <= end <= view.len:
+                raise ValueError(f"octets {start} to {end} of {view.len} cannot be read")
+            base = <octets> view.buf
+            at = self.read(base + start, base + end, &decoded)
+            if decoded.octets == NULL:
+                return b"", at - base
+            if decoded.size != decoded.room:
+                resize_bytes(&decoded.octets, decoded.size)
+            return <bytes> decoded.octets, at - base
+        finally:
+            if decoded.octets != NULL:
+                decref(decoded.octets)
+            PyBuffer_Release(&view)
+
+    cdef octets read(self, octets at, octets end, Decoded *decoded) except NULL:
+        cdef Py_ssize_t size
+        while at < end and self.state != DONE:
+            if self.state == DATA:
+                size = end - at
+                if self.left < <uint64_t> size:
+                    size = <Py_ssize_t> self.left
+                put(decoded, at, size, end)
+                at += size
+                self.left -= size
+                if self.left == 0:
+                    self.state = DATA_CR
+            elif self.state == TRAILERS:
+                at = self.read_trailers(at, end)
+            else:
+                self.step(at, end)
+                at += 1
+        return at
+
+    cdef int step(self, octets at, octets end) except -1:
+        """Takes one octet of the framing."""
+        if self.state == SIZE:
+            self.step_size(at, end)
+        elif self.state == SIZE_LF:
+            if at[0] != LF:
+                raise faults.chunk_size_unended(seen(at, end))
+            self.digits = 0
+            self.state = DATA if self.left else TRAILERS
+        elif self.state == DATA_CR:
+            if at[0] != CR:
+                raise faults.chunk_unended(seen(at, end))
+            self.state = DATA_LF
+        elif self.state == DATA_LF:
+            if at[0] != LF:
+                raise faults.chunk_unended(seen(at, end))
+            self.state = SIZE
+        else:
+            self.step_extension(at, end)
+        return 0
+
+    cdef int step_size(self, octets at, octets end) except -1:
+        cdef unsigned char digit = HEX[at[0]]
+        if digit != 255:
+            if self.digits == MAX_CHUNK_SIZE_DIGITS:
+                raise faults.chunk_size_too_long(seen(at, end))
+            self.digits += 1
+            self.left = self.left << 4 | digit
+        elif self.digits == 0:
+            raise faults.chunk_size_expected(seen(at, end))
+        else:
+            self.step_extension(at, end)
+        return 0
+
+    cdef int step_extension(self, octets at, octets end) except -1:
+        """Skips `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, RFC 9112 s.7.1.1."""
+        cdef unsigned char octet = at[0]
+        if octet == CR and self.state <= EXTENSION:
+            self.state = SIZE_LF
+            return 0
+        if self.state <= SPACE:
+            if octet == SEMICOLON:
+                self.state = EXTENSION
+            elif is_blank(octet):
+                self.state = SPACE
+            else:
+                raise faults.chunk_size_unended(seen(at, end))
+        elif octet == DEL or (octet < 0x20 and octet != 0x09):
+            raise faults.bad_chunk_extension(seen(at, end))
+        elif self.state == ESCAPED:
+            self.state = QUOTED
+        elif octet == QUOTE:
+            self.state = EXTENSION if self.state == QUOTED else QUOTED
+        elif octet == BACKSLASH and self.state == QUOTED:
+            self.state = ESCAPED
+        self.extension += 1
+        if self.extension > MAX_CHUNK_EXTENSION:
+            raise faults.chunk_extension_too_long()
+        return 0
+
+    cdef octets read_trailers(self, octets at, octets end) except NULL:
+        """Takes lines of the trailer section; where the reading goes on."""
+        cdef Py_ssize_t before
+        cdef octets base
+        if self.trailer_octets is None:
+            if end - at >= 2 and at[0] == CR and at[1] == LF:
+                self.finish()
+                return at + 2
+            self.trailer_octets = bytearray()
+        before = PyByteArray_GET_SIZE(self.trailer_octets)
+        self.trailer_octets += piece(at, at + min(end - at, MAX_HEAD_SIZE - before))
+        base = <octets> PyByteArray_AS_STRING(self.trailer_octets)
+        if read_fields(&self.section, base, PyByteArray_GET_SIZE(self.trailer_octets)):
+            self.trailers = lines_of(base, self.section.fields, self.section.count)
+            self.finish()
+            return at + (self.section.line - before)
+        if PyByteArray_GET_SIZE(self.trailer_octets) == MAX_HEAD_SIZE:
+            raise faults.too_large(title(&self.section))
+        return end
+
+    cdef void finish(self) noexcept:
+        self.state = DONE
+        self.done = True
+
+
+cdef inline Py_ssize_t count_of(const unsigned char *table, octets at, Py_ssize_t size) noexcept:
+    """How many octets from `at` on are members of a table; `size` when all are."""
+    cdef Py_ssize_t i = 0
+    while i < size and table[at[i]]:
+        i += 1
+    return i
+
+
+cdef int check(bytes name, bytes value) except -1:
+    cdef octets at = <octets> PyBytes_AS_STRING(name)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
+    cdef Py_ssize_t sendable
+    if size == 0 or count_of(IS_TOKEN, at, size) != size:
+        raise faults.bad_name(name)
+    at = <octets> PyBytes_AS_STRING(value)
+    size = PyBytes_GET_SIZE(value)
+    if size == 0:
+        return 0
+    if is_blank(at[0]):
+        raise faults.bad_value(name, value, 0)
+    sendable = count_of(IS_VALUE, at, size)
+    if sendable != size:
+        raise faults.bad_value(name, value, sendable)
+    if is_blank(at[size - 1]):
+        raise faults.bad_value(name, value, size - 1)
+    return 0
+
+
+def check_field(bytes name not None, bytes value not None):
+    """Raises LocalProtocolError if a field cannot be sent as it is."""
+    check(name, value)
+
+
+cdef int check_request_line(bytes method, bytes target) except -1:
+    cdef octets at = <octets> PyBytes_AS_STRING(method)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(method)
+    cdef Py_ssize_t sendable
+    if size == 0 or count_of(IS_TOKEN, at, size) != size:
+        raise faults.bad_method(method)
+    size = PyBytes_GET_SIZE(target)
+    sendable = count_of(IS_TARGET, <octets> PyBytes_AS_STRING(target), size)
+    if size == 0 or sendable != size:
+        raise faults.bad_target(target, sendable)
+    return 0
+
+
+cdef inline char *copy(char *to, bytes source) noexcept:
+    memcpy(to, PyBytes_AS_STRING(source), PyBytes_GET_SIZE(source))
+    return to + PyBytes_GET_SIZE(source)
+
+
+def request_head(bytes method not None, bytes target not None, fields):
+    """Request line and field section, ready to be sent (RFC 9112 s.3). Raises LocalProtocolError if one part is not."""
+    cdef bytes name
+    cdef bytes value
+    cdef bytes head
+    cdef char *to
+    cdef Py_ssize_t size
+    # A list of its own: what was measured must be what is copied.
+    cdef list lines = list(fields)
+    check_request_line(method, target)
+    size = PyBytes_GET_SIZE(method) + PyBytes_GET_SIZE(target) + 14
+    for name, value in lines:
+        check(name, value)
+        size += PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 4
+    head = PyBytes_FromStringAndSize(NULL, size)
+    to = copy(PyBytes_AS_STRING(head), method)
+    to[0] = b" "
+    to = copy(to + 1, target)
+    to = copy(to, b" HTTP/1.1\r\n")
+    for name, value in lines:
+        to = copy(copy(copy(copy(to, name), b": "), value), b"\r\n")
+    copy(to, b"\r\n")
+    return head
+
+
+def chunk_head(size):
+    """The line before a chunk of `size` octets; before no octets it is the last chunk, which ends the body."""
+    if size < 0:
+        raise ValueError(f"a chunk of {size} octets cannot be")
+    return b"%x\r\n" % size
