@@ -47,7 +47,7 @@ def kernels() -> list[Extension]:
         return cythonized()
     if wanted == "c":
         sys.exit(f"HTTPX_FAST_IMPL=c demands compiled kernels, but {obstacle}")
-    print(f"httpx-fast: building without compiled kernels (slower, same behaviour): {obstacle}", file=sys.stderr)
+    sys.stderr.write(f"httpx-fast: building without compiled kernels (slower, same behaviour): {obstacle}\n")
     return []
 
 
@@ -74,7 +74,7 @@ def try_compiler() -> str | None:
         try:
             command.ensure_finalized()
             command.run()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # there are as many ways not to have a compiler as there are systems
             return f"the compiler does not work ({type(error).__name__}: {error})"
     return None
 

@@ -70,7 +70,7 @@ TARGET_OCTETS = bytes(range(0x21, 0x7F))
 # field-vchar, SP and HTAB of RFC 9110 s.5.5: what a value that we send is made of.
 VALUE_OCTETS = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 
-_COMMON = """
+_COMMON_TEXT = """
     Accept-Ranges Access-Control-Allow-Credentials Access-Control-Allow-Headers Access-Control-Allow-Methods
     Access-Control-Allow-Origin Access-Control-Expose-Headers Access-Control-Max-Age Age Allow Alt-Svc Cache-Control
     CF-Cache-Status CF-RAY Connection Content-Disposition Content-Encoding Content-Language Content-Length
@@ -80,6 +80,8 @@ _COMMON = """
     Set-Cookie Strict-Transport-Security Timing-Allow-Origin Trailer Transfer-Encoding Upgrade Vary Via
     WWW-Authenticate X-Amz-Cf-Id X-Amz-Request-Id X-Cache X-Content-Type-Options X-Frame-Options X-Powered-By
     X-RateLimit-Limit X-RateLimit-Remaining X-RateLimit-Reset X-Request-ID X-Request-Id X-Served-By X-XSS-Protection
-""".split()
+"""
 #: Names of which every head shares one object, as most servers spell them and as HTTP/2 gateways do.
-COMMON_NAMES = tuple(dict.fromkeys(spelling.encode() for name in _COMMON for spelling in (name, name.lower())))
+COMMON_NAMES = tuple(
+    dict.fromkeys(spelling.encode() for name in _COMMON_TEXT.split() for spelling in (name, name.lower()))
+)

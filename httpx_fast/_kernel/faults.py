@@ -34,7 +34,9 @@ _STRANGERS = (
 
 def not_http1(octets: bytes) -> RemoteProtocolError:
     """What came does not begin as "HTTP/1."."""
-    return RemoteProtocolError(f"expected a status line like b'HTTP/1.1 200 OK', got {shown(octets)}{_stranger(octets)}")
+    return RemoteProtocolError(
+        f"expected a status line like b'HTTP/1.1 200 OK', got {shown(octets)}{_stranger(octets)}"
+    )
 
 
 def _stranger(octets: bytes) -> str:

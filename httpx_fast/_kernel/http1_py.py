@@ -57,6 +57,7 @@ _whole_head = re.compile(_STATUS_LINE + rb"\r?\n((?:" + _TOKEN + rb":[^\0\r\n]*\
 _line_end = re.compile(rb"\r\n|[\0\r\n]").search
 _known_fields = re.compile(rb"\n(" + b"|".join(map(re.escape, FIELD_FLAGS)) + rb"):([^\r\n]*)", re.IGNORECASE).findall
 _chunk_line = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % MAX_CHUNK_SIZE_DIGITS).match
+_next_chunk_line = re.compile(rb"\r\n([0-9A-Fa-f]{1,%d})\r\n" % MAX_CHUNK_SIZE_DIGITS).match
 _is_digits = re.compile(rb"[0-9]+").fullmatch
 _unsendable_target = re.compile(b"[^" + re.escape(TARGET_OCTETS) + b"]").search
 # A value begins and ends with field-vchar, RFC 9110 s.5.5.
@@ -339,17 +340,22 @@ class ChunkedDecoder:
                     self._state = _DATA_CR
             elif state == _TRAILERS:
                 at = self._read_trailers(view, at, end)
-            elif state == _SIZE and self._digits == 0 and (match := _chunk_line(view, at, end)):
+            elif (match := self._whole_line(view, at, end)) is not None:
                 self._left = int(match[1], 16)
                 self._state = _DATA if self._left else _TRAILERS
                 at = match.end()
-            elif state == _DATA_CR and view[at : min(at + 2, end)] == b"\r\n":
-                self._state = _SIZE
-                at += 2
             else:
                 self._step(view, at, end)
                 at += 1
         return b"".join(pieces), at
+
+    def _whole_line(self, view: memoryview, at: int, end: int) -> re.Match[bytes] | None:
+        """All between the data of two chunks, or before the first, when it is there and has no extension."""
+        if self._state == _DATA_CR:
+            return _next_chunk_line(view, at, end)
+        if self._state == _SIZE and self._digits == 0:
+            return _chunk_line(view, at, end)
+        return None
 
     def _step(self, view: memoryview, at: int, end: int) -> None:
         """Takes one octet of the framing."""
@@ -419,7 +425,7 @@ class ChunkedDecoder:
         """Takes lines of the trailer section; where the reading goes on."""
         section = self._section
         if section is None:
-            if view[at : min(at + 2, end)] == b"\r\n":
+            if bytes(view[at : min(at + 2, end)]) == b"\r\n":
                 self._state = _DONE
                 self.done = True
                 return at + 2
