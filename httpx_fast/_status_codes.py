@@ -51,7 +51,7 @@ class codes(IntEnum, metaclass=_CodesMeta):  # noqa: N801  # httpx's name
     def get_reason_phrase(cls, value: int) -> str:
         """The phrase of a code; "" for one that is not registered."""
         code: Any = cls._value2member_map_.get(value)
-        return "" if code is None else code.phrase  # type: ignore[no-any-return]
+        return "" if code is None else code.phrase
 
     @classmethod
     def is_informational(cls, value: int) -> bool:

@@ -1,0 +1,250 @@
+"""Small helpers of the client's upper floors: which proxy the environment names, which URLs a mount matches, text.
+
+It reads the environment only in `get_environment_proxies`, and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import sys
+from typing import Any
+
+from ._exceptions import InvalidURL
+from ._types import AnyStr
+from ._urlparse import primitive_value_to_str, urlencode
+from ._urls import URL
+
+__all__ = [
+    "URLPattern",
+    "get_environment_proxies",
+    "is_ipv4_hostname",
+    "is_ipv6_hostname",
+    "peek_filelike_length",
+    "peek_filelike_remaining_length",
+    "primitive_value_to_str",
+    "to_bytes",
+    "to_bytes_or_str",
+    "to_str",
+    "unquote",
+    "urlencode",
+]
+
+
+def get_environment_proxies() -> dict[str, str | None]:
+    """Mount patterns with the proxy for each, None for none: from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
+
+    Where the environment names no proxy, the settings of Windows and macOS count. Entries of NO_PROXY that cannot be
+    understood are left out, as curl does; "*" among them means no proxy at all.
+    """
+    settings = _proxy_settings()
+    mounts: dict[str, str | None] = {}
+    for scheme in ("http", "https", "all"):
+        proxy = settings.get(scheme)
+        if proxy:
+            mounts[f"{scheme}://"] = proxy if "://" in proxy else f"http://{proxy}"
+    for entry in re.split(r"[,\s]+", settings.get("no", "")):
+        if entry == "*":
+            return {}
+        pattern = _no_proxy_pattern(entry)
+        if pattern is not None:
+            mounts[pattern] = None
+    return mounts
+
+
+def _proxy_settings() -> dict[str, str]:
+    """By scheme, and "no"; lower-case variables win over upper-case ones, as everywhere."""
+    settings: dict[str, str] = {}
+    for name in ("http", "https", "all", "no"):
+        value = os.environ.get(f"{name}_proxy")
+        # A CGI script finds the request's Proxy field in HTTP_PROXY, so anybody could set it ("httpoxy").
+        if value is None and not (name == "http" and "REQUEST_METHOD" in os.environ):
+            value = os.environ.get(f"{name.upper()}_PROXY")
+        if value:
+            settings[name] = value.strip()
+    if not settings and sys.platform in ("win32", "darwin"):
+        import urllib.request
+
+        return urllib.request.getproxies()
+    return settings
+
+
+def _no_proxy_pattern(entry: str) -> str | None:
+    """One entry of NO_PROXY as a mount pattern; None where it makes none.
+
+    ".example.com" and "*.example.com" mean the names below, "example.com" means that name and the names below.
+    """
+    if not entry:
+        return None
+    if "://" in entry:
+        pattern = entry
+    elif is_ipv4_hostname(entry) or entry.startswith("[") or entry.lower() == "localhost":
+        pattern = f"all://{entry}"
+    elif is_ipv6_hostname(entry):
+        address, slash, prefix = entry.partition("/")
+        pattern = f"all://[{address}]{slash}{prefix}"
+    elif "/" in entry:
+        return None
+    else:
+        pattern = f"all://{entry}" if entry.startswith("*.") else f"all://*{entry}"
+    try:
+        URLPattern(pattern)
+    except (InvalidURL, ValueError):
+        return None
+    return pattern
+
+
+class URLPattern:
+    """A key of `mounts`: "all://", "https://", "all://*.example.com", "http://example.com:1234", "all://10.0.0.0/8".
+
+    Patterns sort from the most to the least specific. Raises InvalidURL, and ValueError for a bare scheme.
+    """
+
+    __slots__ = ("_below", "_domain", "host", "network", "pattern", "port", "priority", "scheme")
+
+    def __init__(self, pattern: str) -> None:
+        if pattern and ":" not in pattern:
+            raise ValueError(f"expected a pattern such as '{pattern}://' or 'all://{pattern}', got {pattern!r}")
+        url = URL(pattern)
+        host = url.host
+        self.pattern = pattern
+        self.scheme = "" if url.scheme == "all" else url.scheme
+        self.host = "" if host == "*" else host
+        self.port = url.port
+        self.network = _network(url, pattern)
+        #: The host to be equal to, and what a host below it ends with; None where that does not match.
+        self._domain: str | None = url._origin.host if ":" in host else host
+        self._below: str | None = None
+        if host.startswith("*."):
+            self._domain, self._below = None, host[1:]
+        elif host.startswith("*"):
+            self._domain, self._below = host[1:], f".{host[1:]}"
+        self.priority = self._priority()
+
+    def _priority(self) -> tuple[int, int, int, int, int]:
+        """Port before none; name before network before any; small networks first, then long names, long schemes."""
+        network = self.network
+        return (
+            0 if self.port is not None else 1,
+            1 if network is not None else 0 if self.host else 2,
+            0 if network is None else network.num_addresses,
+            -len(self.host) if network is None else 0,
+            -len(self.scheme),
+        )
+
+    def matches(self, other: URL) -> bool:
+        """Whether a request for `other` goes to what is mounted here."""
+        if self.scheme and self.scheme != other.scheme:
+            return False
+        if self.port is not None and self.port != other.port:
+            return False
+        if self.network is not None:
+            return self._contains(other.host)
+        if not self.host:
+            return True
+        host = other.host
+        # One IPv6 address has many spellings.
+        if (other._origin.host if ":" in host else host) == self._domain:
+            return True
+        below = self._below
+        return below is not None and len(host) > len(below) and host.endswith(below)
+
+    def _contains(self, host: str) -> bool:
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return self.network is not None and address in self.network
+
+    def __hash__(self) -> int:
+        return hash(self.pattern)
+
+    def __lt__(self, other: URLPattern) -> bool:
+        return self.priority < other.priority
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, URLPattern) and self.pattern == other.pattern
+
+    def __repr__(self) -> str:
+        return f"URLPattern({self.pattern!r})"
+
+
+def _network(url: URL, pattern: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """The network of a pattern such as "all://192.168.0.0/16" or "all://[fd00::]/8"."""
+    prefix = url.path.removeprefix("/")
+    host = url.host
+    if not prefix or not (is_ipv4_hostname(host) or is_ipv6_hostname(host)):
+        return None
+    try:
+        # Nothing else may hide in it: userinfo, escapes, a zone, a port, a query.
+        plain = f"[{host}]/{prefix}" if ":" in host else f"{host}/{prefix}"
+        if not pattern.endswith(plain) or not prefix.isdigit() or "@" in pattern or "%" in pattern:
+            raise ValueError("there is more, or less")
+        return ipaddress.ip_network(f"{host}/{prefix}", strict=False)
+    except ValueError as error:
+        raise InvalidURL(f"expected an address, '/' and the length of a prefix in {pattern!r}: {error}") from error
+
+
+def is_ipv4_hostname(hostname: str) -> bool:
+    """Whether this is an IPv4 address, or a network of them."""
+    try:
+        ipaddress.IPv4Address(hostname.partition("/")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def is_ipv6_hostname(hostname: str) -> bool:
+    """Whether this is an IPv6 address without brackets, or a network of them."""
+    try:
+        ipaddress.IPv6Address(hostname.partition("/")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def peek_filelike_length(stream: Any) -> int | None:
+    """The whole length of a file in octets, without reading it; None where that cannot be known."""
+    try:
+        return os.fstat(stream.fileno()).st_size
+    except (AttributeError, OSError):
+        pass  # no file of the operating system: io.BytesIO, for one
+    try:
+        position = stream.tell()
+        length: int = stream.seek(0, os.SEEK_END)
+        stream.seek(position)
+    except (AttributeError, OSError):
+        return None
+    return length
+
+
+def peek_filelike_remaining_length(stream: Any) -> int | None:
+    """The octets from where a file stands to its end; None where that cannot be known."""
+    try:
+        position: int = stream.tell()
+        length: int = stream.seek(0, os.SEEK_END)
+        stream.seek(position)
+    except (AttributeError, OSError):
+        return None
+    return max(0, length - position)
+
+
+def to_bytes(value: str | bytes, encoding: str = "utf-8") -> bytes:
+    """Text as octets; octets as they are."""
+    return value.encode(encoding) if isinstance(value, str) else value
+
+
+def to_str(value: str | bytes, encoding: str = "utf-8") -> str:
+    """Octets as text; text as it is."""
+    return value if isinstance(value, str) else value.decode(encoding)
+
+
+def to_bytes_or_str(value: str, match_type_of: AnyStr) -> AnyStr:
+    """`value` as text or octets, as the second argument is."""
+    return value if isinstance(match_type_of, str) else value.encode()
+
+
+def unquote(value: str) -> str:
+    """`value` without the quotation marks around it, if it has them at both ends."""
+    return value[1:-1] if len(value) >= 2 and value[0] == value[-1] == '"' else value
