@@ -6,11 +6,12 @@ import contextlib
 import gc
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from certificates import Authority
+from peers import Peer
 from runners import RUNNERS, Runner
 from servers import Nghttpd, Nginx, Unavailable
 
@@ -41,6 +42,17 @@ def nghttpd(request: pytest.FixtureRequest, nginx: Nginx, authority: Authority) 
     """Serves the files of nginx by HTTP/2."""
     with _installed(), Nghttpd(nginx.folder / "www", authority, tls=request.param == "tls") as server:
         yield server
+
+
+@pytest.fixture
+def peer() -> Iterator[Callable[..., Peer]]:
+    """Starts scripted peers: `peer(script, ...)`. What a script raises fails the test."""
+    with contextlib.ExitStack() as started:
+
+        def start(*arguments: object, **options: object) -> Peer:
+            return started.enter_context(contextlib.closing(Peer(*arguments, **options)))
+
+        yield start
 
 
 @contextlib.contextmanager
