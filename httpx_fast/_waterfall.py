@@ -1,0 +1,175 @@
+"""Draws journeys as text: for every request one row per step, a number and a bar that begins where the step began.
+
+All bars of one drawing have one scale, so that what a reused connection skips is seen as what it is. Pure: journeys in,
+lines out; what the terminal can show is told by the caller.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ._journey import PHASES, ConnectionFacts, Journey
+
+MIN_BAR = 8  # columns; where fewer are left, numbers alone say more
+
+_SKIPPED = "skipped"
+_BROKEN = " broken off"
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+# SGR colours, one per step: neighbours differ, and none is white or black, whatever the background.
+_COLORS = {"pool": 35, "dns": 36, "tcp": 34, "tls": 33, "send": 32, "wait": 36, "receive": 34}
+_DIALLING = ("dns", "tcp", "tls")
+
+
+class Step(NamedTuple):
+    """One step of a journey, in seconds from its start; `seconds` is None where a reused connection skipped it."""
+
+    name: str
+    begin: float
+    seconds: float | None
+    broken: bool = False
+
+
+def steps(journey: Journey) -> list[Step]:
+    """The steps that were taken, skipped thanks to a reused connection, or broken off, in order."""
+    facts = journey.connection or ConnectionFacts()
+    taken = journey.phases()
+    tcp_began = facts.dial_started if facts.dns_done is None else facts.dns_done
+    begins = (
+        journey.started,
+        facts.dial_started,
+        tcp_began,
+        facts.tcp_done,
+        journey.sending,
+        journey.sent,
+        journey.first,
+    )
+    found = []
+    for name, begin in zip(PHASES, begins, strict=True):
+        if begin is None:
+            continue
+        if name in taken:
+            found.append(Step(name, begin - journey.started, taken[name]))
+        elif journey.reused and name in _DIALLING:
+            if getattr(facts, f"{name}_done") is not None:
+                found.append(Step(name, 0.0, None))
+        elif journey.stopped is not None and journey.phase == name:
+            found.append(Step(name, begin - journey.started, journey.stopped - begin, broken=True))
+    return found
+
+
+def draw(
+    journeys: Sequence[Journey],
+    labels: Sequence[str] = (),
+    *,
+    width: int = 80,
+    blocks: bool = True,
+    colors: bool = False,
+) -> list[str]:
+    """The lines of a drawing, at most `width` columns each where the facts allow it.
+
+    `labels` tell the requests apart in words; `blocks` is whether block characters can be shown, `colors` whether SGR
+    sequences can.
+    """
+    longest = max((journey.total for journey in journeys), default=0.0)
+    ways = [steps(journey) for journey in journeys]
+    if any(step.broken for way in ways for step in way):
+        width -= len(_BROKEN)
+    chart = _Chart(longest, width, blocks, colors)
+    lines = []
+    for number, (journey, way) in enumerate(zip(journeys, ways, strict=True)):
+        label = f" ({labels[number]})" if number < len(labels) else ""
+        lines.append(f"Request {number + 1}{label}: {_story(journey)}, {chart.time(journey.total)}")
+        lines += [chart.row(step) for step in way]
+    saved = _saving(journeys, chart)
+    if saved:
+        lines.append(saved)
+    return lines + _connections(journeys)
+
+
+class _Chart:
+    """The scale of a drawing: how many digits a time has, and how many columns a second."""
+
+    def __init__(self, longest: float, width: int, blocks: bool, colors: bool) -> None:
+        self._digits = next((digits for limit, digits in ((0.01, 3), (0.1, 2), (1.0, 1)) if longest < limit), 0)
+        self._told = max(len(self.time(longest)), len(_SKIPPED))
+        # Two columns, seven of the longest name, one, what is told, two columns; the rest is the bar's.
+        columns = width - 12 - self._told
+        self._columns = columns if columns >= MIN_BAR else 0
+        self._scale = self._columns / longest if longest > 0 else 0.0
+        self._blocks = blocks
+        self._colors = colors
+
+    def time(self, seconds: float) -> str:
+        return f"{seconds * 1000:.{self._digits}f} ms"
+
+    def row(self, step: Step) -> str:
+        told = _SKIPPED if step.seconds is None else self.time(step.seconds)
+        line = f"  {step.name:<7} {told:>{self._told}}"
+        if step.seconds is not None:
+            line += f"  {self._bar(step, step.seconds)}"
+        return line.rstrip() + _BROKEN if step.broken else line.rstrip()
+
+    def _bar(self, step: Step, seconds: float) -> str:
+        """Whole columns before it, since a block fills its column from the left; never without any length."""
+        if not self._columns:
+            return ""
+        before = min(int(step.begin * self._scale), self._columns - 1)
+        room = self._columns - before
+        if self._blocks:
+            eighths = min(max(round(seconds * self._scale * 8), 1), room * 8)
+            bar = _EIGHTHS[8] * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+        else:
+            bar = "#" * min(max(round(seconds * self._scale), 1), room)
+        if self._colors:
+            bar = f"\x1b[{_COLORS[step.name]}m{bar}\x1b[0m"
+        return " " * before + bar
+
+
+def _story(journey: Journey) -> str:
+    """Which connection it was, in words."""
+    if journey.nth == 0:
+        return f"no connection, failed in {journey.phase}"
+    kind = "new connection" if not journey.reused else f"reused connection, request {journey.nth} on it"
+    return kind if journey.done is not None or journey.stopped is None else f"{kind}, failed in {journey.phase}"
+
+
+def _saving(journeys: Sequence[Journey], chart: _Chart) -> str | None:
+    """What reusing the connection was good for, where the first and the last journey show it."""
+    if len(journeys) < 2 or journeys[0].reused or not journeys[-1].reused:
+        return None
+    cold, warm = journeys[0].total, journeys[-1].total
+    if journeys[0].done is None or journeys[-1].done is None or not 0 < warm < cold:
+        return None
+    return f"Reusing the connection: {chart.time(warm)} instead of {chart.time(cold)}, {cold / warm:.1f} times as fast."
+
+
+def _connections(journeys: Sequence[Journey]) -> list[str]:
+    """One line for each connection."""
+    users: dict[ConnectionFacts, list[str]] = {}
+    for number, journey in enumerate(journeys):
+        if journey.connection is not None and journey.connection.tcp_done is not None:
+            users.setdefault(journey.connection, []).append(str(number + 1))
+    if len(users) == 1:
+        return [f"Connection: {_facts(facts)}" for facts in users]
+    return [f"Connection of request {', '.join(numbers)}: {_facts(facts)}" for facts, numbers in users.items()]
+
+
+def _facts(facts: ConnectionFacts) -> str:
+    told = [f"peer {_address(facts.peer_address)}", facts.http_version]
+    if facts.tls_version is not None:
+        told.append(facts.tls_version if facts.cipher is None else f"{facts.tls_version} with {facts.cipher}")
+        if facts.tls_resumed:
+            told.append("TLS session resumed")
+    return ", ".join(told)
+
+
+def _address(address: Any) -> str:
+    """A socket's address as it would stand in a URL; a Unix socket's is its path."""
+    if isinstance(address, tuple) and len(address) >= 2:
+        host, port = address[:2]
+        return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
+    if not address:
+        return "unknown"
+    return os.fsdecode(address) if isinstance(address, (str, bytes)) else str(address)
