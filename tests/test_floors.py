@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "httpx_fast"
 
 GROUND = "__version__ _exceptions _types _origin _drive _hpack_tables _journey"
 FACE = (
-    "_models _headers _cookies _urls _urlparse _content _iterators _multipart _decoders _status_codes "
+    "_models _request _response _headers _cookies _urls _urlparse _content _iterators _multipart _decoders _status_codes "
     "_config _auth _utils"
 )
 #: From bottom to top. Rooms that stand side by side on one floor do not know each other.

@@ -1,0 +1,241 @@
+"""Bodies of requests and responses: from what users give to streams of octets and the fields that describe them.
+
+`encode_request()` and `encode_response()` return the default fields and the stream; whether the fields are taken is for
+the message to say, which may have its own. A stream knows no message and no connection.
+
+Rule: a body is sent again (a redirect, an authentication round) only when that sends the same octets. What can be
+read once raises StreamConsumed at the second time; a file is wound back to where it stood.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json as jsonlib
+import warnings
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from ._exceptions import StreamClosed, StreamConsumed
+from ._multipart import MultipartStream, wrapped_file
+from ._types import AsyncByteStream, RequestContent, RequestData, RequestFiles, ResponseContent, SyncByteStream
+from ._utils import peek_filelike_remaining_length, primitive_value_to_str
+
+__all__ = ["ByteStream"]
+
+# A set of arguments to json.dumps() costs an encoder for each call; one encoder serves all of them.
+_to_json = jsonlib.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+class ByteStream(AsyncByteStream, SyncByteStream):
+    """A body that is in memory; `_stream` holds its octets."""
+
+    def __init__(self, stream: bytes) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._stream
+
+
+class IteratorByteStream(SyncByteStream):
+    """A body that an iterable or a file gives piece by piece."""
+
+    CHUNK_SIZE = 65_536  # octets read from a file at once
+
+    def __init__(self, stream: Iterable[bytes]) -> None:
+        self._stream = stream
+        self._start = _position(stream)
+        self._again = False
+        self._gave = False  # whether there ever was a piece
+
+    def __iter__(self) -> Iterator[bytes]:
+        source: Any = self._stream
+        if self._again:
+            if inspect.isgenerator(source):
+                raise StreamConsumed
+            if self._start is not None:
+                source.seek(self._start)
+        self._again = True
+        empty = True
+        for piece in self._file_pieces() if hasattr(source, "read") else source:
+            empty = False
+            self._gave = True
+            yield piece
+        # Any other iterator may or may not be able to start again: this one gave nothing, so it is worn out.
+        if empty and self._gave:
+            raise StreamConsumed
+
+    def _file_pieces(self) -> Iterator[bytes]:
+        source: Any = self._stream
+        while piece := source.read(self.CHUNK_SIZE):
+            yield piece
+
+
+class AsyncIteratorByteStream(AsyncByteStream):
+    """A body that an asynchronous iterable or file gives piece by piece."""
+
+    CHUNK_SIZE = 65_536  # octets read from a file at once
+
+    def __init__(self, stream: AsyncIterable[bytes]) -> None:
+        self._stream = stream
+        self._start = _position(wrapped_file(stream))
+        self._again = False
+        self._gave = False  # whether there ever was a piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        source: Any = self._stream
+        if self._again:
+            if inspect.isasyncgen(source):
+                raise StreamConsumed
+            if self._start is not None:
+                await source.seek(self._start)
+        self._again = True
+        empty = True
+        read = _async_read(source)
+        pieces = source.__aiter__() if read is None else self._file_pieces(read)
+        try:
+            async for piece in pieces:
+                empty = False
+                self._gave = True
+                yield piece
+        finally:
+            # A consumer that stops early would leave the generator to the garbage collector.
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+        if empty and self._gave:
+            raise StreamConsumed
+
+    async def _file_pieces(self, read: Any) -> AsyncIterator[bytes]:
+        while piece := await read(self.CHUNK_SIZE):
+            yield piece
+
+
+class UnattachedStream(AsyncByteStream, SyncByteStream):
+    """The body of a message that came out of a pickle: its stream stayed behind."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        raise StreamClosed
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        raise StreamClosed
+
+
+def encode_content(content: RequestContent) -> tuple[dict[str, str], SyncByteStream | AsyncByteStream]:
+    """A body as it is: text (UTF-8), octets, or what gives octets. TypeError for anything else."""
+    if isinstance(content, str):
+        content = content.encode()
+    elif isinstance(content, (bytearray, memoryview)):
+        content = bytes(content)
+    if isinstance(content, bytes):
+        return ({"Content-Length": str(len(content))} if content else {}), ByteStream(content)
+    # A dict iterates over its keys, which is never what was meant.
+    if isinstance(content, Iterable) and not isinstance(content, dict):
+        return _length_or_chunked(content), IteratorByteStream(content)
+    if isinstance(content, AsyncIterable):
+        return _length_or_chunked(wrapped_file(content)), AsyncIteratorByteStream(content)
+    raise TypeError(
+        f"'content' is {type(content).__name__}; expected str, bytes, an iterable of bytes, or an asynchronous one "
+        "(forms go to 'data', objects to 'json')"
+    )
+
+
+def encode_urlencoded_data(data: RequestData) -> tuple[dict[str, str], ByteStream]:
+    """A form as application/x-www-form-urlencoded."""
+    pairs: list[tuple[str, str]] = []
+    for key, value in data.items():
+        if isinstance(value, (list, tuple)):
+            pairs.extend([(key, primitive_value_to_str(item)) for item in value])
+        else:
+            pairs.append((key, primitive_value_to_str(value)))
+    return _typed(urlencode(pairs).encode(), "application/x-www-form-urlencoded")
+
+
+def encode_multipart_data(
+    data: RequestData, files: RequestFiles, boundary: bytes | None
+) -> tuple[dict[str, str], MultipartStream]:
+    """A form with files as multipart/form-data."""
+    multipart = MultipartStream(data, files, boundary)
+    return multipart.get_headers(), multipart
+
+
+def encode_text(text: str) -> tuple[dict[str, str], ByteStream]:
+    return _typed(text.encode(), "text/plain; charset=utf-8")
+
+
+def encode_html(html: str) -> tuple[dict[str, str], ByteStream]:
+    return _typed(html.encode(), "text/html; charset=utf-8")
+
+
+def encode_json(json: Any) -> tuple[dict[str, str], ByteStream]:
+    """Compact JSON (RFC 8259). ValueError for NaN and infinities, which it does not know."""
+    return _typed(_to_json(json).encode(), "application/json")
+
+
+def encode_request(
+    content: RequestContent | None = None,
+    data: RequestData | None = None,
+    files: RequestFiles | None = None,
+    json: Any | None = None,
+    boundary: bytes | None = None,
+) -> tuple[dict[str, str], SyncByteStream | AsyncByteStream]:
+    """Default fields and body stream of a request; the first argument that is given wins."""
+    if data is not None and not isinstance(data, Mapping):
+        warnings.warn("'data' is for forms; give text and octets as 'content'", DeprecationWarning, stacklevel=2)
+        return encode_content(data)
+    if content is not None:
+        return encode_content(content)
+    if files:
+        return encode_multipart_data(data or {}, files, boundary)
+    if data:
+        return encode_urlencoded_data(data)
+    if json is not None:
+        return encode_json(json)
+    return {}, ByteStream(b"")
+
+
+def encode_response(
+    content: ResponseContent | None = None,
+    text: str | None = None,
+    html: str | None = None,
+    json: Any | None = None,
+) -> tuple[dict[str, str], SyncByteStream | AsyncByteStream]:
+    """Default fields and body stream of a response; the first argument that is given wins."""
+    if content is not None:
+        return encode_content(content)
+    if text is not None:
+        return encode_text(text)
+    if html is not None:
+        return encode_html(html)
+    if json is not None:
+        return encode_json(json)
+    return {}, ByteStream(b"")
+
+
+def _typed(body: bytes, content_type: str) -> tuple[dict[str, str], ByteStream]:
+    return {"Content-Length": str(len(body)), "Content-Type": content_type}, ByteStream(body)
+
+
+def _length_or_chunked(file: Any) -> dict[str, str]:
+    length = peek_filelike_remaining_length(file)
+    return {"Transfer-Encoding": "chunked"} if length is None else {"Content-Length": str(length)}
+
+
+def _position(source: Any) -> int | None:
+    """Where a file stands; None for what cannot be positioned."""
+    try:
+        position: int = source.tell()
+    except (AttributeError, OSError):
+        return None
+    return position
+
+
+def _async_read(source: Any) -> Any:
+    """How to read an asynchronous file in pieces; None for what is no file.
+
+    Files hand out lines when they are iterated, which costs a search and a call for each.
+    """
+    read = getattr(source, "aread", None) or getattr(source, "read", None)
+    return read if inspect.iscoroutinefunction(read) else None

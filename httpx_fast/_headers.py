@@ -1,0 +1,334 @@
+"""`Headers`: the field section of a message as users see it.
+
+The wire room wants field lines, users want a mapping; so the lines are what is kept, and what lookups need is made when
+the first one comes. It knows no message and no connection. The rules:
+
+1. `_list` holds the field lines as they are sent: names as they were written, values as octets.
+2. A list that somebody else holds too (another `Headers`, a template, a head) is marked as shared, and every change
+   copies a shared list first. So the identity of `_list` tells whether anything was changed since.
+3. What a response received is asked of its head, line by line, until all of it is wanted (`_lazy`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
+from typing import Any, Protocol, Self, TypeAlias, TypeVar, overload
+
+from ._types import HeaderTypes
+
+__all__ = ["Headers"]
+
+FieldLine: TypeAlias = tuple[bytes, bytes]
+
+_T = TypeVar("_T")
+_new = object.__new__
+
+#: Fields whose values are credentials, and are not shown.
+_SECRETS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
+_MASK = "[secure]"
+
+
+class FieldSource(Protocol):
+    """Who knows a received field section without having made objects of it: the kernel's head."""
+
+    def fields(self) -> list[FieldLine]:
+        """All field lines in the order received."""
+
+    def get_all(self, name: bytes, /) -> list[bytes]:
+        """The values of a field, by its name in lower case."""
+
+
+class Headers(MutableMapping[str, str]):
+    """The fields of a message: a mapping that ignores the case of names and keeps repeated field lines.
+
+    `encoding` is how text becomes octets and octets text; None takes ASCII, and for received fields the first of
+    ASCII, UTF-8 and ISO-8859-1 that fits them all.
+    """
+
+    _lines: list[FieldLine] | None = None  # None while only `_source` knows them
+    _names: list[bytes] | None = None  # names in lower case, in step with `_lines`; made by the first lookup
+    _source: FieldSource | None = None  # the head that the lines came from, while they are unchanged
+    _shared = False
+    _encoding: str | None = None
+
+    def __init__(self, headers: HeaderTypes | None = None, encoding: str | None = None) -> None:
+        if encoding is not None:
+            self._encoding = encoding
+        if headers is None:
+            self._lines = []
+        elif isinstance(headers, Headers):
+            self._lines = headers._share()
+            self._names = headers._names
+            self._shared = True
+        elif type(headers) is dict or isinstance(headers, Mapping):
+            self._lines = _encoded(headers.items(), encoding or "ascii")
+        else:
+            self._lines = _encoded(headers, encoding or "ascii")
+
+    @classmethod
+    def _from_list(cls, lines: list[FieldLine]) -> Headers:
+        """Wraps field lines that others hold too; they are never changed in place."""
+        self = _new(cls)
+        self._lines = lines
+        self._shared = True
+        return self
+
+    @classmethod
+    def _lazy(cls, source: FieldSource) -> Headers:
+        """The field section of a received head, made into a list only when one is needed."""
+        self = _new(cls)
+        self._source = source
+        self._shared = True
+        return self
+
+    @property
+    def _list(self) -> list[FieldLine]:
+        """The field lines. Not to be changed, and only kept by who calls `_share()`."""
+        lines = self._lines
+        if lines is None:
+            assert self._source is not None
+            lines = self._lines = self._source.fields()
+        return lines
+
+    def _share(self) -> list[FieldLine]:
+        """The field lines for somebody who keeps them: from now on a change here makes another list."""
+        self._shared = True
+        return self._list
+
+    @property
+    def encoding(self) -> str:
+        """The codec between octets and text: the one that was set, else the first of three that fits all fields."""
+        if self._encoding is not None:
+            return self._encoding
+        # A line feed is no part of a multi-byte sequence, so the whole fits when each of its parts does.
+        octets = b"\n".join([part for line in self._list for part in line])
+        if octets.isascii():
+            return "ascii"
+        try:
+            octets.decode("utf-8")
+        except UnicodeDecodeError:
+            return "iso-8859-1"
+        return "utf-8"
+
+    @encoding.setter
+    def encoding(self, value: str) -> None:
+        self._encoding = value
+
+    @property
+    def raw(self) -> list[FieldLine]:
+        """A new list of the field lines, as they are or were on the wire."""
+        return list(self._list)
+
+    def keys(self) -> KeysView[str]:
+        """The names in lower case, each once."""
+        encoding = self.encoding
+        return dict.fromkeys([name.decode(encoding) for name in self._lower_names()], None).keys()
+
+    def values(self) -> ValuesView[str]:
+        """The values in the order of `keys()`, those of repeated lines joined by commas."""
+        return self._joined().values()
+
+    def items(self) -> ItemsView[str, str]:
+        """Names in lower case with their values, those of repeated lines joined by commas."""
+        return self._joined().items()
+
+    def multi_items(self) -> list[tuple[str, str]]:
+        """One pair of name in lower case and value for each field line."""
+        encoding = self.encoding
+        names = self._lower_names()
+        return [(name.decode(encoding), line[1].decode(encoding)) for name, line in zip(names, self._list, strict=True)]
+
+    @overload
+    def get(self, key: str, /) -> str | None: ...
+
+    @overload
+    def get(self, key: str, default: str | _T) -> str | _T: ...
+
+    def get(self, key: str, default: _T | None = None) -> str | _T | None:
+        """The value of a field, those of repeated lines joined by commas; `default` if there is none."""
+        values = self._values(key)
+        if not values:
+            return default
+        return values[0] if len(values) == 1 else ", ".join(values)
+
+    def get_list(self, key: str, split_commas: bool = False) -> list[str]:
+        """The value of each line of a field; with `split_commas` each member of the lists that they are."""
+        values = self._values(key)
+        if not split_commas:
+            return values
+        return [member.strip() for value in values for member in value.split(",")]
+
+    def update(self, headers: HeaderTypes | None = None) -> None:  # type: ignore[override]
+        """Takes all lines of `headers`, in place of those here that have the same names."""
+        other = headers if isinstance(headers, Headers) else Headers(headers, self._encoding)
+        added, added_names = list(other._list), list(other._lower_names())
+        lines, names = self._own()
+        for name in dict.fromkeys(added_names):
+            _remove(lines, names, name, 0)
+        lines += added
+        names += added_names
+
+    def copy(self) -> Headers:
+        """The same fields, to be changed apart."""
+        return Headers(self, self._encoding)
+
+    def __getitem__(self, key: str) -> str:
+        values = self._values(key)
+        if not values:
+            raise KeyError(key)
+        return values[0] if len(values) == 1 else ", ".join(values)
+
+    def __setitem__(self, key: str, value: str) -> None:
+        line = _encoded(((key, value),), self._encoding or "utf-8")[0]
+        lower = line[0].lower()
+        lines, names = self._own()
+        if lower not in names:
+            lines.append(line)
+            names.append(lower)
+            return
+        # The first line's place is kept, so that setting a value does not change the order in which fields are sent.
+        first = names.index(lower)
+        lines[first] = line
+        _remove(lines, names, lower, first + 1)
+
+    def __delitem__(self, key: str) -> None:
+        lower = self._key(key)
+        lines, names = self._own()
+        if lower not in names:
+            raise KeyError(key)
+        _remove(lines, names, lower, 0)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self._has(self._key(key))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self._list)
+
+    def __or__(self, other: Mapping[str, str]) -> Headers:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        merged = self.copy()
+        merged.update(other)
+        return merged
+
+    def __ror__(self, other: Mapping[str, str]) -> Headers:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        merged = Headers(other)
+        merged.update(self)
+        return merged
+
+    def __ior__(self, other: HeaderTypes) -> Self:
+        self.update(other)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Headers):
+            try:
+                other = Headers(other)  # type: ignore[arg-type]
+            except (TypeError, ValueError):
+                return False
+        return self._list is other._list or self._sorted() == other._sorted()
+
+    def __repr__(self) -> str:
+        encoding = self.encoding
+        pairs = [(name, _MASK if name in _SECRETS else value) for name, value in self.multi_items()]
+        unique = dict(pairs)
+        shown: Any = unique if len(unique) == len(pairs) else pairs
+        return f"{type(self).__name__}({shown!r}{'' if encoding == 'ascii' else f', encoding={encoding!r}'})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        for name in ("_names", "_source", "_shared"):
+            state.pop(name, None)
+        state["_lines"] = list(self._list)
+        return state
+
+    def _own(self) -> tuple[list[FieldLine], list[bytes]]:
+        """Lines and lower-case names that may be changed in place."""
+        lines, names = self._list, self._lower_names()
+        if self._shared:
+            self._shared = False
+            self._source = None
+            lines = self._lines = list(lines)
+            names = self._names = list(names)
+        return lines, names
+
+    def _lower_names(self) -> list[bytes]:
+        names = self._names
+        if names is None:
+            names = self._names = [line[0].lower() for line in self._list]
+        return names
+
+    def _key(self, name: str) -> bytes:
+        """How `name` stands among the lower-case names."""
+        try:
+            return name.encode(self._encoding or "ascii").lower()
+        except UnicodeEncodeError:
+            return name.encode("iso-8859-1" if self.encoding == "iso-8859-1" else "utf-8", "replace").lower()
+
+    def _has(self, lower: bytes) -> bool:
+        if self._lines is None and self._source is not None:
+            return bool(self._source.get_all(lower))
+        return lower in self._lower_names()
+
+    def _raw_values(self, lower: bytes) -> list[bytes]:
+        """The values of a field as octets, by its name in lower case."""
+        lines = self._lines
+        if lines is None:
+            assert self._source is not None
+            return self._source.get_all(lower)
+        names = self._lower_names()
+        count = names.count(lower)
+        if count == 0:
+            return []
+        if count == 1:
+            return [lines[names.index(lower)][1]]
+        return [line[1] for name, line in zip(names, lines, strict=True) if name == lower]
+
+    def _values(self, key: str) -> list[str]:
+        values = self._raw_values(self._key(key))
+        encoding = self._encoding
+        if encoding is None:
+            # What is ASCII reads the same in all three codecs, so most lookups need not find out which one it is.
+            try:
+                return [str(value, "ascii") for value in values]
+            except UnicodeDecodeError:
+                encoding = self.encoding
+        return [str(value, encoding) for value in values]
+
+    def _joined(self) -> dict[str, str]:
+        joined: dict[str, str] = {}
+        for name, value in self.multi_items():
+            joined[name] = f"{joined[name]}, {value}" if name in joined else value
+        return joined
+
+    def _sorted(self) -> list[FieldLine]:
+        return sorted([(name, line[1]) for name, line in zip(self._lower_names(), self._list, strict=True)])
+
+
+def _encoded(pairs: Iterable[tuple[Any, Any]], encoding: str) -> list[FieldLine]:
+    """Field lines of names and values that are text or octets; TypeError for anything else."""
+    lines: list[FieldLine] = []
+    for name, value in pairs:
+        if not isinstance(name, bytes):
+            if not isinstance(name, str):
+                raise TypeError(f"a header name is str or bytes, not {type(name).__name__}: {name!r}")
+            name = name.encode(encoding)
+        if not isinstance(value, bytes):
+            if not isinstance(value, str):
+                shown = name.decode("ascii", "replace")
+                raise TypeError(f"the value of header {shown!r} is to be str or bytes, not {type(value).__name__}")
+            value = value.encode(encoding)
+        lines.append((name, value))
+    return lines
+
+
+def _remove(lines: list[FieldLine], names: list[bytes], lower: bytes, start: int) -> None:
+    """Takes out the lines of a field, from index `start` on."""
+    for index in range(len(names) - 1, start - 1, -1):
+        if names[index] == lower:
+            del lines[index], names[index]

@@ -1,0 +1,166 @@
+"""How a body is handed out piece by piece: as received, decoded, as text, in lines.
+
+A stage turns what arrives into what is asked for, without I/O and for sync and async alike; `AsyncPieces` is what
+`Response.aiter_*()` return. Rules:
+
+1. A stage gives its pieces lazily, so that a small compressed piece is not inflated whole before the first is taken.
+2. Whoever stops early (break, an exception, cancellation, aclose()) has closed the response thereby.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar
+
+from ._decoders import ByteChunker, ContentDecoder, LineDecoder, TextChunker, TextDecoder
+from ._exceptions import RequestError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Stage(Protocol[T_co]):
+    """Turns raw pieces of a body into pieces of another kind."""
+
+    def feed(self, data: bytes) -> Iterator[T_co]:
+        """What `data` completes."""
+
+    def flush(self) -> Iterator[T_co]:
+        """What the end of the body completes."""
+
+
+class BytesStage:
+    """Octets: decoded if there is a decoder, and in pieces of a size if there is one."""
+
+    def __init__(self, decoder: ContentDecoder | None, chunk_size: int | None) -> None:
+        self._decoder = decoder
+        self._chunker = ByteChunker(chunk_size=chunk_size)
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        if self._decoder is None:
+            yield from self._chunker.decode(data)
+            return
+        for piece in self._decoder.decode(data):
+            yield from self._chunker.decode(piece)
+
+    def flush(self) -> Iterator[bytes]:
+        if self._decoder is not None:
+            for piece in self._decoder.flush():
+                yield from self._chunker.decode(piece)
+        yield from self._chunker.flush()
+
+
+class TextStage:
+    """Text, in pieces or lines as `chunker` makes them."""
+
+    def __init__(self, decoder: ContentDecoder | None, encoding: str, chunker: TextChunker | LineDecoder) -> None:
+        self._octets = BytesStage(decoder, None)
+        self._text = TextDecoder(encoding=encoding)
+        self._chunker = chunker
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        for piece in self._octets.feed(data):
+            yield from self._chunker.decode(self._text.decode(piece))
+
+    def flush(self) -> Iterator[str]:
+        for piece in self._octets.flush():
+            yield from self._chunker.decode(self._text.decode(piece))
+        yield from self._chunker.decode(self._text.flush())
+        yield from self._chunker.flush()
+
+
+def all_of(stage: Stage[T], content: bytes) -> Iterator[T]:
+    """The pieces of content that is in memory."""
+    yield from stage.feed(content)
+    yield from stage.flush()
+
+
+class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
+    """An asynchronous iterator over a response's body.
+
+    Not a generator: one that is left by `break` is finished by the event loop some time later (asyncio), or with a
+    warning (trio). This one lets go of the connection when its last reference goes.
+    """
+
+    def __init__(
+        self,
+        response: Any,
+        open_stage: Callable[[int | None], tuple[Stage[T], bytes | None]],
+        chunk_size: int | None,
+    ) -> None:
+        self._response = response
+        self._open_stage = open_stage
+        self._chunk_size = chunk_size
+        self._stage: Stage[T] | None = None  # None before the start and after the last octet
+        self._source: AsyncIterator[bytes] | None = None
+        self._pieces: Iterator[T] | None = None
+        self._ended = False
+
+    def __aiter__(self) -> AsyncPieces[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        if self._ended:
+            raise StopAsyncIteration
+        try:
+            if self._pieces is None:
+                self._pieces = self._begin()
+            while True:
+                for piece in self._pieces:
+                    return piece
+                if not await self._more():
+                    break
+        except BaseException as error:
+            if isinstance(error, RequestError) and error._request is None:
+                error._request = self._response._request
+            await self.aclose()
+            raise
+        await self.aclose()
+        raise StopAsyncIteration
+
+    async def asend(self, value: None) -> T:
+        return await self.__anext__()
+
+    async def athrow(self, typ: Any, val: Any = None, tb: TracebackType | None = None) -> T:
+        await self.aclose()
+        raise typ
+
+    async def aclose(self) -> None:
+        """Closes the response, if reading has begun."""
+        source, self._source = self._source, None
+        self._ended = True
+        if source is None:
+            return
+        try:
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
+        finally:
+            await self._response.aclose()
+
+    def __del__(self) -> None:
+        if self._source is not None:
+            self._response._abandon()
+
+    def _begin(self) -> Iterator[T]:
+        stage, content = self._open_stage(self._chunk_size)
+        if content is not None:
+            return all_of(stage, content)
+        self._source = self._response._start("__aiter__").__aiter__()
+        self._stage = stage
+        return iter(())
+
+    async def _more(self) -> bool:
+        """Gets the pieces that the next octets make; False when there are no more."""
+        stage, source = self._stage, self._source
+        if stage is None or source is None:
+            return False
+        try:
+            data = await source.__anext__()
+        except StopAsyncIteration:
+            self._stage = None
+            self._pieces = stage.flush()
+            return True
+        self._response._num_bytes_downloaded += len(data)
+        self._pieces = stage.feed(data)
+        return True

@@ -1,0 +1,265 @@
+"""Form data with files as multipart/form-data (RFC 7578), sent piece by piece.
+
+Files are read while they are sent and never loaded whole. It knows no request; what it needs of the message around it
+is the boundary that a Content-Type may have fixed already. Names and values are escaped as browsers do (WHATWG HTML,
+"Multipart form data"), since servers follow those rather than RFC 2231.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import mimetypes
+import os
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ._exceptions import StreamConsumed
+from ._types import AsyncByteStream, FileTypes, RequestData, RequestFiles, SyncByteStream
+from ._utils import primitive_value_to_str
+
+__all__ = ["DataField", "FileField", "MultipartStream", "get_multipart_boundary_from_content_type"]
+
+# What would end the quoted string or the line is written as browsers write it; ESC stays, as httpx leaves it.
+_ESCAPES = {code: f"%{code:02X}" for code in range(0x20) if code != 0x1B} | {0x22: "%22", 0x5C: "\\\\"}
+_FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def get_multipart_boundary_from_content_type(content_type: bytes | None) -> bytes | None:
+    """The boundary parameter of a multipart/form-data Content-Type; None for another type, or without one."""
+    if not content_type or not content_type.startswith(b"multipart/form-data"):
+        return None
+    for parameter in content_type.split(b";")[1:]:
+        name, _, value = parameter.strip().partition(b"=")
+        if name.lower() == b"boundary":
+            return value.strip(b'"')
+    return None
+
+
+def _quoted(name: str, value: str) -> bytes:
+    return f'{name}="{value.translate(_ESCAPES)}"'.encode()
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
+
+
+class DataField:
+    """A plain value of the form."""
+
+    def __init__(self, name: str, value: str | bytes | float | None) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a form field is str, not {type(name).__name__}: {name!r}")
+        if value is not None and not isinstance(value, (str, bytes, int, float)):
+            raise TypeError(
+                f"form field {name!r} is {type(value).__name__}; expected str, bytes, int, float, bool or None"
+            )
+        self.name = name
+        self.value: str | bytes = value if isinstance(value, bytes) else primitive_value_to_str(value)
+
+    def render_headers(self) -> bytes:
+        """The part's field section, with the empty line that ends it."""
+        return b"Content-Disposition: form-data; " + _quoted("name", self.name) + b"\r\n\r\n"
+
+    def render_data(self) -> bytes:
+        """The part's content."""
+        return _as_bytes(self.value)
+
+    def get_length(self) -> int:
+        """Octets of headers and content."""
+        return len(self.render_headers()) + len(self.render_data())
+
+    def render(self) -> Iterator[bytes]:
+        yield self.render_headers()
+        yield self.render_data()
+
+    async def arender(self) -> AsyncIterator[bytes]:
+        yield self.render_headers()
+        yield self.render_data()
+
+
+class FileField:
+    """A file of the form: an open file, or its content, alone or as `(filename, file[, content_type[, headers]])`.
+
+    A file whose `read()` is a coroutine function can be sent by an async client.
+    """
+
+    CHUNK_SIZE = 64 * 1024  # octets
+
+    def __init__(self, name: str, value: FileTypes) -> None:
+        filename, file, content_type, headers = _file_parts(value)
+        if isinstance(file, io.TextIOBase):
+            raise TypeError(
+                f"form file {name!r} is {type(file).__name__}, which gives text; open it in binary mode, or use BytesIO"
+            )
+        if content_type is None and filename:
+            content_type = mimetypes.guess_type(filename)[0] or "application/octet-stream"
+        if content_type is not None and not any("content-type" in key.lower() for key in headers):
+            headers["Content-Type"] = content_type
+        self.name = name
+        self.filename = filename
+        self.file = file
+        self.headers = headers
+        self._asynchronous = inspect.iscoroutinefunction(getattr(file, "read", None))
+        self._rendered: bytes | None = None
+        self._again = False
+
+    def get_length(self) -> int | None:
+        """Octets of headers and content; None where the file does not tell its length."""
+        length = len(self.file) if isinstance(self.file, bytes) else self._file_length()
+        return None if length is None else len(self.render_headers()) + length
+
+    def render_headers(self) -> bytes:
+        """The part's field section, with the empty line that ends it. ValueError for a header that breaks it."""
+        if self._rendered is None:
+            parts = [b"Content-Disposition: form-data; ", _quoted("name", self.name)]
+            if self.filename:
+                parts += [b"; ", _quoted("filename", self.filename)]
+            for name, value in self.headers.items():
+                parts.append(_part_header(name, value))
+            self._rendered = b"".join([*parts, b"\r\n\r\n"])
+        return self._rendered
+
+    def render_data(self) -> Iterator[bytes]:
+        """The file's content from its beginning, in pieces."""
+        if isinstance(self.file, (str, bytes)):
+            yield _as_bytes(self.file)
+            return
+        if self._asynchronous:
+            raise RuntimeError(f"form file {self.name!r} is read asynchronously; a blocking client cannot send it")
+        try:
+            self.file.seek(0)
+        except (AttributeError, OSError):
+            self._only_once()
+        while chunk := self.file.read(self.CHUNK_SIZE):
+            yield _as_bytes(chunk)
+
+    def render(self) -> Iterator[bytes]:
+        yield self.render_headers()
+        yield from self.render_data()
+
+    async def arender(self) -> AsyncIterator[bytes]:
+        yield self.render_headers()
+        if not self._asynchronous:
+            for chunk in self.render_data():
+                yield chunk
+            return
+        file: Any = self.file
+        try:
+            await file.seek(0)
+        except (AttributeError, OSError):
+            self._only_once()
+        while chunk := await file.read(self.CHUNK_SIZE):
+            yield _as_bytes(chunk)
+
+    def _only_once(self) -> None:
+        """A pipe: what can be read from it is sent, but not a second time."""
+        if self._again:
+            raise StreamConsumed
+        self._again = True
+
+    def _file_length(self) -> int | None:
+        if isinstance(self.file, str):
+            return len(self.file.encode())
+        if self._asynchronous:
+            return whole_length(wrapped_file(self.file))
+        return whole_length(self.file)
+
+
+class MultipartStream(SyncByteStream, AsyncByteStream):
+    """A form with files as a request body; its boundary is random unless given.
+
+    Can be sent again when its files can be read again.
+    """
+
+    def __init__(self, data: RequestData, files: RequestFiles, boundary: bytes | None = None) -> None:
+        if boundary is None:
+            boundary = os.urandom(16).hex().encode("ascii")
+        self.boundary = boundary
+        self.content_type = f"multipart/form-data; boundary={boundary.decode('ascii')}"
+        self.fields = list(self._iter_fields(data, files))
+
+    def _iter_fields(self, data: RequestData, files: RequestFiles) -> Iterator[FileField | DataField]:
+        for name, value in data.items():
+            for item in value if isinstance(value, (list, tuple)) else (value,):
+                yield DataField(name, item)
+        for name, file in files.items() if isinstance(files, Mapping) else files:
+            yield FileField(name, file)
+
+    def iter_chunks(self) -> Iterator[bytes]:
+        """The body in pieces, files in pieces of `FileField.CHUNK_SIZE`."""
+        delimiter = b"--%s\r\n" % self.boundary
+        for field in self.fields:
+            yield delimiter
+            yield from field.render()
+            yield b"\r\n"
+        yield b"--%s--\r\n" % self.boundary
+
+    def get_content_length(self) -> int | None:
+        """Octets of the whole body; None where one of the files does not tell its length."""
+        around = len(self.boundary) + 6  # the delimiter line, and the line end after the part
+        length = len(self.boundary) + 6  # the closing delimiter
+        for field in self.fields:
+            size = field.get_length()
+            if size is None:
+                return None
+            length += around + size
+        return length
+
+    def get_headers(self) -> dict[str, str]:
+        """The fields that describe the body to the peer."""
+        length = self.get_content_length()
+        if length is None:
+            return {"Transfer-Encoding": "chunked", "Content-Type": self.content_type}
+        return {"Content-Length": str(length), "Content-Type": self.content_type}
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.iter_chunks()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        delimiter = b"--%s\r\n" % self.boundary
+        for field in self.fields:
+            yield delimiter
+            async for piece in field.arender():
+                yield piece
+            yield b"\r\n"
+        yield b"--%s--\r\n" % self.boundary
+
+
+def _file_parts(value: FileTypes) -> tuple[str | None, Any, str | None, dict[str, str]]:
+    """File name, file or content, content type and further headers, of what users may give."""
+    if not isinstance(value, tuple):
+        return Path(str(getattr(value, "name", "upload"))).name, value, None, {}
+    if not 2 <= len(value) <= 4:
+        raise ValueError(f"a form file is (filename, file[, content_type[, headers]]), not a tuple of {len(value)}")
+    filename, file, *rest = value
+    content_type: Any = rest[0] if rest else None
+    headers: Any = rest[1] if len(rest) > 1 else {}
+    return filename, file, content_type, dict(headers)
+
+
+def _part_header(name: str, value: str) -> bytes:
+    if _FIELD_NAME.fullmatch(name) is None:
+        raise ValueError(f"multipart header name {name!r} is no token (RFC 9110 s.5.6.2)")
+    if _CONTROL.search(value) is not None:
+        raise ValueError(f"the value of multipart header {name!r} contains a control character")
+    return f"\r\n{name}: {value}".encode()
+
+
+def wrapped_file(file: Any) -> Any:
+    """The blocking file within an asynchronous one, as anyio and trio (`wrapped`) and aiofiles (`_file`) keep it."""
+    return getattr(file, "wrapped", None) or getattr(file, "_file", None)
+
+
+def whole_length(file: Any) -> int | None:
+    """Octets of a file from its beginning, by looking for its end; None if it cannot be positioned (pipes)."""
+    try:
+        offset = file.tell()
+        end: int = file.seek(0, os.SEEK_END)
+        file.seek(offset)
+    except (AttributeError, OSError):
+        return None
+    return end

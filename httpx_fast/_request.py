@@ -1,0 +1,266 @@
+"""`Request`: what is to be sent.
+
+An ordinary class, to be subclassed and patched; what is seldom asked for is made when it is. The rules:
+
+1. A request from a template holds the template's field lines until somebody asks for `headers`, and no stream until
+   somebody asks for `stream`: None stands for the content that is in memory.
+2. `_timeout` is the granted `Timeout` until somebody asks for `extensions`; from then on the dict there says it.
+3. `_head` is a head made of this request before; `_unchanged_head()` gives it while it still says what is to be sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ._content import ByteStream, UnattachedStream, encode_request
+from ._cookies import Cookies
+from ._exceptions import RequestNotRead
+from ._headers import FieldLine, Headers
+from ._multipart import get_multipart_boundary_from_content_type
+from ._types import (
+    AsyncByteStream,
+    CookieTypes,
+    HeaderTypes,
+    QueryParamTypes,
+    RequestContent,
+    RequestData,
+    RequestExtensions,
+    RequestFiles,
+    SyncByteStream,
+)
+from ._urls import URL
+
+if TYPE_CHECKING:
+    from ._config import Timeout
+
+__all__ = ["Request"]
+
+_new = object.__new__
+
+#: Methods whose content has a meaning, so that none is said as a length of 0 (RFC 9110 s.8.6).
+_WITH_CONTENT = frozenset({"POST", "PUT", "PATCH", "QUERY"})
+#: What stays behind when a request is pickled: what belongs to its sending.
+_UNPICKLED = (
+    "_extensions",
+    "_head",
+    "_head_method",
+    "_head_url",
+    "_lines",
+    "_stream",
+    "_timeout",
+    "_whole",
+)
+
+
+def masked_url(url: URL) -> str:
+    """The URL's text with its password hidden, for messages and logs."""
+    text = str(url)
+    user, colon, _ = url.userinfo.decode("ascii").partition(":")
+    return text.replace(f"//{url.userinfo.decode('ascii')}@", f"//{user}:[secure]@", 1) if colon else text
+
+
+class Request:
+    """A request, to be sent by a client.
+
+    `content` is a body as it is (text, octets, an iterable or a file, asynchronous ones too), `data` a form, `files`
+    make it a multipart form, `json` is anything that `json` can write; fields that describe the body are added unless
+    `headers` has them. `stream` is a body that is taken over as it is, and no field is added then.
+    """
+
+    method: str
+    url: URL
+    _content: bytes  # unset until it is in memory
+    _headers: Headers | None = None
+    _lines: list[FieldLine]
+    _stream: SyncByteStream | AsyncByteStream | None = None
+    _extensions: dict[str, Any] | None = None
+    _timeout: Timeout | None = None
+    _whole = False  # set by the client: it wants all of the response before it goes on
+    _head: Any = None
+    _head_method: str | None = None
+    _head_url: URL | None = None
+
+    def __init__(
+        self,
+        method: str,
+        url: URL | str,
+        *,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        stream: SyncByteStream | AsyncByteStream | None = None,
+        extensions: RequestExtensions | None = None,
+    ) -> None:
+        self.method = method.upper()
+        if params is not None:
+            self.url = URL(url, params=params)
+        else:
+            self.url = url if type(url) is URL else URL(url)
+        self._headers = Headers(headers)
+        if extensions is not None:
+            self._extensions = dict(extensions)
+        if cookies:
+            (cookies if isinstance(cookies, Cookies) else Cookies(cookies)).set_cookie_header(self)
+        if stream is not None:
+            self._stream = stream
+        elif content is None and data is None and json is None and not files:
+            self._content = b""
+            self._prepare({})
+        else:
+            boundary = None
+            if files:
+                content_type = self._headers._raw_values(b"content-type")
+                boundary = get_multipart_boundary_from_content_type(content_type[0] if content_type else None)
+            defaults, self._stream = encode_request(content, data, files, json, boundary)
+            if isinstance(self._stream, ByteStream):
+                self._content = self._stream._stream
+            self._prepare(defaults)
+
+    @classmethod
+    def _from_template(
+        cls, method: str, url: URL, lines: list[FieldLine], head: Any, timeout: Timeout | None
+    ) -> Request:
+        """A request without content whose field lines and head others hold too."""
+        self = _new(cls)
+        self.method = self._head_method = method
+        self.url = self._head_url = url
+        self._lines = lines
+        self._head = head
+        self._timeout = timeout
+        self._content = b""
+        return self
+
+    def _prepare(self, defaults: dict[str, str]) -> None:
+        """Adds Host and the fields of the body, as far as the user has not given them."""
+        headers = self.headers
+        lines, names = headers._list, headers._lower_names()
+        first: list[FieldLine] = []
+        last: list[FieldLine] = []
+        sized = b"content-length" in names
+        coded = b"transfer-encoding" in names
+        for name, value in defaults.items():
+            line = (name.encode("ascii"), value.encode())
+            lower = line[0].lower()
+            if lower in names:
+                continue
+            # RFC 9112 s.6.2: a message has one of the two, and the user has chosen.
+            if (coded and lower == b"content-length") or (sized and lower == b"transfer-encoding"):
+                continue
+            last.append(line)
+        if b"host" not in names and self.url.host:
+            first.append((b"Host", self.url.netloc))
+        if self.method in _WITH_CONTENT and not (sized or coded or last):
+            first.append((b"Content-Length", b"0"))
+        headers = self._headers = Headers()
+        headers._lines = first + lines + last
+
+    @property
+    def headers(self) -> Headers:
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = Headers._from_list(self._lines)
+        return headers
+
+    @headers.setter
+    def headers(self, headers: HeaderTypes) -> None:
+        self._headers = headers if isinstance(headers, Headers) else Headers(headers)
+
+    @property
+    def stream(self) -> SyncByteStream | AsyncByteStream:
+        """The body as it will be sent."""
+        stream = self._stream
+        if stream is None:
+            stream = self._stream = ByteStream(self._content)
+        return stream
+
+    @stream.setter
+    def stream(self, stream: SyncByteStream | AsyncByteStream) -> None:
+        self._stream = stream
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """Settings of this request alone: "timeout", "trace", "sni_hostname", "target"."""
+        extensions = self._extensions
+        timeout = self._timeout
+        if extensions is None:
+            extensions = self._extensions = {}
+        if timeout is not None:
+            self._timeout = None
+            extensions.setdefault("timeout", timeout.as_dict())
+        return extensions
+
+    @extensions.setter
+    def extensions(self, extensions: dict[str, Any]) -> None:
+        self._extensions = extensions
+        self._timeout = None
+
+    @property
+    def content(self) -> bytes:
+        """The body's octets; RequestNotRead for a stream that was not read."""
+        try:
+            return self._content
+        except AttributeError:
+            raise RequestNotRead from None
+
+    def read(self) -> bytes:
+        """Loads the body and returns its octets; it can be sent again from then on."""
+        if not hasattr(self, "_content"):
+            stream = self.stream
+            if not isinstance(stream, Iterable):
+                raise RuntimeError("the request's body is an asynchronous stream: call aread()")
+            self._keep(b"".join(stream))
+        return self._content
+
+    async def aread(self) -> bytes:
+        """Loads the body and returns its octets; it can be sent again from then on."""
+        if not hasattr(self, "_content"):
+            stream = self.stream
+            if not isinstance(stream, AsyncIterable):
+                raise RuntimeError("the request's body is a blocking stream: call read()")
+            self._keep(b"".join([piece async for piece in stream]))
+        return self._content
+
+    def _keep(self, content: bytes) -> None:
+        self._content = content
+        if not isinstance(self._stream, ByteStream):
+            self._stream = None
+
+    @property
+    def _body(self) -> bytes | None:
+        """The octets that are the whole body; None where `stream` has to be asked for them."""
+        stream = self._stream
+        if stream is None:
+            return self._content
+        return stream._stream if type(stream) is ByteStream else None
+
+    def _unchanged_head(self) -> Any:
+        """The head that was made of this request before, if it still says what is to be sent."""
+        head = self._head
+        if head is None or self.method is not self._head_method or self.url is not self._head_url:
+            return None
+        headers = self._headers
+        return head if (self._lines if headers is None else headers._lines) is head.fields else None
+
+    def _keep_head(self, head: Any) -> None:
+        """Keeps a head whose `fields` are `headers._list`, for the next time that this request is sent."""
+        self._head = head
+        self._head_method = self.method
+        self._head_url = self.url
+        self.headers._shared = True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}({self.method!r}, {masked_url(self.url)!r})>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: value for name, value in self.__dict__.items() if name not in _UNPICKLED}
+        state["_headers"] = self.headers
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._stream = UnattachedStream()

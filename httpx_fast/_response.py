@@ -1,0 +1,655 @@
+"""`Response`: what was received.
+
+An ordinary class, to be subclassed, patched and made by hand for tests. What came over the wire is held as it came:
+the kernel's head, the body if it was there at once, else a stream; headers, extensions, text and the like are made
+when asked for. The rules:
+
+1. `_body` is a whole body that nobody has read yet; reading moves it to `_content`, streaming to a stream.
+2. A body is read once. Its end, an error and giving up close the stream, and with it give the connection back.
+3. `_flags` tells what the head contains (`_kernel.facts`), so that most responses need no search of their fields.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json as jsonlib
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from email.message import Message
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from ._content import ByteStream, UnattachedStream, encode_response
+from ._cookies import Cookies
+from ._decoders import ContentDecoder, LineDecoder, TextChunker, content_decoder, decode_all
+from ._exceptions import (
+    HTTPStatusError,
+    ResponseNotRead,
+    StreamClosed,
+    StreamConsumed,
+    request_context,
+)
+from ._headers import Headers
+from ._iterators import AsyncPieces, BytesStage, Stage, TextStage, all_of
+from ._journey import Journey
+from ._kernel.facts import FIELD_FLAGS, HAS_CONTENT_ENCODING, HAS_LOCATION, HAS_SET_COOKIE
+from ._request import Request, masked_url
+from ._status_codes import codes
+from ._types import AsyncByteStream, HeaderTypes, ResponseContent, ResponseExtensions, SyncByteStream
+from ._urls import URL
+
+__all__ = ["Response"]
+
+T = TypeVar("T")
+
+_new = object.__new__
+
+#: RFC 9110 s.15.4: those that say by Location where to go.
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_KINDS = {1: "an informational response", 3: "a redirect", 4: "a client error", 5: "a server error"}
+#: What stays behind when a response is pickled: what belongs to its connection, and what can be made again.
+_UNPICKLED = (
+    "_body",
+    "_cookies",
+    "_decoder",
+    "_extensions",
+    "_head",
+    "_informational",
+    "_interim",
+    "_network",
+    "_stream",
+    "is_closed",
+    "journey",
+)
+#: RFC 8288 s.3: <target> and parameters, which may be quoted and contain what separates links.
+_LINK_TARGET = re.compile(r"<([^>]*)>")
+_LINK_PARAMETER = re.compile(r'\s*;\s*(?:([^\s=;,"<]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;,]*))?)?')
+
+
+class Response:
+    """A response, from a client or made by hand.
+
+    `content` is a body as it is, `text`, `html` and `json` bodies of those types; fields that describe it are added
+    unless `headers` has them. `stream` is a body that is taken over as it is. `default_encoding` is the codec of text
+    whose Content-Type names none, or a function that finds one for the content (or None, for UTF-8).
+    """
+
+    status_code: int
+    is_closed = False
+    is_stream_consumed = False
+    default_encoding: str | Callable[[bytes], str | None] = "utf-8"
+    #: The request to send to follow a redirect that the client did not follow.
+    next_request: Request | None = None
+    #: How the request went, step by step; None where no network was involved.
+    journey: Journey | None = None
+
+    # Those without a value are unset until they are known.
+    _content: bytes
+    _text: str
+    _encoding: str
+    _elapsed: dt.timedelta
+    _decoder: ContentDecoder
+    _cookies: Cookies
+    _informational: tuple[Response, ...]
+    _head: Any = None
+    _headers: Headers | None = None
+    _request: Request | None = None
+    _body: bytes | None = None
+    _stream: Any = None
+    _network: Any = None
+    _extensions: dict[str, Any] | None = None
+    _history: list[Response] | None = None
+    _interim: Sequence[Any] | None = None  # heads of 1xx responses that came before
+    _trailers: Headers | None = None
+    _num_bytes_downloaded = 0
+
+    def __init__(
+        self,
+        status_code: int,
+        *,
+        headers: HeaderTypes | None = None,
+        content: ResponseContent | None = None,
+        text: str | None = None,
+        html: str | None = None,
+        json: Any = None,
+        stream: SyncByteStream | AsyncByteStream | None = None,
+        request: Request | None = None,
+        extensions: ResponseExtensions | None = None,
+        history: list[Response] | None = None,
+        default_encoding: str | Callable[[bytes], str | None] = "utf-8",
+    ) -> None:
+        self.status_code = status_code
+        self._headers = Headers(headers)
+        self._request = request
+        self.default_encoding = default_encoding
+        self._extensions = {} if extensions is None else dict(extensions)
+        if history is not None:
+            self._history = list(history)
+        if stream is not None:
+            self._stream = stream
+            return
+        defaults, self._stream = encode_response(content, text, html, json)
+        self._prepare(defaults)
+        if isinstance(self._stream, ByteStream):
+            self.read()
+            self._num_bytes_downloaded = 0
+
+    @classmethod
+    def _received(
+        cls,
+        status: int,
+        head: Any,
+        request: Request | None,
+        journey: Journey | None,
+        *,
+        body: bytes | None,
+        stream: Any,
+        network: Any,
+    ) -> Response:
+        """What the wire gave: the head's facts, and the whole body or else the stream that it comes from."""
+        self = _new(cls)
+        self.status_code = status
+        self._head = head
+        self._request = request
+        self.journey = journey
+        self._body = body
+        self._stream = stream
+        self._network = network
+        return self
+
+    def _prepare(self, defaults: dict[str, str]) -> None:
+        headers = self.headers
+        for name, value in defaults.items():
+            if name == "Transfer-Encoding" and "Content-Length" in headers:
+                continue
+            headers.setdefault(name, value)
+
+    @property
+    def headers(self) -> Headers:
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = Headers._lazy(self._head)
+        return headers
+
+    @headers.setter
+    def headers(self, headers: HeaderTypes) -> None:
+        self._headers = headers if isinstance(headers, Headers) else Headers(headers)
+
+    @property
+    def _flags(self) -> int:
+        """What `_kernel.facts` tells of the fields that are there."""
+        headers = self._headers
+        # Headers forget the head when they are changed.
+        if self._head is not None and (headers is None or headers._source is self._head):
+            flags: int = self._head.flags
+            return flags
+        flags = 0
+        for name in self.headers._lower_names():
+            flags |= FIELD_FLAGS.get(name, 0)
+        return flags
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """ "http_version" and "reason_phrase" as octets, "network_stream", "stream_id" (HTTP/2)."""
+        extensions = self._extensions
+        if extensions is None:
+            version = self._version()
+            extensions = self._extensions = {"http_version": version}
+            if not version.startswith(b"HTTP/2"):
+                extensions["reason_phrase"] = self._head.reason
+            if self._network is not None:
+                extensions["network_stream"] = self._network
+                stream_id = getattr(self._network, "stream_id", None)
+                if stream_id is not None:
+                    extensions["stream_id"] = stream_id
+        return extensions
+
+    @extensions.setter
+    def extensions(self, extensions: dict[str, Any]) -> None:
+        self._extensions = extensions
+
+    def _version(self) -> bytes:
+        connection = None if self.journey is None else self.journey.connection
+        if connection is not None and connection.http_version.startswith("HTTP/2"):
+            return connection.http_version.encode("ascii")
+        return b"HTTP/1.0" if self._head.minor == 0 else b"HTTP/1.1"
+
+    @property
+    def history(self) -> list[Response]:
+        """The responses that led here, oldest first: redirects and authentication rounds."""
+        history = self._history
+        if history is None:
+            history = self._history = []
+        return history
+
+    @history.setter
+    def history(self, history: list[Response]) -> None:
+        self._history = history
+
+    @property
+    def informational(self) -> tuple[Response, ...]:
+        """The 1xx responses that came before this one (103 Early Hints and the like), in order."""
+        try:
+            return self._informational
+        except AttributeError:
+            pass
+        heads = self._interim or getattr(self._stream, "interim", None) or ()
+        self._informational = tuple(
+            Response._received(head.status, head, self._request, None, body=b"", stream=None, network=None)
+            for head in heads
+        )
+        return self._informational
+
+    @property
+    def trailers(self) -> Headers:
+        """The trailer section; empty where there was none, and until the body's end."""
+        trailers = self._trailers
+        return Headers(getattr(self._stream, "trailers", None)) if trailers is None else trailers
+
+    @property
+    def stream(self) -> Any:
+        """The body as received: asynchronous where an async client is, or both when it is in memory."""
+        stream = self._stream
+        if stream is None:
+            octets = self._body if self._body is not None else self.__dict__.get("_content")
+            stream = self._stream = UnattachedStream() if octets is None else ByteStream(octets)
+        return stream
+
+    @stream.setter
+    def stream(self, stream: SyncByteStream | AsyncByteStream) -> None:
+        self._stream = stream
+        self._body = None
+
+    @property
+    def elapsed(self) -> dt.timedelta:
+        """Time from sending the request to the end of the body, or to closing before it."""
+        try:
+            return self._elapsed
+        except AttributeError:
+            pass
+        journey = self.journey
+        if journey is not None and (journey.done is not None or self.is_closed):
+            return dt.timedelta(seconds=journey.total)
+        measured: dt.timedelta | None = getattr(self._stream, "elapsed", None)
+        if measured is None:
+            raise RuntimeError("'elapsed' is known when the response has been read or closed")
+        return measured
+
+    @elapsed.setter
+    def elapsed(self, elapsed: dt.timedelta) -> None:
+        self._elapsed = elapsed
+
+    @property
+    def request(self) -> Request:
+        """The request that this answers; RuntimeError where none was set."""
+        if self._request is None:
+            raise RuntimeError("the response was made without its request, and none was set since")
+        return self._request
+
+    @request.setter
+    def request(self, request: Request) -> None:
+        self._request = request
+
+    @property
+    def http_version(self) -> str:
+        """ "HTTP/1.1", "HTTP/2", "HTTP/1.0"."""
+        extensions = self._extensions
+        version: bytes = self._version() if extensions is None else extensions.get("http_version", b"HTTP/1.1")
+        return version.decode("ascii", "ignore")
+
+    @property
+    def reason_phrase(self) -> str:
+        """What the server said beside the status code, or the registered phrase where it cannot (HTTP/2)."""
+        reason: bytes | None = self.extensions.get("reason_phrase")
+        return codes.get_reason_phrase(self.status_code) if reason is None else reason.decode("ascii", "ignore")
+
+    @property
+    def url(self) -> URL:
+        """The URL that was requested."""
+        return self.request.url
+
+    @property
+    def content(self) -> bytes:
+        """The decoded body; ResponseNotRead for one that was not read."""
+        try:
+            return self._content
+        except AttributeError:
+            raise ResponseNotRead from None
+
+    @property
+    def text(self) -> str:
+        """The content as text, by `encoding`; what does not fit it is replaced by U+FFFD."""
+        try:
+            return self._text
+        except AttributeError:
+            pass
+        content = self.content
+        self._text = content.decode(self.encoding or "utf-8", "replace") if content else ""
+        return self._text
+
+    @property
+    def encoding(self) -> str | None:
+        """The codec for text: the one that was set, else the one that Content-Type names, else the default."""
+        try:
+            return self._encoding
+        except AttributeError:
+            pass
+        encoding = self.charset_encoding
+        if encoding is None or not _is_text_encoding(encoding):
+            default = self.default_encoding
+            if isinstance(default, str):
+                encoding = default
+            elif "_content" in self.__dict__:
+                encoding = default(self._content)
+            else:
+                # Not kept: the function is to see the content once it is there.
+                return "utf-8"
+        self._encoding = encoding or "utf-8"
+        return self._encoding
+
+    @encoding.setter
+    def encoding(self, encoding: str) -> None:
+        if "_text" in self.__dict__:
+            raise ValueError("the content was decoded to text before: set the encoding before asking for 'text'")
+        self._encoding = encoding
+
+    @property
+    def charset_encoding(self) -> str | None:
+        """The charset parameter of Content-Type, in lower case."""
+        content_type = self.headers.get("Content-Type")
+        return None if content_type is None else _charset(content_type)
+
+    def _get_content_decoder(self) -> ContentDecoder:
+        """What decodes the body as Content-Encoding says."""
+        try:
+            return self._decoder
+        except AttributeError:
+            pass
+        self._decoder = content_decoder(self._codings())
+        return self._decoder
+
+    def _codings(self) -> list[str]:
+        return [coding.lower() for coding in self.headers.get_list("content-encoding", split_commas=True)]
+
+    @property
+    def is_informational(self) -> bool:
+        """Whether the status code is 1xx."""
+        return 100 <= self.status_code <= 199
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status code is 2xx."""
+        return 200 <= self.status_code <= 299
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether the status code is 3xx; not all of these say where to go, see `has_redirect_location`."""
+        return 300 <= self.status_code <= 399
+
+    @property
+    def is_client_error(self) -> bool:
+        """Whether the status code is 4xx."""
+        return 400 <= self.status_code <= 499
+
+    @property
+    def is_server_error(self) -> bool:
+        """Whether the status code is 5xx."""
+        return 500 <= self.status_code <= 599
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the status code is 4xx or 5xx."""
+        return 400 <= self.status_code <= 599
+
+    @property
+    def has_redirect_location(self) -> bool:
+        """Whether this is a redirect with a Location to follow."""
+        return self.status_code in _REDIRECTS and bool(self._flags & HAS_LOCATION)
+
+    def raise_for_status(self) -> Response:
+        """Returns the response if the status code is 2xx, else raises HTTPStatusError."""
+        request = self._request
+        if request is None:
+            raise RuntimeError("raise_for_status() names the request: set 'request' on a response made by hand")
+        status = self.status_code
+        if 200 <= status <= 299:
+            return self
+        kind = _KINDS.get(status // 100, "an invalid status code")
+        where = f", which leads to {self.headers['location']!r}" if self.has_redirect_location else ""
+        answer = f"{status} {self.reason_phrase}".rstrip()
+        raise HTTPStatusError(
+            f"{request.method} {masked_url(request.url)} was answered with {answer!r}, {kind}{where}",
+            request=request,
+            response=self,
+        )
+
+    def json(self, **kwargs: Any) -> Any:
+        """The content as JSON; arguments and exceptions are those of `json.loads`."""
+        return jsonlib.loads(self.content, **kwargs)
+
+    @property
+    def cookies(self) -> Cookies:
+        """The cookies that this response sets."""
+        try:
+            return self._cookies
+        except AttributeError:
+            pass
+        self._cookies = Cookies()
+        if self._flags & HAS_SET_COOKIE:
+            self._cookies.extract_cookies(self)
+        return self._cookies
+
+    @property
+    def links(self) -> dict[str | None, dict[str, str]]:
+        """The links of the Link field (RFC 8288) by their relation, or their URL where they say none."""
+        value = self.headers.get("link")
+        return {} if value is None else {link.get("rel") or link.get("url"): link for link in _links(value)}
+
+    @property
+    def num_bytes_downloaded(self) -> int:
+        """Octets of the body so far, as received: before decoding."""
+        return self._num_bytes_downloaded
+
+    def read(self) -> bytes:
+        """Reads the body to its end and returns the content."""
+        body = self._body
+        if body is not None:
+            return self._take(body)
+        try:
+            return self._content
+        except AttributeError:
+            pass
+        self._content = b"".join(self.iter_bytes())
+        return self._content
+
+    async def aread(self) -> bytes:
+        """Reads the body to its end and returns the content."""
+        body = self._body
+        if body is not None:
+            return self._take(body)
+        try:
+            return self._content
+        except AttributeError:
+            pass
+        self._content = b"".join([piece async for piece in self.aiter_bytes()])
+        return self._content
+
+    def _take(self, body: bytes) -> bytes:
+        """Makes a whole body that was received the content."""
+        self._body = None
+        self.is_closed = self.is_stream_consumed = True
+        self._num_bytes_downloaded = len(body)
+        if self._flags & HAS_CONTENT_ENCODING:
+            self._stream = ByteStream(body)
+            with request_context(request=self._request):
+                body = decode_all(self._codings(), body)
+        self._content = body
+        return body
+
+    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """The content in pieces of `chunk_size` octets, or as it arrives."""
+        return self._pieces(self._bytes_stage, chunk_size)
+
+    def iter_text(self, chunk_size: int | None = None) -> Iterator[str]:
+        """The content as text, in pieces of `chunk_size` characters, or as it arrives."""
+        return self._pieces(self._text_stage, chunk_size)
+
+    def iter_lines(self) -> Iterator[str]:
+        """The content as lines of text, without their ends."""
+        return self._pieces(self._lines_stage, None)
+
+    def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
+        """The body as received, not decoded, in pieces of `chunk_size` octets, or as it arrives."""
+        return self._pieces(self._raw_stage, chunk_size)
+
+    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
+        """The content in pieces of `chunk_size` octets, or as it arrives."""
+        return AsyncPieces(self, self._bytes_stage, chunk_size)
+
+    def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:
+        """The content as text, in pieces of `chunk_size` characters, or as it arrives."""
+        return AsyncPieces(self, self._text_stage, chunk_size)
+
+    def aiter_lines(self) -> AsyncIterator[str]:
+        """The content as lines of text, without their ends."""
+        return AsyncPieces(self, self._lines_stage, None)
+
+    def aiter_raw(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
+        """The body as received, not decoded, in pieces of `chunk_size` octets, or as it arrives."""
+        return AsyncPieces(self, self._raw_stage, chunk_size)
+
+    def close(self) -> None:
+        """Closes the response and gives its connection back; what was not read is lost."""
+        if self._opposite("__iter__"):
+            raise RuntimeError("the response's stream is asynchronous: call aclose()")
+        self._body = None
+        if not self.is_closed:
+            self.is_closed = True
+            if self._stream is not None:
+                with request_context(request=self._request):
+                    self._stream.close()
+
+    async def aclose(self) -> None:
+        """Closes the response and gives its connection back; what was not read is lost."""
+        if self._opposite("__aiter__"):
+            raise RuntimeError("the response's stream is a blocking one: call close()")
+        self._body = None
+        if not self.is_closed:
+            self.is_closed = True
+            if self._stream is not None:
+                with request_context(request=self._request):
+                    await self._stream.aclose()
+
+    def _pieces(
+        self, open_stage: Callable[[int | None], tuple[Stage[T], bytes | None]], chunk_size: int | None
+    ) -> Iterator[T]:
+        stage, content = open_stage(chunk_size)
+        if content is not None:
+            yield from all_of(stage, content)
+            return
+        stream = self._start("__iter__")
+        try:
+            with request_context(request=self._request):
+                for data in stream:
+                    self._num_bytes_downloaded += len(data)
+                    yield from stage.feed(data)
+                yield from stage.flush()
+        finally:
+            self.close()
+
+    # What a stage is fed with: the content if it is in memory, else (None) what the stream gives.
+
+    def _raw_stage(self, chunk_size: int | None) -> tuple[Stage[bytes], bytes | None]:
+        return BytesStage(None, chunk_size), None
+
+    def _bytes_stage(self, chunk_size: int | None) -> tuple[Stage[bytes], bytes | None]:
+        content: bytes | None = self.__dict__.get("_content")
+        return BytesStage(self._get_content_decoder() if content is None else None, chunk_size), content
+
+    def _text_stage(self, chunk_size: int | None) -> tuple[Stage[str], bytes | None]:
+        return self._decoding_stage(TextChunker(chunk_size=chunk_size))
+
+    def _lines_stage(self, chunk_size: int | None) -> tuple[Stage[str], bytes | None]:
+        return self._decoding_stage(LineDecoder())
+
+    def _decoding_stage(self, chunker: TextChunker | LineDecoder) -> tuple[Stage[str], bytes | None]:
+        content: bytes | None = self.__dict__.get("_content")
+        decoder = self._get_content_decoder() if content is None else None
+        return TextStage(decoder, self.encoding or "utf-8", chunker), content
+
+    def _start(self, method: str) -> Any:
+        """The stream, to be read now and never again; `method` is how."""
+        if self.is_stream_consumed:
+            raise StreamConsumed
+        if self.is_closed:
+            raise StreamClosed
+        stream = self.stream
+        if self._opposite(method):
+            kind, call = ("asynchronous", "aiter_*() or aread()") if method == "__iter__" else ("blocking", "iter_*()")
+            raise RuntimeError(f"the response's stream is {kind}: use {call}")
+        self._body = None
+        self.is_stream_consumed = True
+        self._num_bytes_downloaded = 0
+        return stream
+
+    def _opposite(self, method: str) -> bool:
+        """Whether the stream can be read, but not by `method`."""
+        return self._stream is not None and not hasattr(self._stream, method)
+
+    def _abandon(self) -> None:
+        """Lets go of the connection without waiting, when an iterator was dropped half-way."""
+        abandon = getattr(self._stream, "abandon", None)
+        if abandon is not None and not self.is_closed:
+            self.is_closed = True
+            abandon()
+
+    def __repr__(self) -> str:
+        return f"<Response [{self.status_code} {self.reason_phrase}]>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: value for name, value in self.__dict__.items() if name not in _UNPICKLED}
+        state["_headers"] = self.headers
+        if self.journey is not None and self.is_closed:
+            state["_elapsed"] = self.elapsed
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.is_closed = True
+        self._extensions = {}
+        self._stream = UnattachedStream()
+
+
+@lru_cache(maxsize=128)
+def _is_text_encoding(name: str) -> bool:
+    """Whether a name that a peer gave is a codec between octets and text which can replace what it cannot read."""
+    try:
+        b"a".decode(name, "replace")
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
+@lru_cache(maxsize=128)
+def _charset(content_type: str) -> str | None:
+    # The standard library's parser knows quoting and RFC 2231, and costs more than reading a small body.
+    message = Message()
+    message["content-type"] = content_type
+    return message.get_content_charset()
+
+
+def _links(value: str) -> Iterator[dict[str, str]]:
+    """The links of a Link field, each with its "url" and its parameters."""
+    target = _LINK_TARGET.search(value)
+    while target is not None:
+        link = {"url": target[1].strip()}
+        position = target.end()
+        while parameter := _LINK_PARAMETER.match(value, position):
+            position = parameter.end()
+            if parameter[2] is not None:
+                text = parameter[2].strip()
+                if text[:1] == '"':
+                    text = re.sub(r"\\(.)", r"\1", text[1:-1])
+                link.setdefault(parameter[1], text.strip(" '"))
+        yield link
+        target = _LINK_TARGET.search(value, position)
