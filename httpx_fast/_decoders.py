@@ -239,10 +239,9 @@ class BrotliDecoder(ContentDecoder):
                 piece = self._process(data, output_buffer_limit=MAX_PIECE // 2)
             except _brotli.error as error:
                 raise _broken("br", error) from error
-            if piece:
-                yield piece
-            if self._decompressor.is_finished() or self._decompressor.can_accept_more_data():
+            if not piece:
                 return
+            yield piece
             data = b""
 
     def flush(self) -> Iterator[bytes]:
@@ -378,7 +377,7 @@ class _Chunker(Generic[AnyStr]):
     def __init__(self, empty: AnyStr, chunk_size: int | None) -> None:
         if chunk_size is not None and chunk_size < 1:
             raise ValueError(f"expected a chunk_size of at least 1, got {chunk_size}")
-        self._empty = empty
+        self._empty: AnyStr = empty
         self._chunk_size = chunk_size
         self._held: list[AnyStr] = []
         self._length = 0

@@ -1,0 +1,384 @@
+"""What a client is set up with: timeouts, limits, proxies and TLS.
+
+Values are checked when they are given, so that a mistake shows where it was made and not in the middle of a request.
+
+TLS contexts cost 26 ms each, most of it for reading certifi's bundle, so `shared_ssl_context` builds one per process
+and settings. A context that the user made is used as it is and never changed: it may serve others at the same time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import ssl
+import sys
+import threading
+import warnings
+from typing import Any, TypeAlias
+
+from ._headers import Headers
+from ._types import CertTypes, HeaderTypes, TimeoutTypes
+from ._urls import URL
+
+__all__ = ["Limits", "Proxy", "Timeout", "create_ssl_context"]
+
+
+class UnsetType:
+    """The type of `UNSET`, which stands for "not given"; None stands for "no timeout"."""
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET = UnsetType()
+
+_Seconds: TypeAlias = float | None
+
+
+@dataclasses.dataclass(init=False, repr=False)
+class Timeout:
+    """How long to wait, in seconds, for each phase of a request; None waits without end.
+
+    - `connect`: DNS, TCP, TLS and every proxy hop together.
+    - `read`: for the next octets of the response.
+    - `write`: for the peer to take the next octets of the request.
+    - `pool`: for a connection to become free.
+
+    The first argument is for all phases, or a tuple of two to four in that order (None for those left out), or another
+    Timeout. Keywords replace what it says. Without it all four are needed. Raises TypeError, ValueError.
+    """
+
+    connect: float | None
+    read: float | None
+    write: float | None
+    pool: float | None
+
+    def __init__(
+        self,
+        timeout: TimeoutTypes | UnsetType = UNSET,
+        *,
+        connect: float | UnsetType | None = UNSET,
+        read: float | UnsetType | None = UNSET,
+        write: float | UnsetType | None = UNSET,
+        pool: float | UnsetType | None = UNSET,
+    ) -> None:
+        given = (connect, read, write, pool)
+        defaults = _for_phases(timeout)
+        if defaults is None:
+            if UNSET in given:
+                raise ValueError(
+                    "expected a timeout for all phases, or connect, read, write and pool; some are missing"
+                )
+            defaults = (None, None, None, None)
+        self.connect, self.read, self.write, self.pool = (
+            default if isinstance(value, UnsetType) else _seconds(value, name)
+            for name, value, default in zip(_PHASES, given, defaults, strict=True)
+        )
+
+    def as_dict(self) -> dict[str, float | None]:
+        """The seconds by phase, as a request's extensions carry them."""
+        return {"connect": self.connect, "read": self.read, "write": self.write, "pool": self.pool}
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        if self.connect == self.read == self.write == self.pool:
+            return f"{name}(timeout={self.connect})"
+        return f"{name}(connect={self.connect}, read={self.read}, write={self.write}, pool={self.pool})"
+
+
+_PHASES = ("connect", "read", "write", "pool")
+
+
+def _for_phases(timeout: TimeoutTypes | UnsetType) -> tuple[_Seconds, ...] | None:
+    """What the first argument of `Timeout` says for each phase; None where it is not given."""
+    if isinstance(timeout, UnsetType):
+        return None
+    if isinstance(timeout, Timeout):
+        return timeout.connect, timeout.read, timeout.write, timeout.pool
+    if isinstance(timeout, tuple):
+        if not 2 <= len(timeout) <= 4:
+            raise ValueError(f"expected a tuple of 2 to 4 timeouts (connect, read, write, pool), got {timeout!r}")
+        filled = (*timeout, None, None)[:4]
+        return tuple(_seconds(value, name) for name, value in zip(_PHASES, filled, strict=True))
+    return (_seconds(timeout, "timeout"),) * 4
+
+
+def _seconds(value: Any, name: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
+        raise TypeError(f"expected seconds or None as {name}, got {value!r}")
+    if not value >= 0:
+        raise ValueError(f"expected 0 seconds or more, or None for no timeout, as {name}, got {value!r}")
+    if math.isinf(value):
+        return None
+    return value if isinstance(value, (int, float)) else float(value)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Limits:
+    """What a connection pool may hold. None sets no limit.
+
+    - `max_connections`: connections that are open at the same time.
+    - `max_keepalive_connections`: connections that are kept while nobody uses them.
+    - `keepalive_expiry`: seconds that such a connection is kept.
+    """
+
+    max_connections: int | None = None
+    max_keepalive_connections: int | None = None
+    keepalive_expiry: float | None = 5.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("max_connections", 1), ("max_keepalive_connections", 0)):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not hasattr(value, "__index__"):
+                raise TypeError(f"expected a count or None as {name}, got {value!r}")
+            if value < least:
+                raise ValueError(f"expected {least} or more, or None for no limit, as {name}, got {value!r}")
+        self.keepalive_expiry = _seconds(self.keepalive_expiry, "keepalive_expiry")
+
+
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+_SECRET_FIELDS = ("authorization", "proxy-authorization")
+
+
+class Proxy:
+    """A proxy server. Credentials in `url` win over `auth`, and are taken out of it.
+
+    `ssl_context` is for the connection to an https proxy, `headers` are sent to the proxy and to nobody else.
+    Raises ValueError for a scheme that is not http, https, socks5 or socks5h.
+    """
+
+    def __init__(
+        self,
+        url: URL | str,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        auth: tuple[str, str] | None = None,
+        headers: HeaderTypes | None = None,
+    ) -> None:
+        url = URL(url)
+        if url.scheme not in _PROXY_SCHEMES:
+            raise ValueError(f"expected a proxy URL with one of the schemes {', '.join(_PROXY_SCHEMES)}, got {url!r}")
+        if not url.host:
+            raise ValueError(f"expected a proxy URL with a host, got {url!r}")
+        if url.userinfo:
+            auth = (url.username, url.password)
+            url = url.copy_with(username=None, password=None)
+        self.url = url
+        self.auth = auth
+        self.headers = Headers(headers)
+        self.ssl_context = ssl_context
+
+    @property
+    def raw_auth(self) -> tuple[bytes, bytes] | None:
+        """User name and password as octets."""
+        return None if self.auth is None else (self.auth[0].encode("utf-8"), self.auth[1].encode("utf-8"))
+
+    def __repr__(self) -> str:
+        text = repr(str(self.url))
+        if self.auth:
+            text += f", auth={(self.auth[0], '********')!r}"
+        if self.headers:
+            fields = {k: "[secure]" if k in _SECRET_FIELDS else v for k, v in self.headers.items()}
+            text += f", headers={fields!r}"
+        return f"{type(self).__name__}({text})"
+
+
+DEFAULT_TIMEOUT_CONFIG = Timeout(timeout=5.0)
+DEFAULT_LIMITS = Limits(max_connections=100, max_keepalive_connections=20)
+DEFAULT_MAX_REDIRECTS = 20
+
+DEFAULT_MAX_EVENT_SIZE_BYTES = 1024 * 1024
+
+DEFAULT_MAX_MESSAGE_SIZE_BYTES = 65_536
+DEFAULT_QUEUE_SIZE = 512
+DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS = 20.0
+DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS = 20.0
+
+
+def create_ssl_context(
+    verify: ssl.SSLContext | str | bool = True,
+    cert: CertTypes | None = None,
+    trust_env: bool = True,
+) -> ssl.SSLContext:
+    """A new TLS context for clients; with a context as `verify`, that context.
+
+    `verify` says whom to trust: True for certifi's authorities, "system" for those of the operating system, False for
+    anybody. A path of a file or directory of authorities is deprecated, as is `cert`, a client certificate.
+    With `trust_env`, SSL_CERT_FILE or SSL_CERT_DIR replaces the authorities, and SSLKEYLOGFILE is written to.
+    Raises FileNotFoundError, TypeError, and ssl.SSLError for files that are no certificates.
+    """
+    check_ssl_settings(verify, cert, trust_env)
+    return verify if isinstance(verify, ssl.SSLContext) else _new_context(verify, cert, trust_env)
+
+
+def check_ssl_settings(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> None:
+    """Refuses settings that no context can be built from, and warns of deprecated ones, without building one."""
+    if not isinstance(verify, (ssl.SSLContext, str, bool)):
+        raise TypeError(f"expected True, False, 'system' or an ssl.SSLContext as verify, got {verify!r}")
+    if isinstance(verify, str) and verify != "system":
+        _warn("verify=<path> is deprecated, use verify=ssl.create_default_context(cafile=...), or capath=...")
+    if cert is not None:
+        _warn("cert=... is deprecated, use verify=<ssl.SSLContext> and call load_cert_chain() on it")
+    _check_files(verify, cert, trust_env)
+
+
+def _check_files(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> None:
+    """OpenSSL's own errors do not say which file is missing."""
+    if isinstance(verify, str) and verify != "system":
+        _existing(verify, "verify")
+    elif verify is True and trust_env:
+        _environment_authorities()
+    if cert is not None:
+        if isinstance(verify, ssl.SSLContext):
+            raise TypeError("cert=... cannot go into the context given as verify=...: call load_cert_chain() on that")
+        for path in _cert_files(cert):
+            _existing(path, "cert")
+
+
+def _warn(text: str) -> None:
+    """Says it where the user's code is, however deep this is called."""
+    level, frame = 1, sys._getframe()
+    package = __name__.partition(".")[0] + "."
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(package):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, DeprecationWarning, stacklevel=level)
+
+
+def _existing(path: str, name: str) -> str:
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{name} says {path!r}: there is no such file or directory")
+    return path
+
+
+def _cert_files(cert: CertTypes) -> tuple[str, ...]:
+    return (cert,) if isinstance(cert, str) else cert[:2]
+
+
+def _environment_authorities() -> str | None:
+    """The file or directory that SSL_CERT_FILE or else SSL_CERT_DIR names."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        path = os.environ.get(name)
+        if path:
+            return _existing(path, name)
+    return None
+
+
+def _new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> ssl.SSLContext:
+    # Not ssl.create_default_context(): it writes to SSLKEYLOGFILE whether the environment is trusted or not.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sys.version_info >= (3, 13):
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif verify == "system":
+        context = _trusting_system(context, trust_env)
+    else:
+        path = verify if isinstance(verify, str) else (_environment_authorities() if trust_env else None)
+        _trust(context, path or _certifi_bundle())
+    if cert is not None:
+        context.load_cert_chain(cert) if isinstance(cert, str) else context.load_cert_chain(*cert)
+    if trust_env:
+        key_log = os.environ.get("SSLKEYLOGFILE")
+        if key_log and not sys.flags.ignore_environment:
+            context.keylog_filename = key_log
+    return context
+
+
+def _certifi_bundle() -> str:
+    import certifi
+
+    return certifi.where()
+
+
+def _trust(context: ssl.SSLContext, path: str) -> None:
+    if os.path.isdir(path):
+        context.load_verify_locations(capath=path)
+    else:
+        context.load_verify_locations(cafile=path)
+
+
+# Where Linux distributions keep their bundle, for Pythons whose OpenSSL was built to look elsewhere.
+_SYSTEM_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Arch
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+    "/etc/ssl/cert.pem",  # Alpine, BSD, macOS
+)
+
+
+def _trusting_system(context: ssl.SSLContext, trust_env: bool) -> ssl.SSLContext:
+    """`context`, or another, that trusts what the operating system trusts."""
+    if sys.platform in ("win32", "darwin"):
+        try:
+            import truststore
+        except ImportError:
+            context.load_default_certs()
+            return context
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # type: ignore[no-any-return]
+    path = _environment_authorities() if trust_env else None
+    if path is None:
+        built_in = ssl.get_default_verify_paths()  # not load_default_certs(), which reads the environment
+        candidates = (built_in.openssl_cafile, *_SYSTEM_BUNDLES, built_in.openssl_capath)
+        path = next((candidate for candidate in candidates if os.path.exists(candidate)), None)
+    if path is None:
+        raise FileNotFoundError(f"verify='system': no authorities at {', '.join(_SYSTEM_BUNDLES)}; install them")
+    _trust(context, path)
+    return context
+
+
+MAX_SHARED_CONTEXTS = 32  # each holds some 100 to 1000 KiB; the oldest goes first
+_shared: dict[tuple[Any, ...], ssl.SSLContext] = {}
+_shared_lock = threading.Lock()
+
+
+def shared_ssl_context(
+    verify: ssl.SSLContext | str | bool,
+    cert: CertTypes | None,
+    trust_env: bool,
+    alpn: tuple[str, ...],
+) -> ssl.SSLContext:
+    """The process's context for these settings, built when it is first asked for. Never to be changed.
+
+    It offers the protocols `alpn`. A context given as `verify` is returned as it is: what it offers is for its owner
+    to say, with `set_alpn_protocols()`. Raises what `create_ssl_context` raises, and warns of nothing.
+    """
+    _check_files(verify, cert, trust_env)
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    key = _settings_key(verify, cert, trust_env, alpn)
+    # Held while building: others who want the same context would have to build it too.
+    with _shared_lock:
+        context = _shared.get(key)
+        if context is None:
+            context = _new_context(verify, cert, trust_env)
+            context.set_alpn_protocols(list(alpn))
+            while len(_shared) >= MAX_SHARED_CONTEXTS:
+                del _shared[next(iter(_shared))]
+            _shared[key] = context
+    return context
+
+
+def _settings_key(
+    verify: str | bool, cert: CertTypes | None, trust_env: bool, alpn: tuple[str, ...]
+) -> tuple[Any, ...]:
+    """All that a context is built from. Files count with their time of change, since certificates are renewed."""
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE") if trust_env else ()
+    environment = tuple([os.environ.get(name) for name in names])
+    files = [verify] if isinstance(verify, str) and verify != "system" else []
+    if cert is not None:
+        files += _cert_files(cert)
+    files += [path for path in environment[:2] if path]
+    return verify, cert, alpn, environment, tuple([_time_of_change(path) for path in files])
+
+
+def _time_of_change(path: str) -> int | None:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return None
