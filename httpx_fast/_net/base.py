@@ -8,11 +8,15 @@ Sockets, TLS and time; no HTTP. The rules:
    `poll_idle()` does it when asked.)
 2. `receive()` waits until a push makes the sink return True. Whoever calls it has looked first whether the sink has
    what is wanted already: nothing can arrive between the look and the call.
-3. A sink takes everything it is given. Backpressure: while `sink.pending` is at or above `HIGH_WATER` after a push, a
-   stream stops reading until the next `receive()`.
+3. A sink takes everything it is given. Backpressure: when `sink.pending` is at or above `HIGH_WATER` after a push and
+   nobody waits in `receive()`, a stream stops reading until the next `receive()`.
 4. One deadline, for what is being waited for now. It is absolute; in phase "read" each arrival moves it on by the
-   budget, since `timeout.read` bounds the silence between octets.
-5. Cancelling a wait leaves the stream usable only for `close()`: the caller closes it.
+   budget, and in phase "write" everything that the socket takes does: `timeout.read` bounds the peer's silence, not the
+   length of what it says.
+5. Cancelling `receive()` loses nothing: another one may follow. Cancelling what `write()` gave leaves the rest to be
+   sent before whatever is written next (asyncio sends it by itself), so that frames stay whole; who cannot make use of
+   that calls `close()`. One task (or thread) may receive while another writes; two may not do the same thing at once,
+   except that tasks may write at once: what they wrote goes out in the order of the calls.
 6. Socket and TLS errors are mapped to the exceptions of `_exceptions` here, and only here.
 """
 
@@ -22,7 +26,7 @@ import abc
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -34,14 +38,34 @@ HIGH_WATER = 1024 * 1024  # octets that a sink holds unclaimed before its stream
 SCRATCH_SIZE = 256 * 1024  # octets asked for in one read; 100 MB/s and more need few, large reads
 
 
-class Sink(Protocol):
-    """Who reads a stream. An exception that leaves a method ends the `receive()` that waits, or the next one."""
+class _Done:
+    """What has been done already, for who awaits it; it saves the coroutine of a call that did not suspend."""
 
-    #: Octets that were taken from the stream and not yet claimed by anybody.
-    pending: int
+    __slots__ = ()
+
+    def __await__(self) -> Iterator[Any]:
+        return _NOTHING
+
+
+_NOTHING: Iterator[Any] = iter(())  # once exhausted it stays so: any number of tasks and threads may share it
+DONE: Awaitable[None] = _Done()  # type: ignore[assignment]  # typing knows awaitables as generators only
+
+
+class Sink(Protocol):
+    """Who reads a stream. An exception that leaves a method ends the `receive()` that waits, or the next one.
+
+    No method may be called by two threads at once, nor reads the stream or waits; writing and closing are allowed.
+    """
+
+    @property
+    def pending(self) -> int:
+        """Octets that were taken from the stream and not yet claimed by anybody; a plain attribute does."""
 
     def get_buffer(self) -> Any | None:
-        """A writable buffer (any exporter of one) for the next octets, or None: then the stream lends its own."""
+        """A writable buffer (any exporter of one) for the next octets, or None: then the stream lends its own.
+
+        Asked for before each read, even if nothing comes of it; some streams never ask and always lend.
+        """
 
     def buffer_updated(self, nbytes: int) -> bool:
         """`nbytes` (at least 1) are in the buffer given last; True when what is waited for is there."""
@@ -56,6 +80,8 @@ class Sink(Protocol):
 class Stream(abc.ABC):
     """An open connection to a peer, in octets."""
 
+    __slots__ = ()
+
     @abc.abstractmethod
     def attach(self, sink: Sink) -> None:
         """Makes `sink` the reader from now on, in place of the one before."""
@@ -64,7 +90,7 @@ class Stream(abc.ABC):
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
         """Sends at once what the socket takes. None when that was all; otherwise what to await, at most once.
 
-        Raises WriteError, WriteTimeout.
+        The buffers belong to the stream until all of them is sent. Raises WriteError, WriteTimeout.
         """
 
     @abc.abstractmethod
@@ -86,6 +112,8 @@ class Stream(abc.ABC):
     def arm(self, phase: str, at: float | None, budget: float | None) -> None:
         """From now on waits fail at `at` (monotonic seconds, None for never) with the timeout of `phase`.
 
+        It holds for what is awaited after it, also for a `write()` that was called before; never for a wait of another
+        thread.
         `phase` is "connect", "read" or "write"; `budget` is the whole time that was granted, for the message, and in
         phase "read" what each arrival grants anew.
         """
@@ -111,7 +139,7 @@ class Stream(abc.ABC):
 
     @abc.abstractmethod
     def get_extra_info(self, name: str) -> Any:
-        """"socket", "client_addr", "server_addr", "ssl_object"; None for what there is not."""
+        """ "socket", "client_addr", "server_addr", "ssl_object"; None for what there is not."""
 
 
 class Waiter(Protocol):

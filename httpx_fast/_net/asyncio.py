@@ -1,0 +1,492 @@
+"""asyncio on any loop: stock selector loops, uvloop, and loops that can only run protocols (Windows' Proactor).
+
+- `AsyncioStream`: an own non-blocking socket whose reader is registered once, for the connection's life; the callback
+  reads and pushes into the sink. Measured against a transport's protocol it halves the cost of an exchange.
+- `ProtocolStream`: where the loop has no `add_reader`, a `BufferedProtocol` keeps the same contract.
+- A wait is one future. Nothing here cancels a task; when the time is up the future fails.
+- One timer per connection, set again only when it fires early: deadlines move a few times per exchange, and a timer for
+  each would cost 3 us.
+- Callbacks live as long as a connection, so they run in an empty context and do not keep that of the request which
+  happened to connect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import errno
+import socket
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any, TypeAlias
+
+from .._exceptions import ReadError, WriteError
+from .base import HIGH_WATER, Buffer, Sink, Stream, Waiter
+from .connecting import NEVER, Connector
+from .faults import closed_here, peer_closed
+from .scratch import scratch
+from .sockets import SocketBackend, SocketStream
+
+Future: TypeAlias = "asyncio.Future[None]"
+
+_OWN_BUFFER = 64 * 1024  # octets read at once where a loop may fill the buffer later than it asks for it
+_BUFFERED = 64 * 1024  # octets that a transport may hold before a writer waits
+
+
+class LoopStream(SocketStream):
+    """Waits as futures, and their deadline, for both kinds of stream."""
+
+    __slots__ = ("_future", "_halted", "_loop", "_paused", "_senders", "_timer", "_timer_at")
+
+    def __init__(
+        self, sock: socket.socket, address: Any, clock: Callable[[], float], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(sock, address, clock)
+        self._loop = loop
+        self._future: Future | None = None  # who waits in receive()
+        self._senders: list[Future] = []  # who waits until all is sent
+        self._halted = True  # nothing is read now: not attached yet, paused, ended, failed or closed
+        self._paused = True
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = NEVER
+
+    def attach(self, sink: Sink) -> None:
+        first = self._sink is None
+        super().attach(sink)
+        if first and not self._closed:
+            self._resume()
+
+    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
+        self._phase = phase
+        self._at = NEVER if at is None else at
+        self._budget = budget
+        self._arrived = False
+        if self._senders or self._future is not None:
+            self._set_timer()
+
+    def receive(self) -> Awaitable[None]:
+        if self._future is not None and not self._future.done():
+            raise RuntimeError("a stream is received from by one task at a time")
+        self._future = future = self._loop.create_future()
+        if self._halted:
+            self._receive_halted(future)
+        if self._arrived:
+            self._arrived = False
+            self._postpone("read")
+        if self._at < self._timer_at:
+            self._set_timer()
+        return future
+
+    def poll_idle(self) -> None:
+        """Nothing to do: what arrives is pushed by the loop."""
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = self._halted = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._unsent = []
+        try:
+            self._let_go()
+        except RuntimeError:  # the loop is closed, and what it held of ours is gone with it
+            self._sock.close()
+        self._fail_receiver(ReadError(closed_here(self._address, "while it was read")))
+        self._fail_senders(WriteError(closed_here(self._address, "while it was written to")))
+
+    def _start_reading(self) -> None:
+        """The loop may push, from now on."""
+        raise NotImplementedError
+
+    def _stop_reading(self) -> None:
+        """The loop may push no more, or not for now."""
+        raise NotImplementedError
+
+    def _let_go(self) -> None:
+        """Ends all callbacks and closes the socket. Raises RuntimeError if the loop is closed."""
+        raise NotImplementedError
+
+    def _resume(self) -> None:
+        self._halted = self._paused = False
+        self._start_reading()
+
+    def _receive_halted(self, future: Future) -> None:
+        """Reads on after a pause, or says why nothing can come."""
+        if self._closed:
+            future.set_exception(ReadError(closed_here(self._address, "before it was read")))
+        elif self._paused:
+            self._resume()
+        elif self._ended and not self._told:
+            self._end()
+        else:
+            future.set_exception(self._fault or peer_closed(self._address))
+
+    def _pushed(self, done: bool) -> None:
+        """The sink was given something; `done` if it has what is waited for."""
+        self._arrived = True
+        future = self._future
+        if future is not None:
+            if not done:
+                self._postpone("read")
+                return
+            self._future = None
+            if not future.done():
+                future.set_result(None)
+        if self._sink.pending >= HIGH_WATER and not self._halted:
+            self._halted = self._paused = True
+            self._stop_reading()
+
+    def _end(self) -> None:
+        """The peer will send no more; the sink decides what that means."""
+        self._ended = True
+        self._stop()
+        try:
+            enough = self._tell_end()
+        except Exception as fault:  # noqa: BLE001  # goes to who receives, now or next
+            self._failed(fault)
+            return
+        future, self._future = self._future, None
+        if future is not None and not future.done():
+            if enough:
+                future.set_result(None)
+            else:
+                future.set_exception(peer_closed(self._address))
+
+    def _failed(self, fault: Exception) -> None:
+        """Nothing can be read any more: for who receives now, or next."""
+        self._stop()
+        self._fault = fault
+        self._fail_receiver(fault)
+
+    def _broken(self, fault: Exception) -> None:
+        """As `_failed`, by the network: if nobody waits the sink is told, to whom it is an end like an attack's."""
+        idle = self._future is None or self._future.done()
+        self._failed(fault)
+        if idle and not self._told and self._sink is not None:
+            self._told = True
+            try:
+                self._sink.eof_received(False)
+            except Exception as further:  # noqa: BLE001
+                self._fault = further
+
+    def _stop(self) -> None:
+        if not self._halted:
+            self._halted = True
+            self._stop_reading()
+
+    def _fail_receiver(self, fault: Exception) -> None:
+        future, self._future = self._future, None
+        if future is not None and not future.done():
+            future.set_exception(fault)
+
+    def _sender(self) -> Future:
+        future: Future = self._loop.create_future()
+        self._senders.append(future)
+        self._set_timer()
+        return future
+
+    def _all_sent(self) -> None:
+        senders, self._senders = self._senders, []
+        for future in senders:
+            if not future.done():
+                future.set_result(None)
+
+    def _fail_senders(self, fault: Exception) -> None:
+        senders, self._senders = self._senders, []
+        for future in senders:
+            if not future.done():
+                future.set_exception(fault)
+
+    def _set_timer(self) -> None:
+        at = self._at
+        if at >= self._timer_at:
+            return  # it fires early enough, and will be set again then
+        if self._timer is not None:
+            self._timer.cancel()
+        delay = max(at - self._clock(), 0.0)
+        self._timer = self._loop.call_later(delay, self._on_time, context=contextvars.Context())
+        self._timer_at = at
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._timer_at = NEVER
+        receiving = self._future is not None and not self._future.done()
+        if not receiving and not self._senders:
+            return
+        now = self._clock()
+        if now < self._at:
+            self._set_timer()
+            return
+        if receiving:
+            self._fail_receiver(self._expired(now, "sent nothing"))
+        if self._senders:
+            self._fail_senders(self._expired(now, f"took nothing more, {self._unsent_size()} octets are left"))
+
+
+class AsyncioStream(LoopStream):
+    """An own socket in a selector loop."""
+
+    __slots__ = ("_number", "_recv_into")
+
+    def __init__(
+        self, sock: socket.socket, address: Any, clock: Callable[[], float], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(sock, address, clock, loop)
+        # Some loops hold on to a socket that they were given; a number is all they need.
+        self._number = sock.fileno()
+        self._recv_into = sock.recv_into
+
+    def write(self, *buffers: Buffer) -> Awaitable[None] | None:
+        if self._unsent:
+            self._unsent += [memoryview(buffer) for buffer in buffers]
+            return self._sender()
+        rest = self._send(buffers)
+        if not rest:
+            return None
+        self._unsent = rest
+        contextvars.Context().run(self._loop.add_writer, self._number, self._on_writable)
+        return self._sender()
+
+    def _on_readable(self) -> None:
+        sink = self._sink
+        buffer = sink.get_buffer()
+        view = scratch.view if buffer is None else buffer
+        try:
+            count = self._recv_into(view)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._broken(self._read_failed(error))
+            return
+        if not count:
+            self._end()
+            return
+        try:
+            done = sink.data_received(view[:count]) if buffer is None else sink.buffer_updated(count)
+        except Exception as fault:  # noqa: BLE001  # goes to who receives, now or next
+            self._failed(fault)
+            return
+        self._pushed(done)
+
+    def _on_writable(self) -> None:
+        try:
+            self._send_on()
+        except WriteError as fault:
+            self._unsent = []
+            self._loop.remove_writer(self._number)
+            self._fail_senders(fault)
+            return
+        if not self._unsent:
+            self._loop.remove_writer(self._number)
+            self._all_sent()
+
+    def _start_reading(self) -> None:
+        contextvars.Context().run(self._loop.add_reader, self._number, self._on_readable)
+
+    def _stop_reading(self) -> None:
+        self._loop.remove_reader(self._number)
+
+    def _let_go(self) -> None:
+        self._loop.remove_reader(self._number)
+        self._loop.remove_writer(self._number)
+        self._sock.close()
+
+
+class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
+    """A transport of the loop's own, where a loop gives nothing less."""
+
+    __slots__ = ("_buffer", "_buffered", "_transport")
+
+    def __init__(
+        self, sock: socket.socket, address: Any, clock: Callable[[], float], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(sock, address, clock, loop)
+        self._transport: Any = None
+        self._buffer = memoryview(bytearray(_OWN_BUFFER))
+        self._buffered = 0  # octets that the transport held when it was last asked
+
+    def write(self, *buffers: Buffer) -> Awaitable[None] | None:
+        if self._closed or self._transport.is_closing():
+            fault = self._fault or WriteError(closed_here(self._address, "while it was written to"))
+            raise WriteError(str(fault)) from fault
+        self._transport.writelines(buffers)
+        if self._transport.get_write_buffer_size() <= _BUFFERED:
+            return None
+        return self._sender()
+
+    # Called by the loop.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._transport.set_write_buffer_limits(_BUFFERED)
+        self._transport.pause_reading()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        try:
+            done = self._sink.data_received(self._buffer[:nbytes])
+        except Exception as fault:  # noqa: BLE001  # goes to who receives, now or next
+            self._failed(fault)
+            return
+        self._pushed(done)
+
+    def eof_received(self) -> bool:
+        self._end()
+        return True  # it is closed by who owns it
+
+    def resume_writing(self) -> None:
+        self._all_sent()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._closed:
+            return
+        error = exc if isinstance(exc, OSError) else ConnectionAbortedError(str(exc or "the transport was closed"))
+        self._broken(self._read_failed(error))
+        self._fail_senders(self._write_failed(error))
+
+    # Called by LoopStream.
+
+    def _start_reading(self) -> None:
+        self._transport.resume_reading()
+
+    def _stop_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def _let_go(self) -> None:
+        self._transport.abort()
+
+
+class AsyncioWaiter:
+    __slots__ = ("_clock", "_future", "_is_set")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._future: asyncio.Future[bool] | None = None
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+        self._end(True)
+
+    async def wait(self, at: float | None) -> bool:
+        if self._is_set:
+            return True
+        loop = asyncio.get_running_loop()
+        self._future = loop.create_future()
+        if at is None:
+            return await self._future
+        timer = loop.call_later(max(at - self._clock(), 0.0), self._end, False)
+        try:
+            return await self._future
+        finally:
+            timer.cancel()
+
+    def _end(self, is_set: bool) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(is_set)
+
+
+class _SelectorConnects:
+    """Races sockets by `add_writer`."""
+
+    def __init__(self, clock: Callable[[], float], loop: asyncio.AbstractEventLoop) -> None:
+        self._clock = clock
+        self._loop = loop
+
+    def begin(self, sock: socket.socket, address: Any) -> int:
+        return sock.connect_ex(address)
+
+    async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
+        ended: list[socket.socket] = []
+        waiter = AsyncioWaiter(self._clock)
+
+        def end(sock: socket.socket) -> None:
+            ended.append(sock)
+            waiter.set()
+
+        numbers = [sock.fileno() for sock in sockets]
+        try:
+            for number, sock in zip(numbers, sockets, strict=True):
+                self._loop.add_writer(number, end, sock)
+            await waiter.wait(None if until == NEVER else until)
+        finally:
+            for number in numbers:
+                self._loop.remove_writer(number)
+        return dict.fromkeys(ended)
+
+    def outcome(self, sock: socket.socket) -> int:
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    def forget(self, sock: socket.socket) -> None:
+        """Nothing is kept between two waits."""
+
+
+class _TaskConnects:
+    """Races sockets by `loop.sock_connect`, a task each: all that every loop has."""
+
+    def __init__(self, clock: Callable[[], float], loop: asyncio.AbstractEventLoop) -> None:
+        self._clock = clock
+        self._loop = loop
+        self._tasks: dict[socket.socket, asyncio.Task[None]] = {}
+
+    def begin(self, sock: socket.socket, address: Any) -> int:
+        self._tasks[sock] = self._loop.create_task(self._loop.sock_connect(sock, address))
+        return errno.EINPROGRESS
+
+    async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
+        timeout = None if until == NEVER else max(until - self._clock(), 0.0)
+        if not self._tasks:
+            await asyncio.sleep(timeout or 0.0)
+            return ()
+        ended, _ = await asyncio.wait(self._tasks.values(), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        return [sock for sock, task in self._tasks.items() if task in ended]
+
+    def outcome(self, sock: socket.socket) -> int:
+        failure = self._tasks.pop(sock).exception()
+        if failure is not None and not isinstance(failure, OSError):
+            raise failure
+        return 0 if failure is None else failure.errno or errno.ECONNABORTED
+
+    def forget(self, sock: socket.socket) -> None:
+        task = self._tasks.pop(sock, None)
+        if task is not None:
+            task.cancel()
+
+
+class AsyncioBackend(SocketBackend):
+    """The world of one running asyncio loop; `force_protocol` treats every loop as one without `add_reader`."""
+
+    name = "asyncio"
+
+    def __init__(self, *, force_protocol: bool = False) -> None:
+        self._force_protocol = force_protocol
+
+    def waiter(self) -> Waiter:
+        return AsyncioWaiter(self.clock)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def _from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
+        loop = asyncio.get_running_loop()
+        return lambda: loop.call_soon_threadsafe(call)
+
+    def _connector(self) -> Connector:
+        loop = asyncio.get_running_loop()
+        connects = _TaskConnects if self._only_protocols(loop) else _SelectorConnects
+        return connects(self.clock, loop)
+
+    async def _stream(self, sock: socket.socket, address: Any) -> Stream:
+        loop = asyncio.get_running_loop()
+        if not self._only_protocols(loop):
+            return AsyncioStream(sock, address, self.clock, loop)
+        stream = ProtocolStream(sock, address, self.clock, loop)
+        await loop.create_connection(lambda: stream, sock=sock)
+        return stream
+
+    def _only_protocols(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Loops that have no readers and writers inherit the methods that say so."""
+        base = asyncio.AbstractEventLoop
+        return self._force_protocol or type(loop).add_reader is base.add_reader

@@ -1,0 +1,35 @@
+"""Which asynchronous world this code runs in, asked once per request: so cheaply, and without importing trio."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio import _get_running_loop as running_loop
+
+from .base import Backend
+
+
+def current_token() -> object:
+    """What stays the same while one event loop runs: the asyncio loop, or trio's token. RuntimeError if none runs."""
+    loop = running_loop()
+    # Trio may run inside an asyncio loop (guest mode), and is asked first; if nobody imported it, it does not run.
+    trio = sys.modules.get("trio")
+    if trio is not None and (loop is None or trio.lowlevel.in_trio_task()):
+        try:
+            return trio.lowlevel.current_trio_token()
+        except RuntimeError:
+            pass
+    if loop is None:
+        raise RuntimeError("an asynchronous client works only while an event loop runs, of asyncio or trio")
+    return loop
+
+
+def backend_for(token: object) -> Backend:
+    """A backend for the world that a token of `current_token` stands for."""
+    if isinstance(token, asyncio.AbstractEventLoop):
+        from .asyncio import AsyncioBackend
+
+        return AsyncioBackend()
+    from .trio import TrioBackend
+
+    return TrioBackend()

@@ -1,0 +1,170 @@
+"""Happy Eyeballs (RFC 8305): races connects to the addresses of one peer, written once for all worlds.
+
+An address gets a head start of `ATTEMPT_DELAY` before the next one is tried beside it; one that fails makes room at
+once. So a black-holed address costs a quarter of a second and never the whole deadline. The families take turns
+(s.4). Whatever ends the race, sockets that did not win are closed.
+
+A `Connector` is what the worlds differ in: how to begin a connect and how to wait for several.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Protocol
+
+from .base import Address, SocketOption
+from .faults import connect_failed, expired, peer_name
+
+ATTEMPT_DELAY = 0.25  # seconds; what RFC 8305 s.8 recommends
+_QUEUE_PAUSE = 0.01  # seconds; how soon to ask a Unix socket again whose queue is full: there is nothing to wait for
+_IN_PROGRESS = {errno.EINPROGRESS, errno.EALREADY, errno.EINTR, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)}
+NEVER = float("inf")
+
+
+class Connector(Protocol):
+    """Connects of non-blocking sockets in one world."""
+
+    def begin(self, sock: socket.socket, address: Any) -> int:
+        """Starts connecting; the error number, 0 if it is connected already."""
+
+    async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
+        """Those whose connect has ended, once there is one; none if `until` (monotonic seconds) comes first."""
+
+    def outcome(self, sock: socket.socket) -> int:
+        """The error number of a connect that has ended, 0 if it is connected."""
+
+    def forget(self, sock: socket.socket) -> None:
+        """The socket lost and is about to be closed."""
+
+
+def open_socket(
+    family: socket.AddressFamily, socket_options: Sequence[SocketOption], local_address: str | None
+) -> socket.socket:
+    """A non-blocking stream socket, ready to connect."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if family in (socket.AF_INET, socket.AF_INET6):
+            # Heads and bodies are written whole: waiting for more to send only delays them.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option in socket_options:
+            sock.setsockopt(*option)
+        if local_address is not None:
+            sock.bind((local_address, 0))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+class Race:
+    """One try to reach a peer at any of its addresses, before `at`."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        clock: Callable[[], float],
+        addresses: Sequence[Address],
+        at: float | None,
+        budget: float | None,
+        opener: Callable[[socket.AddressFamily], socket.socket],
+    ) -> None:
+        self._connector = connector
+        self._clock = clock
+        self._waiting = deque(_taking_turns(addresses))
+        self._at = NEVER if at is None else at
+        self._budget = budget
+        self._open = opener
+        self._next_at = 0.0  # when the next address may start
+        self._running: dict[socket.socket, Address] = {}
+        self._faults: list[tuple[Any, OSError]] = []
+
+    async def run(self) -> tuple[socket.socket, Any]:
+        """The socket that won and its address. Raises ConnectError, ConnectTimeout."""
+        try:
+            while True:
+                winner = self._start() if self._waiting and self._may_start() else await self._wait()
+                if winner is not None:
+                    return winner, self._running.pop(winner)[1]
+                if not self._running and not self._waiting:
+                    raise connect_failed(self._faults)
+        finally:
+            for sock in self._running:
+                self._close(sock)
+
+    def _may_start(self) -> bool:
+        return self._next_at <= self._clock()
+
+    def _start(self) -> socket.socket | None:
+        address = self._waiting.popleft()
+        family, place = address
+        self._next_at = self._clock() + ATTEMPT_DELAY
+        try:
+            sock = self._open(family)
+        except OSError as error:
+            self._failed(place, error)
+            return None
+        self._running[sock] = address
+        try:
+            code = self._connector.begin(sock, place)
+        except OSError as error:  # an address that no connect can be begun for: too long, of another family
+            self._lost(sock, error)
+            return None
+        if code == 0:
+            return sock
+        if code == errno.EAGAIN and family == getattr(socket, "AF_UNIX", None):
+            del self._running[sock]
+            self._close(sock)
+            self._waiting.appendleft(address)
+            self._next_at = self._clock() + _QUEUE_PAUSE
+        elif code not in _IN_PROGRESS:
+            self._lost(sock, _error(code))
+        return None
+
+    async def _wait(self) -> socket.socket | None:
+        until = min(self._at, self._next_at) if self._waiting else self._at
+        for sock in await self._connector.wait(self._running, until):
+            code = self._connector.outcome(sock)
+            if code == 0:
+                return sock
+            self._lost(sock, _error(code))
+        now = self._clock()
+        if now >= self._at:
+            tried = ", ".join(peer_name(place) for _, place in self._running.values()) or "no address"
+            raise expired("connect", now, self._at, self._budget, f"no answer from {tried}")
+        return None
+
+    def _lost(self, sock: socket.socket, error: OSError) -> None:
+        _, place = self._running.pop(sock)
+        self._close(sock)
+        self._failed(place, error)
+
+    def _close(self, sock: socket.socket) -> None:
+        self._connector.forget(sock)
+        sock.close()
+
+    def _failed(self, place: Any, error: OSError) -> None:
+        self._faults.append((place, error))
+        self._next_at = 0.0
+
+
+def _error(code: int) -> OSError:
+    return OSError(code, os.strerror(code))
+
+
+def _taking_turns(addresses: Sequence[Address]) -> list[Address]:
+    """The addresses with their families alternating, the first one's first (RFC 8305 s.4)."""
+    families: dict[socket.AddressFamily, deque[Address]] = {}
+    for address in addresses:
+        families.setdefault(address[0], deque()).append(address)
+    turns: list[Address] = []
+    while families:
+        for family in list(families):
+            turns.append(families[family].popleft())
+            if not families[family]:
+                del families[family]
+    return turns

@@ -1,0 +1,317 @@
+"""What all worlds share that read sockets of their own: state of a stream, deadlines, the way to a connection.
+
+- `SocketStream`: a non-blocking (or kernel-timed) socket, its sink, its deadline, and what it refuses when it is over.
+- `PulledStream`: nobody pushes while idle, so it is read when asked (blocking, trio).
+- `SocketBackend`: names are resolved by `resolver`, connects are raced by `connecting`.
+
+How to wait is the worlds' own.
+"""
+
+from __future__ import annotations
+
+import abc
+import select
+import socket
+import ssl
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from .._exceptions import ConnectError, ReadError, TimeoutException, WriteError
+from .base import HIGH_WATER, Address, Backend, Buffer, Sink, SocketOption, Stream
+from .connecting import NEVER, Connector, Race, open_socket
+from .faults import closed_here, expired, peer_closed, peer_name, read_failed, write_failed
+from .resolver import lookup, numeric
+from .scratch import scratch
+from .tls import TLSStream, handshake
+
+# Buffers for one sendmsg; every system takes at least 16, and more are joined at less cost than the kernel's loop.
+_MAX_PIECES = 16
+#: For single calls on sockets that may block; where it does not exist all sockets are non-blocking.
+NO_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
+
+
+class SocketStream(Stream):
+    """The state that every stream over an own socket has; `_at` is NEVER where no deadline is armed."""
+
+    __slots__ = (
+        "_address",
+        "_arrived",
+        "_at",
+        "_budget",
+        "_clock",
+        "_closed",
+        "_ended",
+        "_fault",
+        "_phase",
+        "_sink",
+        "_sock",
+        "_told",
+        "_unsent",
+    )
+
+    def __init__(self, sock: socket.socket, address: Any, clock: Callable[[], float]) -> None:
+        self._sock = sock
+        self._address = address
+        self._clock = clock
+        self._sink: Any = None
+        self._phase = "connect"
+        self._at = NEVER
+        self._budget: float | None = None
+        self._arrived = False  # something came since the deadline was set
+        self._ended = False  # the peer will send no more
+        self._told = False  # the sink knows that
+        self._closed = False
+        self._fault: Exception | None = None  # what the next receive() raises
+        self._unsent: list[memoryview] = []  # what the socket has not taken yet; goes out before anything else
+
+    def attach(self, sink: Sink) -> None:
+        self._sink = sink
+        self._told = False
+
+    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
+        self._phase = phase
+        self._at = NEVER if at is None else at
+        self._budget = budget
+        self._arrived = False
+
+    async def start_tls(
+        self,
+        context: ssl.SSLContext,
+        server_hostname: str | None,
+        session: ssl.SSLSession | None = None,
+    ) -> TLSStream:
+        return await handshake(self, context, server_hostname, session)
+
+    def get_extra_info(self, name: str) -> Any:
+        if name == "socket":
+            return self._sock
+        if name == "server_addr":
+            return self._address
+        if name == "client_addr":
+            try:
+                return self._sock.getsockname()
+            except OSError:  # closed
+                return None
+        return None
+
+    def _postpone(self, phase: str) -> None:
+        """Something moved in `phase`: its budget begins anew."""
+        if self._phase == phase and self._budget is not None and self._at != NEVER:
+            self._at = self._clock() + self._budget
+
+    def _expired(self, now: float, detail: str) -> TimeoutException:
+        return expired(self._phase, now, self._at, self._budget, f"{peer_name(self._address)} {detail}")
+
+    def _tell_end(self) -> bool:
+        """Tells the sink, once, that no more will come; whether that is enough for who waits. May raise."""
+        self._told = True
+        return bool(self._sink.eof_received(True))
+
+    def _send(self, buffers: tuple[Buffer, ...], flags: int = 0) -> list[memoryview]:
+        """Offers `buffers` to the socket once; what it did not take. Raises WriteError."""
+        try:
+            if len(buffers) == 1:
+                buffer = buffers[0]
+                sent = self._sock.send(buffer, flags)
+                return [] if sent == len(buffer) else _rest(buffers, sent)
+            if len(buffers) > _MAX_PIECES or not hasattr(self._sock, "sendmsg"):
+                buffers = (b"".join(buffers),)
+                sent = self._sock.send(buffers[0], flags)
+            else:
+                sent = self._sock.sendmsg(buffers, (), flags)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            raise self._write_failed(error) from error
+        return _rest(buffers, sent)
+
+    def _send_on(self, flags: int = 0) -> None:
+        """Offers `_unsent` to the socket; what it takes moves the deadline on. Raises WriteError."""
+        some = tuple(self._unsent[:_MAX_PIECES])
+        rest = self._send(some, flags)
+        self._unsent[: len(some)] = rest
+        if len(rest) < len(some) or len(rest[0]) < len(some[0]):
+            self._postpone("write")
+
+    def _unsent_size(self) -> int:
+        return sum(map(len, self._unsent))
+
+    def _read_failed(self, error: OSError) -> ReadError:
+        if self._closed:
+            return ReadError(closed_here(self._address, "while it was read"))
+        return read_failed(self._address, error)
+
+    def _write_failed(self, error: OSError) -> WriteError:
+        if self._closed:
+            return WriteError(closed_here(self._address, "while it was written to"))
+        return write_failed(self._address, error)
+
+
+class PulledStream(SocketStream):
+    """A stream whose socket is read when somebody asks, by `_pull`."""
+
+    __slots__ = ("_readable", "_recv_into")
+
+    def __init__(self, sock: socket.socket, address: Any, clock: Callable[[], float]) -> None:
+        super().__init__(sock, address, clock)
+        self._recv_into = sock.recv_into
+        self._readable = poller(sock)
+
+    def poll_idle(self) -> None:
+        try:
+            while not self._closed and self._readable(0) and self._sink.pending < HIGH_WATER:
+                self._pull(NO_WAIT)
+                if self._ended:
+                    return
+        except BlockingIOError:
+            return
+        except Exception as fault:  # noqa: BLE001  # kept for who receives next; an idle stream has nobody to tell but its sink
+            self._fault = fault
+            self._break_off()
+
+    def _pull(self, flags: int = 0) -> bool:
+        """Reads once and pushes; whether the sink has enough. Raises BlockingIOError if nothing is there, ReadError."""
+        sink = self._sink
+        buffer = sink.get_buffer()
+        view = scratch.view if buffer is None else buffer
+        try:
+            count = self._recv_into(view, 0, flags)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise self._read_failed(error) from error
+        if not count:
+            return self._end()
+        self._arrived = True
+        if buffer is None:
+            return bool(sink.data_received(view[:count]))
+        return bool(sink.buffer_updated(count))
+
+    def _end(self) -> bool:
+        """No more will come. True if the sink has enough; raises what the sink raises, or ReadError."""
+        if self._closed:
+            raise ReadError(closed_here(self._address, "while it was read"))
+        self._ended = True
+        if self._told or not self._tell_end():
+            raise peer_closed(self._address)
+        return True
+
+    def _break_off(self) -> None:
+        """Nothing good can come any more: to the sink that is an end which may be an attack."""
+        if not self._told:
+            self._told = True
+            try:
+                self._sink.eof_received(False)
+            except Exception:  # noqa: BLE001  # the fault that led here is the one to tell
+                return
+
+
+class SocketBackend(Backend):
+    """Resolves and connects; a world adds how to wait and how a connected socket becomes a stream."""
+
+    async def resolve(self, host: str, port: int, at: float | None, budget: float | None) -> Sequence[Address]:
+        found = numeric(host, port)
+        if found is not None:
+            return found
+        waiter = self.waiter()
+        asked = lookup(host, port, self._from_any_thread(waiter.set))
+        # Cancelled here, the lookup ends by itself and tells a waiter that nobody waits on.
+        if not await waiter.wait(at):
+            assert at is not None
+            raise expired("connect", self.clock(), at, budget, f"no answer from the resolver about {host!r}")
+        return asked.addresses()
+
+    async def connect_tcp(
+        self,
+        addresses: Sequence[Address],
+        at: float | None,
+        budget: float | None,
+        *,
+        local_address: str | None = None,
+        socket_options: Sequence[SocketOption] = (),
+    ) -> Stream:
+        """Races the addresses (RFC 8305), so that one that does not answer costs a quarter of a second."""
+
+        def opener(family: socket.AddressFamily) -> socket.socket:
+            return open_socket(family, socket_options, local_address)
+
+        return await self._connect(addresses, at, budget, opener)
+
+    async def connect_unix(
+        self,
+        path: str,
+        at: float | None,
+        budget: float | None,
+        *,
+        socket_options: Sequence[SocketOption] = (),
+    ) -> Stream:
+        family = getattr(socket, "AF_UNIX", None)
+        if family is None:
+            raise ConnectError(f"could not connect to unix socket {path!r}: this system has none")
+        return await self._connect(
+            [(family, path)], at, budget, lambda family: open_socket(family, socket_options, None)
+        )
+
+    async def _connect(
+        self,
+        addresses: Sequence[Address],
+        at: float | None,
+        budget: float | None,
+        opener: Callable[[socket.AddressFamily], socket.socket],
+    ) -> Stream:
+        sock, address = await Race(self._connector(), self.clock, addresses, at, budget, opener).run()
+        try:
+            return await self._stream(sock, address)
+        except BaseException:
+            sock.close()
+            raise
+
+    @abc.abstractmethod
+    def _from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
+        """`call` for other threads. What it gives may raise RuntimeError once this world has ended."""
+
+    @abc.abstractmethod
+    def _connector(self) -> Connector: ...
+
+    @abc.abstractmethod
+    async def _stream(self, sock: socket.socket, address: Any) -> Stream: ...
+
+
+def poller(sock: socket.socket, write: bool = False) -> Callable[[float | None], object]:
+    """A function of milliseconds (None for ever) that is true once `sock` can be read (or written), or has failed."""
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, select.POLLOUT if write else select.POLLIN)
+        return poll.poll
+
+    def wait(milliseconds: float | None) -> bool:
+        read, written = ([], [sock]) if write else ([sock], [])
+        return any(select.select(read, written, (), None if milliseconds is None else milliseconds / 1000))
+
+    return wait
+
+
+def wait_writable(sockets: Collection[socket.socket], milliseconds: float | None) -> list[socket.socket]:
+    """Those whose connect has ended, once there is one or the time is up."""
+    if hasattr(select, "poll"):
+        numbers = {sock.fileno(): sock for sock in sockets}
+        poll = select.poll()
+        for number in numbers:
+            poll.register(number, select.POLLOUT)
+        return [numbers[number] for number, _ in poll.poll(milliseconds)]
+    # Windows tells of a connect that failed among the exceptions.
+    _, done, failed = select.select((), sockets, sockets, None if milliseconds is None else milliseconds / 1000)
+    return [*done, *failed]
+
+
+def _rest(buffers: tuple[Buffer, ...], sent: int) -> list[memoryview]:
+    """What is left of `buffers` after `sent` octets."""
+    rest = []
+    for buffer in buffers:
+        size = len(buffer)
+        if sent < size:
+            rest.append(memoryview(buffer)[sent:])
+            sent = 0
+        else:
+            sent -= size
+    return rest

@@ -1,0 +1,183 @@
+"""The blocking world: coroutines that never suspend, waits in the kernel, any number of threads.
+
+A warm exchange is one send and one receive. Reading waits in the kernel by SO_RCVTIMEO, set only when the deadline
+needs another value: one system call where try, poll and read are three, and 1.0 times a bare blocking socket where
+those are 1.1 times (loopback). Where the option cannot be relied on (Windows, sockets that a framework has replaced)
+the socket is non-blocking and `poll` waits.
+
+One thread may read while another writes; `close()` from any thread wakes both.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any, Final
+
+from .base import DONE, Buffer, Stream, Waiter
+from .connecting import NEVER, Connector
+from .sockets import NO_WAIT, PulledStream, SocketBackend, poller, wait_writable
+
+_TIMEVAL: Final = struct.Struct("@ll")
+# Where struct timeval is two longs and both options mean what they say. A 32-bit system may have a longer time_t.
+_KERNEL_TIMES: Final = bool(NO_WAIT) and _TIMEVAL.size == 16 and sys.platform.startswith(("linux", "darwin", "freebsd"))
+_LATE: Final = 0.001  # seconds that the kernel may outlast a deadline before the option is worth setting anew
+_LONGEST: Final = 1_000_000.0  # seconds; what lies further ahead is for ever
+
+
+class SyncStream(PulledStream):
+    __slots__ = ("_granted", "_kernel_times")
+
+    def __init__(self, sock: socket.socket, address: Any, clock: Callable[[], float]) -> None:
+        super().__init__(sock, address, clock)
+        # Frameworks that replace `socket` wait in a loop of their own, which knows nothing of SO_RCVTIMEO.
+        self._kernel_times = _KERNEL_TIMES and type(sock).__module__ == "socket"
+        self._granted = NEVER  # seconds after which the kernel gives up
+        sock.setblocking(self._kernel_times)
+
+    def receive(self) -> Awaitable[None]:
+        if self._fault is not None:
+            raise self._fault
+        if self._arrived:
+            self._postpone("read")
+        while True:
+            try:
+                if self._kernel_times:
+                    self._set_kernel_time()
+                if self._pull():
+                    return DONE
+                self._postpone("read")
+            except BlockingIOError:
+                self._nothing_came()
+
+    def write(self, *buffers: Buffer) -> Awaitable[None] | None:
+        if self._unsent:
+            self._unsent += [memoryview(buffer) for buffer in buffers]
+            return self._flush()
+        self._unsent = self._send(buffers, NO_WAIT)
+        return self._flush() if self._unsent else None
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            # Wakes threads that wait in the kernel, which closing the descriptor would not.
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:  # not connected any more
+            pass
+        self._sock.close()
+
+    def _set_kernel_time(self) -> None:
+        """Lets the kernel give up at the deadline, or a little after; before it only if that is not soon."""
+        left = self._at - self._clock()
+        if left / 2 <= self._granted <= left + _LATE:
+            return
+        if left > _LONGEST:
+            self._granted, timeval = NEVER, (0, 0)
+        else:
+            self._granted = left = max(left, 0.0)
+            seconds = int(left)
+            timeval = seconds, int((left - seconds) * 1_000_000) + 1  # all zero would be for ever
+        try:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(*timeval))
+        except OSError as error:
+            raise self._read_failed(error) from error
+
+    def _nothing_came(self) -> None:
+        """The time is up; or the kernel gave up early; or the socket is one that does not wait, then poll does."""
+        now = self._clock()
+        if now >= self._at:
+            raise self._expired(now, "sent nothing")
+        if not self._kernel_times:
+            self._readable(_milliseconds(self._at - now))
+
+    async def _flush(self) -> None:
+        try:
+            writable = poller(self._sock, write=True)
+            while self._unsent:
+                now = self._clock()
+                if now >= self._at:
+                    raise self._expired(now, f"took nothing more, {self._unsent_size()} octets are left")
+                writable(_milliseconds(self._at - now))
+                self._send_on(NO_WAIT)
+        except ValueError as error:  # closed by another thread: a closed socket has no descriptor to poll
+            raise self._write_failed(OSError(errno.EBADF, os.strerror(errno.EBADF))) from error
+
+
+class SyncWaiter:
+    """A lock that is held until the event."""
+
+    __slots__ = ("_clock", "_lock")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        try:
+            self._lock.release()
+        except RuntimeError:  # set before
+            return
+
+    async def wait(self, at: float | None) -> bool:
+        seconds = -1.0 if at is None else min(max(at - self._clock(), 0.0), threading.TIMEOUT_MAX)
+        if not self._lock.acquire(timeout=seconds):
+            return False
+        self.set()  # once set, it stays so
+        return True
+
+
+class _Connects:
+    """Races sockets by `poll`."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+
+    def begin(self, sock: socket.socket, address: Any) -> int:
+        return sock.connect_ex(address)
+
+    async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
+        left = max(until - self._clock(), 0.0)
+        if not sockets:
+            time.sleep(left)  # noqa: ASYNC251  # there is no loop to block
+            return ()
+        return wait_writable(sockets, _milliseconds(left))
+
+    def outcome(self, sock: socket.socket) -> int:
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    def forget(self, sock: socket.socket) -> None:
+        """Nothing is kept between two waits."""
+
+
+class SyncBackend(SocketBackend):
+    """The blocking world; shared by any number of threads."""
+
+    name = "blocking"
+
+    def waiter(self) -> Waiter:
+        return SyncWaiter(self.clock)
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251  # there is no loop to block
+
+    def _from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
+        return call
+
+    def _connector(self) -> Connector:
+        return _Connects(self.clock)
+
+    async def _stream(self, sock: socket.socket, address: Any) -> Stream:
+        return SyncStream(sock, address, self.clock)
+
+
+def _milliseconds(seconds: float) -> float | None:
+    return None if seconds > _LONGEST else seconds * 1000

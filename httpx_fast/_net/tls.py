@@ -1,0 +1,340 @@
+"""TLS over any stream: `ssl.SSLObject` between two `ssl.MemoryBIO`, one pump for all worlds and for TLS inside TLS.
+
+A `TLSStream` is the sink of the stream below it and the stream of the sink above it. Rules:
+
+- All that can be decrypted is pushed on at once: nothing waits inside for somebody to ask. What has no data in it
+  (session tickets of TLS 1.3) is absorbed in silence, also while idle.
+- A context belongs to the user and is never changed; ALPN is what the context says.
+- An end without close_notify is told as not clean (RFC 8446 s.6.1), unless the context ignores it (OpenSSL's
+  OP_IGNORE_UNEXPECTED_EOF). Renegotiation of TLS 1.2 is refused: nothing that HTTP needs asks for it.
+- OpenSSL's objects bear one thread at a time: a lock is held for each call into them, and until what they made is
+  handed down, but never while something is pushed: a sink may lock, and write, in its turn.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections import deque
+from collections.abc import Awaitable
+from typing import Any
+
+from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, WriteError
+from .base import DONE, SCRATCH_SIZE, Buffer, Sink, Stream
+from .faults import closed_here, peer_closed, peer_name, reason
+from .scratch import scratch
+
+# Octets encrypted, and fed to be decrypted, in one go: OpenSSL's buffers keep the size that they once grew to.
+_SLICE = 64 * 1024
+_SMALL = 16 * 1024  # octets; buffers that fit one record together are joined: one record costs less than two
+_RENEGOTIATION = 22  # a handshake record once the handshake is over; TLS 1.3 shows no such records (RFC 8446 s.5.2)
+_NOT_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
+
+
+async def handshake(
+    inner: Stream, context: ssl.SSLContext, server_hostname: str | None, session: ssl.SSLSession | None
+) -> TLSStream:
+    """Shakes hands over `inner` under its armed deadline. Closes it when that fails or is cancelled."""
+    try:
+        stream = TLSStream(inner, context, server_hostname, session)
+        await stream.shake_hands()
+    except BaseException:
+        inner.close()
+        raise
+    return stream
+
+
+class TLSStream(Stream):
+    """An encrypted stream, which owns the stream that it runs over."""
+
+    __slots__ = (
+        "_address",
+        "_closed",
+        "_decrypt",
+        "_encrypt",
+        "_end",
+        "_fault",
+        "_incoming",
+        "_inner",
+        "_inner_clean",
+        "_left_over",
+        "_lock",
+        "_name",
+        "_news",
+        "_open",
+        "_outgoing",
+        "_sink",
+        "_tls",
+        "_told",
+        "_unsent",
+    )
+
+    def __init__(
+        self, inner: Stream, context: ssl.SSLContext, server_hostname: str | None, session: ssl.SSLSession | None
+    ) -> None:
+        self._inner = inner
+        self._address = address = inner.get_extra_info("server_addr")
+        self._name = f"{server_hostname} at {peer_name(address)}" if server_hostname else peer_name(address)
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        try:
+            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
+        except ValueError as error:  # a name that no certificate can have, or none where the context demands one
+            raise ConnectError(f"TLS with {self._name} cannot begin: {error}") from error
+        if session is not None:
+            try:
+                self._tls.session = session
+            except ValueError:  # of another context; only the full handshake is left
+                pass
+        # The methods of SSLObject only call those of the object inside, at half their cost.
+        bare: Any = getattr(self._tls, "_sslobj", self._tls)
+        self._decrypt = bare.read
+        self._encrypt = bare.write
+        self._left_over = bare.pending
+        self._lock = threading.Lock()
+        self._sink: Any = None
+        self._open = False  # hands were shaken
+        self._news = False  # something came since the handshake was last tried
+        self._closed = False
+        self._end: bool | None = None  # whether the peer's end was clean, once there is one
+        self._told = False  # the sink knows that
+        self._inner_clean = True
+        self._fault: Exception | None = None
+        self._unsent: deque[memoryview] = deque()  # not even encrypted yet
+
+    @property
+    def session(self) -> ssl.SSLSession | None:
+        """What a later handshake can resume; with TLS 1.3 there is none before the first octets were received."""
+        return self._tls.session
+
+    async def shake_hands(self) -> None:
+        """The client's side of the handshake. Raises ConnectError, ConnectTimeout; the caller closes."""
+        self._inner.attach(self)
+        try:
+            while not self._step():
+                await self._hand_down_all()
+                if not self._news:
+                    await self._inner.receive()
+            await self._hand_down_all()
+        except ssl.SSLError as error:
+            self._hand_down()  # the alert that says why
+            raise ConnectError(f"TLS handshake with {self._name} failed: {_why(error)}") from error
+        except ConnectTimeout as timeout:
+            raise ConnectTimeout(f"{timeout}, in the TLS handshake with {self._name}") from None
+        except NetworkError as error:
+            raise ConnectError(f"TLS handshake with {self._name} failed: {error}") from error
+        self._open = True
+
+    def attach(self, sink: Sink) -> None:
+        self._sink = sink
+        self._told = False
+        if self._open and self._fault is None and (self._incoming.pending or self._incoming.eof):
+            try:
+                self._pump()
+            except Exception as fault:  # noqa: BLE001  # goes to who receives next
+                self._fault = fault
+
+    def write(self, *buffers: Buffer) -> Awaitable[None] | None:
+        if len(buffers) == 1 and len(buffers[0]) <= _SLICE and not self._unsent:
+            return self._write_slice(buffers[0])
+        if sum(map(len, buffers)) <= _SMALL and not self._unsent:
+            return self._write_slice(b"".join(buffers))
+        for buffer in buffers:
+            view = memoryview(buffer)
+            self._unsent.extend(view[start : start + _SLICE] for start in range(0, len(view), _SLICE))
+        unsent = self._write_on()
+        return None if unsent is None else self._flush(unsent)
+
+    def receive(self) -> Awaitable[None]:
+        if self._fault is not None:
+            raise self._fault
+        if self._end is not None:
+            if self._told:
+                raise peer_closed(self._address)
+            self._tell_end()
+            return DONE
+        return self._inner.receive()
+
+    def poll_idle(self) -> None:
+        self._inner.poll_idle()
+
+    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
+        self._inner.arm(phase, at, budget)
+
+    async def start_tls(
+        self,
+        context: ssl.SSLContext,
+        server_hostname: str | None,
+        session: ssl.SSLSession | None = None,
+    ) -> TLSStream:
+        return await handshake(self, context, server_hostname, session)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._open:
+            try:
+                with self._lock:
+                    self._tls.unwrap()
+            except (OSError, ValueError):  # it would wait for the peer's close_notify; ours is on its way down
+                pass
+            self._hand_down()
+        self._inner.close()
+
+    def get_extra_info(self, name: str) -> Any:
+        return self._tls if name == "ssl_object" else self._inner.get_extra_info(name)
+
+    # The sink of the stream below.
+
+    @property
+    def pending(self) -> int:
+        sink = self._sink
+        return 0 if sink is None else sink.pending
+
+    def get_buffer(self) -> None:
+        """Nothing can be read straight into a MemoryBIO."""
+
+    def buffer_updated(self, nbytes: int) -> bool:
+        raise RuntimeError("no buffer was given")
+
+    def data_received(self, data: memoryview) -> bool:
+        if len(data) <= _SLICE:
+            self._incoming.write(data)
+            return self._pump()
+        done = False
+        for start in range(0, len(data), _SLICE):
+            self._incoming.write(data[start : start + _SLICE])
+            done = self._pump() or done
+        return done
+
+    def eof_received(self, clean: bool) -> bool:
+        self._inner_clean = clean
+        self._incoming.write_eof()
+        return self._pump()
+
+    # Inside.
+
+    def _step(self) -> bool:
+        """Goes on with the handshake; whether it is over."""
+        self._news = False
+        with self._lock:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                return False
+        return True
+
+    def _pump(self) -> bool:
+        """Decrypts what is there and pushes it on; whether who waits has enough."""
+        sink = self._sink
+        if sink is None or self._end is not None:
+            self._news = True
+            return True  # the handshake looks for itself; and after the end nothing counts
+        done = False
+        more: object = True
+        while more:
+            buffer = sink.get_buffer()
+            view = scratch.plain if buffer is None else buffer
+            try:
+                with self._lock:
+                    count = self._decrypt(SCRATCH_SIZE, view)
+                    more = self._incoming.pending or self._left_over()
+            except ssl.SSLWantReadError:
+                break
+            except ssl.SSLError as error:
+                return self._read_failed(error)
+            if not count:
+                return self._ended(self._inner_clean)
+            if sink.data_received(view[:count]) if buffer is None else sink.buffer_updated(count):
+                done = True
+        if self._outgoing.pending:
+            self._answer()
+        return done
+
+    def _ended(self, clean: bool) -> bool:
+        self._end = clean
+        self._tell_end()
+        return True
+
+    def _tell_end(self) -> None:
+        self._told = True
+        if not self._sink.eof_received(self._end):
+            raise peer_closed(self._address)
+
+    def _read_failed(self, error: ssl.SSLError) -> bool:
+        if isinstance(error, ssl.SSLEOFError):
+            return self._ended(False)
+        if isinstance(error, ssl.SSLZeroReturnError):
+            return self._ended(self._inner_clean)
+        self._hand_down()  # the alert that says why
+        self._fault = ReadError(f"TLS with {self._name} failed while it was read: {_why(error)}")
+        raise self._fault from error
+
+    def _answer(self) -> None:
+        """What reading made: an answer to a key update or to a request for a certificate, or a new handshake."""
+        with self._lock:
+            made = self._outgoing.read()
+            if made[:1] != bytes([_RENEGOTIATION]):
+                _forget(self._inner.write(made))
+                return
+        self._fault = ReadError(f"{self._name} asked to renegotiate TLS, which is refused")
+        raise self._fault
+
+    def _write_slice(self, data: Buffer) -> Awaitable[None] | None:
+        try:
+            with self._lock:
+                count = self._encrypt(data)
+                while count < len(data):
+                    count += self._encrypt(memoryview(data)[count:])
+                return self._inner.write(self._outgoing.read())
+        except ssl.SSLError as error:
+            why = closed_here(self._address, "while it was written to") if self._closed else _why(error)
+            raise WriteError(f"TLS with {self._name} failed while it was written to: {why}") from error
+
+    def _write_on(self) -> Awaitable[None] | None:
+        """Encrypts and hands down until the socket is full; what to await then."""
+        unsent = None
+        while self._unsent and unsent is None:
+            unsent = self._write_slice(self._unsent.popleft())
+        return unsent
+
+    async def _flush(self, unsent: Awaitable[None] | None) -> None:
+        while unsent is not None:
+            await unsent  # cancelled here, the rest stays for the next write
+            unsent = self._write_on()
+
+    async def _hand_down_all(self) -> None:
+        made = self._outgoing.read()
+        unsent = self._inner.write(made) if made else None
+        if unsent is not None:
+            await unsent
+
+    def _hand_down(self) -> None:
+        """Last words, as far as the socket takes them."""
+        try:
+            with self._lock:
+                _forget(self._inner.write(self._outgoing.read()))
+        except NetworkError:  # there is worse going on
+            return
+
+
+def _forget(unsent: Any) -> None:
+    """Nobody waits until the rest is sent; it goes out before whatever is written next."""
+    if unsent is None:
+        return
+    if hasattr(unsent, "close"):
+        unsent.close()
+    else:
+        unsent.cancel()
+
+
+def _why(error: ssl.SSLError) -> str:
+    """The certificate's fault, or OpenSSL's words without its line numbers."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message or reason(error)}"
+    if isinstance(error, ssl.SSLEOFError):
+        return "the peer closed the connection"
+    if error.reason in _NOT_TLS:
+        return f"what it says is not TLS ({error.reason})"
+    return error.reason.replace("_", " ").lower() if error.reason else reason(error)

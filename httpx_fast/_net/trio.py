@@ -1,0 +1,186 @@
+"""trio: own sockets, tried first and waited for in trio's own way.
+
+A cancel scope is entered only when a wait really begins; its deadline is the stream's, moved by what arrives. Being
+cancelled from outside and running out of time are told apart by whose scope it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from typing import Any
+
+import trio
+
+from .base import Buffer, Stream, Waiter
+from .connecting import NEVER, Connector
+from .sockets import PulledStream, SocketBackend, wait_writable
+
+
+class TrioStream(PulledStream):
+    __slots__ = ("_scopes", "_turn")
+
+    def __init__(self, sock: socket.socket, address: Any, clock: Callable[[], float]) -> None:
+        super().__init__(sock, address, clock)
+        self._scopes: set[trio.CancelScope] = set()  # of the waits that are going on: reading, writing
+        self._turn = trio.Lock()  # who waits to write
+
+    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
+        super().arm(phase, at, budget)
+        if self._scopes:
+            self._move_deadlines()
+
+    async def receive(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+        if self._arrived:
+            self._postpone("read")
+        try:
+            if self._pull():
+                return
+        except BlockingIOError:
+            pass
+        await self._waiting(self._receive_on, "sent nothing")
+
+    def write(self, *buffers: Buffer) -> Awaitable[None] | None:
+        if self._unsent:
+            self._unsent += [memoryview(buffer) for buffer in buffers]
+        else:
+            self._unsent = self._send(buffers)
+        return self._flush() if self._unsent else None
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            trio.lowlevel.notify_closing(self._sock)
+        except RuntimeError:  # trio does not run any more, so nobody waits
+            pass
+        self._sock.close()
+
+    async def _receive_on(self) -> None:
+        while True:
+            try:
+                await trio.lowlevel.wait_readable(self._sock)
+            except trio.ClosedResourceError as error:
+                raise self._read_failed(OSError(errno.EBADF, str(error))) from error
+            try:
+                if self._pull():
+                    return
+            except BlockingIOError:
+                continue
+            self._postpone("read")
+            self._move_deadlines()
+
+    async def _flush(self) -> None:
+        await self._waiting(self._send_all, "took nothing more")
+
+    async def _send_all(self) -> None:
+        async with self._turn:
+            while self._unsent:
+                try:
+                    await trio.lowlevel.wait_writable(self._sock)
+                except trio.ClosedResourceError as error:
+                    raise self._write_failed(OSError(errno.EBADF, str(error))) from error
+                self._send_on()
+                self._move_deadlines()
+
+    async def _waiting(self, wait: Callable[[], Awaitable[None]], complaint: str) -> None:
+        """Waits until the deadline, which may be moved meanwhile."""
+        scope = trio.CancelScope(deadline=_deadline(self._at, self._clock))
+        self._scopes.add(scope)
+        try:
+            with scope:
+                await wait()
+        finally:
+            self._scopes.discard(scope)
+        if scope.cancelled_caught:
+            raise self._expired(self._clock(), complaint)
+
+    def _move_deadlines(self) -> None:
+        deadline = _deadline(self._at, self._clock)
+        for scope in self._scopes:
+            scope.deadline = deadline
+
+
+class TrioWaiter:
+    __slots__ = ("_clock", "_event")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._event = trio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    async def wait(self, at: float | None) -> bool:
+        with trio.CancelScope(deadline=_deadline(NEVER if at is None else at, self._clock)):
+            await self._event.wait()
+        return self._event.is_set()
+
+
+class _Connects:
+    """Races sockets by tasks that wait until they are writable."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+
+    def begin(self, sock: socket.socket, address: Any) -> int:
+        return sock.connect_ex(address)
+
+    async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
+        with trio.CancelScope(deadline=_deadline(until, self._clock)):
+            if len(sockets) == 1:
+                for sock in sockets:
+                    await trio.lowlevel.wait_writable(sock)
+            elif sockets:
+                await _first_writable(sockets)
+            else:
+                await trio.sleep_forever()
+        return wait_writable(sockets, 0) if sockets else ()
+
+    def outcome(self, sock: socket.socket) -> int:
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    def forget(self, sock: socket.socket) -> None:
+        """Nothing is kept between two waits."""
+
+
+class TrioBackend(SocketBackend):
+    """The world of one trio run."""
+
+    name = "trio"
+
+    def waiter(self) -> Waiter:
+        return TrioWaiter(self.clock)
+
+    async def sleep(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+
+    def _from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
+        token = trio.lowlevel.current_trio_token()
+        return lambda: token.run_sync_soon(call)
+
+    def _connector(self) -> Connector:
+        return _Connects(self.clock)
+
+    async def _stream(self, sock: socket.socket, address: Any) -> Stream:
+        return TrioStream(sock, address, self.clock)
+
+
+async def _first_writable(sockets: Iterable[socket.socket]) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def one(sock: socket.socket) -> None:
+            await trio.lowlevel.wait_writable(sock)
+            nursery.cancel_scope.cancel()
+
+        for sock in sockets:
+            nursery.start_soon(one, sock)
+
+
+def _deadline(at: float, clock: Callable[[], float]) -> float:
+    """`at` on trio's clock, which begins anywhere."""
+    return at if at == NEVER else trio.current_time() + at - clock()
