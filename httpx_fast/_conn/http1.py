@@ -63,7 +63,7 @@ class Http1Connection(ResponseReader):
     async def exchange(
         self,
         head: RequestHead,
-        body: bytes | AsyncIterator[bytes] | None,
+        body: bytes | AsyncIterator[bytes],
         framing: int,
         budgets: Budgets,
         journey: Journey,
@@ -71,7 +71,7 @@ class Http1Connection(ResponseReader):
     ) -> None:
         """Sends a request and waits for its response: for all of it if `whole`, else for the head.
 
-        `body` is None, octets, or pieces of octets; `framing` its length, or CHUNKED. Raises what `_net` raises,
+        `body` is octets (none at all are no body), or pieces of them; `framing` its length, or CHUNKED. Raises what `_net` raises,
         RemoteProtocolError for a malformed response, and whatever `body` raises.
         """
         clock = self._clock
@@ -87,7 +87,7 @@ class Http1Connection(ResponseReader):
         stream = self.stream
         refused: WriteError | None = None
         try:
-            if body is None:
+            if not body and not framing:
                 unsent = stream.write(head.http1)
                 if unsent is not None:
                     stream.arm("write", None if budgets.write is None else now + budgets.write, budgets.write)

@@ -94,19 +94,20 @@ class Pool:
 
     async def request(
         self,
-        route: Route,
         head: RequestHead,
-        body: bytes | AsyncIterator[bytes] | None,
+        body: bytes | AsyncIterator[bytes],
         framing: int,
         budgets: Budgets,
         journey: Journey,
         whole: bool,
     ) -> Reply:
-        """Sends a request over a connection of `route` and returns its response, with all of its body if `whole`.
+        """Sends a request over a connection of its route and returns its response, with all of its body if `whole`.
 
         Where the reply has a lease the caller owns it: it reads the rest of the body there, and closes it. A
         RequestError that is raised carries `journey`.
         """
+        route = head.route
+        assert route is not None
         try:
             connection = await self._lease(route, budgets, journey)
             try:

@@ -17,11 +17,10 @@ from typing import Any
 from .._config import DEFAULT_LIMITS, Limits, Proxy, shared_ssl_context
 from .._conn.dial import DialOptions
 from .._conn.http1 import Budgets
-from .._content import ByteStream
 from .._drive import drive
 from .._exceptions import LocalProtocolError, UnsupportedProtocol
 from .._journey import Journey
-from .._models import Headers, Request, Response
+from .._models import Request, Response
 from .._net.auto import backend_for, current_token
 from .._net.base import Backend, SocketOption
 from .._net.sync import SyncBackend
@@ -81,23 +80,11 @@ class _Door:
             limits.keepalive_expiry,
         )
 
-    def _head(self, request: Request) -> RequestHead:
-        """The request's head: its template's if it is unchanged since, else a new one."""
-        head = request._unchanged_head()
-        if head is None:
-            head = _make_head(request)
-        elif head.route is not None:
-            return head
-        head.http1  # noqa: B018 - what cannot be sent is refused here, before anything is leased
-        head.route = _route(request)
-        return head
-
     def _granted(self, request: Request) -> Budgets:
         """The timeouts of a request, read once."""
         extensions = request._extensions
-        if extensions is not None:
-            timeout = extensions.get("timeout")
-            return _NO_BUDGETS if timeout is None else _budgets(timeout)
+        if extensions is not None and "timeout" in extensions:
+            return _budgets(extensions["timeout"] or {})
         # A client's requests share its Timeout: it is translated once.
         own = request._timeout
         if own is not self._timeout:
@@ -110,12 +97,24 @@ def _budgets(timeout: Mapping[str, float | None]) -> Budgets:
     return Budgets(timeout.get("connect"), timeout.get("read"), timeout.get("write"), timeout.get("pool"))
 
 
+def _head(request: Request) -> RequestHead:
+    """The request's head with its route: that of its template if it is unchanged since, else a new one."""
+    head: RequestHead | None = request._unchanged_head()
+    if head is None:
+        head = _make_head(request)
+        if request._extensions is None:
+            request._keep_head(head)
+    elif head.route is not None:
+        return head
+    head.http1  # noqa: B018  # what cannot be sent is refused here, before anything is leased
+    head.route = _route(request)
+    return head
+
+
 def _make_head(request: Request) -> RequestHead:
     url = request.url
-    target = url.raw_path
     extensions = request._extensions
-    if extensions is not None:
-        target = extensions.get("target", target)
+    target = url.raw_path if extensions is None else extensions.get("target", url.raw_path)
     try:
         method = request.method.encode("ascii")
     except UnicodeEncodeError:
@@ -137,25 +136,16 @@ def _route(request: Request) -> Route:
     return Route(origin, server_name if server_name != origin.host else None)
 
 
-def _check_body(head: RequestHead) -> int:
+def _framing(head: RequestHead, body: bytes | None) -> int:
+    """The framing of a request's body (None: a stream); LocalProtocolError where the fields announce another."""
     framing = head.framing
     if framing is None:
-        raise LocalProtocolError("a body needs Content-Length or Transfer-Encoding: chunked in the request's fields")
-    return framing
-
-
-def _octets(request: Request, head: RequestHead) -> bytes | None:
-    """The body where it is at hand as octets; None where there is none. Its length is what the fields announce."""
-    body = request.stream._stream if type(request.stream) is ByteStream else b""
-    framing = head.framing
-    if not body:
-        if framing is None or framing == 0:
-            return None
-    elif framing is None:
-        _check_body(head)
-    if framing is not None and framing >= 0 and framing != len(body):
+        if body == b"":
+            return 0
+        raise LocalProtocolError("the request has a body, but neither Content-Length nor Transfer-Encoding: chunked")
+    if framing >= 0 and body is not None and framing != len(body):
         raise LocalProtocolError(f"the body has {len(body)} octets, its Content-Length is {framing}")
-    return body
+    return framing
 
 
 class HTTPTransport(_Door, BaseTransport):
@@ -187,28 +177,22 @@ class HTTPTransport(_Door, BaseTransport):
 
     def handle_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
-        head = self._head(request)
+        head = _head(request)
         pool = self._pool
         journey = Journey(pool.clock(), pool.clock)
-        stream = request.stream
-        body: bytes | AsyncIterator[bytes] | None
-        if type(stream) is ByteStream or head is request._head:
-            body = _octets(request, head)
-        elif isinstance(stream, SyncByteStream):
-            _check_body(head)
+        octets = request._body
+        framing = _framing(head, octets)
+        body: bytes | AsyncIterator[bytes]
+        if octets is None:
+            stream = request.stream
+            if not isinstance(stream, SyncByteStream):
+                raise RuntimeError(f"a blocking transport cannot send the asynchronous body {stream!r}")
             body = _stepped(stream)
         else:
-            raise RuntimeError(f"a blocking transport cannot send the asynchronous body {stream!r}")
-        return _response(
-            request,
-            journey,
-            drive(
-                pool.request(
-                    head.route, head, body, head.framing or 0, self._granted(request), journey, request._whole
-                )
-            ),
-            SyncBody,
-        )
+            body = octets
+        budgets = self._granted(request)
+        reply = drive(pool.request(head, body, framing, budgets, journey, request._whole))
+        return _response(request, journey, reply, SyncBody)
 
     def close(self) -> None:
         """Closes all connections: the idle ones now, those in use when their responses are closed."""
@@ -244,36 +228,28 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
 
     async def handle_async_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
-        head = self._head(request)
+        head = _head(request)
         token = current_token()
         pool = self._pool
         if pool is None or token is not self._token:
             pool = self._pool_of(token)
         journey = Journey(pool.clock(), pool.clock)
+        octets = request._body
+        framing = _framing(head, octets)
+        budgets = self._granted(request)
+        if octets is not None:
+            reply = await pool.request(head, octets, framing, budgets, journey, request._whole)
+            return _response(request, journey, reply, AsyncBody)
         stream = request.stream
-        if type(stream) is ByteStream or head is request._head:
-            reply = await pool.request(
-                head.route,
-                head,
-                _octets(request, head),
-                head.framing or 0,
-                self._granted(request),
-                journey,
-                request._whole,
-            )
-        elif isinstance(stream, AsyncByteStream):
-            framing = _check_body(head)
-            pieces = aiter(stream)
-            try:
-                reply = await pool.request(
-                    head.route, head, pieces, framing, self._granted(request), journey, request._whole
-                )
-            finally:
-                close = getattr(pieces, "aclose", None)
-                if close is not None:
-                    await close()
-        else:
+        if not isinstance(stream, AsyncByteStream):
             raise RuntimeError(f"an asynchronous transport cannot send the blocking body {stream!r}")
+        pieces = aiter(stream)
+        try:
+            reply = await pool.request(head, pieces, framing, budgets, journey, request._whole)
+        finally:
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                await close()
         return _response(request, journey, reply, AsyncBody)
 
     async def aclose(self) -> None:
@@ -353,7 +329,7 @@ def _response(
         network=None,
     )
     if interim:
-        response._interim = tuple(interim)
+        response._interim = interim
     if trailers:
-        response._trailers = Headers._from_list(list(trailers))
+        response._trailers = list(trailers)
     return response

@@ -32,7 +32,7 @@ class Scene:
         self.journey = Journey(0.0, clock)
 
     def exchange(
-        self, *fields: tuple[bytes, bytes], method: bytes = b"GET", body: Any = None, whole: bool = True
+        self, *fields: tuple[bytes, bytes], method: bytes = b"GET", body: Any = b"", whole: bool = True
     ) -> bytes | None:
         """Runs one exchange; the body if it is whole."""
         head = RequestHead(method, b"http", b"example.org", b"/", [(b"Host", b"example.org"), *fields])

@@ -85,7 +85,9 @@ def outcome(case: Case, cut: list[int], whole: bool) -> str:
     assert reader.head is not None
     words = [str(reader.head.status), "body=" + reader.take_whole().decode("latin-1")]
     ended = reader.state == h1.ENDED
-    words += ["ended"] * ended + ["persistent"] * (ended and reader.persistent) + ["tunnel"] * (reader.state == h1.TUNNEL)
+    words += (
+        ["ended"] * ended + ["persistent"] * (ended and reader.persistent) + ["tunnel"] * (reader.state == h1.TUNNEL)
+    )
     if reader.interim:
         words.append("interim=" + ",".join(str(head.status) for head in reader.interim))
     if reader.trailers:

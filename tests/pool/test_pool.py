@@ -1,0 +1,348 @@
+"""The pool over streams in memory, with the waits of every world. What it decides is tested with the plan."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import pytest
+from runners import Runner
+from scripted import ScriptedStream
+
+from httpx_fast._conn.dial import DialOptions
+from httpx_fast._conn.http1 import Budgets
+from httpx_fast._exceptions import ConnectError, PoolTimeout, ReadError, RemoteProtocolError
+from httpx_fast._journey import Journey
+from httpx_fast._net.auto import backend_for, current_token
+from httpx_fast._net.base import Address, Backend, Stream, Waiter
+from httpx_fast._net.sync import SyncBackend
+from httpx_fast._origin import Origin, Route
+from httpx_fast._pool.pool import Pool, Reply
+from httpx_fast._wire.events import RequestHead
+
+A = Route(Origin("http", "a.example", 80))
+B = Route(Origin("http", "b.example", 80))
+PATIENT = Budgets(None, None, None, None)
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+SLOW = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+
+
+class MemoryBackend(Backend):
+    """Connects to scripts; waits are those of the world it is made in."""
+
+    name = "memory"
+
+    def __init__(self, world: Backend) -> None:
+        self.world = world
+        self.now = 100.0
+        self.clock = lambda: self.now  # type: ignore[method-assign]
+        self.scripts: list[list[Any]] = []
+        self.streams: list[ScriptedStream] = []
+        self.slept: list[float] = []
+
+    async def resolve(self, host: str, port: int, at: float | None, budget: float | None) -> Sequence[Address]:
+        return []
+
+    async def connect_tcp(self, addresses: Any, at: float | None, budget: float | None, **options: Any) -> Stream:
+        script = self.scripts.pop(0) if self.scripts else [OK] * 100
+        if isinstance(script[0], ConnectError):
+            raise script[0]
+        self.streams.append(ScriptedStream(script))
+        return self.streams[-1]
+
+    async def connect_unix(self, path: str, at: float | None, budget: float | None, **options: Any) -> Stream:
+        return await self.connect_tcp([path], at, budget)
+
+    def waiter(self) -> Waiter:
+        return self.world.waiter()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class House:
+    """A pool and its backend, made inside a test's world."""
+
+    def __init__(self, runner: Runner, connections: int = 2, keepalive: int | None = None, retries: int = 0) -> None:
+        world = backend_for(current_token()) if runner.asynchronous else SyncBackend()
+        self.backend = MemoryBackend(world)
+        options = DialOptions(tls=lambda: pytest.fail("no TLS here"), retries=retries)
+        self.pool = Pool(self.backend, options, connections, keepalive, 5.0)
+
+    async def get(self, route: Route = A, budgets: Budgets = PATIENT, whole: bool = True) -> Reply:
+        head = RequestHead(b"GET", b"http", b"a.example", b"/", [(b"Host", b"a.example")])
+        head.route = route
+        return await self.pool.request(head, b"", 0, budgets, self.journey(), whole)
+
+    def journey(self) -> Journey:
+        return Journey(self.backend.now, self.backend.clock)
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Leased, idle, dialling; the three are what is open."""
+        plan = self.pool._plan
+        assert plan.leased + plan.idle + plan.dialling == plan.open
+        return plan.leased, plan.idle, plan.dialling
+
+
+@pytest.fixture
+def run(backend: Runner) -> Callable[[Callable[[Runner], Awaitable[None]]], None]:
+    return lambda body: backend.run(body, backend)
+
+
+def test_second_request_reuses_the_connection(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        assert house.counts == (0, 0, 0)
+        for _ in range(2):
+            head, octets, interim, trailers, lease = await house.get()
+            assert (head.status, octets, interim, list(trailers), lease) == (200, b"ok", [], [], None)
+            assert house.counts == (0, 1, 0)
+        assert len(house.backend.streams) == 1
+
+    run(body)
+
+
+def test_streamed_response_holds_its_connection_until_read(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        house.backend.scripts = [[SLOW, b"o", b"k"]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        assert house.counts == (1, 0, 0)
+        assert [await lease.next_chunk() for _ in range(2)] == [b"o", b"k"]
+        assert house.counts == (0, 1, 0)  # given back with the last octet, not when somebody asks for more
+        assert await lease.next_chunk() == b""
+        lease.close()
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+def test_response_given_up_closes_its_connection(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        house.backend.scripts = [[SLOW, b"o"]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        lease.close()
+        lease.close()
+        assert house.counts == (0, 0, 0)
+        assert house.backend.streams[0].closed
+
+    run(body)
+
+
+def test_failure_while_streaming_names_the_journey_and_frees_the_place(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        house.backend.scripts = [[SLOW, ReadError("reset")]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        with pytest.raises(ReadError, match="reset") as caught:
+            await lease.next_chunk()
+        assert caught.value.journey is not None
+        assert caught.value.journey.phase == "receive"
+        assert house.counts == (0, 0, 0)
+
+    run(body)
+
+
+def test_malformed_response_frees_the_place_and_the_pool_goes_on(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=1)
+        house.backend.scripts = [[b"HTTP/9.9 ???\r\n\r\n"]]
+        with pytest.raises(RemoteProtocolError, match="status line") as caught:
+            await house.get()
+        assert caught.value.journey is not None
+        assert caught.value.journey.phase == "wait"
+        assert caught.value.journey.stopped == house.backend.now
+        assert house.counts == (0, 0, 0)
+        assert (await house.get())[1] == b"ok"
+
+    run(body)
+
+
+def test_who_waits_is_served_first_come_first_served(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=1)
+        house.backend.scripts = [[SLOW, b"ok"] + [OK] * 10]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        served: list[int] = []
+
+        async def one(number: int) -> None:
+            await house.get()
+            served.append(number)
+
+        async def finish() -> None:
+            assert await lease.next_chunk() == b"ok"
+
+        await runner.together(*(lambda number=number: one(number) for number in range(5)), finish)
+        assert len(served) == 5
+        if runner.name in ("asyncio", "uvloop"):  # elsewhere tasks do not start in order
+            assert served == [0, 1, 2, 3, 4]
+        assert house.counts == (0, 1, 0)
+        assert len(house.backend.streams) == 1
+
+    run(body)
+
+
+def test_pool_timeout_says_who_holds_the_connections(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=1)
+        house.backend.scripts = [[SLOW, b"ok"]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        # The backend's clock stands still at 100: a deadline in the worlds' past is over at once.
+        with pytest.raises(
+            PoolTimeout, match=r"^pool timed out after 0 s of 0\.5 s: 1 of 1 connections are open \(1 in use,"
+        ):
+            await house.get(budgets=Budgets(None, None, None, 0.5))
+        assert house.counts == (1, 0, 0)
+        lease.close()
+        assert house.counts == (0, 0, 0)
+        assert (await house.get())[1] == b"ok"
+
+    run(body)
+
+
+def test_cancelled_wait_passes_its_grant_on(backend: Runner) -> None:
+    """Cancelled between being granted a connection and running again: only asyncio can be stopped just there."""
+    if backend.name not in ("asyncio", "uvloop"):
+        pytest.skip("the moment between a grant and its use can be met on asyncio only")
+
+    async def body() -> None:
+        house = House(backend, connections=1)
+        house.backend.scripts = [[SLOW, b"ok", OK, OK]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        first, second = (asyncio.ensure_future(house.get()) for _ in range(2))
+        await asyncio.sleep(0)
+        assert await lease.next_chunk() == b"ok"
+        assert house.counts == (1, 0, 0)  # granted to the first
+        first.cancel()
+        assert (await second)[1] == b"ok"
+        assert first.cancelled()
+        assert house.counts == (0, 1, 0)
+
+    backend.run(body)
+
+
+def test_cancelled_waits_leave_nothing(backend: Runner) -> None:
+    if backend.name not in ("asyncio", "uvloop"):
+        pytest.skip("cancels tasks of asyncio")
+
+    async def body() -> None:
+        house = House(backend, connections=1)
+        house.backend.scripts = [[SLOW, b"ok", OK, OK]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        waiting = [asyncio.ensure_future(house.get()) for _ in range(10)]
+        await asyncio.sleep(0)
+        assert house.pool._plan.waiting == 10
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert house.pool._plan.waiting == 0
+        assert await lease.next_chunk() == b"ok"
+        assert house.counts == (0, 1, 0)
+
+    backend.run(body)
+
+
+def test_failed_dial_passes_its_leave_on(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=1)
+        house.backend.scripts = [[ConnectError("refused")]]
+        with pytest.raises(ConnectError, match="refused") as caught:
+            await house.get()
+        assert caught.value.journey is not None
+        assert caught.value.journey.phase == "tcp"
+        assert house.counts == (0, 0, 0)
+        assert (await house.get())[1] == b"ok"
+
+    run(body)
+
+
+def test_retries_dial_again_within_the_budget(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, retries=5)
+        house.backend.scripts = [[ConnectError("refused")] for _ in range(3)]
+        assert (await house.get(budgets=Budgets(60.0, None, None, None)))[1] == b"ok"
+        assert house.backend.slept == [0.5, 1.0]
+        house.backend.scripts = [[ConnectError("refused")] for _ in range(9)]
+        with pytest.raises(ConnectError, match="refused"):
+            await house.get(B, budgets=Budgets(3.0, None, None, None))
+        assert house.backend.slept == [0.5, 1.0, 0.5, 1.0]  # 2 s more would pass the deadline
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+def test_oldest_idle_connection_makes_room(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=1)
+        await house.get(A)
+        await house.get(B)
+        assert house.counts == (0, 1, 0)
+        assert [stream.closed for stream in house.backend.streams] == [1, 0]
+
+    run(body)
+
+
+def test_idle_connection_is_closed_after_its_time(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        await house.get()
+        house.backend.now += 5.0
+        await house.get()
+        assert [stream.closed for stream in house.backend.streams] == [1, 0]
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+@pytest.mark.parametrize("sign", [None, b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
+def test_connection_that_died_while_idle_is_not_used(run: Any, sign: bytes | None) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        await house.get()
+        house.backend.streams[0].idle.append(sign)
+        assert (await house.get())[1] == b"ok"
+        assert [stream.closed > 0 for stream in house.backend.streams] == [True, False]
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+@pytest.mark.parametrize("sign", [None, b"HTTP/1.1 408 Request Timeout\r\n\r\n"])
+def test_connection_that_tells_of_its_death_leaves_the_pool(run: Any, sign: bytes | None) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        await house.get()
+        house.backend.streams[0].push(sign)
+        assert house.counts == (0, 0, 0)
+        assert house.backend.streams[0].closed
+
+    run(body)
+
+
+def test_closing_the_pool_closes_what_is_idle_and_later_what_is_leased(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=2)
+        house.backend.scripts = [[SLOW, b"ok"]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        await house.get()
+        house.pool.close()
+        assert house.counts == (1, 0, 0)
+        assert await lease.next_chunk() == b"ok"
+        assert house.counts == (0, 0, 0)
+        assert all(stream.closed for stream in house.backend.streams)
+        with pytest.raises(ConnectError, match="the pool was closed before a connection to http://a.example"):
+            await house.get()
+
+    run(body)
