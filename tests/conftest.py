@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -66,8 +67,26 @@ def _installed() -> Iterator[None]:
         pytest.skip(str(error))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _pipe_of_libuv() -> None:
+    """The first loop of libuv in a process makes a pipe for signals, which stays."""
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        uvloop.new_event_loop().close()
+
+
+@pytest.fixture(scope="session")
+def opened_once() -> None:
+    """uvloop opens a pipe for signals with the first loop that runs, and keeps it for the process."""
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        uvloop.run(asyncio.sleep(0))
+
+
 @pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
+def nothing_left_behind(opened_once: None) -> Iterator[None]:
     """Fails a test that leaves a descriptor or a thread; tasks are looked for by the runners."""
     descriptors, threads = _descriptors(), set(threading.enumerate())
     yield

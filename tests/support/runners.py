@@ -103,7 +103,7 @@ class TrioRunner(Runner):
             with self._trio.fail_after(PATIENCE):
                 return await body(*arguments)
 
-        return self._trio.run(main, strict_exception_groups=False)
+        return self._trio.run(main)
 
     async def together(self, *bodies: Body) -> list[Any]:
         results: list[Any] = [None] * len(bodies)
@@ -111,9 +111,13 @@ class TrioRunner(Runner):
         async def one(number: int, body: Body) -> None:
             results[number] = await body()
 
-        async with self._trio.open_nursery() as nursery:
-            for number, body in enumerate(bodies):
-                nursery.start_soon(one, number, body)
+        try:
+            async with self._trio.open_nursery() as nursery:
+                for number, body in enumerate(bodies):
+                    nursery.start_soon(one, number, body)
+        except BaseExceptionGroup as group:
+            # The other worlds raise what failed first, bare.
+            raise group.exceptions[0] from None
         return results
 
     def event(self) -> Any:

@@ -1,0 +1,164 @@
+"""An HTTP client with httpx's interface: `import httpx_fast as httpx`.
+
+The public names, each of which says that it lives here. Those that pull in much, or that few need, are loaded when they
+are first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .__version__ import __description__, __title__, __version__
+from ._api import delete, get, head, options, patch, post, put, query, request, stream
+from ._auth import Auth, BasicAuth, DigestAuth, FunctionAuth, NetRCAuth
+from ._client import USE_CLIENT_DEFAULT, AsyncClient, Client
+from ._config import Limits, Proxy, Timeout, create_ssl_context
+from ._content import ByteStream
+from ._exceptions import (
+    CloseError,
+    ConnectError,
+    ConnectTimeout,
+    CookieConflict,
+    DecodingError,
+    HTTPError,
+    HTTPStatusError,
+    InvalidURL,
+    LocalProtocolError,
+    NetworkError,
+    PoolTimeout,
+    ProtocolError,
+    ProxyError,
+    ReadError,
+    ReadTimeout,
+    RemoteProtocolError,
+    RequestError,
+    RequestNotRead,
+    ResponseNotRead,
+    SSEError,
+    StreamClosed,
+    StreamConsumed,
+    StreamError,
+    TimeoutException,
+    TooManyRedirects,
+    TransportError,
+    UnsupportedProtocol,
+    WriteError,
+    WriteTimeout,
+)
+from ._models import Cookies, Headers, Request, Response
+from ._status_codes import codes
+from ._transports import AsyncBaseTransport, BaseTransport, MockTransport
+from ._types import AsyncByteStream, SyncByteStream
+from ._urls import URL, Origin, QueryParams
+
+if TYPE_CHECKING:
+    from ._transports import ASGITransport, AsyncHTTPTransport, HTTPTransport, WSGITransport
+
+__all__ = [
+    "USE_CLIENT_DEFAULT",
+    "ASGITransport",
+    "AsyncBaseTransport",
+    "AsyncByteStream",
+    "AsyncClient",
+    "AsyncHTTPTransport",
+    "Auth",
+    "BaseTransport",
+    "BasicAuth",
+    "ByteStream",
+    "Client",
+    "CloseError",
+    "ConnectError",
+    "ConnectTimeout",
+    "CookieConflict",
+    "Cookies",
+    "DecodingError",
+    "DigestAuth",
+    "FunctionAuth",
+    "HTTPError",
+    "HTTPStatusError",
+    "HTTPTransport",
+    "Headers",
+    "InvalidURL",
+    "Limits",
+    "LocalProtocolError",
+    "MockTransport",
+    "NetRCAuth",
+    "NetworkError",
+    "Origin",
+    "PoolTimeout",
+    "ProtocolError",
+    "Proxy",
+    "ProxyError",
+    "QueryParams",
+    "ReadError",
+    "ReadTimeout",
+    "RemoteProtocolError",
+    "Request",
+    "RequestError",
+    "RequestNotRead",
+    "Response",
+    "ResponseNotRead",
+    "SSEError",
+    "StreamClosed",
+    "StreamConsumed",
+    "StreamError",
+    "SyncByteStream",
+    "Timeout",
+    "TimeoutException",
+    "TooManyRedirects",
+    "TransportError",
+    "URL",
+    "UnsupportedProtocol",
+    "WSGITransport",
+    "WriteError",
+    "WriteTimeout",
+    "__description__",
+    "__title__",
+    "__version__",
+    "codes",
+    "create_ssl_context",
+    "delete",
+    "get",
+    "head",
+    "options",
+    "patch",
+    "post",
+    "put",
+    "query",
+    "request",
+    "stream",
+]
+
+#: Public names that are loaded late, and the module of each.
+_LATE = {
+    "ASGITransport": "._transports.asgi",
+    "AsyncHTTPTransport": "._transports.default",
+    "HTTPTransport": "._transports.default",
+    "WSGITransport": "._transports.wsgi",
+    "main": "._cli",
+}
+
+
+def _adopt(public: Any) -> Any:
+    """Has a public name say that it lives here, wherever it was written."""
+    public.__module__ = __name__
+    return public
+
+
+for _name in __all__:
+    if _name in globals() and not _name.startswith("__"):
+        _adopt(globals()[_name])
+del _name
+
+
+def __getattr__(name: str) -> Any:
+    module = _LATE.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = _adopt(getattr(import_module(module, __name__), name))
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})

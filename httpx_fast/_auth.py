@@ -1,0 +1,330 @@
+"""Authentication: how credentials get into requests, and what is done about a 401.
+
+A scheme is a generator of requests: it yields one, is sent the response, and yields the next or ends. It never does
+I/O of its own and never knows which client drives it; schemes that must wait override `sync_auth_flow` and
+`async_auth_flow`. Digest follows RFC 7616 (and RFC 2069 where the server names no qop), with the leniency towards
+challenges that is said where they are parsed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+import time
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from typing import ClassVar
+
+from ._exceptions import LocalProtocolError, RemoteProtocolError, shown
+from ._models import Cookies, Request, Response
+
+__all__ = ["Auth", "BasicAuth", "DigestAuth", "FunctionAuth", "NetRCAuth"]
+
+
+def _octets(text: str | bytes) -> bytes:
+    return text.encode("utf-8") if isinstance(text, str) else text
+
+
+def _basic(username: str | bytes, password: str | bytes) -> str:
+    """The value of Authorization (RFC 7617 s.2)."""
+    return "Basic " + b64encode(_octets(username) + b":" + _octets(password)).decode("ascii")
+
+
+class Auth:
+    """The base of authentication schemes, and the one that does nothing.
+
+    Override `auth_flow`. Set `requires_request_body` or `requires_response_body` where the flow looks at `content`:
+    the body is then read before the flow goes on.
+    """
+
+    requires_request_body = False
+    requires_response_body = False
+
+    def auth_flow(self, request: Request) -> Generator[Request, Response, None]:
+        """Yields each request to be sent and is sent its response; the last response is the client's answer."""
+        yield request
+
+    def sync_auth_flow(self, request: Request) -> Generator[Request, Response, None]:
+        """What `Client` drives. Override it with `async_auth_flow` for schemes that do I/O or take locks."""
+        if self.requires_request_body:
+            request.read()
+        flow = self.auth_flow(request)
+        try:
+            request = next(flow)
+            while True:
+                response = yield request
+                if self.requires_response_body:
+                    response.read()
+                try:
+                    request = flow.send(response)
+                except StopIteration:
+                    return
+        finally:
+            flow.close()
+
+    async def async_auth_flow(self, request: Request) -> AsyncGenerator[Request, Response]:
+        """What `AsyncClient` drives. Override it with `sync_auth_flow` for schemes that do I/O or take locks."""
+        if self.requires_request_body:
+            await request.aread()
+        flow = self.auth_flow(request)
+        try:
+            request = next(flow)
+            while True:
+                response = yield request
+                if self.requires_response_body:
+                    await response.aread()
+                try:
+                    request = flow.send(response)
+                except StopIteration:
+                    return
+        finally:
+            flow.close()
+
+
+class FunctionAuth(Auth):
+    """Sends what `func(request)` returns."""
+
+    def __init__(self, func: Callable[[Request], Request]) -> None:
+        self._func = func
+
+    def auth_flow(self, request: Request) -> Generator[Request, Response, None]:
+        yield self._func(request)
+
+
+class BasicAuth(Auth):
+    """Sends user name and password with every request (RFC 7617), text as UTF-8."""
+
+    def __init__(self, username: str | bytes, password: str | bytes) -> None:
+        self._auth_header = _basic(username, password)
+
+    def auth_flow(self, request: Request) -> Generator[Request, Response, None]:
+        request.headers["Authorization"] = self._auth_header
+        yield request
+
+
+class NetRCAuth(Auth):
+    """Sends what a netrc file has for the URL's host, and nothing to hosts that are not in it.
+
+    `file` is a path; None for `.netrc` in the user's home directory. The file is read once, here: OSError and
+    netrc.NetrcParseError are raised from the constructor.
+    """
+
+    def __init__(self, file: str | None = None) -> None:
+        import netrc
+
+        self._netrc_info = netrc.netrc(file)
+
+    def auth_flow(self, request: Request) -> Generator[Request, Response, None]:
+        entry = self._netrc_info.authenticators(request.url.host)
+        if entry is not None and entry[2]:
+            request.headers["Authorization"] = _basic(entry[0], entry[2])
+        yield request
+
+
+# Names and optional values of a challenge (RFC 9110 s.11.2), with blanks around "=" and without a value at the end:
+# auth-param = token BWS "=" BWS ( token / quoted-string )
+# A token ends at a comma; servers send base64 with "=" in it unquoted, so everything else is let through.
+_PARAMETER = re.compile(r'\s*([^\s=,"]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^,\s]*))?\s*(,|$)?')
+_SCHEME = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s+(?=[^\s=,]+\s*=)")
+_ESCAPED = re.compile(r"\\(.)")
+
+# RFC 7616 s.3.3 and the IANA registry of hash algorithms for HTTP digest authentication; "SHA" is what some cameras
+# and set-top boxes call SHA-1.
+_HASHES = {
+    "MD5": "md5",
+    "SHA": "sha1",
+    "SHA-1": "sha1",
+    "SHA-256": "sha256",
+    "SHA-512": "sha512",
+    "SHA-512-256": "sha512_256",
+}
+MAX_REMEMBERED = 256  # origins whose last challenge is kept, to answer without asking again
+
+
+class DigestAuth(Auth):
+    """Proves the password without sending it (RFC 7616), after a challenge, and from then on without being asked.
+
+    Challenges are remembered per origin. `auth-int` needs a request whose content is in memory. Raises
+    RemoteProtocolError for challenges that cannot be answered.
+    """
+
+    _ALGORITHM_TO_HASH_NAME: ClassVar[dict[str, str]] = _HASHES | {
+        f"{name}-SESS": hash for name, hash in _HASHES.items()
+    }
+
+    def __init__(self, username: str | bytes, password: str | bytes) -> None:
+        self._username = _octets(username)
+        self._password = _octets(password)
+        self._challenges: dict[tuple[str, str, int | None], _Challenge] = {}
+
+    def auth_flow(self, request: Request) -> Generator[Request, Response, None]:
+        url = request.url
+        space = (url.scheme, url.host, url.port)
+        known = self._challenges.get(space)
+        if known is not None:
+            request.headers["Authorization"] = self._answer(request, known)
+        response = yield request
+
+        if response.status_code != 401:
+            return
+        challenge = self._choose(request, response)
+        if challenge is None:
+            return
+        if len(self._challenges) >= MAX_REMEMBERED:
+            self._challenges.clear()
+        self._challenges[space] = challenge
+        request.headers["Authorization"] = self._answer(request, challenge)
+        if response.cookies:
+            Cookies(response.cookies).set_cookie_header(request)
+        yield request
+
+    def _choose(self, request: Request, response: Response) -> _Challenge | None:
+        """The first Digest challenge with a known algorithm: servers put what they prefer first (RFC 7616 s.3.7)."""
+        refusal: RemoteProtocolError | None = None
+        for parameters in _digest_challenges(response.headers.get_list("www-authenticate")):
+            try:
+                return _Challenge(parameters, self._ALGORITHM_TO_HASH_NAME)
+            except RemoteProtocolError as error:
+                error.request = request
+                refusal = refusal or error
+        if refusal is not None:
+            raise refusal
+        return None
+
+    def _answer(self, request: Request, challenge: _Challenge) -> str:
+        """The value of Authorization (RFC 7616 s.3.4)."""
+        count = next(challenge.counts)
+        nc = b"%08x" % count
+        cnonce = self._get_client_nonce(count, challenge.nonce)
+        uri = request.url.raw_path
+        response = self._response(request, challenge, uri, nc, cnonce)
+
+        username = self._username
+        if challenge.userhash:
+            username = challenge.digest(username + b":" + challenge.realm)
+        fields = [
+            ("username", _quoted(username)),
+            ("realm", _quoted(challenge.realm)),
+            ("nonce", _quoted(challenge.nonce)),
+            ("uri", _quoted(uri)),
+            ("response", _quoted(response)),
+            ("algorithm", challenge.algorithm),
+        ]
+        if challenge.opaque is not None:
+            fields.append(("opaque", _quoted(challenge.opaque)))
+        if challenge.qop is not None:
+            fields += [("qop", challenge.qop), ("nc", nc.decode("ascii")), ("cnonce", _quoted(cnonce))]
+        if challenge.userhash:
+            fields.append(("userhash", "true"))
+        return "Digest " + ", ".join(f"{name}={value}" for name, value in fields)
+
+    def _response(self, request: Request, challenge: _Challenge, uri: bytes, nc: bytes, cnonce: bytes) -> bytes:
+        digest = challenge.digest
+        secret = digest(b":".join((self._username, challenge.realm, self._password)))
+        if challenge.is_session:
+            secret = digest(b":".join((secret, challenge.nonce, cnonce)))
+        what = request.method.encode("ascii") + b":" + uri
+        if challenge.qop == "auth-int":
+            what += b":" + digest(request.content)
+        if challenge.qop is None:
+            return digest(b":".join((secret, challenge.nonce, digest(what))))
+        return digest(b":".join((secret, challenge.nonce, nc, cnonce, challenge.qop.encode("ascii"), digest(what))))
+
+    def _get_client_nonce(self, nonce_count: int, nonce: bytes) -> bytes:
+        seed = b"%d:%b:%d:%b" % (nonce_count, nonce, time.time_ns(), os.urandom(16))
+        return hashlib.sha256(seed).hexdigest()[:16].encode("ascii")
+
+
+class _Challenge:
+    """What a server wants to have proven, and how often it has been."""
+
+    __slots__ = ("algorithm", "counts", "digest", "is_session", "nonce", "opaque", "qop", "realm", "userhash")
+
+    def __init__(self, parameters: dict[str, str], hashes: dict[str, str]) -> None:
+        """Raises RemoteProtocolError if it lacks realm or nonce, or wants what is not known."""
+        try:
+            self.realm = parameters["realm"].encode("utf-8")
+            self.nonce = parameters["nonce"].encode("utf-8")
+        except KeyError as error:
+            raise RemoteProtocolError(f"malformed Digest challenge: it has no {error.args[0]}") from None
+        opaque = parameters.get("opaque")
+        self.opaque = opaque.encode("utf-8") if opaque is not None else None
+        self.algorithm = parameters.get("algorithm", "MD5")
+        self.is_session = self.algorithm.upper().endswith("-SESS")
+        self.digest = _hasher(self.algorithm, hashes)
+        self.qop = _pick_qop(parameters.get("qop"))
+        self.userhash = parameters.get("userhash", "").lower() == "true"
+        # One server-side count per nonce; `next` is atomic, so threads that share the client never use one twice.
+        self.counts: Iterator[int] = itertools.count(1)
+
+
+def _hasher(algorithm: str, hashes: dict[str, str]) -> Callable[[bytes], bytes]:
+    name = hashes.get(algorithm.upper())
+    try:
+        if name is None:
+            raise ValueError(algorithm)
+        hashlib.new(name, usedforsecurity=False)
+    except ValueError:
+        raise RemoteProtocolError(
+            f"the Digest challenge wants algorithm {shown(algorithm.encode())}, which is not known here"
+        ) from None
+
+    # FIPS builds refuse MD5 unless told that nothing secret rests on it; whether it does is the server's choice.
+    def digest(data: bytes) -> bytes:
+        return hashlib.new(name, data, usedforsecurity=False).hexdigest().encode("ascii")
+
+    return digest
+
+
+def _pick_qop(offered: str | None) -> str | None:
+    """ "auth" before "auth-int", which needs the content in memory; None where the server offers nothing (RFC 2069)."""
+    if offered is None:
+        return None
+    choices = [choice.strip().lower() for choice in offered.split(",")]
+    for qop in ("auth", "auth-int"):
+        if qop in choices:
+            return qop
+    raise RemoteProtocolError(f"the Digest challenge wants qop {shown(offered.encode())}; auth and auth-int are known")
+
+
+def _digest_challenges(values: list[str]) -> Iterator[dict[str, str]]:
+    """The parameters of each Digest challenge, names in lower case.
+
+    A field value may hold several challenges, whose parameters are separated by commas just as they are (RFC 9110
+    s.11.6.1); a word that a parameter follows without a comma begins the next one.
+    """
+    for value in values:
+        scheme = ""
+        parameters: dict[str, str] = {}
+        position = 0
+        while position < len(value):
+            start = _SCHEME.match(value, position)
+            if start is not None:
+                if scheme == "digest":
+                    yield parameters
+                scheme, parameters = start[1].lower(), {}
+                position = start.end()
+            match = _PARAMETER.match(value, position)
+            if match is None or match.end() == position:
+                position += 1
+                continue
+            if match[2] is not None:
+                parameters.setdefault(match[1].lower(), _unquoted(match[2]))
+            position = match.end()
+        if scheme == "digest":
+            yield parameters
+
+
+def _unquoted(value: str) -> str:
+    if value.startswith('"') and value.endswith('"') and len(value) > 1:
+        return _ESCAPED.sub(r"\1", value[1:-1])
+    return value.strip('"')
+
+
+def _quoted(value: bytes) -> str:
+    text = value.decode("utf-8")
+    if any(character in text for character in "\r\n\0"):
+        raise LocalProtocolError(f"CR, LF or NUL in a Digest parameter: {shown(value)}")
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

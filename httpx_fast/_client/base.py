@@ -1,0 +1,549 @@
+"""What both clients share that waits for nothing: their settings, and how settings and arguments become a request.
+
+It never sends. `flow.py` does that for both, and asks here how a request is redirected and authenticated. Rules:
+
+1. A request's own arguments win over the client's, field by field; `params` and `cookies` are merged.
+2. A request made of method and URL text alone comes from a template, which is made once and used while the settings
+   that it came from are the same objects as then. So it costs a look-up, and no setting can be missed.
+3. Credentials, cookies and what belongs to one host stay there when a redirect leads elsewhere.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..__version__ import __version__
+from .._auth import Auth, BasicAuth, FunctionAuth
+from .._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG, Limits, Proxy, Timeout
+from .._decoders import SUPPORTED_DECODERS
+from .._exceptions import InvalidURL, RemoteProtocolError
+from .._models import Cookies, Headers, Request, Response
+from .._status_codes import codes
+from .._types import (
+    AsyncByteStream,
+    AuthTypes,
+    CertTypes,
+    CookieTypes,
+    HeaderTypes,
+    ProxyTypes,
+    QueryParamTypes,
+    RequestContent,
+    RequestData,
+    RequestExtensions,
+    RequestFiles,
+    SyncByteStream,
+    TimeoutTypes,
+)
+from .._urls import URL, QueryParams
+from .._utils import URLPattern, get_environment_proxies
+from .._wire.events import RequestHead
+
+if TYPE_CHECKING:
+    import ssl
+
+logger = logging.getLogger("httpx_fast")
+
+USER_AGENT = f"python-httpx_fast/{__version__}"
+ACCEPT_ENCODING = ", ".join(coding for coding in SUPPORTED_DECODERS if coding != "identity")
+
+EventHook = Callable[..., Any]
+
+
+class UseClientDefault:
+    """The type of `USE_CLIENT_DEFAULT`, which stands for "as the client is set"; None stands for "not at all"."""
+
+    def __repr__(self) -> str:
+        return "USE_CLIENT_DEFAULT"
+
+
+USE_CLIENT_DEFAULT = UseClientDefault()
+
+
+class ClientState(enum.Enum):
+    """How far a client's life has come."""
+
+    UNOPENED = 1  # made, and nothing sent yet
+    OPENED = 2  # entered, or has sent a request
+    CLOSED = 3
+
+
+def warn_of_cookies() -> None:
+    """Says in whose code cookies were given to a single request."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("httpx_fast."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(
+        "cookies=... for a single request is deprecated, since it leaves open whether they are kept: set them on the "
+        "client",
+        DeprecationWarning,
+        stacklevel=level,
+    )
+
+
+def default_headers() -> Headers:
+    """What every client sends, unless told otherwise."""
+    return Headers(
+        [
+            (b"Accept", b"*/*"),
+            (b"Accept-Encoding", ACCEPT_ENCODING.encode("ascii")),
+            (b"Connection", b"keep-alive"),
+            (b"User-Agent", USER_AGENT.encode("ascii")),
+        ]
+    )
+
+
+MAX_TEMPLATES = 512  # templates that a client keeps; the oldest goes first
+MAX_TEMPLATE_URL = 2048  # characters; longer URLs are seldom asked for twice
+
+
+class _Template:
+    """A request that was made of method and URL text alone, ready to be made again."""
+
+    __slots__ = ("fields", "head", "method", "url")
+
+    def __init__(self, request: Request) -> None:
+        url = request.url
+        self.method = request.method
+        self.url = url
+        self.fields = request.headers._share()
+        self.head = RequestHead(
+            request.method.encode("ascii", "replace"), url.raw_scheme, url.netloc, url.raw_path, self.fields
+        )
+
+
+class BaseClient:
+    """Settings of a client, and the requests that are made with them."""
+
+    #: What the transport's body type must be, and how this client waits; see `flow.Side`.
+    _side: ClassVar[Any]
+    #: What stands behind templates; a subclass that overrides one of these gets a new request each time.
+    _TEMPLATED: ClassVar[tuple[str, ...]] = (
+        "_merge_url",
+        "_merge_headers",
+        "_merge_queryparams",
+        "headers",
+        "params",
+        "base_url",
+    )
+
+    _transport: Any
+    _mounts: dict[URLPattern, Any]
+
+    def __init__(
+        self,
+        *,
+        auth: AuthTypes | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
+        follow_redirects: bool = False,
+        max_redirects: int = DEFAULT_MAX_REDIRECTS,
+        event_hooks: Mapping[str, list[EventHook]] | None = None,
+        base_url: URL | str = "",
+        trust_env: bool = True,
+        default_encoding: str | Callable[[bytes], str | None] = "utf-8",
+    ) -> None:
+        self._templates: dict[tuple[str, str], _Template] = {}
+        # The objects that the templates were made from.
+        self._templates_from: tuple[Any, Any, Any] = (None, None, None)
+        kind = type(self)
+        self._uses_templates = all(getattr(kind, name) is getattr(BaseClient, name) for name in self._TEMPLATED)
+        self._base_url = self._enforce_trailing_slash(URL(base_url))
+        self._auth = self._build_auth(auth)
+        self._params = QueryParams(params)
+        self.headers = Headers(headers)
+        self._cookies = Cookies(cookies)
+        self._timeout = Timeout(timeout)
+        self.follow_redirects = follow_redirects
+        self.max_redirects = max_redirects
+        self._event_hooks = _hooks({} if event_hooks is None else event_hooks)
+        self._trust_env = trust_env
+        self._default_encoding = default_encoding
+        self._state = ClientState.UNOPENED
+
+    def _set_up_transports(
+        self,
+        transport: Any,
+        mounts: Mapping[str, Any] | None,
+        proxy: ProxyTypes | None,
+        **settings: Any,
+    ) -> None:
+        """Fills `_transport` and `_mounts`; a transport of the user's own leaves the environment's proxies out."""
+        self._transport = self._init_transport(**settings, transport=transport)
+        proxies = self._get_proxy_map(proxy, settings["trust_env"] and transport is None)
+        found = {
+            URLPattern(pattern): None if proxy is None else self._init_proxy_transport(proxy, **settings)
+            for pattern, proxy in proxies.items()
+        }
+        found.update({URLPattern(pattern): mounted for pattern, mounted in (mounts or {}).items()})
+        self._mounts = dict(sorted(found.items()))
+
+    def _init_transport(
+        self,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        transport: Any = None,
+    ) -> Any:
+        raise NotImplementedError
+
+    def _init_proxy_transport(
+        self,
+        proxy: Proxy,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> Any:
+        raise NotImplementedError
+
+    def _get_proxy_map(self, proxy: ProxyTypes | None, allow_env_proxies: bool) -> dict[str, Proxy | None]:
+        if proxy is not None:
+            return {"all://": proxy if isinstance(proxy, Proxy) else Proxy(url=proxy)}
+        if not allow_env_proxies:
+            return {}
+        return {pattern: None if url is None else Proxy(url=url) for pattern, url in get_environment_proxies().items()}
+
+    def _transport_for_url(self, url: URL) -> Any:
+        """The transport of the most specific mount that matches, else the client's own."""
+        if self._mounts:
+            for pattern, transport in self._mounts.items():
+                if pattern.matches(url):
+                    return self._transport if transport is None else transport
+        return self._transport
+
+    def _open(self) -> None:
+        """Called when the client is entered."""
+        if self._state is not ClientState.UNOPENED:
+            raise RuntimeError(
+                "the client has been closed and cannot be opened again: make a new one"
+                if self._state is ClientState.CLOSED
+                else "the client is open already: enter it once, before the first request"
+            )
+        self._state = ClientState.OPENED
+
+    def _all_transports(self) -> list[Any]:
+        return [self._transport, *(transport for transport in self._mounts.values() if transport is not None)]
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the client has been closed."""
+        return self._state is ClientState.CLOSED
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether the environment's proxies and certificates are used."""
+        return self._trust_env
+
+    @property
+    def timeout(self) -> Timeout:
+        """The timeouts of requests that are given none."""
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, timeout: TimeoutTypes) -> None:
+        self._timeout = Timeout(timeout)
+
+    @property
+    def event_hooks(self) -> dict[str, list[EventHook]]:
+        """What is called with each request before it is sent ("request"), and with each response ("response").
+
+        Each redirect and each round of authentication counts. Bodies of responses are unread at that time.
+        """
+        return self._event_hooks
+
+    @event_hooks.setter
+    def event_hooks(self, event_hooks: Mapping[str, list[EventHook]]) -> None:
+        self._event_hooks = _hooks(event_hooks)
+
+    @property
+    def auth(self) -> Auth | None:
+        """How requests are authenticated that are given nothing else."""
+        return self._auth
+
+    @auth.setter
+    def auth(self, auth: AuthTypes | None) -> None:
+        self._auth = self._build_auth(auth)
+
+    @property
+    def base_url(self) -> URL:
+        """What relative URLs are appended to; its path ends in a slash."""
+        return self._base_url
+
+    @base_url.setter
+    def base_url(self, url: URL | str) -> None:
+        self._base_url = self._enforce_trailing_slash(URL(url))
+
+    @property
+    def headers(self) -> Headers:
+        """The fields of each request, the defaults included; fields of the request itself take their place."""
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: HeaderTypes) -> None:
+        merged = default_headers()
+        merged.update(headers)
+        self._headers = merged
+
+    @property
+    def cookies(self) -> Cookies:
+        """The cookies that are sent, and where those of responses are kept."""
+        return self._cookies
+
+    @cookies.setter
+    def cookies(self, cookies: CookieTypes) -> None:
+        self._cookies = Cookies(cookies)
+
+    @property
+    def params(self) -> QueryParams:
+        """The query parameters of each request; those of the request itself are merged into them."""
+        return self._params
+
+    @params.setter
+    def params(self, params: QueryParamTypes) -> None:
+        self._params = QueryParams(params)
+
+    def build_request(
+        self,
+        method: str,
+        url: URL | str,
+        *,
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Request:
+        """Makes a request from the client's settings and these arguments, without sending it.
+
+        A relative `url` is appended to `base_url`. Raises InvalidURL.
+        """
+        granted = self.timeout if isinstance(timeout, UseClientDefault) else Timeout(timeout)
+        jar = self._merge_cookies(cookies)
+        if (
+            headers is None
+            and content is None
+            and json is None
+            and data is None
+            and files is None
+            and params is None
+            and extensions is None
+            and type(url) is str
+            and self._uses_templates
+        ):
+            template = self._template(method, url)
+            request = Request._from_template(template.method, template.url, template.fields, template.head, granted)
+            if jar:
+                jar.set_cookie_header(request)
+            return request
+        request = Request(
+            method,
+            self._merge_url(url),
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=self._merge_queryparams(params),
+            headers=self._merge_headers(headers),
+            cookies=jar,
+            extensions=extensions,
+        )
+        _grant(request, granted)
+        return request
+
+    def _template(self, method: str, url: str) -> _Template:
+        """What `build_request(method, url)` makes, from the table if nothing has changed since."""
+        templates = self._templates
+        fields, params, base_url = self._templates_from
+        if fields is not self._headers._list or params is not self._params or base_url is not self._base_url:
+            templates.clear()
+            self._templates_from = (self._headers._share(), self._params, self._base_url)
+        template = templates.get((method, url))
+        if template is None:
+            template = _Template(
+                Request(
+                    method,
+                    self._merge_url(url),
+                    params=self._merge_queryparams(None),
+                    headers=self._merge_headers(None),
+                )
+            )
+            if len(url) <= MAX_TEMPLATE_URL:
+                if len(templates) >= MAX_TEMPLATES:
+                    # Another thread may have taken the same one.
+                    templates.pop(next(iter(templates), ("", "")), None)
+                templates[method, url] = template
+        return template
+
+    def _enforce_trailing_slash(self, url: URL) -> URL:
+        path = url.raw_path
+        return url if path.endswith(b"/") else url.copy_with(raw_path=path + b"/")
+
+    def _merge_url(self, url: URL | str) -> URL:
+        merged = URL(url)
+        if not merged.is_relative_url:
+            return merged
+        base = self.base_url
+        return base.copy_with(raw_path=base.raw_path + merged.raw_path.lstrip(b"/"))
+
+    def _merge_cookies(self, cookies: CookieTypes | None = None) -> Cookies:
+        if not cookies:
+            return self.cookies
+        merged = Cookies(self.cookies)
+        merged.update(cookies)
+        return merged
+
+    def _merge_headers(self, headers: HeaderTypes | None = None) -> Headers:
+        merged = Headers(self.headers)
+        merged.update(headers)
+        return merged
+
+    def _merge_queryparams(self, params: QueryParamTypes | None = None) -> QueryParamTypes | None:
+        own = self.params
+        if not own:
+            return params
+        return own.merge(params) if params else own
+
+    def _build_auth(self, auth: AuthTypes | None) -> Auth | None:
+        if auth is None or isinstance(auth, Auth):
+            return auth
+        if isinstance(auth, tuple):
+            return BasicAuth(username=auth[0], password=auth[1])
+        if callable(auth):
+            return FunctionAuth(func=auth)
+        raise TypeError(
+            f"auth is {type(auth).__name__}; expected a tuple of user name and password, an Auth, or a callable"
+        )
+
+    def _build_request_auth(
+        self, request: Request, auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT
+    ) -> Auth | None:
+        """How `request` is authenticated: argument, client, URL, in this order; None for not at all."""
+        found = self._auth if isinstance(auth, UseClientDefault) else self._build_auth(auth)
+        if found is not None:
+            return found
+        url = request.url
+        if url._userinfo and (url.username or url.password):
+            return BasicAuth(username=url.username, password=url.password)
+        return None
+
+    def _set_timeout(self, request: Request) -> None:
+        """Gives the client's timeouts to a request that was made without the client."""
+        _grant(request, self.timeout)
+
+    def _build_redirect_request(self, request: Request, response: Response) -> Request:
+        """The request that follows `response`. Raises RemoteProtocolError if its Location is no URL."""
+        method = self._redirect_method(request, response)
+        url = self._redirect_url(request, response)
+        return Request(
+            method=method,
+            url=url,
+            headers=self._redirect_headers(request, url, method),
+            cookies=self.cookies,
+            stream=self._redirect_stream(request, method),
+            extensions=_redirect_extensions(request, url),
+        )
+
+    def _redirect_method(self, request: Request, response: Response) -> str:
+        """The method after a redirect (RFC 9110 s.15.4)."""
+        method, status = request.method, response.status_code
+        if status == codes.SEE_OTHER and method != "HEAD":
+            return "GET"
+        # Browsers turn every 302 into GET, and a POST after 301; RFC 9110 s.15.4.2 and s.15.4.3 let them. QUERY asks
+        # for nothing but an answer and keeps its content.
+        if status == codes.FOUND and method not in ("HEAD", "QUERY"):
+            return "GET"
+        if status == codes.MOVED_PERMANENTLY and method == "POST":
+            return "GET"
+        return method
+
+    def _redirect_url(self, request: Request, response: Response) -> URL:
+        """The URL that Location names (RFC 9110 s.10.2.2), resolved against the request's."""
+        try:
+            url = URL(response.headers["Location"])
+            # "https:///path" is seen in the wild and means the same host.
+            if url.scheme and not url.host:
+                url = url.copy_with(host=request.url.host)
+            if url.is_relative_url:
+                url = request.url.join(url)
+        except InvalidURL as error:
+            raise RemoteProtocolError(f"the redirect's Location is no URL: {error}", request=request) from None
+        if request.url.fragment and not url.fragment:
+            url = url.copy_with(fragment=request.url.fragment)
+        return url
+
+    def _redirect_headers(self, request: Request, url: URL, method: str) -> Headers:
+        """The request's fields, without what is not for `url` or not for `method`."""
+        headers = Headers(request.headers)
+        if url._origin != request.url._origin:
+            if not _is_https_upgrade(request.url, url):
+                headers.pop("Authorization", None)
+                headers.pop("Proxy-Authorization", None)
+            headers["Host"] = url.netloc.decode("ascii")
+        if method != request.method and method == "GET":
+            for name in _CONTENT_FIELDS:
+                headers.pop(name, None)
+        # Cookies are chosen anew from the jar, for the new URL.
+        headers.pop("Cookie", None)
+        return headers
+
+    def _redirect_stream(self, request: Request, method: str) -> SyncByteStream | AsyncByteStream | None:
+        if method != request.method and method == "GET":
+            return None
+        return request.stream
+
+
+# What describes content that a redirect drops (RFC 9110 s.15.4), and how it was framed.
+_CONTENT_FIELDS = (
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Length",
+    "Content-Location",
+    "Content-Type",
+    "Expect",
+    "Trailer",
+    "Transfer-Encoding",
+)
+
+
+def _grant(request: Request, timeout: Timeout) -> None:
+    """Gives a request its timeouts, unless it has some of its own."""
+    extensions = request._extensions
+    if extensions is None:
+        request._timeout = timeout
+    elif "timeout" not in extensions:
+        extensions["timeout"] = timeout.as_dict()
+
+
+def _redirect_extensions(request: Request, url: URL) -> dict[str, Any]:
+    """The request's extensions, without the target that it replaced, and the server name of another host."""
+    extensions = dict(request.extensions)
+    extensions.pop("target", None)
+    if url.host != request.url.host:
+        extensions.pop("sni_hostname", None)
+    return extensions
+
+
+def _is_https_upgrade(url: URL, location: URL) -> bool:
+    """Whether `location` is the same host on the default ports, by TLS now: then credentials are safer there."""
+    before, after = url._origin, location._origin
+    return before == ("http", after.host, 80) and after == ("https", before.host, 443)
+
+
+def _hooks(event_hooks: Mapping[str, list[EventHook]]) -> dict[str, list[EventHook]]:
+    return {kind: list(event_hooks.get(kind, ())) for kind in ("request", "response")}

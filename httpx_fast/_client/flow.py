@@ -1,0 +1,398 @@
+"""What happens between a client's `send()` and its transports: written once, for both clients.
+
+Authentication goes around redirects, redirects go around single exchanges; hooks, cookies and the log line belong to a
+single exchange. A `Side` is all that blocking and asynchronous clients differ in; the blocking one never suspends, so
+`_drive` runs these coroutines to their end. Rules:
+
+1. Whatever leaves here as an exception, no response is left open behind it: cancellation too.
+2. Every RequestError that leaves here names its request.
+3. What a request does not use costs one test.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from datetime import timedelta
+from typing import Any, Protocol
+
+from .._auth import Auth
+from .._exceptions import RemoteProtocolError, RequestError, TooManyRedirects
+from .._kernel.facts import HAS_SET_COOKIE
+from .._models import Request, Response
+from .._types import AsyncByteStream, SyncByteStream
+from .base import BaseClient, ClientState, UseClientDefault, logger
+
+INFO = logging.INFO
+_CLOSED, _OPENED = ClientState.CLOSED, ClientState.OPENED
+
+
+class Side(Protocol):
+    """How a client waits. On the blocking side nothing of it suspends."""
+
+    #: What bodies of requests have to be.
+    @property
+    def body_type(self) -> type: ...
+
+    def timed(self, stream: Any, started: float) -> Any:
+        """A body that measures the time until it is closed."""
+
+    def exchange(self, transport: Any, request: Request) -> Awaitable[Response]:
+        """Asks the transport."""
+
+    def call(self, hook: Callable[..., Any], argument: Any) -> Awaitable[None]:
+        """Calls an event hook."""
+
+    def read(self, response: Response) -> Awaitable[bytes]:
+        """Reads the body to its end."""
+
+    def close(self, response: Response) -> Awaitable[None]:
+        """Closes the response."""
+
+    def steps(self, auth: Auth, request: Request) -> Any:
+        """The flow of `auth`; what `step` and `stop` take."""
+
+    def step(self, steps: Any, response: Response | None) -> Awaitable[Request | None]:
+        """What the flow wants sent after `response`, or first; None when it has ended."""
+
+    def stop(self, steps: Any) -> Awaitable[None]:
+        """Ends the flow."""
+
+    def enter(self, transport: Any) -> Awaitable[object]:
+        """Enters the transport's context."""
+
+    def leave(self, transport: Any, *exc_info: Any) -> Awaitable[object]:
+        """Leaves the transport's context."""
+
+    def shut(self, transport: Any) -> Awaitable[None]:
+        """Closes the transport."""
+
+
+class _Timed:
+    """A body that knows when it was closed, counted from `started`."""
+
+    def __init__(self, stream: Any, started: float) -> None:
+        self._stream = stream
+        self._started = started
+        self.elapsed: timedelta | None = None
+
+    def _stop(self) -> None:
+        self.elapsed = timedelta(seconds=time.perf_counter() - self._started)
+
+    def abandon(self) -> None:
+        """Lets go of what is behind the body without waiting, if it can."""
+        self._stop()
+        abandon = getattr(self._stream, "abandon", None)
+        if abandon is not None:
+            abandon()
+
+
+class BoundSyncStream(_Timed, SyncByteStream):
+    """The body of a response that a transport of the user's gave to `Client`."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._stream)
+
+    def close(self) -> None:
+        self._stop()
+        self._stream.close()
+
+
+class BoundAsyncStream(_Timed, AsyncByteStream):
+    """The body of a response that a transport of the user's gave to `AsyncClient`."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._stream)
+
+    async def aclose(self) -> None:
+        self._stop()
+        await self._stream.aclose()
+
+
+class _BlockingSide:
+    body_type = SyncByteStream
+    timed = BoundSyncStream
+
+    async def exchange(self, transport: Any, request: Request) -> Response:
+        response: Response = transport.handle_request(request)
+        return response
+
+    async def call(self, hook: Callable[..., Any], argument: Any) -> None:
+        hook(argument)
+
+    async def read(self, response: Response) -> bytes:
+        return response.read()
+
+    async def close(self, response: Response) -> None:
+        response.close()
+
+    def steps(self, auth: Auth, request: Request) -> Generator[Request, Response, None]:
+        return auth.sync_auth_flow(request)
+
+    async def step(self, steps: Generator[Request, Response, None], response: Response | None) -> Request | None:
+        try:
+            return next(steps) if response is None else steps.send(response)
+        except StopIteration:
+            return None
+
+    async def stop(self, steps: Generator[Request, Response, None]) -> None:
+        steps.close()
+
+    async def enter(self, transport: Any) -> object:
+        return transport.__enter__()
+
+    async def leave(self, transport: Any, *exc_info: Any) -> object:
+        return transport.__exit__(*exc_info)
+
+    async def shut(self, transport: Any) -> None:
+        transport.close()
+
+
+class _AsynchronousSide:
+    body_type = AsyncByteStream
+    timed = BoundAsyncStream
+
+    def exchange(self, transport: Any, request: Request) -> Awaitable[Response]:
+        waiting: Awaitable[Response] = transport.handle_async_request(request)
+        return waiting
+
+    async def call(self, hook: Callable[..., Any], argument: Any) -> None:
+        waiting = hook(argument)
+        if waiting is not None:
+            await waiting
+
+    def read(self, response: Response) -> Awaitable[bytes]:
+        return response.aread()
+
+    def close(self, response: Response) -> Awaitable[None]:
+        return response.aclose()
+
+    def steps(self, auth: Auth, request: Request) -> AsyncGenerator[Request, Response]:
+        return auth.async_auth_flow(request)
+
+    async def step(self, steps: AsyncGenerator[Request, Response], response: Response | None) -> Request | None:
+        try:
+            return await (anext(steps) if response is None else steps.asend(response))
+        except StopAsyncIteration:
+            return None
+
+    def stop(self, steps: AsyncGenerator[Request, Response]) -> Awaitable[None]:
+        return steps.aclose()
+
+    def enter(self, transport: Any) -> Awaitable[object]:
+        entering: Awaitable[object] = transport.__aenter__()
+        return entering
+
+    def leave(self, transport: Any, *exc_info: Any) -> Awaitable[object]:
+        leaving: Awaitable[object] = transport.__aexit__(*exc_info)
+        return leaving
+
+    def shut(self, transport: Any) -> Awaitable[None]:
+        closing: Awaitable[None] = transport.aclose()
+        return closing
+
+
+BLOCKING: Side = _BlockingSide()
+ASYNCHRONOUS: Side = _AsynchronousSide()
+
+
+async def enter(client: BaseClient) -> None:
+    """Opens the client for a `with` block."""
+    client._open()
+    side: Side = client._side
+    entered: list[Any] = []
+    try:
+        for transport in client._all_transports():
+            await side.enter(transport)
+            entered.append(transport)
+    except BaseException:
+        client._state = _CLOSED
+        await _each(entered, side.shut)
+        raise
+
+
+async def leave(client: BaseClient, *exc_info: Any) -> None:
+    """Closes the client at the end of its `with` block."""
+    client._state = _CLOSED
+    side: Side = client._side
+    await _each(client._all_transports(), lambda transport: side.leave(transport, *exc_info))
+
+
+async def close(client: BaseClient) -> None:
+    """Closes the client."""
+    if client._state is not _CLOSED:
+        client._state = _CLOSED
+        side: Side = client._side
+        await _each(client._all_transports(), side.shut)
+
+
+async def _each(transports: list[Any], action: Callable[[Any], Awaitable[object]]) -> None:
+    """Does it to all of them, and then raises the first exception that there was."""
+    failure: BaseException | None = None
+    for transport in transports:
+        try:
+            await action(transport)
+        except BaseException as error:  # noqa: BLE001 - raised below, once all have had their turn
+            failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+async def send(
+    client: BaseClient,
+    request: Request,
+    stream: bool,
+    auth: Any,
+    follow_redirects: bool | UseClientDefault,
+) -> Response:
+    """Sends `request` and what follows from it; the last response, read unless `stream`."""
+    if client._state is not _OPENED:
+        if client._state is _CLOSED:
+            raise RuntimeError("the client has been closed: it sends no more requests")
+        client._state = _OPENED
+    if isinstance(follow_redirects, UseClientDefault):
+        follow_redirects = client.follow_redirects
+    if request._timeout is None:
+        client._set_timeout(request)
+    request._whole = not stream
+    scheme = client._build_request_auth(request, auth)
+    if scheme is None:
+        response = await _redirecting(client, request, follow_redirects, [])
+    else:
+        response = await _authenticating(client, request, scheme, follow_redirects)
+    if stream:
+        return response
+    side: Side = client._side
+    try:
+        await side.read(response)
+    except BaseException:
+        await side.close(response)
+        raise
+    return response
+
+
+async def _authenticating(client: BaseClient, request: Request, auth: Auth, follow_redirects: bool) -> Response:
+    """Sends what the flow of `auth` wants sent; the response that it ends with."""
+    side: Side = client._side
+    history: list[Response] = []
+    steps = side.steps(auth, request)
+    whole = request._whole
+    try:
+        following = await side.step(steps, None)
+        if following is None:
+            raise RuntimeError(f"the flow of {type(auth).__name__} ended before it gave a request to send")
+        while True:
+            following._whole = whole
+            response = await _redirecting(client, following, follow_redirects, history)
+            try:
+                following = await side.step(steps, response)
+                if following is None:
+                    return response
+                await side.read(response)
+            except BaseException:
+                await side.close(response)
+                raise
+            history = [*history, response]
+    finally:
+        await side.stop(steps)
+
+
+async def _redirecting(
+    client: BaseClient, request: Request, follow_redirects: bool, history: list[Response]
+) -> Response:
+    """Sends `request` and, if wanted, what its responses redirect to; `history` is what went before."""
+    side: Side = client._side
+    hooks = client._event_hooks
+    redirects = 0
+    while True:
+        for hook in hooks["request"]:
+            await side.call(hook, request)
+        response = await _exchanging(client, request)
+        try:
+            for hook in hooks["response"]:
+                await side.call(hook, response)
+            if history:
+                response.history = list(history)
+            if not (300 <= response.status_code < 400 and response.has_redirect_location):
+                return response
+            if not follow_redirects:
+                response.next_request = _next_request(client, request, response)
+                return response
+            if redirects >= client.max_redirects:
+                raise TooManyRedirects(
+                    f"redirected more than max_redirects={client.max_redirects} times", request=request
+                )
+            following = client._build_redirect_request(request, response)
+            await side.read(response)
+        except BaseException:
+            await side.close(response)
+            raise
+        following._whole = request._whole
+        redirects += 1
+        history = [*history, response]
+        request = following
+
+
+def _next_request(client: BaseClient, request: Request, response: Response) -> Request | None:
+    """What a user may send to follow `response`. A bad Location is an error for those who follow it only."""
+    try:
+        return client._build_redirect_request(request, response)
+    except RemoteProtocolError:
+        return None
+
+
+async def _exchanging(client: BaseClient, request: Request) -> Response:
+    """One request and its response."""
+    transport = client._transport_for_url(request.url)
+    side: Side = client._side
+    body = request._stream
+    if body is not None and not isinstance(body, side.body_type):
+        raise RuntimeError(
+            f"the request's body is {type(body).__name__}, which this client cannot read: Client sends iterables, "
+            "AsyncClient asynchronous iterables"
+        )
+    started = time.perf_counter()
+    try:
+        response = await side.exchange(transport, request)
+    except RequestError as error:
+        if error._request is None:
+            error._request = request
+        raise
+    response._request = request
+    response.default_encoding = client._default_encoding
+    if response.journey is None:
+        _measure(side, response, started)
+    try:
+        if response._flags & HAS_SET_COOKIE:
+            client.cookies.extract_cookies(response)
+        if logger.isEnabledFor(INFO):
+            _log(request, response)
+    except BaseException:
+        await side.close(response)
+        raise
+    return response
+
+
+def _measure(side: Side, response: Response, started: float) -> None:
+    """Has a response that knows nothing of its way tell the time that it took."""
+    if "_content" in response.__dict__:
+        response.elapsed = timedelta(seconds=time.perf_counter() - started)
+    else:
+        response.stream = side.timed(response.stream, started)
+
+
+def _log(request: Request, response: Response) -> None:
+    url = str(request.url)
+    userinfo = request.url._userinfo
+    if userinfo:
+        # The user's name goes too: it is where tokens are put.
+        url = url.replace(f"//{userinfo}@", "//[secure]@", 1)
+    logger.info(
+        'HTTP Request: %s %s "%s %d %s"',
+        request.method,
+        url,
+        response.http_version,
+        response.status_code,
+        response.reason_phrase,
+    )

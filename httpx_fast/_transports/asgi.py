@@ -1,0 +1,273 @@
+"""A transport that calls an ASGI application in this process, on asyncio and trio: no network.
+
+The application runs in a task of its own, as it would behind a server, and both bodies are streams:
+
+1. The response is there when the application has sent its start; its body arrives as the application sends it. Sending
+   waits while `HIGH_WATER` octets are unclaimed.
+2. Whoever reads a response to its end also waits for the application to return, so that what it does after answering
+   has been done.
+3. Closing a response early is a disconnect: `receive()` says so and `send()` raises OSError. An application that does
+   not return within `GRACE` seconds of it, or whose caller is cancelled, is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any, Protocol
+
+from .._exceptions import RemoteProtocolError
+from .._models import Request, Response
+from .._types import AsyncByteStream
+from .base import AsyncBaseTransport
+
+__all__ = ["ASGITransport"]
+
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
+_ASGIApp = Callable[[MutableMapping[str, Any], _Receive, _Send], Awaitable[None]]
+
+HIGH_WATER = 64 * 1024  # octets of response body that wait for a reader; servers buffer about as much
+GRACE = 0.2  # seconds for an application to notice a disconnect, and again to end once it is cancelled
+
+
+class ASGITransport(AsyncBaseTransport):
+    """Sends requests to the ASGI application `app`.
+
+    With `raise_app_exceptions=False` an application that fails before its response starts answers with status 500, and
+    one that fails later ends the body. `root_path` is the path under which it is mounted, and `client` the address and
+    port of the client that it sees.
+    """
+
+    def __init__(
+        self,
+        app: _ASGIApp,
+        raise_app_exceptions: bool = True,
+        root_path: str = "",
+        client: tuple[str, int] = ("127.0.0.1", 123),
+    ) -> None:
+        self.app = app
+        self.raise_app_exceptions = raise_app_exceptions
+        self.root_path = root_path
+        self.client = client
+
+    async def handle_async_request(self, request: Request) -> Response:
+        if not isinstance(request.stream, AsyncByteStream):
+            raise RuntimeError("an asynchronous client cannot send a request whose body is a blocking stream")
+        exchange = _Exchange(request, self.raise_app_exceptions)
+        await exchange.begin(self.app, self._scope(request))
+        if exchange.status is None:
+            return Response(500)
+        return Response(exchange.status, headers=exchange.headers, stream=exchange)
+
+    def _scope(self, request: Request) -> dict[str, Any]:
+        url = request.url
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "method": request.method,
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "scheme": url.scheme,
+            "path": url.path,
+            "raw_path": url.raw_path.partition(b"?")[0],
+            "query_string": url.query,
+            "server": (url.host, url.port),
+            "client": self.client,
+            "root_path": self.root_path,
+        }
+
+
+class _Exchange(AsyncByteStream):
+    """One call of the application: its `receive` and `send`, and the stream of the response's body."""
+
+    def __init__(self, request: Request, raise_app_exceptions: bool) -> None:
+        self.status: int | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._raises = raise_app_exceptions
+        self._is_head = request.method == "HEAD"
+        self._request_body = aiter(request.stream)  # type: ignore[arg-type]
+        self._request_done = False
+        self._chunks: deque[bytes] = deque()
+        self._pending = 0  # octets in `_chunks`
+        self._complete = False  # the application has sent the last part of the body
+        self._disconnected = False
+        self._finished = False  # the application has returned
+        self._error: Exception | None = None
+        self._moved = _Signal()  # anything above has changed
+
+    async def begin(self, app: _ASGIApp, scope: dict[str, Any]) -> None:
+        """Returns when the response has started, or could not; then `status` is None."""
+
+        async def run() -> None:
+            try:
+                await app(scope, self._receive, self._send)
+            except Exception as error:  # noqa: BLE001 - raised where the response is read
+                self._error = error
+            finally:
+                self._finished = True
+                self._moved.notify()
+
+        self._task = _spawn(run)
+        try:
+            while self.status is None and not self._finished:
+                await self._moved.wait()
+        except BaseException:
+            await self._stop()
+            raise
+        if self._finished:
+            self._check()
+
+    def _check(self) -> None:
+        """After the application has returned: raises what it raised, or that it stopped in the middle."""
+        if not self._raises:
+            return
+        if self._error is not None:
+            raise self._error
+        if not self._complete:
+            missing = "starting its response" if self.status is None else "completing its response"
+            raise RemoteProtocolError(f"the ASGI application returned without {missing}")
+
+    async def _receive(self) -> _Message:
+        if not self._request_done and not self._disconnected:
+            try:
+                return {"type": "http.request", "body": await anext(self._request_body), "more_body": True}
+            except StopAsyncIteration:
+                self._request_done = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+        while not self._complete and not self._disconnected:
+            await self._moved.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: _Message) -> None:
+        kind = message["type"]
+        if self._disconnected:
+            raise OSError("the client has closed the response")
+        if kind == "http.response.start":
+            if self.status is not None:
+                raise RuntimeError("the ASGI application started its response twice")
+            self.status = message["status"]
+            self.headers = list(message.get("headers", ()))
+            self._moved.notify()
+        elif kind == "http.response.body":
+            await self._send_body(message.get("body", b""), message.get("more_body", False))
+        else:
+            raise RuntimeError(f"the ASGI application sent {kind!r}, which an HTTP response does not have")
+
+    async def _send_body(self, body: bytes, more: bool) -> None:
+        if self.status is None or self._complete:
+            when = "before it started" if self.status is None else "after it completed"
+            raise RuntimeError(f"the ASGI application sent a body {when} its response")
+        if body and not self._is_head:
+            self._chunks.append(bytes(body))
+            self._pending += len(body)
+        self._complete = not more
+        self._moved.notify()
+        while more and self._pending >= HIGH_WATER and not self._disconnected:
+            await self._moved.wait()
+
+    def __aiter__(self) -> _Exchange:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._chunks:
+            if self._finished:
+                self._check()
+                raise StopAsyncIteration
+            await self._moved.wait()
+        chunk = self._chunks.popleft()
+        self._pending -= len(chunk)
+        self._moved.notify()
+        return chunk
+
+    async def aclose(self) -> None:
+        if self._finished:
+            return
+        self._disconnected = True
+        self._moved.notify()
+        try:
+            await self._task.join(GRACE)
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        self._disconnected = True
+        if not self._finished:
+            self._task.cancel()
+            await self._task.join(GRACE, shielded=True)
+
+
+class _Signal:
+    """Wakes every task that waits; those that come later wait for the next notification."""
+
+    def __init__(self) -> None:
+        self._event: Any = None
+
+    def notify(self) -> None:
+        event, self._event = self._event, None
+        if event is not None:
+            event.set()
+
+    async def wait(self) -> None:
+        if self._event is None:
+            self._event = sys.modules["trio"].Event() if _on_trio() else asyncio.Event()
+        await self._event.wait()
+
+
+class _Task(Protocol):
+    def cancel(self) -> None: ...
+
+    async def join(self, seconds: float, shielded: bool = False) -> None:
+        """Waits for the end of the task; never raises what it raised."""
+
+
+class _AsyncioTask:
+    def __init__(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._task = asyncio.create_task(run())
+
+    def cancel(self) -> None:
+        self._task.cancel()
+
+    async def join(self, seconds: float, shielded: bool = False) -> None:
+        # A cancellation is delivered once here, so there is nothing to shield from.
+        await asyncio.wait([self._task], timeout=seconds)
+
+
+class _TrioTask:
+    """A system task: it may outlive the nursery of whoever sent the request, as the response does."""
+
+    def __init__(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        import trio
+
+        self._trio = trio
+        self._scope = trio.CancelScope()
+        self._ended = trio.Event()
+
+        async def contained() -> None:
+            try:
+                with self._scope:
+                    await run()
+            finally:
+                self._ended.set()
+
+        trio.lowlevel.spawn_system_task(contained, context=contextvars.copy_context())
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+    async def join(self, seconds: float, shielded: bool = False) -> None:
+        with self._trio.CancelScope(deadline=self._trio.current_time() + seconds, shield=shielded):
+            await self._ended.wait()
+
+
+def _on_trio() -> bool:
+    trio = sys.modules.get("trio")
+    return trio is not None and trio.lowlevel.in_trio_task()
+
+
+def _spawn(run: Callable[[], Coroutine[Any, Any, None]]) -> _Task:
+    return _TrioTask(run) if _on_trio() else _AsyncioTask(run)

@@ -1,0 +1,66 @@
+"""What a client asks of a transport: one request in, one response out.
+
+A transport knows nothing of redirects, authentication, cookies or hooks. Subclass these classes to send requests some
+other way, or to wrap another transport.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from .._models import Request, Response
+
+__all__ = ["AsyncBaseTransport", "BaseTransport"]
+
+
+class BaseTransport:
+    """The base of transports for `Client`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
+
+    def handle_request(self, request: Request) -> Response:
+        """Sends one request and returns its response, whose body may still be coming.
+
+        The response's stream belongs to the caller, who reads it to its end or closes it; either gives back what the
+        transport holds for it. Raises TransportError.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement handle_request()")
+
+    def close(self) -> None:
+        """Lets go of everything that the transport holds."""
+
+
+class AsyncBaseTransport:
+    """The base of transports for `AsyncClient`."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+    async def handle_async_request(self, request: Request) -> Response:
+        """Sends one request and returns its response, whose body may still be coming.
+
+        The response's stream belongs to the caller, who reads it to its end or closes it; either gives back what the
+        transport holds for it. Raises TransportError.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement handle_async_request()")
+
+    async def aclose(self) -> None:
+        """Lets go of everything that the transport holds."""
