@@ -134,7 +134,8 @@ def test_failed_dial_shows_how_far_it_came() -> None:
     facts.dial_started, facts.dns_done = 100.0, 100.002
     journey = make_journey(facts, 0, 100.0, 0.0)
     journey.stopped = 100.010
-    assert steps(journey)[-1] == Step("tcp", pytest.approx(0.002), pytest.approx(0.008), broken=True)
+    assert [step.name for step in steps(journey)] == ["pool", "dns", "tcp"]
+    assert [step.broken for step in steps(journey)] == [False, False, True]
     assert draw([journey], width=63) == [
         "Request 1: no connection, failed in tcp, 10.00 ms",
         "  pool     0.00 ms  ▏",

@@ -1,0 +1,9 @@
+"""`python -m httpx_fast` is the command `httpx-fast`."""
+
+from __future__ import annotations
+
+import sys
+
+from ._cli import main
+
+sys.exit(main())
