@@ -54,14 +54,14 @@ def _build() -> str:
 def _trust() -> str:
     """The authorities that a client trusts if it is not told otherwise."""
     source = next((f"{name}={os.environ[name]}" for name in _TRUST[:2] if os.environ.get(name)), None)
-    if source is None:
-        import certifi
-
-        source = f"certifi's bundle, {certifi.where()}"
     try:
+        if source is None:
+            import certifi
+
+            source = f"certifi's bundle, {certifi.where()}"
         count = create_ssl_context().cert_store_stats()["x509_ca"]
-    except OSError as error:  # ssl.SSLError is one
-        return f"{source}: {error}"
+    except (ImportError, OSError) as error:  # ssl.SSLError is an OSError
+        return f"{source or 'nobody'}: {error}"
     return f"{source}, {count} authorities"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,14 @@ def test_authorities_that_cannot_be_read_are_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/at/all")
     assert facts()["trust"].startswith("SSL_CERT_FILE=/nowhere/at/all: ")
     assert "no such file" in facts()["trust"].lower()
+
+
+def test_missing_authorities_do_not_stop_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.setitem(sys.modules, "certifi", None)
+    assert facts()["trust"].startswith("nobody: ")
+    assert "certifi" in facts()["trust"]
 
 
 def test_missing_packages_are_told_with_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:
