@@ -55,9 +55,9 @@ class Journey:
         "connection",
         "done",
         "first",
-        "idle",
         "leased",
         "nth",
+        "rested_since",
         "sending",
         "sent",
         "started",
@@ -75,12 +75,17 @@ class Journey:
         self.stopped: float | None = None  # it failed, or was given up, before the end of the body
         self.connection: ConnectionFacts | None = None
         self.nth = 0  # this was the n-th request on its connection, counted from 1
-        self.idle: float | None = None  # seconds that a reused connection had been idle
+        self.rested_since: float | None = None  # since then a reused connection had been idle
 
     @property
     def reused(self) -> bool:
         """Whether the connection had served a request before."""
         return self.nth > 1
+
+    @property
+    def idle(self) -> float | None:
+        """How long a reused connection had been idle."""
+        return _span(self.rested_since, self.sending)
 
     @property
     def pool(self) -> float | None:

@@ -20,7 +20,7 @@ from .._net.base import Stream
 from .._origin import Route
 from .._wire.events import RequestHead
 from .._wire.framing import CHUNKED
-from .._wire.h1 import DEAD, ENDED, IDLE, TUNNEL, ResponseReader
+from .._wire.h1 import DEAD, ENDED, HEAD, IDLE, TUNNEL, ResponseReader
 
 # A body up to this size is offered to the socket together with its head; a larger one in pieces of this size, so that
 # the write deadline sees progress.
@@ -79,8 +79,7 @@ class Http1Connection(ResponseReader):
         facts.requests = journey.nth = facts.requests + 1
         journey.connection = facts
         journey.sending = now = clock()
-        if self.idle_since is not None:
-            journey.idle = now - self.idle_since
+        journey.rested_since = self.idle_since
         self.journey = journey
         self._budgets = budgets
         self.begin(head.method, whole)
@@ -97,7 +96,7 @@ class Http1Connection(ResponseReader):
             journey.sent = now = clock()
             read = budgets.read
             stream.arm("read", None if read is None else now + read, read)
-            if not self.ready:
+            if self.state == HEAD or not self.ready:
                 # Cancelled here, the answer may still be on its way: the connection is closed below.
                 await stream.receive()
         except (NetworkError, RemoteProtocolError):
@@ -137,18 +136,20 @@ class Http1Connection(ResponseReader):
         """Whether the connection no longer speaks HTTP (101, or 2xx to CONNECT)."""
         return self.state == TUNNEL
 
-    def rest(self) -> bool:
+    def rest(self, now: float) -> bool:
         """The exchange is over: True if the connection can serve another, and is now idle; else it is closed."""
         journey = self.journey
         if journey is not None:
             self.journey = None
             if journey.done is None:
-                journey.stopped = self._clock()
+                journey.stopped = now
         if self.state == ENDED and self.persistent:
-            self.chunks.clear()
-            self.pending = 0
+            if self.chunks:
+                self.chunks.clear()
+                self.pending = 0
+            self._piece = None
             self.state = IDLE
-            self.idle_since = self._clock()
+            self.idle_since = now
             self.stream.arm("read", None, None)
             return True
         self.close()
@@ -173,6 +174,11 @@ class Http1Connection(ResponseReader):
     def message_ended(self) -> None:
         if self.journey is not None:
             self.journey.done = self._clock()
+
+    def all_arrived(self) -> None:
+        journey = self.journey
+        if journey is not None:
+            journey.first = journey.done = self._clock()
 
     def went_dead(self) -> None:
         self.lost(self)

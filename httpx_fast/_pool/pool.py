@@ -109,7 +109,12 @@ class Pool:
         route = head.route
         assert route is not None
         try:
-            connection = await self._lease(route, budgets, journey)
+            found = self._ask(route, journey.started)
+            if found.__class__ is Http1Connection and found.alive():
+                connection = found
+                journey.leased = journey.started
+            else:
+                connection = await self._lease(route, found, budgets, journey)
             try:
                 await connection.exchange(head, body, framing, budgets, journey, whole)
             except BaseException:
@@ -134,10 +139,11 @@ class Pool:
         facts = connection.facts
         if facts.requests == 1 and facts.tls_version is not None and connection.head is not None:
             keep_session(self._options, connection.route, connection.stream)
-        reusable = connection.rest()
+        now = self.clock()
+        reusable = connection.rest(now)
         plan = self._plan
         with self._lock:
-            plan.release(connection, reusable, self.clock())
+            plan.release(connection, reusable, now)
             if plan.granted or plan.doomed:
                 self._carry_out()
 
@@ -147,20 +153,27 @@ class Pool:
             self._plan.close()
             self._carry_out()
 
-    async def _lease(self, route: Route, budgets: Budgets, journey: Journey) -> Http1Connection:
+    def _ask(self, route: Route, now: float) -> Http1Connection | Answer | Turn:
+        """What the plan answers to a request; a place in the queue if it has nothing."""
         plan = self._plan
+        with self._lock:
+            found = plan.request(route, now)
+            if found is None:
+                turn = Turn(self.backend.waiter())
+                plan.wait(route, turn)
+                return turn
+            if plan.doomed:
+                self._carry_out()
+            return found
+
+    async def _lease(
+        self, route: Route, found: Http1Connection | Answer | Turn, budgets: Budgets, journey: Journey
+    ) -> Http1Connection:
+        """Makes a leased connection that is alive of what the plan answered."""
         while True:
-            turn = None
-            with self._lock:
-                found = plan.request(route, self.clock())
-                if found is None:
-                    turn = Turn(self.backend.waiter())
-                    plan.wait(route, turn)
-                elif plan.doomed:
-                    self._carry_out()
-            if turn is not None:
-                found = await self._turn(turn, budgets.pool, journey.started)
-            if found is None or found is CLOSED:
+            if isinstance(found, Turn):
+                found = await self._wait(found, budgets.pool, journey.started)
+            if found is CLOSED:
                 raise ConnectError(f"the pool was closed before a connection to {route.origin} could be had")
             if journey.leased is None:
                 journey.leased = self.clock()
@@ -169,8 +182,9 @@ class Pool:
             if found.alive():
                 return found
             self.release(found)
+            found = self._ask(route, self.clock())
 
-    async def _turn(self, turn: Turn, budget: float | None, since: float) -> Http1Connection | Answer:
+    async def _wait(self, turn: Turn, budget: float | None, since: float) -> Http1Connection | Answer:
         """Waits in the queue. PoolTimeout when the turn does not come within `budget` seconds of `since`."""
         plan = self._plan
         try:

@@ -27,8 +27,10 @@ CHUNKED = -1
 UNTIL_CLOSE = -2
 TUNNEL = -3
 
-#: Facts with which Content-Length alone does not tell framing and persistence.
-_TRICKY = HAS_TRANSFER_ENCODING | CONNECTION_CLOSE | CONNECTION_KEEP_ALIVE
+#: In HTTP/1.1 without any of these, one Content-Length is the framing and the connection persists: except after these
+#: methods, and as far as that many octets really follow (which they do not after a 204 or 304).
+TRICKY_FACTS = HAS_TRANSFER_ENCODING | CONNECTION_CLOSE
+TRICKY_METHODS = frozenset({b"HEAD", b"CONNECT"})
 
 
 def response_framing(method: bytes, head: ResponseHead) -> int:
@@ -55,11 +57,6 @@ def persists(head: ResponseHead, framing: int) -> bool:
         return bool(flags & CONNECTION_KEEP_ALIVE) and not flags & HAS_TRANSFER_ENCODING
     # s.6.3: both fields may be an attempt at smuggling; the message is read as coded, and the connection is done with.
     return not (flags & HAS_TRANSFER_ENCODING and flags & HAS_CONTENT_LENGTH)
-
-
-def plain_length(head: ResponseHead) -> int:
-    """The length of the one everyday case (HTTP/1.1, one Content-Length, persistent), else -1: ask the long way."""
-    return head.content_length if head.minor == 1 and not head.flags & _TRICKY else -1
 
 
 def _coded(head: ResponseHead) -> int:

@@ -23,6 +23,7 @@ from .._exceptions import RemoteProtocolError, shown
 from .._kernel.select import BodyBuffer, ChunkedDecoder, HeadParser, ResponseHead
 from . import framing
 from .events import FieldLine
+from .framing import TRICKY_FACTS, TRICKY_METHODS
 
 IDLE: Final = 0
 HEAD: Final = 1
@@ -50,6 +51,7 @@ class ResponseReader:
         "_decoder",
         "_parser",
         "_partial",
+        "_piece",
         "chunks",
         "head",
         "interim",
@@ -75,6 +77,7 @@ class ResponseReader:
         self.left = 0
         self._parser = HeadParser()
         self._partial: bytearray | None = None
+        self._piece: bytes | None = None  # a body that came in one piece, with its head
         self._body: BodyBuffer | None = None
         self._decoder: ChunkedDecoder | None = None
 
@@ -104,14 +107,19 @@ class ResponseReader:
 
     def take(self) -> bytes:
         """The oldest piece of body that nobody has claimed; b"" if there is none now."""
-        if not self.chunks:
-            return b""
-        piece = self.chunks.popleft()
-        self.pending -= len(piece)
+        if self.chunks:
+            piece = self.chunks.popleft()
+            self.pending -= len(piece)
+            return piece
+        piece, self._piece = self._piece or b"", None
         return piece
 
     def take_whole(self) -> bytes:
         """All of an ended body."""
+        piece = self._piece
+        if piece is not None:
+            self._piece = None
+            return piece
         chunks = self.chunks
         if not chunks:
             return b""
@@ -127,6 +135,11 @@ class ResponseReader:
 
     def message_ended(self) -> None:
         """The message is complete."""
+
+    def all_arrived(self) -> None:
+        """Head and end of a message came in one piece."""
+        self.head_arrived()
+        self.message_ended()
 
     def went_dead(self) -> None:
         """The idle connection was closed, or spoken on, by the peer."""
@@ -151,7 +164,24 @@ class ResponseReader:
         state = self.state
         if state == HEAD:
             self.touched = True
-            return self._head(data)
+            if self._partial is not None:
+                return self._head(data, None)
+            head = self._parser.feed(data, 0, len(data))
+            # Nearly all responses: HTTP/1.1, one Content-Length, and all of it there.
+            if (
+                head is not None
+                and head.content_length == len(data) - head.size
+                and head.minor == 1
+                and head.status >= 200
+                and not head.flags & TRICKY_FACTS
+                and self.method not in TRICKY_METHODS
+            ):
+                self.head = head
+                self._piece = bytes(data[head.size :])
+                self.state = ENDED
+                self.all_arrived()
+                return True
+            return self._head(data, head)
         if state == ENDED or state == IDLE:
             self._surplus()
             return False
@@ -194,33 +224,32 @@ class ResponseReader:
             return f"peer {how} with the chunked body incomplete: expected its last chunk"
         return f"peer {how}"
 
-    def _head(self, data: memoryview) -> bool:
+    def _head(self, data: memoryview, head: ResponseHead | None) -> bool:
+        """Goes on with a head: `head` is what the parser has found at the beginning of `data` already."""
         partial = self._partial
-        if partial is None:
-            octets: memoryview | bytearray = data
-        else:
+        octets: memoryview | bytearray = data
+        start, end = 0, len(data)
+        if partial is not None:
             partial += data
-            octets = partial
-        start, end = 0, len(octets)
-        while True:
-            head = self._parser.feed(octets, start, end)
-            if head is None:
-                if partial is None:
-                    self._partial = bytearray(octets[start:])
-                elif start:
-                    del partial[:start]
-                return False
+            octets, end = partial, len(partial)
+            head = self._parser.feed(octets, 0, end)
+        while head is not None:
             start += head.size
             if head.status >= 200 or head.status == 101:
                 break
             self._interim(head)
+            head = self._parser.feed(octets, start, end)
+        else:
+            if partial is None:
+                self._partial = bytearray(octets[start:])
+            elif start:
+                del partial[:start]
+            return False
         self._partial = None
         self.head = head
         self.head_arrived()
-        length = framing.plain_length(head) if self.method != b"HEAD" and head.status not in (101, 204, 304) else -1
-        if length < 0 or self.method == b"CONNECT":
-            length = framing.response_framing(self.method, head)
-            self.persistent = framing.persists(head, length)
+        length = framing.response_framing(self.method, head)
+        self.persistent = framing.persists(head, length)
         return self._body_starts(length, octets, start, end)
 
     def _interim(self, head: ResponseHead) -> None:
@@ -229,18 +258,12 @@ class ResponseReader:
             raise RemoteProtocolError(f"more than {MAX_INTERIM} interim responses, the last one {head.status}")
 
     def _body_starts(self, length: int, octets: memoryview | bytearray, start: int, end: int) -> bool:
-        if length == end - start:
-            # The everyday case: all of the body came with the head, and nothing after it.
-            if length:
-                self.chunks.append(bytes(octets[start:end]))
-                self.pending = 0 if self.whole else length
-            self._end()
-            return True
         if length >= 0:
             self.left = length
             self.state = LENGTH
             if length == 0:
-                self._surplus()
+                if start < end:
+                    self._surplus()
                 self._end()
                 return True
             if self.whole and length >= _DIRECT_FROM:

@@ -55,7 +55,7 @@ def test_get_sends_its_head_in_one_write(scene: Callable[..., Scene]) -> None:
     at = scene(OK)
     assert at.exchange() == b"ok"
     assert at.stream.sent == [GET]
-    assert at.connection.rest()
+    assert at.connection.rest(at.clock())
     assert not at.stream.closed
 
 
@@ -90,7 +90,7 @@ def test_no_pieces_are_an_empty_body(scene: Callable[..., Scene]) -> None:
     at = scene(OK, OK)
     at.exchange((b"Transfer-Encoding", b"chunked"), method=b"POST", body=pieces())
     assert at.stream.sent[0].partition(b"\r\n\r\n")[2] == b"0\r\n\r\n"
-    at.connection.rest()
+    at.connection.rest(at.clock())
     at.exchange((b"Content-Length", b"0"), method=b"POST", body=pieces())
     assert at.stream.sent[1].partition(b"\r\n\r\n")[2] == b""
 
@@ -107,7 +107,7 @@ def test_pieces_must_be_as_long_as_announced(scene: Callable[..., Scene], sent: 
     with pytest.raises(LocalProtocolError, match=error):
         at.exchange((b"Content-Length", b"3"), method=b"POST", body=pieces(*sent))
     assert at.stream.closed
-    assert not at.connection.rest()
+    assert not at.connection.rest(at.clock())
 
 
 def test_an_exception_of_the_body_closes_the_connection(scene: Callable[..., Scene]) -> None:
@@ -127,7 +127,7 @@ def test_answer_of_a_peer_that_refused_the_body_is_given(scene: Callable[..., Sc
     body = at.exchange((b"Transfer-Encoding", b"chunked"), method=b"POST", body=pieces(b"a", b"b", b"c"))
     assert at.connection.head is not None
     assert (at.connection.head.status, body) == (413, b"no")
-    assert not at.connection.rest()
+    assert not at.connection.rest(at.clock())
     assert at.stream.closed
 
 
@@ -146,7 +146,7 @@ def test_whatever_ends_the_wait_closes_the_connection(scene: Callable[..., Scene
     with pytest.raises(type(failure)):
         at.exchange()
     assert at.stream.closed
-    assert not at.connection.rest()
+    assert not at.connection.rest(at.clock())
 
 
 def test_malformed_response_closes_the_connection(scene: Callable[..., Scene]) -> None:
@@ -162,14 +162,14 @@ def test_streamed_body_comes_as_it_arrives(scene: Callable[..., Scene]) -> None:
     assert not at.connection.complete
     assert [drive(at.connection.next_chunk()) for _ in range(3)] == [b"abc", b"def", b""]
     assert at.connection.complete
-    assert at.connection.rest()
+    assert at.connection.rest(at.clock())
 
 
 def test_unread_rest_of_a_body_closes_the_connection(scene: Callable[..., Scene]) -> None:
     at = scene(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n", b"abc")
     at.exchange(whole=False)
     drive(at.connection.next_chunk())
-    assert not at.connection.rest()
+    assert not at.connection.rest(at.clock())
     assert at.stream.closed
 
 
@@ -186,7 +186,7 @@ def test_second_request_on_the_connection_is_reuse(scene: Callable[..., Scene]) 
     at = scene(OK, OK)
     at.exchange()
     assert (at.journey.nth, at.journey.reused, at.journey.idle) == (1, False, None)
-    at.connection.rest()
+    at.connection.rest(at.clock())
     at.exchange()
     assert (at.journey.nth, at.journey.reused) == (2, True)
     assert at.journey.idle is not None
@@ -201,7 +201,7 @@ def test_journey_marks_are_in_order(scene: Callable[..., Scene]) -> None:
     assert journey.sent is not None
     assert journey.first is not None
     assert journey.done is not None
-    assert journey.sending < journey.sent < journey.first < journey.done
+    assert journey.sending < journey.sent < journey.first <= journey.done
     assert journey.phase == "done"
     assert list(journey.phases()) == ["send", "wait", "receive"]
 
@@ -209,7 +209,7 @@ def test_journey_marks_are_in_order(scene: Callable[..., Scene]) -> None:
 def test_journey_of_a_response_given_up_stops(scene: Callable[..., Scene]) -> None:
     at = scene(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
     at.exchange(whole=False)
-    at.connection.rest()
+    at.connection.rest(at.clock())
     assert at.journey.done is None
     assert at.journey.phase == "receive"
     assert at.journey.total == at.journey.total
@@ -219,7 +219,7 @@ def test_deadlines_are_absolute_and_taken_off_at_rest(scene: Callable[..., Scene
     at = scene(OK)
     at.exchange()
     assert at.stream.armed == [("read", at.journey.sent + BUDGETS.read, BUDGETS.read)]
-    at.connection.rest()
+    at.connection.rest(at.clock())
     assert at.stream.armed[-1] == ("read", None, None)
 
 
@@ -227,7 +227,7 @@ def test_deadlines_are_absolute_and_taken_off_at_rest(scene: Callable[..., Scene
 def test_idle_connection_that_the_peer_ended_is_noticed(scene: Callable[..., Scene], idle: bytes | None) -> None:
     at = scene(OK)
     at.exchange()
-    at.connection.rest()
+    at.connection.rest(at.clock())
     assert at.connection.alive()
     at.stream.idle.append(idle)
     assert not at.connection.alive()
