@@ -216,19 +216,38 @@ def create_ssl_context(
     return verify if isinstance(verify, ssl.SSLContext) else _new_context(verify, cert, trust_env)
 
 
-def check_ssl_settings(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> None:
-    """Refuses settings that no context can be built from, and warns of deprecated ones, without building one."""
+def check_ssl_settings(
+    verify: ssl.SSLContext | str | bool,
+    cert: CertTypes | None,
+    trust_env: bool,
+    alpn: tuple[str, ...] = (),
+) -> None:
+    """Refuses settings that no context can be built from, and warns of deprecated or useless ones; builds none.
+
+    Raises what `create_ssl_context` raises, except for what is in the files.
+    """
+    _check(verify, cert, trust_env)
+    if isinstance(verify, str) and verify != "system":
+        _warn(
+            "verify=<path> is deprecated, use verify=ssl.create_default_context(cafile=...), or capath=...",
+            DeprecationWarning,
+        )
+    if cert is not None:
+        _warn(
+            "cert=... is deprecated, use verify=<ssl.SSLContext> and call load_cert_chain() on it", DeprecationWarning
+        )
+    if isinstance(verify, ssl.SSLContext) and "h2" in alpn and "h2" not in offered_protocols(verify):
+        _warn(
+            "the context given as verify=... does not offer HTTP/2, so servers will not speak it: call "
+            "set_alpn_protocols(['h2', 'http/1.1']) on it",
+            UserWarning,
+        )
+
+
+def _check(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> None:
+    """Looks for missing files too, since OpenSSL does not say which file it misses."""
     if not isinstance(verify, (ssl.SSLContext, str, bool)):
         raise TypeError(f"expected True, False, 'system' or an ssl.SSLContext as verify, got {verify!r}")
-    if isinstance(verify, str) and verify != "system":
-        _warn("verify=<path> is deprecated, use verify=ssl.create_default_context(cafile=...), or capath=...")
-    if cert is not None:
-        _warn("cert=... is deprecated, use verify=<ssl.SSLContext> and call load_cert_chain() on it")
-    _check_files(verify, cert, trust_env)
-
-
-def _check_files(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> None:
-    """OpenSSL's own errors do not say which file is missing."""
     if isinstance(verify, str) and verify != "system":
         _existing(verify, "verify")
     elif verify is True and trust_env:
@@ -240,13 +259,13 @@ def _check_files(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, tr
             _existing(path, "cert")
 
 
-def _warn(text: str) -> None:
+def _warn(text: str, category: type[Warning]) -> None:
     """Says it where the user's code is, however deep this is called."""
     level, frame = 1, sys._getframe()
     package = __name__.partition(".")[0] + "."
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(package):
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, DeprecationWarning, stacklevel=level)
+    warnings.warn(text, category, stacklevel=level)
 
 
 def _existing(path: str, name: str) -> str:
@@ -259,13 +278,17 @@ def _cert_files(cert: CertTypes) -> tuple[str, ...]:
     return (cert,) if isinstance(cert, str) else cert[:2]
 
 
-def _environment_authorities() -> str | None:
-    """The file or directory that SSL_CERT_FILE or else SSL_CERT_DIR names."""
-    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
-        path = os.environ.get(name)
-        if path:
-            return _existing(path, name)
-    return None
+def _environment_authorities() -> dict[str, str]:
+    """What SSL_CERT_FILE or else SSL_CERT_DIR (which may list several) says, as `load_verify_locations` takes it."""
+    path = os.environ.get("SSL_CERT_FILE")
+    if path:
+        return {"cafile": _existing(path, "SSL_CERT_FILE")}
+    path = os.environ.get("SSL_CERT_DIR")
+    if path:
+        if not any(os.path.isdir(folder) for folder in path.split(os.pathsep)):
+            _existing(path, "SSL_CERT_DIR")
+        return {"capath": path}
+    return {}
 
 
 def _new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> ssl.SSLContext:
@@ -279,8 +302,8 @@ def _new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) ->
     elif verify == "system":
         context = _trusting_system(context, trust_env)
     else:
-        path = verify if isinstance(verify, str) else (_environment_authorities() if trust_env else None)
-        _trust(context, path or _certifi_bundle())
+        named = _locations(verify) if isinstance(verify, str) else _environment_authorities() if trust_env else {}
+        context.load_verify_locations(**(named or {"cafile": _certifi_bundle()}))
     if cert is not None:
         context.load_cert_chain(cert) if isinstance(cert, str) else context.load_cert_chain(*cert)
     if trust_env:
@@ -296,11 +319,8 @@ def _certifi_bundle() -> str:
     return certifi.where()
 
 
-def _trust(context: ssl.SSLContext, path: str) -> None:
-    if os.path.isdir(path):
-        context.load_verify_locations(capath=path)
-    else:
-        context.load_verify_locations(cafile=path)
+def _locations(path: str) -> dict[str, str]:
+    return {"capath" if os.path.isdir(path) else "cafile": path}
 
 
 # Where Linux distributions keep their bundle, for Pythons whose OpenSSL was built to look elsewhere.
@@ -321,14 +341,15 @@ def _trusting_system(context: ssl.SSLContext, trust_env: bool) -> ssl.SSLContext
             context.load_default_certs()
             return context
         return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # type: ignore[no-any-return]
-    path = _environment_authorities() if trust_env else None
-    if path is None:
+    named = _environment_authorities() if trust_env else {}
+    if not named:
         built_in = ssl.get_default_verify_paths()  # not load_default_certs(), which reads the environment
         candidates = (built_in.openssl_cafile, *_SYSTEM_BUNDLES, built_in.openssl_capath)
         path = next((candidate for candidate in candidates if os.path.exists(candidate)), None)
-    if path is None:
-        raise FileNotFoundError(f"verify='system': no authorities at {', '.join(_SYSTEM_BUNDLES)}; install them")
-    _trust(context, path)
+        if path is None:
+            raise FileNotFoundError(f"verify='system': no authorities at {', '.join(candidates)}; install them")
+        named = _locations(path)
+    context.load_verify_locations(**named)
     return context
 
 
@@ -348,7 +369,7 @@ def shared_ssl_context(
     It offers the protocols `alpn`. A context given as `verify` is returned as it is: what it offers is for its owner
     to say, with `set_alpn_protocols()`. Raises what `create_ssl_context` raises, and warns of nothing.
     """
-    _check_files(verify, cert, trust_env)
+    _check(verify, cert, trust_env)
     if isinstance(verify, ssl.SSLContext):
         return verify
     key = _settings_key(verify, cert, trust_env, alpn)
@@ -382,3 +403,38 @@ def _time_of_change(path: str) -> int | None:
         return os.stat(path).st_mtime_ns
     except OSError:
         return None
+
+
+_ALPN = 16  # the extension's number (RFC 7301 s.3.1)
+
+
+def offered_protocols(context: ssl.SSLContext) -> tuple[str, ...]:
+    """The ALPN names that a context offers. It cannot be asked, so a ClientHello is made with it and read."""
+    written = ssl.MemoryBIO()
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), written, server_hostname="localhost").do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    names = _extension(written.read(), _ALPN)[2:]
+    protocols = []
+    while names:
+        end = 1 + names[0]
+        protocols.append(names[1:end].decode("ascii", "replace"))
+        names = names[end:]
+    return tuple(protocols)
+
+
+def _extension(hello: bytes, number: int) -> bytes:
+    """An extension's data in a TLS record that holds a ClientHello (RFC 8446 s.4.1.2 and 5.1); b"" without it."""
+    at = 5 + 4 + 2 + 32  # record header, handshake header, version, random
+    at += 1 + hello[at]  # session id
+    at += 2 + int.from_bytes(hello[at : at + 2])  # cipher suites
+    at += 1 + hello[at]  # compression methods
+    at += 2  # length of all extensions
+    while at < len(hello):
+        kind, length = int.from_bytes(hello[at : at + 2]), int.from_bytes(hello[at + 2 : at + 4])
+        at += 4
+        if kind == number:
+            return hello[at : at + length]
+        at += length
+    return b""

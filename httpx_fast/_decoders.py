@@ -70,7 +70,7 @@ class _SlicedZstandard:
     It knows no limit for its output, so it is fed with little: a block of 4 octets can stand for 128 KiB.
     """
 
-    SLICE = 64  # octets; at most 2 MiB of output
+    SLICE = 32  # octets; at most 1 MiB of output
 
     def __init__(self, decompressor: Any) -> None:
         self._decompressor = decompressor

@@ -55,8 +55,7 @@ _REFERENCE = re.compile(
     r"(?:#(.*))?",
     re.DOTALL,
 )
-# The last "@" ends the userinfo, as browsers have it.
-_AUTHORITY = re.compile(r"(?:(.*)@)?(\[.*\]|[^:@\[\]]*)(?::(.*))?", re.DOTALL)
+_HOST_AND_PORT = re.compile(r"(\[.*\]|[^:\[\]]*)(?::(.*))?", re.DOTALL)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _IPV4_SHAPE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 
@@ -228,11 +227,12 @@ def _split(url: str) -> _Parts:
 
 
 def _split_authority(authority: str) -> _Parts:
-    match = _AUTHORITY.fullmatch(authority)
+    # The last "@" ends the userinfo, as browsers have it.
+    userinfo, mark, rest = authority.rpartition("@")
+    match = _HOST_AND_PORT.fullmatch(rest)
     if match is None:
-        seen = shown(authority.rpartition("@")[2])
-        raise InvalidURL(f"expected a host, or a host, ':' and a port, in the URL, got {seen}")
-    return {"userinfo": match[1], "host": match[2], "port": match[3]}
+        raise InvalidURL(f"expected a host, or a host, ':' and a port, in the URL, got {shown(rest)}")
+    return {"userinfo": userinfo if mark else None, "host": match[1], "port": match[2]}
 
 
 def _taken_apart(result: ParseResult) -> _Parts:
@@ -247,6 +247,8 @@ def _checked(components: _Parts) -> _Parts:
     parts = dict(components)
     if "netloc" in parts:
         authority = _split_authority(str(parts.pop("netloc") or ""))
+        if authority["userinfo"] is not None:
+            raise InvalidURL("expected a host, or a host, ':' and a port, as the URL's netloc, got userinfo too")
         parts["host"], parts["port"] = authority["host"], authority["port"]
     if "username" in parts or "password" in parts:
         username = escape(str(parts.pop("username", None) or ""), _CREDENTIAL_UNSAFE)

@@ -28,6 +28,7 @@ from ._urlparse import (
     resolved,
     urlencode,
     urlparse,
+    without_dot_segments,
 )
 
 __all__ = ["URL", "Origin", "QueryParams"]
@@ -95,7 +96,7 @@ class URL:
     def __init__(self, url: URL | str = "", **kwargs: Any) -> None:
         if not kwargs and isinstance(url, str):
             match = plain(url) if len(url) <= MAX_URL_LENGTH else None
-            if match is not None and "/." not in url:
+            if match is not None and ("/." not in url or without_dot_segments(match[4]) == match[4]):
                 self._scheme, self._host, port, self._path, self._query, self._fragment = match.groups()
                 self._port = None
                 if port is None or self._take_port(int(port)):
