@@ -127,7 +127,7 @@ class Cookies(MutableMapping[str, str]):
                 discard=True,
                 comment=None,
                 comment_url=None,
-                rest={"HttpOnly": ""},
+                rest={"HttpOnly": None},  # type: ignore[dict-item]
                 rfc2109=False,
             )
         )

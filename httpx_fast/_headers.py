@@ -56,11 +56,14 @@ class Headers(MutableMapping[str, str]):
             self._encoding = encoding
         if headers is None:
             self._lines = []
-        elif isinstance(headers, Headers):
-            self._lines = headers._share()
+        # Exact types first: asking an abstract base class costs more than all the rest.
+        elif type(headers) is dict:
+            self._lines = _encoded(headers.items(), encoding or "ascii")
+        elif type(headers) is Headers or isinstance(headers, Headers):
+            self._lines = headers._list
             self._names = headers._names
-            self._shared = True
-        elif type(headers) is dict or isinstance(headers, Mapping):
+            self._shared = headers._shared = True
+        elif isinstance(headers, Mapping):
             self._lines = _encoded(headers.items(), encoding or "ascii")
         else:
             self._lines = _encoded(headers, encoding or "ascii")
@@ -121,8 +124,7 @@ class Headers(MutableMapping[str, str]):
 
     def keys(self) -> KeysView[str]:
         """The names in lower case, each once."""
-        encoding = self.encoding
-        return dict.fromkeys([name.decode(encoding) for name in self._lower_names()], None).keys()
+        return dict.fromkeys([name for name, _ in self.multi_items()], None).keys()
 
     def values(self) -> ValuesView[str]:
         """The values in the order of `keys()`, those of repeated lines joined by commas."""
@@ -160,11 +162,12 @@ class Headers(MutableMapping[str, str]):
 
     def update(self, headers: HeaderTypes | None = None) -> None:  # type: ignore[override]
         """Takes all lines of `headers`, in place of those here that have the same names."""
-        other = headers if isinstance(headers, Headers) else Headers(headers, self._encoding)
+        other = headers if type(headers) is Headers else Headers(headers, self._encoding)
         added, added_names = list(other._list), list(other._lower_names())
         lines, names = self._own()
-        for name in dict.fromkeys(added_names):
-            _remove(lines, names, name, 0)
+        for name in added_names:
+            if name in names:
+                _remove(lines, names, name, 0)
         lines += added
         names += added_names
 
@@ -263,6 +266,12 @@ class Headers(MutableMapping[str, str]):
             names = self._names = [line[0].lower() for line in self._list]
         return names
 
+    def _surround(self, first: list[FieldLine], last: list[FieldLine]) -> None:
+        """Puts lines before and after those that are there."""
+        self._lines = first + self._list + last
+        self._names = self._source = None
+        self._shared = False
+
     def _key(self, name: str) -> bytes:
         """How `name` stands among the lower-case names."""
         try:
@@ -275,13 +284,15 @@ class Headers(MutableMapping[str, str]):
             return bool(self._source.get_all(lower))
         return lower in self._lower_names()
 
-    def _raw_values(self, lower: bytes) -> list[bytes]:
+    def _find(self, lower: bytes) -> list[bytes]:
         """The values of a field as octets, by its name in lower case."""
         lines = self._lines
         if lines is None:
             assert self._source is not None
             return self._source.get_all(lower)
-        names = self._lower_names()
+        names = self._names
+        if names is None:
+            names = self._lower_names()
         count = names.count(lower)
         if count == 0:
             return []
@@ -290,15 +301,18 @@ class Headers(MutableMapping[str, str]):
         return [line[1] for name, line in zip(names, lines, strict=True) if name == lower]
 
     def _values(self, key: str) -> list[str]:
-        values = self._raw_values(self._key(key))
         encoding = self._encoding
         if encoding is None:
             # What is ASCII reads the same in all three codecs, so most lookups need not find out which one it is.
             try:
-                return [str(value, "ascii") for value in values]
-            except UnicodeDecodeError:
+                return [value.decode("ascii") for value in self._find(key.encode("ascii").lower())]
+            except UnicodeError:
                 encoding = self.encoding
-        return [str(value, encoding) for value in values]
+        return [value.decode(encoding) for value in self._find(self._key(key))]
+
+    def _decoded(self, encoding: str) -> list[tuple[str, str]]:
+        names, lines = self._lower_names(), self._list
+        return [(name.decode(encoding), line[1].decode(encoding)) for name, line in zip(names, lines, strict=True)]
 
     def _joined(self) -> dict[str, str]:
         joined: dict[str, str] = {}

@@ -114,7 +114,7 @@ class Request:
         else:
             boundary = None
             if files:
-                content_type = self._headers._raw_values(b"content-type")
+                content_type = self._headers._find(b"content-type")
                 boundary = get_multipart_boundary_from_content_type(content_type[0] if content_type else None)
             defaults, self._stream = encode_request(content, data, files, json, boundary)
             if isinstance(self._stream, ByteStream):
@@ -138,7 +138,7 @@ class Request:
     def _prepare(self, defaults: dict[str, str]) -> None:
         """Adds Host and the fields of the body, as far as the user has not given them."""
         headers = self.headers
-        lines, names = headers._list, headers._lower_names()
+        names = headers._lower_names()
         first: list[FieldLine] = []
         last: list[FieldLine] = []
         sized = b"content-length" in names
@@ -156,8 +156,7 @@ class Request:
             first.append((b"Host", self.url.netloc))
         if self.method in _WITH_CONTENT and not (sized or coded or last):
             first.append((b"Content-Length", b"0"))
-        headers = self._headers = Headers()
-        headers._lines = first + lines + last
+        headers._surround(first, last)
 
     @property
     def headers(self) -> Headers:
