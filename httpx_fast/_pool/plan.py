@@ -181,6 +181,28 @@ class Plan(Generic[C]):
             if self.idle > self._max_keepalive:
                 self._discard(next(iter(self._idle_since)))
 
+    def replace(self, connection: C) -> C | Answer:
+        """A leased connection turned out to be dead: what its holder gets for it, ahead of all who wait.
+
+        Its turn has come already; with a release and a new request it would go to the end of the queue.
+        """
+        lane = self._lane_of[connection]
+        if self._closed:
+            self.leased -= 1
+            self._retire(connection)
+            return CLOSED
+        self.doomed.append(connection)
+        del self._lane_of[connection]
+        if not lane.idle:
+            self.leased -= 1
+            self.dialling += 1
+            return DIAL
+        lane.open -= 1
+        other, _ = lane.idle.popitem()
+        del self._idle_since[other]
+        self.idle -= 1
+        return other
+
     def dead(self, connection: C) -> bool:
         """Forgets an idle connection, which the caller closes; False, and nothing done, if it is not idle."""
         if connection not in self._idle_since:

@@ -181,8 +181,9 @@ class Pool:
                 return await self._dial(route, budgets.connect, journey)
             if found.alive():
                 return found
-            self.release(found)
-            found = self._ask(route, self.clock())
+            with self._lock:
+                found = self._plan.replace(found)
+                self._carry_out()
 
     async def _wait(self, turn: Turn, budget: float | None, since: float) -> Http1Connection | Answer:
         """Waits in the queue. PoolTimeout when the turn does not come within `budget` seconds of `since`."""

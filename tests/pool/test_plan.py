@@ -322,6 +322,35 @@ def test_death_of_a_leased_connection_is_left_to_its_release() -> None:
     assert pool.counts() == (1, 0, 0)
 
 
+def test_dead_connection_is_replaced_by_another_of_its_route() -> None:
+    pool = Pool()
+    dead = pool.lease("a")
+    older, newer, _ = pool.idle("a", "a", "b")
+    assert pool.plan.replace(dead) is newer
+    assert pool.doomed() == [dead]
+    assert pool.counts() == (1, 2, 0)
+    assert pool.plan.replace(newer) is older
+
+
+def test_holder_of_a_dead_connection_may_dial_in_its_place_before_all_who_wait() -> None:
+    pool = Pool(limit=1)
+    dead = pool.lease("a")
+    pool.queue("b")
+    assert pool.plan.replace(dead) is DIAL
+    assert pool.doomed() == [dead]
+    assert pool.granted() == []
+    assert pool.counts() == (0, 0, 1)
+
+
+def test_dead_connection_of_a_closed_plan_is_not_replaced() -> None:
+    pool = Pool()
+    dead = pool.lease()
+    pool.plan.close()
+    assert pool.plan.replace(dead) is CLOSED
+    assert pool.doomed() == [dead]
+    assert pool.plan.open == 0
+
+
 def test_no_limits_mean_that_nobody_waits_and_all_are_kept() -> None:
     pool = Pool(limit=None, keep=None, expiry=None)
     for connection in [pool.lease() for _ in range(500)]:

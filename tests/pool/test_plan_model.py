@@ -91,6 +91,19 @@ class Model:
             if self.keep is not None and len(self.idle) > self.keep:
                 self.doomed.append(self.idle.pop(0)[0])
 
+    def replace(self, connection: Connection) -> Connection | Answer:
+        self.leased.remove(connection)
+        self.doomed.append(connection)
+        for entry in reversed(self.idle):
+            if entry[0].route == connection.route:
+                self.idle.remove(entry)
+                self.leased.append(entry[0])
+                return entry[0]
+        if self.closed:
+            return CLOSED
+        self.dialling.append(connection.route)
+        return DIAL
+
     def expire(self, now: float) -> None:
         while self.idle and self.expiry is not None and self.idle[0][1] + self.expiry <= now:
             self.doomed.append(self.idle.pop(0)[0])
@@ -125,6 +138,7 @@ class Driver:
             (20, self.connected),
             (5, self.dial_failed),
             (25, self.release),
+            (3, self.replace),
             (4, self.dead),
             (2, self.expire),
         ]
@@ -207,6 +221,17 @@ class Driver:
             self.plan.release(connection, reusable, self.now)
             self.model.release(connection, reusable, self.now)
 
+    def replace(self) -> None:
+        if self.users:
+            connection = self.users.pop(self.random.randrange(len(self.users)))
+            answer = self.plan.replace(connection)
+            assert answer is self.model.replace(connection)
+            if isinstance(answer, Connection):
+                assert answer.route == connection.route
+                self.hold(answer)
+            elif answer is DIAL:
+                self.dials.append(connection.route)
+
     def dead(self) -> None:
         candidates = [connection for connection, _ in self.model.idle] + self.users
         if candidates:
@@ -253,7 +278,7 @@ class Driver:
         self.take_up()
         while self.dials or self.users:
             self.connected()
-            self.release()
+            self.random.choice((self.release, self.replace))()
             self.request()
             self.settle()
             self.take_up()
@@ -282,7 +307,7 @@ def test_random_histories_agree_with_the_model(
 ) -> None:
     driver = Driver(seed, limit, keep, expiry)
     driver.run(STEPS)
-    assert len(driver.seen) == 8, "the driver has not tried everything"
+    assert len(driver.seen) == 9, "the driver has not tried everything"
 
 
 def test_each_waiter_at_the_head_is_served_after_sixteen_overtakings_at_most() -> None:
