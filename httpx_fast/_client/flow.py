@@ -77,15 +77,13 @@ class _Timed:
         self._started = started
         self.elapsed: timedelta | None = None
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
     def _stop(self) -> None:
         self.elapsed = timedelta(seconds=time.perf_counter() - self._started)
-
-    def abandon(self) -> None:
-        """Lets go of what is behind the body without waiting, if it can."""
-        self._stop()
-        abandon = getattr(self._stream, "abandon", None)
-        if abandon is not None:
-            abandon()
 
 
 class BoundSyncStream(_Timed, SyncByteStream):
@@ -378,8 +376,10 @@ def _measure(side: Side, response: Response, started: float) -> None:
     """Has a response that knows nothing of its way tell the time that it took."""
     if "_content" in response.__dict__:
         response.elapsed = timedelta(seconds=time.perf_counter() - started)
-    else:
-        response.stream = side.timed(response.stream, started)
+        return
+    stream = response.stream
+    if isinstance(stream, side.body_type):
+        response.stream = side.timed(stream, started)
 
 
 def _log(request: Request, response: Response) -> None:

@@ -16,7 +16,7 @@ import asyncio
 import contextvars
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any, Protocol
 
 from .._exceptions import RemoteProtocolError
@@ -90,7 +90,8 @@ class _Exchange(AsyncByteStream):
         self.headers: list[tuple[bytes, bytes]] = []
         self._raises = raise_app_exceptions
         self._is_head = request.method == "HEAD"
-        self._request_body = aiter(request.stream)  # type: ignore[arg-type]
+        self._request = request
+        self._request_body: AsyncIterator[bytes] | None = None
         self._request_done = False
         self._chunks: deque[bytes] = deque()
         self._pending = 0  # octets in `_chunks`
@@ -134,14 +135,25 @@ class _Exchange(AsyncByteStream):
 
     async def _receive(self) -> _Message:
         if not self._request_done and not self._disconnected:
-            try:
-                return {"type": "http.request", "body": await anext(self._request_body), "more_body": True}
-            except StopAsyncIteration:
-                self._request_done = True
-                return {"type": "http.request", "body": b"", "more_body": False}
+            piece = await self._next_piece()
+            return {"type": "http.request", "body": piece, "more_body": not self._request_done}
         while not self._complete and not self._disconnected:
             await self._moved.wait()
         return {"type": "http.disconnect"}
+
+    async def _next_piece(self) -> bytes:
+        """The next piece of the request's body; sets `_request_done` with the last one."""
+        whole = self._request._body
+        if whole is not None and self._request_body is None:
+            self._request_done = True
+            return whole
+        if self._request_body is None:
+            self._request_body = aiter(self._request.stream)  # type: ignore[arg-type]
+        try:
+            return await anext(self._request_body)
+        except StopAsyncIteration:
+            self._request_done = True
+            return b""
 
     async def _send(self, message: _Message) -> None:
         kind = message["type"]

@@ -1,0 +1,166 @@
+"""Mounts and proxies: which transport a URL goes to."""
+
+from __future__ import annotations
+
+import pytest
+
+import httpx_fast
+from httpx_fast import Response
+
+
+def named(name):
+    return httpx_fast.MockTransport(lambda request: Response(200, text=name))
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Sets the environment's proxies, and nothing else."""
+    for name in (
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "http_proxy",
+        "https_proxy",
+        "all_proxy",
+        "no_proxy",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+    def set_all(**values):
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return set_all
+
+
+@pytest.mark.parametrize(
+    ("pattern", "url", "matches"),
+    [
+        ("all://", "http://a.test/", True),
+        ("all://", "https://a.test:8443/", True),
+        ("http://", "http://a.test/", True),
+        ("http://", "https://a.test/", False),
+        ("all://a.test", "https://a.test/", True),
+        ("all://a.test", "https://www.a.test/", False),
+        ("all://*.a.test", "https://www.a.test/", True),
+        ("all://*.a.test", "https://a.test/", False),
+        ("all://*a.test", "https://a.test/", True),
+        ("all://*a.test", "https://www.a.test/", True),
+        ("all://*a.test", "https://other-a.test/", False),
+        ("https://a.test", "http://a.test/", False),
+        ("http://a.test:8080", "http://a.test:8080/", True),
+        ("http://a.test:8080", "http://a.test/", False),
+        ("all://*:8080", "http://b.test:8080/", True),
+        ("all://192.168.0.0/16", "http://192.168.7.1/", True),
+        ("all://192.168.0.0/16", "http://192.169.0.1/", False),
+        ("all://192.168.0.0/16", "http://a.test/", False),
+        ("all://[fe80::]/10", "http://[fe80::1]/", True),
+        ("all://[fe80::]/10", "http://[::1]/", False),
+    ],
+)
+def test_pattern_decides(backend, pattern, url, matches):
+    async def body():
+        async with backend.client(transport=named("own"), mounts={pattern: named("mounted")}) as client:
+            assert (await client.get(url)).text == ("mounted" if matches else "own")
+
+    backend.run(body)
+
+
+def test_most_specific_pattern_wins(backend):
+    mounts = {
+        "all://": named("all"),
+        "http://": named("scheme"),
+        "all://*a.test": named("wildcard"),
+        "http://www.a.test": named("host"),
+        "all://*:8080": named("port"),
+    }
+    expected = {
+        "https://b.test/": "all",
+        "http://b.test/": "scheme",
+        "http://a.test/": "wildcard",
+        "http://www.a.test/": "host",
+        "http://b.test:8080/": "port",
+    }
+
+    async def body():
+        async with backend.client(transport=named("own"), mounts=mounts) as client:
+            for url, name in expected.items():
+                assert (await client.get(url)).text == name
+
+    backend.run(body)
+
+
+def test_none_stands_for_the_clients_own_transport(backend):
+    async def body():
+        mounts = {"all://": named("all"), "all://a.test": None}
+        async with backend.client(transport=named("own"), mounts=mounts) as client:
+            assert (await client.get("http://a.test/")).text == "own"
+            assert (await client.get("http://b.test/")).text == "all"
+
+    backend.run(body)
+
+
+def test_redirects_choose_their_transport_anew(backend):
+    async def body():
+        away = httpx_fast.MockTransport(lambda request: Response(302, headers={"location": "http://b.test/"}))
+        async with backend.client(
+            transport=named("own"), mounts={"all://a.test": away}, follow_redirects=True
+        ) as client:
+            assert (await client.get("http://a.test/")).text == "own"
+
+    backend.run(body)
+
+
+def test_pattern_without_a_colon_is_an_error():
+    with pytest.raises(ValueError, match="http"):
+        httpx_fast.Client(transport=named("own"), mounts={"http": named("mounted")})
+
+
+class Proxied(httpx_fast.Client):
+    """Remembers which proxies it was to make transports for."""
+
+    def _init_transport(self, **settings):
+        return named("direct")
+
+    def _init_proxy_transport(self, proxy, **settings):
+        return named(str(proxy.url))
+
+
+def via(client, url):
+    return client.get(url).text
+
+
+def test_proxy_is_for_all_urls():
+    client = Proxied(proxy="http://proxy.test:3128")
+    assert via(client, "http://a.test/") == via(client, "https://a.test/") == "http://proxy.test:3128"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://a.test/", "http://one.test"),
+        ("https://a.test/", "http://two.test"),
+        ("https://internal.test/", "direct"),
+        ("https://www.internal.test/", "direct"),
+        ("http://10.1.2.3/", "direct"),
+        ("http://localhost:8000/", "direct"),
+        ("http://11.1.2.3/", "http://one.test"),
+    ],
+)
+def test_proxies_of_the_environment_and_what_is_excepted(environment, url, expected):
+    environment(HTTP_PROXY="http://one.test", HTTPS_PROXY="two.test", NO_PROXY="internal.test,10.0.0.0/8,localhost")
+    assert via(Proxied(), url) == expected
+
+
+def test_environment_is_left_alone_if_told_so(environment):
+    environment(ALL_PROXY="http://one.test")
+    assert via(Proxied(), "http://a.test/") == "http://one.test"
+    assert via(Proxied(trust_env=False), "http://a.test/") == "direct"
+    assert via(Proxied(transport=named("own")), "http://a.test/") == "direct"
+    assert via(Proxied(proxy="http://mine.test"), "http://a.test/") == "http://mine.test"
+
+
+def test_mounts_win_over_the_environment(environment):
+    environment(ALL_PROXY="http://one.test")
+    assert via(Proxied(mounts={"all://": named("mounted")}), "http://a.test/") == "mounted"
