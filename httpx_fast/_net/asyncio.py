@@ -487,6 +487,12 @@ class AsyncioBackend(SocketBackend):
         return stream
 
     def _only_protocols(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Loops that have no readers and writers inherit the methods that say so."""
-        base = asyncio.AbstractEventLoop
-        return self._force_protocol or type(loop).add_reader is base.add_reader
+        """Loops that have no readers and writers inherit the methods that say so; those of libuv go deaf.
+
+        uvloop and winloop call a reader never again once the peer has reset the connection: a read would wait for its
+        deadline, or for ever. Their transports are told, and cost the same.
+        """
+        kind = type(loop)
+        if self._force_protocol or kind.add_reader is asyncio.AbstractEventLoop.add_reader:
+            return True
+        return any(each.__module__.partition(".")[0] in ("uvloop", "winloop") for each in kind.__mro__)

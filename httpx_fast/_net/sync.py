@@ -83,8 +83,7 @@ class SyncStream(PulledStream):
             self._granted, timeval = NEVER, (0, 0)
         else:
             self._granted = left = max(left, 0.0)
-            seconds = int(left)
-            timeval = seconds, int((left - seconds) * 1_000_000) + 1  # all zero would be for ever
+            timeval = divmod(int(left * 1_000_000) + 1, 1_000_000)  # all zero would be for ever
         try:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(*timeval))
         except OSError as error:
