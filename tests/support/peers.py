@@ -81,6 +81,8 @@ class Peer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.accepted = 0
+        #: One for each accepted connection, set once it is closed from this side.
+        self.closed: list[threading.Event] = []
         self._ended = threading.Event()
         self._failures: list[BaseException] = []
         self._open: list[socket.socket] = []
@@ -97,13 +99,15 @@ class Peer:
             except OSError:  # closed
                 return
             script = self._scripts[min(self.accepted, len(self._scripts) - 1)]
-            self.accepted += 1
+            self.closed.append(threading.Event())
             self._open.append(connection)
-            thread = threading.Thread(target=self._follow, args=(script, connection), name="peer")
+            arguments = (script, connection, self.closed[self.accepted])
+            self.accepted += 1
+            thread = threading.Thread(target=self._follow, args=arguments, name="peer")
             self._threads.append(thread)
             thread.start()
 
-    def _follow(self, script: Script, connection: socket.socket) -> None:
+    def _follow(self, script: Script, connection: socket.socket, closed: threading.Event) -> None:
         try:
             if self._tls is not None:
                 connection = self._tls.wrap_socket(connection, server_side=True)
@@ -115,6 +119,7 @@ class Peer:
             self._failures.append(error)
         finally:
             connection.close()
+            closed.set()
 
     def close(self) -> None:
         """Ends it all; raises what a script raised."""

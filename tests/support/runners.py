@@ -45,6 +45,10 @@ class Runner:
         """An event with `set()` and an awaitable `wait()`."""
         raise NotImplementedError
 
+    async def hear(self, event: threading.Event) -> None:
+        """Waits for what a thread says, while this world goes on."""
+        raise NotImplementedError
+
     def client(self, **options: Any) -> Any:
         return httpx_fast.AsyncClient(**options)
 
@@ -80,6 +84,9 @@ class AsyncioRunner(Runner):
 
     def event(self) -> asyncio.Event:
         return asyncio.Event()
+
+    async def hear(self, event: threading.Event) -> None:
+        assert await asyncio.to_thread(event.wait, PATIENCE), "nobody set the event"
 
 
 class UvloopRunner(AsyncioRunner):
@@ -123,6 +130,9 @@ class TrioRunner(Runner):
     def event(self) -> Any:
         return self._trio.Event()
 
+    async def hear(self, event: threading.Event) -> None:
+        assert await self._trio.to_thread.run_sync(event.wait, PATIENCE), "nobody set the event"
+
 
 class BlockingRunner(Runner):
     name = "blocking"
@@ -153,6 +163,9 @@ class BlockingRunner(Runner):
 
     def event(self) -> ThreadEvent:
         return ThreadEvent()
+
+    async def hear(self, event: threading.Event) -> None:
+        assert event.wait(PATIENCE), "nobody set the event"
 
     def client(self, **options: Any) -> BlockingClient:
         return BlockingClient(httpx_fast.Client(**options))
