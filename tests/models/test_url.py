@@ -183,7 +183,7 @@ def test_refusal_says_what_was_seen_and_what_was_expected(text, message):
 
 
 def test_refusal_shows_little_of_long_text():
-    with pytest.raises(InvalidURL, match="got 'x{64}'[.]{3}$"):
+    with pytest.raises(InvalidURL, match=r"got 'x{64}'[.]{3}$"):
         URL("http://h:" + "x" * 1000)
 
 
