@@ -21,10 +21,11 @@ from typing import Any, TypeAlias
 
 from .._exceptions import ReadError, WriteError
 from .base import HIGH_WATER, Buffer, Sink, Stream, Waiter
-from .connecting import NEVER, Connector
+from .connecting import Connector
 from .faults import closed_here, peer_closed
 from .scratch import scratch
 from .sockets import SocketBackend, SocketStream
+from .timed import NEVER
 
 Future: TypeAlias = "asyncio.Future[None]"
 
@@ -117,7 +118,7 @@ class LoopStream(SocketStream):
         elif self._paused:
             self._resume()
         elif self._ended and not self._told:
-            self._end()
+            self._input_ended()
         else:
             future.set_exception(self._fault or peer_closed(self._address))
 
@@ -136,7 +137,7 @@ class LoopStream(SocketStream):
             self._halted = self._paused = True
             self._stop_reading()
 
-    def _end(self) -> None:
+    def _input_ended(self) -> None:
         """The peer will send no more; the sink decides what that means."""
         self._ended = True
         self._stop()
@@ -259,7 +260,7 @@ class AsyncioStream(LoopStream):
             self._broken(self._read_failed(error))
             return
         if not count:
-            self._end()
+            self._input_ended()
             return
         try:
             done = sink.data_received(view[:count]) if buffer is None else sink.buffer_updated(count)
@@ -333,7 +334,7 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
         self._pushed(done)
 
     def eof_received(self) -> bool:
-        self._end()
+        self._input_ended()
         return True  # it is closed by who owns it
 
     def resume_writing(self) -> None:

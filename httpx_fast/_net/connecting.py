@@ -18,11 +18,11 @@ from typing import Any, Protocol
 
 from .base import Address, SocketOption
 from .faults import connect_failed, expired, peer_name
+from .timed import NEVER
 
 ATTEMPT_DELAY = 0.25  # seconds; what RFC 8305 s.8 recommends
 _QUEUE_PAUSE = 0.01  # seconds; how soon to ask a Unix socket again whose queue is full: there is nothing to wait for
 _IN_PROGRESS = {errno.EINPROGRESS, errno.EALREADY, errno.EINTR, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)}
-NEVER = float("inf")
 
 
 class Connector(Protocol):

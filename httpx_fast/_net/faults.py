@@ -52,6 +52,10 @@ def closed_here(address: Any, doing: str) -> str:
     return f"the connection to {peer_name(address)} was closed on this side {doing}"
 
 
+def resolve_failed(host: str, error: Exception) -> ConnectError:
+    return ConnectError(f"the name {host!r} could not be resolved: {reason(error)}")
+
+
 def connect_failed(faults: Sequence[tuple[Any, OSError]]) -> ConnectError:
     """None of the addresses that were tried answered; each is named with its own reason."""
     if not faults:

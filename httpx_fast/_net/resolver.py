@@ -11,12 +11,11 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from .._exceptions import ConnectError
 from .base import Address
-from .faults import reason
+from .faults import resolve_failed
 
 _flying: dict[tuple[str, int], Lookup] = {}
 _lock = threading.Lock()
@@ -37,8 +36,7 @@ class Lookup:
     def addresses(self) -> list[Address]:
         """The answer; to be asked for after the listener was called. Raises ConnectError."""
         if self._failure is not None:
-            said = reason(self._failure)
-            raise ConnectError(f"the name {self._host!r} could not be resolved: {said}") from self._failure
+            raise resolve_failed(self._host, self._failure) from self._failure
         return self._addresses
 
     def run(self) -> None:
@@ -85,10 +83,12 @@ def numeric(host: str, port: int) -> list[Address] | None:
 
 
 def _ask(host: str, port: int, flags: int = 0) -> list[Address]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    # Some systems answer once per protocol although one kind of socket was asked for.
-    addresses: dict[tuple[Any, ...], Address] = {(family, at): (family, at) for family, _, _, _, at in found}
-    return list(addresses.values())
+    return distinct(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags))
+
+
+def distinct(found: Iterable[tuple[Any, Any, Any, Any, Any]]) -> list[Address]:
+    """The addresses of a `getaddrinfo`; some systems answer once per protocol although one kind was asked for."""
+    return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
 def _forget() -> None:

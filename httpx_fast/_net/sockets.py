@@ -12,17 +12,16 @@ from __future__ import annotations
 import abc
 import select
 import socket
-import ssl
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from .._exceptions import ConnectError, ReadError, TimeoutException, WriteError
-from .base import HIGH_WATER, Address, Backend, Buffer, Sink, SocketOption, Stream
-from .connecting import NEVER, Connector, Race, open_socket
-from .faults import closed_here, expired, peer_closed, peer_name, read_failed, write_failed
+from .._exceptions import ConnectError
+from .base import HIGH_WATER, Address, Backend, Buffer, SocketOption, Stream
+from .connecting import Connector, Race, open_socket
+from .faults import expired
 from .resolver import lookup, numeric
 from .scratch import scratch
-from .tls import TLSStream, handshake
+from .timed import TimedStream
 
 # Buffers for one sendmsg; every system takes at least 16, and more are joined at less cost than the kernel's loop.
 _MAX_PIECES = 16
@@ -30,57 +29,14 @@ _MAX_PIECES = 16
 NO_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 
 
-class SocketStream(Stream):
-    """The state that every stream over an own socket has; `_at` is NEVER where no deadline is armed."""
+class SocketStream(TimedStream):
+    """A stream over an own socket."""
 
-    __slots__ = (
-        "_address",
-        "_arrived",
-        "_at",
-        "_budget",
-        "_clock",
-        "_closed",
-        "_ended",
-        "_fault",
-        "_phase",
-        "_sink",
-        "_sock",
-        "_told",
-        "_unsent",
-    )
+    __slots__ = ("_sock",)
 
     def __init__(self, sock: socket.socket, address: Any, clock: Callable[[], float]) -> None:
+        super().__init__(address, clock)
         self._sock = sock
-        self._address = address
-        self._clock = clock
-        self._sink: Any = None
-        self._phase = "connect"
-        self._at = NEVER
-        self._budget: float | None = None
-        self._arrived = False  # something came since the deadline was set
-        self._ended = False  # the peer will send no more
-        self._told = False  # the sink knows that
-        self._closed = False
-        self._fault: Exception | None = None  # what the next receive() raises
-        self._unsent: list[memoryview] = []  # what the socket has not taken yet; goes out before anything else
-
-    def attach(self, sink: Sink) -> None:
-        self._sink = sink
-        self._told = False
-
-    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
-        self._phase = phase
-        self._at = NEVER if at is None else at
-        self._budget = budget
-        self._arrived = False
-
-    async def start_tls(
-        self,
-        context: ssl.SSLContext,
-        server_hostname: str | None,
-        session: ssl.SSLSession | None = None,
-    ) -> TLSStream:
-        return await handshake(self, context, server_hostname, session)
 
     def get_extra_info(self, name: str) -> Any:
         if name == "socket":
@@ -93,19 +49,6 @@ class SocketStream(Stream):
             except OSError:  # closed
                 return None
         return None
-
-    def _postpone(self, phase: str) -> None:
-        """Something moved in `phase`: its budget begins anew."""
-        if self._phase == phase and self._budget is not None and self._at != NEVER:
-            self._at = self._clock() + self._budget
-
-    def _expired(self, now: float, detail: str) -> TimeoutException:
-        return expired(self._phase, now, self._at, self._budget, f"{peer_name(self._address)} {detail}")
-
-    def _tell_end(self) -> bool:
-        """Tells the sink, once, that no more will come; whether that is enough for who waits. May raise."""
-        self._told = True
-        return bool(self._sink.eof_received(True))
 
     def _send(self, buffers: tuple[Buffer, ...], flags: int = 0) -> list[memoryview]:
         """Offers `buffers` to the socket once; what it did not take. Raises WriteError."""
@@ -135,16 +78,6 @@ class SocketStream(Stream):
 
     def _unsent_size(self) -> int:
         return sum(map(len, self._unsent))
-
-    def _read_failed(self, error: OSError) -> ReadError:
-        if self._closed:
-            return ReadError(closed_here(self._address, "while it was read"))
-        return read_failed(self._address, error)
-
-    def _write_failed(self, error: OSError) -> WriteError:
-        if self._closed:
-            return WriteError(closed_here(self._address, "while it was written to"))
-        return write_failed(self._address, error)
 
 
 class PulledStream(SocketStream):
@@ -186,24 +119,6 @@ class PulledStream(SocketStream):
         if buffer is None:
             return bool(sink.data_received(view[:count]))
         return bool(sink.buffer_updated(count))
-
-    def _end(self) -> bool:
-        """No more will come. True if the sink has enough; raises what the sink raises, or ReadError."""
-        if self._closed:
-            raise ReadError(closed_here(self._address, "while it was read"))
-        self._ended = True
-        if self._told or not self._tell_end():
-            raise peer_closed(self._address)
-        return True
-
-    def _break_off(self) -> None:
-        """Nothing good can come any more: to the sink that is an end which may be an attack."""
-        if not self._told:
-            self._told = True
-            try:
-                self._sink.eof_received(False)
-            except Exception:  # noqa: BLE001  # the fault that led here is the one to tell
-                return
 
 
 class SocketBackend(Backend):

@@ -21,8 +21,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, Final
 
 from .base import DONE, Buffer, Stream, Waiter
-from .connecting import NEVER, Connector
+from .connecting import Connector
 from .sockets import NO_WAIT, PulledStream, SocketBackend, poller, wait_writable
+from .timed import NEVER
 
 _TIMEVAL: Final = struct.Struct("@ll")
 # Where struct timeval is two longs and both options mean what they say. A 32-bit system may have a longer time_t.

@@ -1,8 +1,4 @@
-"""trio: own sockets, tried first and waited for in trio's own way.
-
-A cancel scope is entered only when a wait really begins; its deadline is the stream's, moved by what arrives. Being
-cancelled from outside and running out of time are told apart by whose scope it was.
-"""
+"""trio: own sockets, tried first and waited for in trio's own way."""
 
 from __future__ import annotations
 
@@ -14,8 +10,12 @@ from typing import Any
 import trio
 
 from .base import Buffer, Stream, Waiter
-from .connecting import NEVER, Connector
+from .connecting import Connector
 from .sockets import PulledStream, SocketBackend, wait_writable
+from .timed import NEVER, Scopes
+
+#: What waiting for a socket raises when it is closed meanwhile, or was before.
+_CLOSED = (trio.ClosedResourceError, OSError, ValueError)
 
 
 class TrioStream(PulledStream):
@@ -23,13 +23,12 @@ class TrioStream(PulledStream):
 
     def __init__(self, sock: socket.socket, address: Any, clock: Callable[[], float]) -> None:
         super().__init__(sock, address, clock)
-        self._scopes: set[trio.CancelScope] = set()  # of the waits that are going on: reading, writing
+        self._scopes = Scopes(self, trio.CancelScope, trio.current_time)
         self._turn = trio.Lock()  # who waits to write
 
     def arm(self, phase: str, at: float | None, budget: float | None) -> None:
         super().arm(phase, at, budget)
-        if self._scopes:
-            self._move_deadlines()
+        self._scopes.move()
 
     async def receive(self) -> None:
         if self._fault is not None:
@@ -41,14 +40,14 @@ class TrioStream(PulledStream):
                 return
         except BlockingIOError:
             pass
-        await self._waiting(self._receive_on, "sent nothing")
+        await self._scopes.wait(self._receive_on, "sent nothing")
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
         if self._unsent:
             self._unsent += [memoryview(buffer) for buffer in buffers]
         else:
             self._unsent = self._send(buffers)
-        return self._flush() if self._unsent else None
+        return self._scopes.wait(self._send_all, "took nothing more") if self._unsent else None
 
     def close(self) -> None:
         if self._closed:
@@ -64,7 +63,7 @@ class TrioStream(PulledStream):
         while True:
             try:
                 await trio.lowlevel.wait_readable(self._sock)
-            except trio.ClosedResourceError as error:
+            except _CLOSED as error:
                 raise self._read_failed(OSError(errno.EBADF, str(error))) from error
             try:
                 if self._pull():
@@ -72,37 +71,17 @@ class TrioStream(PulledStream):
             except BlockingIOError:
                 continue
             self._postpone("read")
-            self._move_deadlines()
-
-    async def _flush(self) -> None:
-        await self._waiting(self._send_all, "took nothing more")
+            self._scopes.move()
 
     async def _send_all(self) -> None:
         async with self._turn:
             while self._unsent:
                 try:
                     await trio.lowlevel.wait_writable(self._sock)
-                except trio.ClosedResourceError as error:
+                except _CLOSED as error:
                     raise self._write_failed(OSError(errno.EBADF, str(error))) from error
                 self._send_on()
-                self._move_deadlines()
-
-    async def _waiting(self, wait: Callable[[], Awaitable[None]], complaint: str) -> None:
-        """Waits until the deadline, which may be moved meanwhile."""
-        scope = trio.CancelScope(deadline=_deadline(self._at, self._clock))
-        self._scopes.add(scope)
-        try:
-            with scope:
-                await wait()
-        finally:
-            self._scopes.discard(scope)
-        if scope.cancelled_caught:
-            raise self._expired(self._clock(), complaint)
-
-    def _move_deadlines(self) -> None:
-        deadline = _deadline(self._at, self._clock)
-        for scope in self._scopes:
-            scope.deadline = deadline
+                self._scopes.move()
 
 
 class TrioWaiter:
@@ -132,14 +111,16 @@ class _Connects:
 
     async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
         with trio.CancelScope(deadline=_deadline(until, self._clock)):
-            if len(sockets) == 1:
+            async with trio.open_nursery() as nursery:
                 for sock in sockets:
-                    await trio.lowlevel.wait_writable(sock)
-            elif sockets:
-                await _first_writable(sockets)
-            else:
-                await trio.sleep_forever()
+                    nursery.start_soon(self._end_with, sock, nursery.cancel_scope)
+                if not sockets:
+                    await trio.sleep_forever()
         return wait_writable(sockets, 0) if sockets else ()
+
+    async def _end_with(self, sock: socket.socket, scope: trio.CancelScope) -> None:
+        await trio.lowlevel.wait_writable(sock)
+        scope.cancel()
 
     def outcome(self, sock: socket.socket) -> int:
         return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -168,17 +149,6 @@ class TrioBackend(SocketBackend):
 
     async def _stream(self, sock: socket.socket, address: Any) -> Stream:
         return TrioStream(sock, address, self.clock)
-
-
-async def _first_writable(sockets: Iterable[socket.socket]) -> None:
-    async with trio.open_nursery() as nursery:
-
-        async def one(sock: socket.socket) -> None:
-            await trio.lowlevel.wait_writable(sock)
-            nursery.cancel_scope.cancel()
-
-        for sock in sockets:
-            nursery.start_soon(one, sock)
 
 
 def _deadline(at: float, clock: Callable[[], float]) -> float:

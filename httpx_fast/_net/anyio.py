@@ -1,0 +1,268 @@
+"""Any AnyIO byte stream as a stream of ours: the way in for a network of the user's own.
+
+What such a stream cannot give: it says nothing while idle (`poll_idle` looks at its socket, if there is one, for the
+peer's end), and it takes all or nothing of what is written, so writing always suspends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from .._exceptions import TimeoutException
+from .base import Address, Backend, Buffer, SocketOption, Stream, Waiter
+from .faults import connect_failed, expired, peer_name, resolve_failed
+from .resolver import distinct, numeric
+from .timed import NEVER, Scopes, TimedStream
+
+_PIECE = 64 * 1024  # octets in one call; after each the write deadline moves
+_FAULTS = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
+_EXTRA = {
+    "socket": anyio.abc.SocketAttribute.raw_socket,
+    "client_addr": anyio.abc.SocketAttribute.local_address,
+    "server_addr": anyio.abc.SocketAttribute.remote_address,
+}
+
+
+class AnyIOStream(TimedStream):
+    """Owns `stream`, which must let a receive be cancelled without losing octets."""
+
+    __slots__ = ("_extra", "_scopes", "_stream", "_turn")
+
+    def __init__(self, stream: anyio.abc.ByteStream, clock: Callable[[], float]) -> None:
+        # Asked for now: a closed stream has no addresses any more.
+        self._extra = {name: stream.extra(attribute, None) for name, attribute in _EXTRA.items()}
+        super().__init__(self._extra["server_addr"], clock)
+        self._stream = stream
+        self._scopes = Scopes(self, anyio.CancelScope, anyio.current_time)
+        self._turn = anyio.Lock()  # who waits to write
+
+    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
+        super().arm(phase, at, budget)
+        self._scopes.move()
+
+    async def receive(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+        if self._arrived:
+            self._postpone("read")
+        await self._scopes.wait(self._receive_on, "sent nothing")
+
+    def write(self, *buffers: Buffer) -> Awaitable[None] | None:
+        self._unsent += [memoryview(buffer) for buffer in buffers]
+        return self._scopes.wait(self._send_all, "took nothing more")
+
+    def poll_idle(self) -> None:
+        raw = self._extra["socket"]
+        if raw is not None and not self._ended and not self._closed and _peer_left(raw):
+            self._ended = True
+            try:
+                self._tell_end()
+            except Exception as fault:  # noqa: BLE001  # kept for who receives next
+                self._fault = fault
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._scopes.cancel()
+        _let_go(self._stream)
+
+    def get_extra_info(self, name: str) -> Any:
+        return self._extra.get(name)
+
+    async def _receive_on(self) -> None:
+        while True:
+            try:
+                data = await self._stream.receive(_PIECE)
+            except anyio.EndOfStream:
+                self._end()
+                return
+            except _FAULTS as error:
+                raise self._read_failed(_as_oserror(error)) from error
+            self._arrived = True
+            if self._sink.data_received(memoryview(data)):
+                return
+            self._postpone("read")
+            self._scopes.move()
+
+    async def _send_all(self) -> None:
+        async with self._turn:
+            while self._unsent:
+                waiting, self._unsent = b"".join(self._unsent), []
+                for start in range(0, len(waiting), _PIECE):
+                    try:
+                        # Cancelled here, nobody knows how much of it was sent: only close() is left.
+                        await self._stream.send(waiting[start : start + _PIECE])
+                    except _FAULTS as error:
+                        raise self._write_failed(_as_oserror(error)) from error
+                    self._postpone("write")
+                    self._scopes.move()
+
+
+class AnyIOWaiter:
+    __slots__ = ("_clock", "_event")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._event = anyio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    async def wait(self, at: float | None) -> bool:
+        with anyio.CancelScope(deadline=NEVER if at is None else anyio.current_time() + at - self._clock()):
+            await self._event.wait()
+        return self._event.is_set()
+
+
+class AnyIOBackend(Backend):
+    """Connects by `anyio.connect_tcp`, in whatever world AnyIO finds itself."""
+
+    name = "anyio"
+
+    async def resolve(self, host: str, port: int, at: float | None, budget: float | None) -> Sequence[Address]:
+        found = numeric(host, port)
+        if found is not None:
+            return found
+        with anyio.move_on_after(self._left(at)):
+            try:
+                return distinct(await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            except (OSError, ValueError) as error:
+                raise resolve_failed(host, error) from error
+        raise self._too_late(at, budget, f"no answer from the resolver about {host!r}")
+
+    async def connect_tcp(
+        self,
+        addresses: Sequence[Address],
+        at: float | None,
+        budget: float | None,
+        *,
+        local_address: str | None = None,
+        socket_options: Sequence[SocketOption] = (),
+    ) -> Stream:
+        """Tries the addresses one after the other; each is granted its share of the time that is left.
+
+        Options are set when the socket is connected: AnyIO gives no access to it before.
+        """
+        faults: list[tuple[Any, OSError]] = []
+        for left, (_, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+            with anyio.move_on_after(self._left(at) / left):
+                try:
+                    stream = await anyio.connect_tcp(address[0], address[1], local_host=local_address)
+                except OSError as error:
+                    faults.append((address, error))
+                    continue
+                return self._ready(stream, socket_options)
+            faults.append((address, TimeoutError("no answer")))
+        if self._left(at) <= 0:
+            tried = ", ".join(peer_name(address) for address, _ in faults)
+            raise self._too_late(at, budget, f"no answer from {tried}")
+        raise connect_failed(faults)
+
+    async def connect_unix(
+        self,
+        path: str,
+        at: float | None,
+        budget: float | None,
+        *,
+        socket_options: Sequence[SocketOption] = (),
+    ) -> Stream:
+        with anyio.move_on_after(self._left(at)):
+            try:
+                return self._ready(await anyio.connect_unix(path), socket_options)
+            except OSError as error:
+                raise connect_failed([(path, error)]) from error
+        raise self._too_late(at, budget, f"no answer from {peer_name(path)}")
+
+    def waiter(self) -> Waiter:
+        return AnyIOWaiter(self.clock)
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
+    def _left(self, at: float | None) -> float:
+        return NEVER if at is None else max(at - self.clock(), 0.0)
+
+    def _too_late(self, at: float | None, budget: float | None, detail: str) -> TimeoutException:
+        now = self.clock()
+        return expired("connect", now, now if at is None else at, budget, detail)
+
+    def _ready(self, stream: anyio.abc.SocketStream, socket_options: Sequence[SocketOption]) -> AnyIOStream:
+        ready = AnyIOStream(stream, self.clock)
+        raw = ready.get_extra_info("socket")
+        try:
+            if isinstance(ready.get_extra_info("server_addr"), tuple):
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for option in socket_options:
+                raw.setsockopt(*option)
+        except BaseException:
+            ready.close()
+            raise
+        return ready
+
+
+#: Streams that are being closed in the background; an event loop itself holds its tasks weakly.
+_closing: set[asyncio.Task[None]] = set()
+
+
+def _let_go(stream: anyio.abc.ByteStream) -> None:
+    """Closes without waiting. The first step of a socket's `aclose` lets go of it; others are closed in a task."""
+    if isinstance(stream, anyio.abc.SocketStream):
+        closing = stream.aclose()
+        try:
+            closing.send(None)
+        except (StopIteration, OSError, RuntimeError):  # that was all; or the event loop is closed
+            return
+        closing.close()
+    elif (loop := asyncio._get_running_loop()) is not None:
+        task = loop.create_task(_close_in_peace(stream))
+        _closing.add(task)
+        task.add_done_callback(_closing.discard)
+    elif "trio" in sys.modules:
+        import trio
+
+        try:
+            trio.lowlevel.spawn_system_task(_close_in_peace, stream)
+        except RuntimeError:  # trio does not run any more, so nobody can close it
+            return
+
+
+async def _close_in_peace(stream: anyio.abc.ByteStream) -> None:
+    try:
+        await anyio.aclose_forcefully(stream)
+    except Exception:  # noqa: BLE001  # nobody is there to be told
+        return
+
+
+def _as_oserror(error: Exception) -> OSError:
+    """AnyIO's exceptions are none, but carry one where the system said something."""
+    if isinstance(error, OSError):
+        return error
+    return error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error) or type(error).__name__)
+
+
+def _peer_left(raw: Any) -> bool:
+    """Whether an idle socket has come to its end; octets that lie there are left for who reads."""
+    if not hasattr(select, "poll") or raw.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(raw, select.POLLIN)
+    if not poll.poll(0):
+        return False
+    try:
+        # AnyIO gives sockets out that cannot be read from.
+        with socket.socket(fileno=os.dup(raw.fileno())) as twin:
+            return not twin.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
