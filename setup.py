@@ -87,7 +87,7 @@ def cythonized() -> list[Extension]:
     extensions = [
         Extension(f"{PACKAGE}.{source.stem}_c", [f"ext/{source.name}"], extra_compile_args=flags) for source in sources
     ]
-    return cythonize(extensions, include_path=["ext"], language_level=3)  # type: ignore[no-any-return]
+    return cythonize(extensions, include_path=["ext"], language_level=3)  # type: ignore[no-untyped-call, no-any-return]
 
 
 if __name__ == "__main__":

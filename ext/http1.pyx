@@ -340,6 +340,10 @@ cdef class ResponseHead:
     cdef readonly int count
     cdef readonly long long content_length
 
+    def __cinit__(self):
+        self.head = b""  # what a head that somebody makes by hand consists of
+        self.content_length = NO_LENGTH
+
     def __dealloc__(self):
         PyMem_Free(self.table)
 
@@ -379,7 +383,6 @@ cdef class ResponseHead:
         """Copies what belongs to the head out of its section."""
         self.head = PyBytes_FromStringAndSize(<const char *> base, section.line)
         self.count = section.count
-        self.content_length = NO_LENGTH
         if section.count:
             self.table = <Field *> PyMem_Malloc(section.count * sizeof(Field))
             if self.table == NULL:
@@ -742,9 +745,13 @@ cdef inline Py_ssize_t count_of(const unsigned char *table, octets at, Py_ssize_
 
 
 cdef int check(bytes name, bytes value) except -1:
-    cdef octets at = <octets> PyBytes_AS_STRING(name)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
+    cdef octets at
+    cdef Py_ssize_t size
     cdef Py_ssize_t sendable
+    if name is None or value is None:
+        raise TypeError("name and value of a field have to be bytes, not None")
+    at = <octets> PyBytes_AS_STRING(name)
+    size = PyBytes_GET_SIZE(name)
     if size == 0 or count_of(IS_TOKEN, at, size) != size:
         raise faults.bad_name(name)
     at = <octets> PyBytes_AS_STRING(value)
@@ -761,7 +768,7 @@ cdef int check(bytes name, bytes value) except -1:
     return 0
 
 
-def check_field(bytes name not None, bytes value not None):
+def check_field(bytes name, bytes value):
     """Raises LocalProtocolError if a field cannot be sent as it is."""
     check(name, value)
 

@@ -103,10 +103,9 @@ class ResponseHead:
         fields = self._fields
         if fields is None:
             shared = _shared_name
-            fields = self._fields = []
-            for line in self._block.split(b"\n")[:-1]:
-                name, _, value = line.partition(b":")
-                fields.append((shared(name, name), value.strip(b" \t\r")))
+            lines = [line.partition(b":") for line in self._block.split(b"\n")]
+            lines.pop()  # what follows the last line end
+            fields = self._fields = [(shared(name, name), value.strip(b" \t\r")) for name, _, value in lines]
         return fields
 
     def get_all(self, lower_name: bytes) -> list[bytes]:

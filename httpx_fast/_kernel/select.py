@@ -27,7 +27,7 @@ def _choose(wanted: str) -> tuple[str, str]:
         return "python", "HTTPX_FAST_IMPL=python asks for it"
     obstacle = _find_obstacle()
     if obstacle is None:
-        return "c", "HTTPX_FAST_IMPL=c asks for it" if wanted else "it is there"
+        return "c", "HTTPX_FAST_IMPL=c asks for it" if wanted else "the compiled kernels are installed"
     if wanted == "c":
         raise ImportError(f"HTTPX_FAST_IMPL=c demands compiled kernels, but {obstacle}")
     return "python", obstacle

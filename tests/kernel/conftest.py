@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import pytest
+
+TWINS = ("c", "python")
+
+
+def load(implementation: str) -> SimpleNamespace:
+    """All that a twin offers, in one place."""
+    suffix = {"c": "c", "python": "py"}[implementation]
+    offered = {"name": implementation}
+    for kernel in ("http1", "buffer"):
+        try:
+            module = importlib.import_module(f"httpx_fast._kernel.{kernel}_{suffix}")
+        except ImportError as error:
+            if implementation == "python" or os.environ.get("HTTPX_FAST_IMPL") == "c" or os.environ.get("CI"):
+                raise
+            pytest.skip(f"the kernels are not compiled: {error}")
+        offered.update({name: getattr(module, name) for name in module.__all__})
+    return SimpleNamespace(**offered)
+
+
+@pytest.fixture(params=TWINS)
+def kernel(request: pytest.FixtureRequest) -> SimpleNamespace:
+    """One of the twins."""
+    return load(request.param)
+
+
+@pytest.fixture
+def twins() -> tuple[SimpleNamespace, SimpleNamespace]:
+    """Both, to be compared."""
+    return load("c"), load("python")
+
+
+@pytest.fixture
+def ways() -> Callable[[bytes], Iterator[list[int]]]:
+    """The ways in which octets can come: whole, octet by octet, and cut in two at each position.
+
+    Each way is a list of how many octets are there at each call.
+    """
+
+    def all_ways(octets: bytes) -> Iterator[list[int]]:
+        size = len(octets)
+        yield [size]
+        yield list(range(size + 1))
+        for cut in range(size):
+            yield [cut, size]
+
+    return all_ways

@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import functools
+import operator
+import re
+
+import pytest
+import vectors
+
+from httpx_fast._exceptions import RemoteProtocolError
+from httpx_fast._kernel import facts
+
+SMALL = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\n"
+
+READ = vectors.read("heads")
+REFUSED = vectors.read("heads_refused")
+
+
+def feed(parser, octets, way):
+    """The head that comes of `octets`, of which `way` says how many are there at each call."""
+    for available in way:
+        head = parser.feed(octets, 0, available)
+        if head is not None:
+            return head
+    return None
+
+
+def flags_of(names):
+    return functools.reduce(operator.or_, (getattr(facts, name) for name in names.split(",") if name), 0)
+
+
+def test_documents_hold_cases():
+    assert len(READ) >= 50
+    assert len(REFUSED) > 40
+    assert all(vector.error for vector in REFUSED)
+
+
+@pytest.mark.parametrize("vector", READ, ids=str)
+def test_head_is_read_however_it_comes(kernel, ways, vector):
+    expected = {"status": "200", "minor": "1", "reason": "OK", "length": "-1", "flags": ""}
+    expected.update(item.split("=", 1) for item in (vector.result or "").split())
+    octets = vector.octets + vector.rest
+    for way in ways(octets):
+        head = feed(kernel.HeadParser(), octets, way)
+        assert head.status == int(expected["status"])
+        assert head.minor == int(expected["minor"])
+        assert head.reason == vectors.unescaped(expected["reason"])
+        assert head.content_length == int(expected["length"])
+        assert head.flags == flags_of(expected["flags"])
+        assert head.size == len(vector.octets)
+        assert head.count == len(vector.fields)
+        assert head.fields() == vector.fields
+
+
+@pytest.mark.parametrize("vector", READ, ids=str)
+def test_head_is_complete_with_its_last_octet_and_not_before(kernel, vector):
+    parser = kernel.HeadParser()
+    assert feed(parser, vector.octets, range(len(vector.octets))) is None
+    assert parser.feed(vector.octets, 0, len(vector.octets)).size == len(vector.octets)
+
+
+@pytest.mark.parametrize("vector", REFUSED, ids=str)
+def test_head_is_refused_however_it_comes(kernel, ways, vector):
+    for way in ways(vector.octets):
+        with pytest.raises(RemoteProtocolError, match=re.escape(vector.error)):
+            feed(kernel.HeadParser(), vector.octets, way)
+
+
+@pytest.mark.parametrize("vector", REFUSED, ids=str)
+def test_refusal_shows_at_most_64_octets(kernel, vector):
+    with pytest.raises(RemoteProtocolError, match="b'") as caught:
+        kernel.HeadParser().feed(vector.octets, 0, len(vector.octets))
+    for shown in re.findall(r"b'(?:[^'\\]|\\.)*'", str(caught.value)):
+        assert len(vectors.unescaped(shown[2:-1])) <= 64
+
+
+@pytest.mark.parametrize(
+    ("octets", "meaning"),
+    [
+        (b"\x15\x03\x03\0\2\2\x46", "this is a TLS alert"),
+        (b"\x16\x03\x01\2\0", "this is TLS"),
+        (b"\0\0\x12\4\0\0\0\0\0", "this is HTTP/2"),
+        (b"HTTP/2 200\r\n", "this version of HTTP"),
+        (b"SSH-2.0-x\r\n", "this is SSH"),
+        (b"220 ready\r\n", "this is FTP or SMTP"),
+        (b"<html>", "a document without a head"),
+        (b"\r\nHTTP/1.1 200 OK\r\n", "an empty line, maybe left over"),
+    ],
+)
+def test_stranger_is_named(kernel, octets, meaning):
+    with pytest.raises(RemoteProtocolError, match=meaning):
+        kernel.HeadParser().feed(octets, 0, len(octets))
+
+
+def test_stranger_is_refused_before_its_line_ends(kernel):
+    with pytest.raises(RemoteProtocolError, match=r"expected a status line like .*, got b'HTTQ'$"):
+        kernel.HeadParser().feed(b"HTTQ", 0, 4)
+
+
+@pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])
+def test_octets_come_in_any_buffer(kernel, wrap):
+    assert kernel.HeadParser().feed(wrap(SMALL), 0, len(SMALL)).size == len(SMALL)
+
+
+def test_head_begins_and_ends_where_the_caller_says(kernel):
+    octets = b"before" + SMALL + b"after"
+    parser = kernel.HeadParser()
+    assert parser.feed(octets, 6, 6 + len(SMALL) - 1) is None
+    assert parser.feed(octets, 6, len(octets)).size == len(SMALL)
+
+
+def test_octets_may_move_between_calls(kernel):
+    parser = kernel.HeadParser()
+    assert parser.feed(b"..." + SMALL[:25], 3, 28) is None
+    assert parser.feed(bytearray(SMALL[:40]), 0, 40) is None
+    assert parser.feed(b"." + SMALL, 1, len(SMALL) + 1).fields() == [(b"Content-Length", b"5"), (b"X-A", b"b")]
+
+
+def test_head_outlives_the_octets_it_came_in(kernel):
+    octets = bytearray(SMALL)
+    head = kernel.HeadParser().feed(octets, 0, len(octets))
+    octets[:] = b"x" * len(octets)
+    octets.clear()
+    assert head.reason == b"OK"
+    assert head.fields() == [(b"Content-Length", b"5"), (b"X-A", b"b")]
+    assert head.get_all(b"x-a") == [b"b"]
+
+
+def test_parser_is_ready_for_the_next_head(kernel):
+    octets = b"HTTP/1.1 103 Early Hints\r\nA: b\r\n c\r\n\r\n" + SMALL
+    parser = kernel.HeadParser()
+    interim = parser.feed(octets, 0, len(octets))
+    final = parser.feed(octets, interim.size, len(octets))
+    assert (interim.status, interim.fields()) == (103, [(b"A", b"b c")])
+    assert (final.status, final.count, final.content_length) == (200, 2, 5)
+    assert (interim.status, interim.count, interim.content_length) == (103, 1, -1)
+
+
+def test_reset_forgets_a_head_that_was_begun(kernel):
+    parser = kernel.HeadParser()
+    assert parser.feed(b"HTTP/1.1 404 Not Found\r\nA: b\r\nB", 0, 31) is None
+    parser.reset()
+    head = parser.feed(SMALL, 0, len(SMALL))
+    assert (head.status, head.fields()) == (200, [(b"Content-Length", b"5"), (b"X-A", b"b")])
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 3), (3, 2), (0, 11), (11, 11)])
+def test_range_outside_of_the_buffer_is_an_error(kernel, start, end):
+    with pytest.raises(ValueError, match=f"octets {start} to {end} of 10 cannot be read"):
+        kernel.HeadParser().feed(b"HTTP/1.1 2", start, end)
+
+
+def test_fewer_octets_than_before_are_an_error(kernel):
+    parser = kernel.HeadParser()
+    assert parser.feed(SMALL, 0, 20) is None
+    with pytest.raises(ValueError, match="octets 0 to 19 of 46 cannot be read, 20 were there before"):
+        parser.feed(SMALL, 0, 19)
+
+
+def test_what_is_no_buffer_is_an_error(kernel):
+    with pytest.raises(TypeError, match="bytes-like"):
+        kernel.HeadParser().feed("HTTP/1.1 200 OK\r\n\r\n", 0, 19)
+
+
+@pytest.mark.parametrize("way", [[len(SMALL)], [20, len(SMALL)]], ids=["whole", "cut"])
+def test_fields_are_made_once(kernel, way):
+    head = feed(kernel.HeadParser(), SMALL, way)
+    assert head.fields() is head.fields()
+
+
+@pytest.mark.parametrize("name", [b"Content-Length", b"content-length", b"X-Request-ID"])
+def test_common_names_are_one_object(kernel, name):
+    octets = b"HTTP/1.1 200 OK\r\n" + name + b": 1\r\n\r\n"
+    first = kernel.HeadParser().feed(octets, 0, len(octets)).fields()[0][0]
+    second = feed(kernel.HeadParser(), octets, [20, len(octets)]).fields()[0][0]
+    assert first == name
+    assert first is second
+
+
+def test_all_common_names_are_read_as_they_are(kernel):
+    octets = b"HTTP/1.1 200 OK\r\n" + b"".join(name + b": 1\r\n" for name in facts.COMMON_NAMES) + b"\r\n"
+    assert [name for name, _ in kernel.HeadParser().feed(octets, 0, len(octets)).fields()] == list(facts.COMMON_NAMES)
+
+
+@pytest.mark.parametrize("fields_first", [False, True])
+def test_get_all_finds_every_spelling_in_order(kernel, fields_first):
+    octets = b"HTTP/1.1 200 OK\r\nx-a: 1\r\nX-AB: 2\r\nX-A: 3\r\nx-A:\r\n 4\r\nB: x-a\r\n\r\n"
+    head = kernel.HeadParser().feed(octets, 0, len(octets))
+    if fields_first:
+        head.fields()
+    assert head.get_all(b"x-a") == [b"1", b"3", b"4"]
+    assert head.get_all(b"b") == [b"x-a"]
+    assert head.get_all(b"x") == []
+    assert head.get_all(b"") == []
+
+
+def test_get_all_changes_the_case_of_letters_only(kernel):
+    octets = b"HTTP/1.1 200 OK\r\nX_A: 1\r\nX-^: 2\r\n\r\n"
+    head = kernel.HeadParser().feed(octets, 0, len(octets))
+    assert head.get_all(b"x_a") == [b"1"]
+    assert head.get_all(b"x-^") == [b"2"]
+    assert head.get_all(b"x-~") == []
+
+
+def head_of_size(size):
+    """A head of `size` octets, all but few in the value of its only field."""
+    octets = b"HTTP/1.1 200 OK\r\nA: \r\n\r\n"
+    return octets.replace(b"A: ", b"A: " + b"x" * (size - len(octets)))
+
+
+@pytest.mark.parametrize("size", [facts.MAX_HEAD_SIZE - 1, facts.MAX_HEAD_SIZE])
+@pytest.mark.parametrize("cut", [0, 1, 50_000])
+def test_head_up_to_the_largest_size_is_read(kernel, size, cut):
+    octets = head_of_size(size) + b"content"
+    assert feed(kernel.HeadParser(), octets, [cut, size - 1, len(octets)]).size == size
+    assert kernel.HeadParser().feed(octets, 0, len(octets)).size == size
+
+
+@pytest.mark.parametrize("way", ["whole", "cut", "to the limit"])
+def test_head_over_the_largest_size_is_refused(kernel, way):
+    octets = head_of_size(facts.MAX_HEAD_SIZE + 1)
+    ways = {"whole": [len(octets)], "cut": [70_000, len(octets)], "to the limit": [facts.MAX_HEAD_SIZE]}
+    with pytest.raises(RemoteProtocolError, match="the head has not ended after 102400 octets"):
+        feed(kernel.HeadParser(), octets, ways[way])
+
+
+def test_unended_line_just_under_the_largest_size_is_waited_for(kernel):
+    octets = head_of_size(facts.MAX_HEAD_SIZE + 1)
+    assert kernel.HeadParser().feed(octets, 0, facts.MAX_HEAD_SIZE - 1) is None
+
+
+def test_status_line_counts_towards_the_largest_size(kernel):
+    octets = b"HTTP/1.1 200 " + b"x" * facts.MAX_HEAD_SIZE
+    with pytest.raises(RemoteProtocolError, match="the head has not ended after 102400 octets"):
+        kernel.HeadParser().feed(octets, 0, len(octets))
+
+
+def test_fault_before_the_limit_is_reported_rather_than_the_limit(kernel):
+    octets = b"HTTP/1.1 200 OK\r\nA b\r\n" + b"x" * facts.MAX_HEAD_SIZE
+    with pytest.raises(RemoteProtocolError, match="it has no colon"):
+        kernel.HeadParser().feed(octets, 0, len(octets))
+
+
+@pytest.mark.parametrize("count", [facts.MAX_FIELDS - 1, facts.MAX_FIELDS])
+@pytest.mark.parametrize("line", [b"a:\r\n", b"X-Name-Of-Some-Length: value\r\n"])
+@pytest.mark.parametrize("cut", [0, 2000])
+def test_fields_up_to_the_highest_count_are_read(kernel, count, line, cut):
+    octets = b"HTTP/1.1 200 OK\r\n" + line * count + b"\r\n"
+    head = feed(kernel.HeadParser(), octets, [cut, len(octets)])
+    assert head.count == len(head.fields()) == count
+
+
+@pytest.mark.parametrize("line", [b"a:\r\n", b"X-Name-Of-Some-Length: value\r\n"])
+@pytest.mark.parametrize("cut", [0, 2000])
+def test_field_over_the_highest_count_is_refused(kernel, line, cut):
+    octets = b"HTTP/1.1 200 OK\r\n" + line * (facts.MAX_FIELDS + 1) + b"\r\n"
+    with pytest.raises(RemoteProtocolError, match="the head has more than 1000 field lines"):
+        feed(kernel.HeadParser(), octets, [cut, len(octets)])
+
+
+def test_folded_lines_are_no_fields_of_their_own(kernel):
+    octets = b"HTTP/1.1 200 OK\r\na: 0\r\n" + b" 1\r\n" * (facts.MAX_FIELDS + 1) + b"\r\n"
+    head = kernel.HeadParser().feed(octets, 0, len(octets))
+    assert head.count == 1
+    assert head.fields()[0][1] == b"0" + b" 1" * (facts.MAX_FIELDS + 1)
+
+
+def test_octets_are_not_looked_at_again(kernel):
+    # What was scanned turns into NUL, which a second look would refuse.
+    octets = bytearray(head_of_size(50_000))
+    parser = kernel.HeadParser()
+    for available in range(100, 49_000, 100):
+        assert parser.feed(octets, 0, available) is None
+        octets[22:available] = bytes(available - 22)
+    assert parser.feed(octets, 0, len(octets)).size == 50_000
+
+
+@pytest.mark.parametrize("line", [b"A: " + b"x" * 40_000, b"A: b\r\n" * 900, b"A: b\r\n" + b" c\r\n" * 10_000])
+def test_pure_twin_scans_and_copies_in_linear_time(monkeypatch, line):
+    from httpx_fast._kernel import http1_py
+
+    scanned = 0
+    search = http1_py._line_end
+
+    def counting_search(octets, start):
+        nonlocal scanned
+        match = search(octets, start)
+        scanned += (match.end() if match else len(octets)) - start
+        return match
+
+    monkeypatch.setattr(http1_py, "_line_end", counting_search)
+    octets = b"HTTP/1.1 200 OK\r\n" + line.rstrip() + b"\r\n\r\n"
+    assert feed(http1_py.HeadParser(), octets, range(len(octets) + 1)).size == len(octets)
+    assert scanned <= 2 * len(octets)  # a CR at the end is looked at until its LF comes
+
+
+def test_head_made_by_hand_is_empty_and_harmless(kernel):
+    if kernel.name == "python":
+        pytest.skip("the pure twin's constructor demands what a head has")
+    head = type(kernel.HeadParser().feed(SMALL, 0, len(SMALL)))()
+    assert (head.size, head.count, head.reason, head.fields(), head.get_all(b"a")) == (0, 0, b"", [], [])
