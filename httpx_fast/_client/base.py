@@ -104,12 +104,13 @@ MAX_TEMPLATE_URL = 2048  # characters; longer URLs are seldom asked for twice
 class _Template:
     """A request that was made of method and URL text alone, ready to be made again."""
 
-    __slots__ = ("fields", "head", "method", "url")
+    __slots__ = ("fields", "head", "headers", "method", "url")
 
     def __init__(self, request: Request) -> None:
         url = request.url
         self.method = request.method
         self.url = url
+        self.headers = request.headers
         self.fields = request.headers._share()
         self.head = RequestHead(
             request.method.encode("ascii", "replace"), url.raw_scheme, url.netloc, url.raw_path, self.fields
@@ -335,31 +336,30 @@ class BaseClient:
         """
         granted = self.timeout if isinstance(timeout, UseClientDefault) else Timeout(timeout)
         jar = self._merge_cookies(cookies)
-        if (
-            headers is None
-            and content is None
-            and json is None
-            and data is None
-            and files is None
-            and params is None
-            and extensions is None
-            and type(url) is str
-            and self._uses_templates
-        ):
-            template = self._template(method, url)
-            request = Request._from_template(template.method, template.url, template.fields, template.head, granted)
-            if jar:
-                jar.set_cookie_header(request)
-            return request
+        if type(url) is str and params is None and self._uses_templates:
+            if headers is None and content is json is data is files is extensions is None:
+                template = self._template(method, url)
+                request = Request._from_template(template.method, template.url, template.fields, template.head, granted)
+                if jar:
+                    jar.set_cookie_header(request)
+                return request
+            # What such a request has in common with every other one to this URL is merged already.
+            template = self._template("GET", url)
+            merged_url, fields = template.url, Headers(template.headers)
+            if headers is not None:
+                fields.update(headers)
+        else:
+            merged_url, fields = self._merge_url(url), self._merge_headers(headers)
+            params = self._merge_queryparams(params)
         request = Request(
             method,
-            self._merge_url(url),
+            merged_url,
             content=content,
             data=data,
             files=files,
             json=json,
-            params=self._merge_queryparams(params),
-            headers=self._merge_headers(headers),
+            params=params,
+            headers=fields,
             cookies=jar,
             extensions=extensions,
         )
@@ -410,7 +410,8 @@ class BaseClient:
 
     def _merge_headers(self, headers: HeaderTypes | None = None) -> Headers:
         merged = Headers(self.headers)
-        merged.update(headers)
+        if headers is not None:
+            merged.update(headers)
         return merged
 
     def _merge_queryparams(self, params: QueryParamTypes | None = None) -> QueryParamTypes | None:
