@@ -52,8 +52,10 @@ class Journey:
 
     __slots__ = (
         "_clock",
+        "attempts",
         "connection",
         "done",
+        "failure",
         "first",
         "leased",
         "nth",
@@ -66,6 +68,11 @@ class Journey:
 
     def __init__(self, started: float, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self.attempts: tuple[Journey, ...] = ()  # what was tried before, and failed in a way that allows another try
+        self.failure: str | None = None  # of an attempt: why it was not the last
+        self._start(started)
+
+    def _start(self, started: float) -> None:
         self.started = started
         self.leased: float | None = None  # the pool gave a connection, or leave to dial one
         self.sending: float | None = None
@@ -76,6 +83,17 @@ class Journey:
         self.connection: ConnectionFacts | None = None
         self.nth = 0  # this was the n-th request on its connection, counted from 1
         self.rested_since: float | None = None  # since then a reused connection had been idle
+
+    def begin_again(self, failure: str) -> None:
+        """The attempt so far goes to `attempts`; another begins."""
+        attempt = Journey(self.started, self._clock)
+        for name in self.__slots__:
+            if name != "attempts":
+                setattr(attempt, name, getattr(self, name))
+        attempt.failure = failure
+        attempt.stopped = self._clock()
+        self.attempts = (*self.attempts, attempt)
+        self._start(attempt.stopped)
 
     @property
     def reused(self) -> bool:
@@ -136,7 +154,8 @@ class Journey:
     def total(self) -> float:
         """From entering the transport to the end of the body, to where it stopped short of it, or until now."""
         end = self.stopped if self.done is None else self.done
-        return (self._clock() if end is None else end) - self.started
+        start = self.attempts[0].started if self.attempts else self.started
+        return (self._clock() if end is None else end) - start
 
     @property
     def phase(self) -> str:

@@ -71,8 +71,8 @@ class Http1Connection(ResponseReader):
     ) -> None:
         """Sends a request and waits for its response: for all of it if `whole`, else for the head.
 
-        `body` is octets (none at all are no body), or pieces of them; `framing` its length, or CHUNKED. Raises what `_net` raises,
-        RemoteProtocolError for a malformed response, and whatever `body` raises.
+        `body` is octets (none at all are no body), or pieces of them; `framing` its length, or CHUNKED. Raises what
+        `_net` raises, RemoteProtocolError for a malformed response, and whatever `body` raises.
         """
         clock = self._clock
         facts = self.facts
@@ -208,9 +208,7 @@ class Http1Connection(ResponseReader):
             return error
         return None
 
-    async def _send_pieces(
-        self, octets: bytes, body: AsyncIterator[bytes], framing: int, budget: float | None
-    ) -> None:
+    async def _send_pieces(self, octets: bytes, body: AsyncIterator[bytes], framing: int, budget: float | None) -> None:
         sent = 0
         first: bytes | None = octets
         async for piece in body:

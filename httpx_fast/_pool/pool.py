@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from .._conn.dial import DialOptions, dial, keep_session
 from .._conn.http1 import Budgets, Http1Connection
-from .._exceptions import ConnectError, RequestError, timed_out
+from .._exceptions import ConnectError, ReadError, RemoteProtocolError, RequestError, WriteError, timed_out
 from .._journey import ConnectionFacts, Journey
 from .._kernel.select import ResponseHead
 from .._net.base import Backend, Waiter
@@ -100,31 +100,40 @@ class Pool:
         budgets: Budgets,
         journey: Journey,
         whole: bool,
+        replay: bool | None = None,
     ) -> Reply:
         """Sends a request over a connection of its route and returns its response, with all of its body if `whole`.
 
-        Where the reply has a lease the caller owns it: it reads the rest of the body there, and closes it. A
-        RequestError that is raised carries `journey`.
+        Where the reply has a lease the caller owns it: it reads the rest of the body there, and closes it. `replay`
+        says whether the request may be sent again when a reused connection turns out to be dead: None for those that
+        are idempotent. A RequestError that is raised carries `journey`.
         """
         route = head.route
         assert route is not None
-        try:
-            found = self._ask(route, journey.started)
-            if found.__class__ is Http1Connection and found.alive():
-                connection = found
-                journey.leased = journey.started
-            else:
-                connection = await self._lease(route, found, budgets, journey)
+        since = journey.started
+        while True:
+            connection: Http1Connection | None = None
             try:
+                found = self._ask(route, journey.started)
+                if found.__class__ is Http1Connection and found.alive():
+                    connection = found
+                    journey.leased = journey.started
+                else:
+                    connection = await self._lease(route, found, budgets, journey, since)
                 await connection.exchange(head, body, framing, budgets, journey, whole)
-            except BaseException:
-                self.release(connection)
+                break
+            except BaseException as error:
+                again = connection is not None and _met_dead_connection(error, connection, journey)
+                if connection is not None:
+                    self.release(connection)
+                if again and isinstance(body, bytes) and (head.idempotent if replay is None else replay):
+                    journey.begin_again(f"the reused connection was dead: {error}")
+                    continue
+                if isinstance(error, RequestError):
+                    error.journey = journey
+                    if journey.stopped is None:
+                        journey.stopped = self.clock()
                 raise
-        except RequestError as error:
-            error.journey = journey
-            if journey.stopped is None:
-                journey.stopped = self.clock()
-            raise
         received = connection.head
         assert received is not None
         interim = connection.interim
@@ -167,12 +176,12 @@ class Pool:
             return found
 
     async def _lease(
-        self, route: Route, found: Http1Connection | Answer | Turn, budgets: Budgets, journey: Journey
+        self, route: Route, found: Http1Connection | Answer | Turn, budgets: Budgets, journey: Journey, since: float
     ) -> Http1Connection:
-        """Makes a leased connection that is alive of what the plan answered."""
+        """Makes a leased connection that is alive of what the plan answered; `since` is when waiting began."""
         while True:
             if isinstance(found, Turn):
-                found = await self._wait(found, budgets.pool, journey.started)
+                found = await self._wait(found, budgets.pool, since)
             if found is CLOSED:
                 raise ConnectError(f"the pool was closed before a connection to {route.origin} could be had")
             if journey.leased is None:
@@ -240,3 +249,17 @@ class Pool:
             assert isinstance(turn, Turn)
             turn.waiter.set()
         plan.granted.clear()
+
+
+def _met_dead_connection(error: BaseException, connection: Http1Connection, journey: Journey) -> bool:
+    """Whether a request failed because the peer had closed, or was closing, the idle connection that it was given.
+
+    A server may close any time (RFC 9112 s.9.3.1). That nothing of an answer was seen does not prove that nothing was
+    done, hence `replay`. One further try is enough: it is sent over a connection that was looked at after the failure.
+    """
+    return (
+        isinstance(error, (ReadError, WriteError, RemoteProtocolError))
+        and journey.reused
+        and not connection.touched
+        and not journey.attempts
+    )

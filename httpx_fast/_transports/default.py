@@ -20,14 +20,14 @@ from .._conn.http1 import Budgets
 from .._drive import drive
 from .._exceptions import LocalProtocolError, UnsupportedProtocol
 from .._journey import Journey
-from .._models import Request, Response
+from .._models import Headers, Request, Response
 from .._net.auto import backend_for, current_token
 from .._net.base import Backend, SocketOption
 from .._net.sync import SyncBackend
 from .._origin import Route
 from .._pool.pool import Lease, Pool, Reply
 from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
-from .._wire.events import RequestHead
+from .._wire.events import FieldLine, RequestHead
 from .base import AsyncBaseTransport, BaseTransport
 
 __all__ = ["AsyncHTTPTransport", "HTTPTransport"]
@@ -51,9 +51,12 @@ class _Door:
         local_address: str | None,
         retries: int,
         socket_options: Iterable[SocketOption] | None,
+        replay: bool | None,
     ) -> None:
         if proxy is not None:
-            raise NotImplementedError(f"proxies are not supported yet: {Proxy(proxy) if isinstance(proxy, str) else proxy!r}")
+            raise NotImplementedError(
+                f"proxies are not supported yet: {Proxy(proxy) if isinstance(proxy, str) else proxy!r}"
+            )
         if http2 or not http1:
             raise NotImplementedError("HTTP/2 is not supported yet: leave http1=True and http2=False")
         tls: Callable[[], ssl.SSLContext] = partial(shared_ssl_context, verify, cert, trust_env, ("http/1.1",))
@@ -67,6 +70,7 @@ class _Door:
             socket_options=tuple(socket_options or ()),
             retries=retries,
         )
+        self._replay = replay
         self._timeout: Any = None
         self._budgets = _NO_BUDGETS
 
@@ -79,6 +83,10 @@ class _Door:
             limits.max_keepalive_connections,
             limits.keepalive_expiry,
         )
+
+    def _may_replay(self, request: Request) -> bool | None:
+        extensions = request._extensions
+        return self._replay if extensions is None else extensions.get("replay", self._replay)
 
     def _granted(self, request: Request) -> Budgets:
         """The timeouts of a request, read once."""
@@ -153,7 +161,9 @@ class HTTPTransport(_Door, BaseTransport):
 
     `limits` bound the pool; `uds` is the path of a Unix domain socket to connect to instead of the URL's host;
     `local_address` the address to connect from; `retries` how often failed connecting (never a request) is tried
-    again within `timeout.connect`; `socket_options` are arguments of `socket.setsockopt`.
+    again within `timeout.connect`; `socket_options` are arguments of `socket.setsockopt`. `replay` says whether a
+    request that met a dead reused connection is sent once more: True always, False never, None (and unless the
+    request's extension "replay" says otherwise) if it is idempotent, by its method or an Idempotency-Key.
     """
 
     def __init__(
@@ -169,9 +179,22 @@ class HTTPTransport(_Door, BaseTransport):
         local_address: str | None = None,
         retries: int = 0,
         socket_options: Iterable[SocketOption] | None = None,
+        replay: bool | None = None,
     ) -> None:
         _Door.__init__(
-            self, verify, cert, trust_env, http1, http2, limits, proxy, uds, local_address, retries, socket_options
+            self,
+            verify,
+            cert,
+            trust_env,
+            http1,
+            http2,
+            limits,
+            proxy,
+            uds,
+            local_address,
+            retries,
+            socket_options,
+            replay,
         )
         self._pool = self._make_pool(SyncBackend())
 
@@ -191,7 +214,7 @@ class HTTPTransport(_Door, BaseTransport):
         else:
             body = octets
         budgets = self._granted(request)
-        reply = drive(pool.request(head, body, framing, budgets, journey, request._whole))
+        reply = drive(pool.request(head, body, framing, budgets, journey, request._whole, self._may_replay(request)))
         return _response(request, journey, reply, SyncBody)
 
     def close(self) -> None:
@@ -218,9 +241,22 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         local_address: str | None = None,
         retries: int = 0,
         socket_options: Iterable[SocketOption] | None = None,
+        replay: bool | None = None,
     ) -> None:
         _Door.__init__(
-            self, verify, cert, trust_env, http1, http2, limits, proxy, uds, local_address, retries, socket_options
+            self,
+            verify,
+            cert,
+            trust_env,
+            http1,
+            http2,
+            limits,
+            proxy,
+            uds,
+            local_address,
+            retries,
+            socket_options,
+            replay,
         )
         self._pool: Pool | None = None  # the pool of the loop that was used last
         self._token: object = None
@@ -238,7 +274,9 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         framing = _framing(head, octets)
         budgets = self._granted(request)
         if octets is not None:
-            reply = await pool.request(head, octets, framing, budgets, journey, request._whole)
+            reply = await pool.request(
+                head, octets, framing, budgets, journey, request._whole, self._may_replay(request)
+            )
             return _response(request, journey, reply, AsyncBody)
         stream = request.stream
         if not isinstance(stream, AsyncByteStream):
@@ -272,12 +310,23 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         return found
 
 
-class SyncBody(SyncByteStream):
+class _Body:
     """The body of a response that is still coming, as the framing gave it: undecoded."""
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
 
+    @property
+    def trailers(self) -> list[FieldLine]:
+        """Field lines of the trailer section; none before the end of the body."""
+        return list(self._lease.trailers)
+
+    def abandon(self) -> None:
+        """Gives up the rest without waiting for anything."""
+        self._lease.close()
+
+
+class SyncBody(_Body, SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         return self
 
@@ -291,12 +340,7 @@ class SyncBody(SyncByteStream):
         self._lease.close()
 
 
-class AsyncBody(AsyncByteStream):
-    """The body of a response that is still coming, as the framing gave it: undecoded."""
-
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
-
+class AsyncBody(_Body, AsyncByteStream):
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
@@ -315,9 +359,7 @@ async def _stepped(stream: SyncByteStream) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _response(
-    request: Request, journey: Journey, reply: Reply, body_type: type[SyncBody] | type[AsyncBody]
-) -> Response:
+def _response(request: Request, journey: Journey, reply: Reply, body_type: type[SyncBody | AsyncBody]) -> Response:
     head, octets, interim, trailers, lease = reply
     response = Response._received(
         head.status,
@@ -331,5 +373,5 @@ def _response(
     if interim:
         response._interim = interim
     if trailers:
-        response._trailers = list(trailers)
+        response._trailers = Headers(list(trailers))
     return response

@@ -11,6 +11,8 @@ from .framing import FieldLine, request_framing
 
 __all__ = ["FieldLine", "RequestHead"]
 
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"QUERY"})
+
 
 class RequestHead:
     """A request's head: made once at the transport's door, or kept by a template for many requests. Never changed.
@@ -30,7 +32,7 @@ class RequestHead:
         self.fields = fields
         self.route: Route | None = None  # kept here by the door for the next request from the same template
         self._http1: bytes | None = None
-        self._framing: int | None | Literal[False] = False
+        self._framing: int | Literal[False] | None = False
 
     @property
     def http1(self) -> bytes:
@@ -39,6 +41,16 @@ class RequestHead:
         if octets is None:
             octets = self._http1 = request_head(self.method, self.target, self.fields)
         return octets
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether sending it twice does no more than sending it once (RFC 9110 s.9.2.2), or its user vouches for that.
+
+        Idempotency-Key is what payment and model services agree on: a repeated key is answered, not done again.
+        """
+        return self.method in IDEMPOTENT or any(
+            name.lower() in (b"idempotency-key", b"x-idempotency-key") for name, _ in self.fields
+        )
 
     @property
     def framing(self) -> int | None:
