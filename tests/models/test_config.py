@@ -1,0 +1,403 @@
+"""Timeouts, limits, proxies, and the TLS contexts that settings lead to."""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import math
+import os
+import pickle
+import ssl
+import sys
+import threading
+import warnings
+from pathlib import Path
+
+import certifi
+import pytest
+
+from httpx_fast import URL, Limits, Proxy, Timeout, _config, create_ssl_context
+from httpx_fast._config import (
+    DEFAULT_LIMITS,
+    DEFAULT_MAX_REDIRECTS,
+    DEFAULT_TIMEOUT_CONFIG,
+    UNSET,
+    check_ssl_settings,
+    offered_protocols,
+    shared_ssl_context,
+)
+
+HTTP1 = ("http/1.1",)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(_config, "_shared", {})
+
+
+@pytest.fixture
+def issued(authority):
+    """The files of a certificate and its key."""
+    certificate, key = authority.issue("config.example")
+    return str(certificate), str(key)
+
+
+def phases(timeout):
+    return timeout.connect, timeout.read, timeout.write, timeout.pool
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "expected"),
+    [
+        ((None,), {}, (None, None, None, None)),
+        ((5,), {}, (5, 5, 5, 5)),
+        ((0,), {}, (0, 0, 0, 0)),
+        ((0.5,), {}, (0.5, 0.5, 0.5, 0.5)),
+        ((5,), {"connect": 1}, (1, 5, 5, 5)),
+        ((5,), {"pool": None}, (5, 5, 5, None)),
+        ((None,), {"read": 2}, (None, 2, None, None)),
+        ((), {"connect": 1, "read": 2, "write": 3, "pool": None}, (1, 2, 3, None)),
+        (((1, 2),), {}, (1, 2, None, None)),
+        (((1, 2, 3),), {}, (1, 2, 3, None)),
+        (((1, 2, 3, 4),), {}, (1, 2, 3, 4)),
+        (((1, None, 3, 4),), {"read": 9}, (1, 9, 3, 4)),
+        ((Timeout(5, read=1),), {}, (5, 1, 5, 5)),
+        ((Timeout(5),), {"read": 1}, (5, 1, 5, 5)),
+        ((decimal.Decimal("1.5"),), {}, (1.5, 1.5, 1.5, 1.5)),
+        ((math.inf,), {"read": 1}, (None, 1, None, None)),
+    ],
+)
+def test_timeout_has_four_phases(arguments, keywords, expected):
+    timeout = Timeout(*arguments, **keywords)
+    assert phases(timeout) == expected
+    assert timeout.as_dict() == dict(zip(("connect", "read", "write", "pool"), expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "error", "message"),
+    [
+        ((), {}, ValueError, "expected a timeout for all phases, or connect, read, write and pool; some are missing"),
+        ((), {"connect": 1, "read": 2, "write": 3}, ValueError, "some are missing"),
+        ((UNSET,), {}, ValueError, "some are missing"),
+        ((-1,), {}, ValueError, "expected 0 seconds or more, or None for no timeout, as timeout, got -1"),
+        ((5,), {"read": -0.1}, ValueError, "as read, got -0.1"),
+        ((math.nan,), {}, ValueError, "as timeout, got nan"),
+        (((1, -2),), {}, ValueError, "as read, got -2"),
+        ((("1", 2),), {}, TypeError, "expected seconds or None as connect, got '1'"),
+        (("5",), {}, TypeError, "expected seconds or None as timeout, got '5'"),
+        ((True,), {}, TypeError, "expected seconds or None as timeout, got True"),
+        (([1, 2],), {}, TypeError, r"expected seconds or None as timeout, got \[1, 2\]"),
+        (((1,),), {}, ValueError, r"expected a tuple of 2 to 4 timeouts .*, got \(1,\)"),
+        (((1, 2, 3, 4, 5),), {}, ValueError, "expected a tuple of 2 to 4 timeouts"),
+    ],
+)
+def test_timeout_refuses_what_is_no_time(arguments, keywords, error, message):
+    with pytest.raises(error, match=message):
+        Timeout(*arguments, **keywords)
+
+
+def test_timeout_is_a_dataclass():
+    timeout = Timeout(5, connect=1)
+    assert timeout == Timeout(connect=1, read=5, write=5, pool=5)
+    assert timeout != Timeout(5)
+    assert timeout != 5
+    assert dataclasses.asdict(timeout) == timeout.as_dict()
+    assert dataclasses.replace(timeout, read=2) == Timeout(5, connect=1, read=2)
+    assert pickle.loads(pickle.dumps(timeout)) == timeout
+    assert repr(Timeout(5.0)) == "Timeout(timeout=5.0)"
+    assert repr(Timeout(None)) == "Timeout(timeout=None)"
+    assert repr(timeout) == "Timeout(connect=1, read=5, write=5, pool=5)"
+    assert repr(UNSET) == "UNSET"
+
+
+def test_limits_are_a_dataclass():
+    limits = Limits(max_connections=10)
+    assert (limits.max_connections, limits.max_keepalive_connections, limits.keepalive_expiry) == (10, None, 5.0)
+    assert limits == Limits(max_connections=10, keepalive_expiry=5)
+    assert repr(limits) == "Limits(max_connections=10, max_keepalive_connections=None, keepalive_expiry=5.0)"
+    assert dataclasses.replace(limits, max_connections=None) == Limits()
+    with pytest.raises(TypeError, match="positional"):
+        Limits(10)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "message"),
+    [
+        ({"max_connections": 0}, ValueError, "expected 1 or more, or None for no limit, as max_connections, got 0"),
+        ({"max_keepalive_connections": -1}, ValueError, "expected 0 or more, .* as max_keepalive_connections, got -1"),
+        ({"max_connections": 1.5}, TypeError, "expected a count or None as max_connections, got 1.5"),
+        ({"max_connections": True}, TypeError, "expected a count or None as max_connections, got True"),
+        ({"keepalive_expiry": -1}, ValueError, "expected 0 seconds or more, .* as keepalive_expiry, got -1"),
+        ({"keepalive_expiry": "5"}, TypeError, "expected seconds or None as keepalive_expiry, got '5'"),
+    ],
+)
+def test_limits_refuse_what_is_no_count(keywords, error, message):
+    with pytest.raises(error, match=message):
+        Limits(**keywords)
+
+
+def test_limits_may_keep_nothing():
+    assert Limits(max_keepalive_connections=0, keepalive_expiry=0).max_keepalive_connections == 0
+    assert Limits(keepalive_expiry=math.inf).keepalive_expiry is None
+
+
+def test_defaults():
+    assert Timeout(5.0) == DEFAULT_TIMEOUT_CONFIG
+    assert Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=5.0) == DEFAULT_LIMITS
+    assert DEFAULT_MAX_REDIRECTS == 20
+
+
+@pytest.mark.parametrize(
+    ("proxy", "url", "auth"),
+    [
+        (Proxy("http://h:3128"), "http://h:3128", None),
+        (Proxy(URL("https://h")), "https://h", None),
+        (Proxy("socks5://h", auth=("u", "p")), "socks5://h", ("u", "p")),
+        (Proxy("socks5h://jo%40x:p%3Aw@h"), "socks5h://h", ("jo@x", "p:w")),
+        (Proxy("http://u@h", auth=("other", "one")), "http://h", ("u", "")),
+    ],
+)
+def test_proxy_takes_credentials_out_of_its_url(proxy, url, auth):
+    assert str(proxy.url) == url
+    assert proxy.auth == auth
+    assert proxy.raw_auth == (None if auth is None else (auth[0].encode(), auth[1].encode()))
+
+
+def test_proxy_has_headers_and_a_context_of_its_own():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    proxy = Proxy("https://h", headers={"X-Name": "value"}, ssl_context=context)
+    assert proxy.headers["x-name"] == "value"
+    assert proxy.ssl_context is context
+    assert Proxy("https://h").ssl_context is None
+
+
+def test_secrets_of_a_proxy_do_not_show():
+    assert repr(Proxy("http://h")) == "Proxy('http://h')"
+    proxy = Proxy("http://u:secret@h", headers={"Proxy-Authorization": "secret", "X-Name": "value"})
+    text = repr(proxy)
+    assert text.startswith("Proxy('http://h', auth=('u', '********'), headers={")
+    assert "value" in text
+    assert "secret'" not in text
+    assert "'[secure]'" in text
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("ftp://u:secret@h", r"one of the schemes http, https, socks5, socks5h, got URL\('ftp://u:\[secure\]@h'\)"),
+        ("h:3128", "expected a proxy URL with one of the schemes"),
+        ("http://", r"expected a proxy URL with a host, got URL\('http:'\)"),
+    ],
+)
+def test_proxy_that_cannot_be_one_is_refused(url, message):
+    with pytest.raises(ValueError, match=message):
+        Proxy(url)
+
+
+def names_in(path):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(path)
+    return context.cert_store_stats()["x509_ca"]
+
+
+def test_default_context_trusts_certifi_and_checks_names():
+    context = create_ssl_context()
+    assert context.verify_mode == ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert context.cert_store_stats()["x509_ca"] == names_in(certifi.where()) > 50
+    assert context.verify_flags == ssl.create_default_context().verify_flags
+
+
+def test_context_that_verifies_nothing():
+    context = create_ssl_context(verify=False)
+    assert context.verify_mode == ssl.CERT_NONE
+    assert not context.check_hostname
+
+
+def test_context_of_the_system(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(_config, "_SYSTEM_BUNDLES", (certifi.where(),))
+    nowhere = ssl.DefaultVerifyPaths(None, None, "", str(tmp_path / "none.pem"), "", str(tmp_path / "none"))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    assert create_ssl_context("system").cert_store_stats()["x509_ca"] == names_in(certifi.where())
+    monkeypatch.setattr(_config, "_SYSTEM_BUNDLES", ())
+    with pytest.raises(FileNotFoundError, match=r"verify='system': no authorities at .*none\.pem.*; install them"):
+        create_ssl_context("system")
+
+
+def test_context_of_the_user_is_returned_as_it_is():
+    context = ssl.create_default_context()
+    before = offered_protocols(context)
+    assert create_ssl_context(context) is context
+    assert shared_ssl_context(context, None, True, HTTP1) is context
+    assert shared_ssl_context(context, None, True, ("h2", "http/1.1")) is context
+    assert offered_protocols(context) == before == ()
+
+
+@pytest.mark.parametrize("build", [create_ssl_context, lambda *given: shared_ssl_context(*given, True, HTTP1)])
+def test_certificate_never_goes_into_the_users_context(build, issued):
+    with pytest.raises(TypeError, match=r"cert=\.\.\. cannot go into the context given as verify=\.\.\."):
+        build(ssl.create_default_context(), issued)
+
+
+@pytest.mark.parametrize("verify", [None, 1, b"path", object()])
+@pytest.mark.parametrize("build", [create_ssl_context, lambda verify: shared_ssl_context(verify, None, True, HTTP1)])
+def test_verify_of_the_wrong_type_is_refused(build, verify):
+    with pytest.raises(TypeError, match=r"expected True, False, 'system' or an ssl\.SSLContext as verify, got"):
+        build(verify)
+
+
+def test_path_as_verify_is_deprecated(authority, issued):
+    with pytest.warns(DeprecationWarning, match="verify=<path> is deprecated") as caught:
+        context = create_ssl_context(str(authority.path))
+    assert caught[0].filename == __file__
+    assert context.cert_store_stats()["x509"] == names_count(authority.path)
+
+
+def names_count(path):
+    return path.read_text().count("BEGIN CERTIFICATE")
+
+
+def test_folder_as_verify(tmp_path):
+    with pytest.warns(DeprecationWarning, match="verify=<path> is deprecated"):
+        context = create_ssl_context(str(tmp_path))
+    assert context.cert_store_stats()["x509"] == 0  # a folder is looked into when a certificate is checked
+
+
+def test_client_certificate_is_deprecated(issued):
+    for cert in (issued, (*issued, "")):
+        with pytest.warns(DeprecationWarning, match=r"cert=\.\.\. is deprecated"):
+            assert isinstance(create_ssl_context(cert=cert), ssl.SSLContext)
+
+
+def test_client_certificate_and_key_in_one_file(issued, tmp_path):
+    both = tmp_path / "both.pem"
+    both.write_text("".join(Path(path).read_text() for path in issued))
+    with pytest.warns(DeprecationWarning, match=r"cert=\.\.\. is deprecated"):
+        assert isinstance(create_ssl_context(cert=str(both)), ssl.SSLContext)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("build", [create_ssl_context, lambda *given: shared_ssl_context(*given, True, HTTP1)])
+def test_missing_file_is_named(build, issued, tmp_path):
+    missing = str(tmp_path / "missing.pem")
+    with pytest.raises(FileNotFoundError, match=r"verify says '.*missing\.pem': there is no such file or directory"):
+        build(missing, None)
+    for cert in (missing, (missing, issued[1]), (issued[0], missing)):
+        with pytest.raises(FileNotFoundError, match=r"cert says '.*missing\.pem'"):
+            build(False, cert)
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_missing_authorities_of_the_environment_are_named(monkeypatch, tmp_path, name):
+    monkeypatch.setenv(name, str(tmp_path / "missing"))
+    with pytest.raises(FileNotFoundError, match=f"{name} says '.*missing'"):
+        create_ssl_context()
+    assert isinstance(create_ssl_context(trust_env=False), ssl.SSLContext)
+    assert isinstance(create_ssl_context(verify=False), ssl.SSLContext)
+
+
+def test_environment_names_the_authorities(monkeypatch, authority, issued, tmp_path):
+    monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join([str(tmp_path / "missing"), str(tmp_path)]))
+    assert create_ssl_context().cert_store_stats()["x509"] == 0
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    assert create_ssl_context().cert_store_stats()["x509"] == names_count(authority.path)
+    assert create_ssl_context("system").cert_store_stats()["x509"] == names_count(authority.path)
+    assert create_ssl_context(trust_env=False).cert_store_stats()["x509_ca"] == names_in(certifi.where())
+
+
+def test_key_log_is_written_where_the_environment_is_trusted(monkeypatch, tmp_path):
+    path = str(tmp_path / "keys.log")
+    monkeypatch.setenv("SSLKEYLOGFILE", path)
+    assert create_ssl_context(verify=False).keylog_filename == path
+    assert create_ssl_context(verify=False, trust_env=False).keylog_filename is None
+
+
+def test_context_is_shared_between_equal_settings(issued):
+    context = shared_ssl_context(True, None, True, HTTP1)
+    assert shared_ssl_context(True, None, True, HTTP1) is context
+    others = [
+        shared_ssl_context(False, None, True, HTTP1),
+        shared_ssl_context(True, None, False, HTTP1),
+        shared_ssl_context(True, None, True, ("h2", "http/1.1")),
+        shared_ssl_context(True, issued, True, HTTP1),
+    ]
+    assert len({id(each) for each in [context, *others]}) == 5
+    assert shared_ssl_context(True, issued, True, HTTP1) is others[-1]
+
+
+def test_shared_context_offers_its_protocols_and_warns_of_nothing(issued):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        context = shared_ssl_context(issued[0], issued, True, ("h2", "http/1.1"))
+    assert offered_protocols(context) == ("h2", "http/1.1")
+    assert offered_protocols(shared_ssl_context(False, None, True, HTTP1)) == HTTP1
+
+
+def test_changed_environment_leads_to_another_context(monkeypatch, authority, issued):
+    context = shared_ssl_context(True, None, True, HTTP1)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    assert shared_ssl_context(True, None, True, HTTP1) is not context
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert shared_ssl_context(True, None, True, HTTP1) is context
+
+
+def test_renewed_certificate_leads_to_another_context(issued):
+    context = shared_ssl_context(False, issued, True, HTTP1)
+    os.utime(issued[0], ns=(1, 1))
+    assert shared_ssl_context(False, issued, True, HTTP1) is not context
+
+
+def test_few_contexts_are_kept(monkeypatch):
+    monkeypatch.setattr(_config, "MAX_SHARED_CONTEXTS", 2)
+    contexts = [shared_ssl_context(False, None, True, (name,)) for name in ("a", "b", "c")]
+    assert list(_config._shared.values()) == contexts[1:]
+
+
+def test_many_threads_build_one_context(monkeypatch):
+    built = []
+    make = _config._new_context
+
+    def counted(*settings):
+        built.append(settings)
+        return make(*settings)
+
+    monkeypatch.setattr(_config, "_new_context", counted)
+    start = threading.Barrier(8)
+    contexts = []
+
+    def ask():
+        start.wait()
+        contexts.append(shared_ssl_context(False, None, True, HTTP1))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(built) == 1
+    assert len({id(context) for context in contexts}) == 1
+
+
+@pytest.mark.parametrize("names", [(), ("http/1.1",), ("h2", "http/1.1"), ("x" * 255, "y")])
+def test_offered_protocols_are_read_from_the_context(names):
+    for context in (ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)):
+        if names:
+            context.set_alpn_protocols(list(names))
+        assert offered_protocols(context) == names
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert offered_protocols(context) == names
+
+
+def test_context_that_cannot_lead_to_http2_is_warned_of():
+    context = ssl.create_default_context()
+    check_ssl_settings(context, None, True, HTTP1)
+    with pytest.warns(UserWarning, match=r"does not offer HTTP/2.*set_alpn_protocols") as caught:
+        check_ssl_settings(context, None, True, ("h2", "http/1.1"))
+    assert caught[0].filename == __file__
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    check_ssl_settings(context, None, True, ("h2", "http/1.1"))
+    check_ssl_settings(True, None, True, ("h2", "http/1.1"))
