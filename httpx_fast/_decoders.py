@@ -51,7 +51,7 @@ def _zstd_factory() -> tuple[Any, type[Exception]]:
             from backports import zstd
     except ImportError:
         return _zstandard_factory()
-    options = {zstd.DecompressionParameter.window_log_max: MAX_ZSTD_WINDOW_LOG}
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: MAX_ZSTD_WINDOW_LOG}
     return lambda: zstd.ZstdDecompressor(options=options), zstd.ZstdError
 
 

@@ -92,16 +92,36 @@ def test_a_connection_that_the_server_closed_while_idle_is_replaced(backend, pee
     backend.run(body)
 
 
-def test_a_request_that_may_have_been_processed_is_not_sent_again(backend, peer):
-    seen = []
+def leaves_at_the_second_request(seen):
+    """A script that answers one request, and closes on the next one, which it adds to `seen`."""
 
     def script(dialogue):
         dialogue.read_request()
         dialogue.send(OK)
-        seen.append(dialogue.read_request())  # and closes without an answer
+        seen.append(dialogue.read_request())
+
+    return script
+
+
+def test_a_get_that_met_a_closing_connection_is_sent_again(backend, peer):
+    seen = []
 
     async def body():
-        server = peer(script, always(OK))
+        server = peer(leaves_at_the_second_request(seen), always(OK))
+        async with backend.client() as client:
+            for _ in range(3):
+                assert (await client.get(server.url())).text == "ok"
+        assert server.accepted == 2
+
+    backend.run(body)
+    assert len(seen) == 1
+
+
+def test_a_post_that_may_have_been_processed_is_not_sent_again(backend, peer):
+    seen = []
+
+    async def body():
+        server = peer(leaves_at_the_second_request(seen), always(OK))
         async with backend.client() as client:
             await client.get(server.url())
             with pytest.raises(httpx_fast.RemoteProtocolError, match=r"clos|end"):
