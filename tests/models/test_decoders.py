@@ -1,0 +1,405 @@
+"""Content codings in whole, in pieces, cut and hostile; chunks, text and lines."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import sys
+import types
+import zlib
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from httpx_fast import DecodingError, _decoders
+from httpx_fast._decoders import (
+    MAX_PIECE,
+    SUPPORTED_DECODERS,
+    BrotliDecoder,
+    ByteChunker,
+    GZipDecoder,
+    IdentityDecoder,
+    LineDecoder,
+    MultiDecoder,
+    TextChunker,
+    TextDecoder,
+    ZStandardDecoder,
+    content_decoder,
+    decode_all,
+)
+
+CONTENT = json.dumps([{"id": i, "name": f"item {i}", "value": i * i} for i in range(120)]).encode()
+
+
+def deflate_raw(content: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return compressor.compress(content) + compressor.flush()
+
+
+def brotli(content: bytes) -> bytes:
+    return pytest.importorskip("brotli").compress(content)
+
+
+def zstd(content: bytes) -> bytes:
+    return pytest.importorskip("zstandard").compress(content)
+
+
+#: Name of the case, then the coding and how to apply it.
+CODERS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "gzip": ("gzip", gzip.compress),
+    "deflate": ("deflate", zlib.compress),
+    "raw deflate": ("deflate", deflate_raw),
+    "br": ("br", brotli),
+    "zstd": ("zstd", zstd),
+}
+
+
+@pytest.fixture(params=CODERS)
+def coded(request):
+    """A coding, and how to apply it."""
+    coding, apply = CODERS[request.param]
+    apply(b"")  # skips where there is no package
+    return coding, apply
+
+
+def decoded(decoder, pieces):
+    """What a decoder makes of pieces, and of their end."""
+    content = b"".join(piece for data in pieces for piece in decoder.decode(data))
+    return content + b"".join(decoder.flush())
+
+
+@pytest.mark.parametrize("content", [b"", b"a", CONTENT, bytes(3 * MAX_PIECE)], ids=len)
+def test_whole_body_is_decoded(coded, content):
+    coding, apply = coded
+    assert decode_all([coding], apply(content)) == content
+    assert decoded(content_decoder([coding]), [apply(content)]) == content
+
+
+def test_body_is_decoded_byte_by_byte(coded):
+    coding, apply = coded
+    data = apply(CONTENT)
+    assert decoded(content_decoder([coding]), [data[i : i + 1] for i in range(len(data))]) == CONTENT
+
+
+def test_body_is_decoded_cut_at_each_position(coded):
+    coding, apply = coded
+    data = apply(CONTENT[:300])
+    for cut in range(len(data) + 1):
+        assert decoded(content_decoder([coding]), [data[:cut], b"", data[cut:]]) == CONTENT[:300]
+
+
+def test_body_that_ends_too_early_is_no_content(coded):
+    coding, apply = coded
+    data = apply(CONTENT[:300])
+    for cut in range(1, len(data)):
+        with pytest.raises(DecodingError, match=f"the content is no valid {coding}, as its Content-Encoding says: "):
+            decode_all([coding], data[:cut])
+        with pytest.raises(DecodingError, match="the data ends too early"):
+            decoded(content_decoder([coding]), [data[:cut]])
+
+
+def test_no_data_is_no_content(coded):
+    coding, _ = coded
+    assert decode_all([coding], b"") == b""
+    assert decoded(content_decoder([coding]), []) == b""
+    assert decoded(content_decoder([coding]), [b""]) == b""
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+def test_broken_data_is_told(coding):
+    if coding not in SUPPORTED_DECODERS:
+        pytest.skip(f"no package for {coding}")
+    data = b"\xff\xfe not coded at all" * 20
+    with pytest.raises(DecodingError, match=f"the content is no valid {coding}, as its Content-Encoding says: "):
+        decode_all([coding], data)
+    with pytest.raises(DecodingError, match=f"the content is no valid {coding}"):
+        decoded(content_decoder([coding]), [data])
+
+
+def test_changed_octet_is_told_by_the_checksum():
+    data = bytearray(gzip.compress(CONTENT))
+    data[-6] ^= 1
+    with pytest.raises(DecodingError, match="incorrect data check"):
+        decode_all(["gzip"], bytes(data))
+
+
+def test_a_step_gives_no_more_than_a_piece(coded):
+    coding, apply = coded
+    bomb = apply(bytes(20 * MAX_PIECE))
+    assert len(bomb) < MAX_PIECE / 10
+    lengths = [len(piece) for piece in content_decoder([coding]).decode(bomb)]
+    assert sum(lengths) == 20 * MAX_PIECE
+    assert max(lengths) <= 2 * MAX_PIECE
+
+
+def test_nothing_is_decoded_ahead(coded):
+    coding, apply = coded
+    pieces = content_decoder([coding]).decode(apply(bytes(20 * MAX_PIECE)))
+    assert 0 < len(next(pieces)) <= 2 * MAX_PIECE
+
+
+def test_limit_stops_before_the_content_is_in_memory(coded):
+    coding, apply = coded
+    data = apply(CONTENT)
+    assert decode_all([coding], data, limit=len(CONTENT)) == CONTENT
+    with pytest.raises(
+        DecodingError, match=f"the content is longer than {len(CONTENT) - 1} octets, which is the limit"
+    ):
+        decode_all([coding], data, limit=len(CONTENT) - 1)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_members_are_one_content(coding):
+    _, apply = CODERS[coding]
+    data = b"".join(apply(part) for part in (b"one ", b"", b"two ", CONTENT))
+    assert decode_all([coding], data) == b"one two " + CONTENT
+    assert decoded(content_decoder([coding]), [data[i : i + 1] for i in range(len(data))]) == b"one two " + CONTENT
+
+
+def test_member_that_ends_too_early_is_told():
+    data = gzip.compress(b"one") + gzip.compress(b"two")[:-1]
+    with pytest.raises(DecodingError, match="the data ends too early"):
+        decode_all(["gzip"], data)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_many_small_members_cost_linear_work(coding, monkeypatch):
+    _, apply = CODERS[coding]
+    member, count = apply(b"a"), 20_000
+    copied = 0
+    make = zlib.decompressobj if coding == "gzip" else _decoders._new_zstd
+
+    class Counted:
+        def __init__(self, *arguments):
+            self._inner = make(*arguments)
+
+        def __getattr__(self, name):
+            nonlocal copied
+            value = getattr(self._inner, name)
+            copied += len(value) if name == "unused_data" else 0
+            return value
+
+    monkeypatch.setattr(_decoders.zlib, "decompressobj", Counted)
+    monkeypatch.setattr(_decoders, "_new_zstd", Counted)
+    assert decoded(content_decoder([coding]), [member * count]) == b"a" * count
+    assert copied < count * _decoders.MEMBER_SLICE  # a slice of the data, not all of its 420 KB, for each member
+
+
+@pytest.mark.parametrize("padding", [b"\0", b"\0" * 100, b"\x1f", b"\x1f\x8a", b"anything"])
+def test_what_follows_the_last_gzip_member_is_left_out(padding):
+    data = gzip.compress(CONTENT) + padding
+    assert decode_all(["gzip"], data) == CONTENT
+    assert decoded(GZipDecoder(), [data]) == CONTENT
+    assert decoded(GZipDecoder(), [data[i : i + 1] for i in range(len(data))]) == CONTENT
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd"])
+def test_what_follows_the_data_is_told_where_the_coding_has_no_padding(coding):
+    _, apply = CODERS[coding]
+    with pytest.raises(DecodingError, match=f"the content is no valid {coding}"):
+        decode_all([coding], apply(CONTENT) + b"garbage")
+
+
+def test_codings_are_undone_in_reverse_order(coded):
+    coding, apply = coded
+    data = gzip.compress(apply(zlib.compress(CONTENT)))
+    codings = ["deflate", coding, "gzip"]
+    assert decode_all(codings, data) == CONTENT
+    for decoder in (content_decoder(codings), MultiDecoder(codings)):
+        assert decoded(decoder, [data[i : i + 7] for i in range(0, len(data), 7)]) == CONTENT
+
+
+def test_chain_of_codings_gives_pieces_too():
+    data = gzip.compress(gzip.compress(bytes(50 * MAX_PIECE)))
+    lengths = [len(piece) for piece in content_decoder(["gzip", "gzip"]).decode(data)]
+    assert sum(lengths) == 50 * MAX_PIECE
+    assert max(lengths) <= MAX_PIECE
+
+
+def test_end_of_an_inner_coding_is_checked():
+    with pytest.raises(DecodingError, match="the data ends too early"):
+        decode_all(["gzip", "deflate"], zlib.compress(gzip.compress(CONTENT)[:-1]))
+
+
+def test_number_of_codings_is_limited():
+    data = CONTENT
+    for _ in range(5):
+        data = gzip.compress(data)
+    assert decode_all(["gzip"] * 5, data) == CONTENT
+    with pytest.raises(DecodingError, match="the content has 6 codings, the limit is 5"):
+        decode_all(["gzip"] * 6, gzip.compress(data))
+
+
+def test_unknown_codings_are_left_alone():
+    assert decode_all(["compress"], b"data") == b"data"
+    assert decode_all([], b"data") == b"data"
+    assert decode_all(["identity"], b"data") == b"data"
+    assert decode_all(["x-gzip"], gzip.compress(CONTENT)) == CONTENT
+    assert decode_all(["identity", "unknown", "gzip"], gzip.compress(CONTENT)) == CONTENT
+    assert isinstance(content_decoder(["compress"]), IdentityDecoder)
+    assert decoded(MultiDecoder(["compress"]), [b"a", b"b"]) == b"ab"
+    assert decoded(IdentityDecoder(), [b"a", b"b"]) == b"ab"
+
+
+def test_zstd_window_is_bounded():
+    zstandard = pytest.importorskip("zstandard")
+    if sys.version_info >= (3, 14):
+        pytest.skip("the standard library says it in its own words")
+    parameters = zstandard.ZstdCompressionParameters(window_log=24)
+    compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    data = compressor.compress(bytes(1000)) + compressor.flush()
+    with pytest.raises(DecodingError, match="the content is no valid zstd"):
+        decode_all(["zstd"], data)
+
+
+def test_missing_packages_are_told(monkeypatch):
+    monkeypatch.setattr(_decoders, "_brotli", None)
+    monkeypatch.setattr(_decoders, "_new_zstd", None)
+    with pytest.raises(ImportError, match=r"br needs the package brotli or brotlicffi.*install httpx-fast\[brotli\]"):
+        BrotliDecoder()
+    with pytest.raises(ImportError, match=r"zstd needs Python 3\.14 or .*install httpx-fast\[zstd\]"):
+        ZStandardDecoder()
+
+
+def test_brotli_is_taken_when_it_decodes_in_bounded_steps(monkeypatch):
+    bounded, old = types.ModuleType("bounded"), types.ModuleType("old")
+    bounded.Decompressor = type("Decompressor", (), {"can_accept_more_data": None})
+    old.Decompressor = type("Decompressor", (), {})
+    monkeypatch.setitem(sys.modules, "brotli", bounded)
+    assert _decoders._brotli_module() is bounded
+    monkeypatch.setitem(sys.modules, "brotli", old)
+    assert _decoders._brotli_module() is None
+    monkeypatch.setitem(sys.modules, "brotli", None)
+    monkeypatch.setitem(sys.modules, "brotlicffi", bounded)
+    assert _decoders._brotli_module() is bounded
+    monkeypatch.setitem(sys.modules, "brotlicffi", None)
+    assert _decoders._brotli_module() is None
+
+
+def test_zstd_of_the_standard_library_or_its_backport_comes_first(monkeypatch):
+    module = types.ModuleType("zstd")
+    module.ZstdError = ValueError
+    module.DecompressionParameter = types.SimpleNamespace(window_log_max="window_log_max")
+    module.ZstdDecompressor = lambda options: options
+    package = types.ModuleType("package")
+    package.zstd = module
+    monkeypatch.setitem(sys.modules, "compression" if sys.version_info >= (3, 14) else "backports", package)
+    make, error = _decoders._zstd_factory()
+    assert make() == {"window_log_max": _decoders.MAX_ZSTD_WINDOW_LOG}
+    assert error is ValueError
+
+
+def test_zstd_is_missing_without_any_package(monkeypatch):
+    for name in ("compression", "backports", "zstandard"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert _decoders._zstd_factory()[0] is None
+
+
+def test_decoders_agree_with_httpx2(coded):
+    httpx2 = pytest.importorskip("httpx2")
+    coding, apply = coded
+    if coding not in httpx2._decoders.SUPPORTED_DECODERS:
+        pytest.skip(f"httpx2 has no {coding} here")
+    data = apply(CONTENT)
+    theirs = httpx2._decoders.SUPPORTED_DECODERS[coding]()
+    assert decoded(theirs, [data[:100], data[100:]]) == decoded(content_decoder([coding]), [data[:100], data[100:]])
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
+def test_chunks_are_of_one_size(size):
+    generator = random.Random(size)
+    text = "".join(generator.choices("abcdef", k=97))
+    pieces = [text[i : i + 3] for i in range(0, 30, 3)] + ["", text[30:60], text[60:]]
+    for chunker, given_pieces, whole in (
+        (TextChunker(size), pieces, text),
+        (ByteChunker(size), [piece.encode() for piece in pieces], text.encode()),
+    ):
+        chunks = [chunk for piece in given_pieces for chunk in chunker.decode(piece)] + chunker.flush()
+        assert chunks == [whole[i : i + size] for i in range(0, len(whole), size)]
+        assert chunker.flush() == []
+
+
+def test_chunks_come_as_soon_as_they_are_full():
+    chunker = ByteChunker(4)
+    assert chunker.decode(b"abc") == []
+    assert chunker.decode(b"d") == [b"abcd"]
+    assert chunker.decode(b"efghijkl") == [b"efgh", b"ijkl"]
+    assert chunker.flush() == []
+
+
+def test_pieces_stay_as_they_are_without_a_chunk_size():
+    assert [ByteChunker().decode(piece) for piece in (b"ab", b"", b"c")] == [[b"ab"], [], [b"c"]]
+    assert [TextChunker().decode(piece) for piece in ("ab", "", "c")] == [["ab"], [], ["c"]]
+    assert ByteChunker().flush() == TextChunker().flush() == []
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_chunk_size_is_at_least_one(size):
+    for chunker in (ByteChunker, TextChunker):
+        with pytest.raises(ValueError, match=f"expected a chunk_size of at least 1, got {size}"):
+            chunker(size)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "shift-jis", "iso-8859-1", "ascii"])
+def test_text_is_decoded_across_pieces(encoding):
+    text = "plain" if encoding == "ascii" else "äé" if encoding == "iso-8859-1" else "日本語 plain"
+    data = text.encode(encoding)
+    decoder = TextDecoder(encoding)
+    assert "".join(decoder.decode(data[i : i + 1]) for i in range(len(data))) + decoder.flush() == text
+
+
+def test_text_that_is_not_valid_is_replaced():
+    decoder = TextDecoder()
+    assert decoder.decode(b"a\xffb\xe6\x97") == "a\ufffdb"
+    assert decoder.flush() == "\ufffd"
+
+
+def test_unknown_encoding_is_an_error():
+    with pytest.raises(LookupError, match="unknown encoding: no-such-encoding"):
+        TextDecoder("no-such-encoding")
+
+
+def lines_of(decoder, pieces):
+    return [line for piece in pieces for line in decoder.decode(piece)] + decoder.flush()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "lines"),
+    [
+        ([], []),
+        ([""], []),
+        (["a"], ["a"]),
+        (["a\n"], ["a"]),
+        (["a\n\nb\n"], ["a", "", "b"]),
+        (["a\r\nb\rc"], ["a", "b", "c"]),
+        (["a\r", "\nb"], ["a", "b"]),
+        (["a\r", "b"], ["a", "b"]),
+        (["a\r"], ["a"]),
+        (["\r", "\r", "\n"], ["", ""]),
+        (["a", "b", "c\nd"], ["abc", "d"]),
+        (["a\u2028b\x85c"], ["a", "b", "c"]),
+    ],
+)
+def test_lines(pieces, lines):
+    assert lines_of(LineDecoder(), pieces) == lines
+
+
+LINE_TEXT = st.lists(st.text(st.sampled_from("ab\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), max_size=6), max_size=8)
+
+
+@given(LINE_TEXT)
+def test_lines_are_those_of_splitlines_however_the_text_is_cut(pieces):
+    assert lines_of(LineDecoder(), pieces) == "".join(pieces).splitlines()
+
+
+def test_line_comes_as_soon_as_its_end():
+    decoder = LineDecoder()
+    assert decoder.decode("a\nb") == ["a"]
+    assert decoder.decode("\n") == ["b"]
+    assert decoder.decode("c\r") == []
+    assert decoder.decode("d") == ["c"]
+    assert decoder.flush() == ["d"]
+    assert decoder.flush() == []
