@@ -22,6 +22,9 @@ __all__ = ["Cookies"]
 
 # Longer hosts are no DNS names (RFC 1035 s.2.3.4); their suffixes would cost the square of their length.
 _MAX_HOST = 255  # octets
+# A server can set cookies under ever new names, and has them sent back to it. Browsers keep 180 (RFC 6265 s.6.1 asks
+# for 50); one that means it well is lost in a head of 8 KiB long before this.
+MAX_RECEIVED = 1000  # cookies of a domain
 
 
 class IndexedCookieJar(CookieJar):
@@ -43,6 +46,14 @@ class IndexedCookieJar(CookieJar):
         super().set_cookie(cookie)
         if cookie.expires is not None:
             self._earliest = min(self._earliest, cookie.expires)
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        super().extract_cookies(response, request)
+        for domain in self._domains_for(request.host_name) or ():
+            paths = self._cookies[domain]
+            for _ in range(sum(map(len, paths.values())) - MAX_RECEIVED):
+                path = next(path for path, names in paths.items() if names)
+                self.clear(domain, path, next(iter(paths[path])))
 
     def clear_expired_cookies(self) -> None:
         if time.time() < self._earliest:

@@ -61,8 +61,7 @@ _UNPICKLED = (
     "is_closed",
     "journey",
 )
-#: RFC 8288 s.3: <target> and parameters, which may be quoted and contain what separates links.
-_LINK_TARGET = re.compile(r"<([^>]*)>")
+#: RFC 8288 s.3: a parameter follows "<target>" or another one; it may be quoted and contain what separates links.
 _LINK_PARAMETER = re.compile(r'\s*;\s*(?:([^\s=;,"<]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;,]*))?)?')
 
 
@@ -663,10 +662,14 @@ def _charset(content_type: bytes) -> tuple[str | None, bool]:
 
 def _links(value: str) -> Iterator[dict[str, str]]:
     """The links of a Link field, each with its "url" and its parameters."""
-    target = _LINK_TARGET.search(value)
-    while target is not None:
-        link = {"url": target[1].strip()}
-        position = target.end()
+    position = 0
+    while True:
+        start = value.find("<", position)
+        end = value.find(">", start)
+        if start < 0 or end < 0:
+            return
+        link = {"url": value[start + 1 : end].strip()}
+        position = end + 1
         while parameter := _LINK_PARAMETER.match(value, position):
             position = parameter.end()
             if parameter[2] is not None:
@@ -675,4 +678,3 @@ def _links(value: str) -> Iterator[dict[str, str]]:
                     text = re.sub(r"\\(.)", r"\1", text[1:-1])
                 link.setdefault(parameter[1], text.strip(" '"))
         yield link
-        target = _LINK_TARGET.search(value, position)
