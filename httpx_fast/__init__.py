@@ -53,6 +53,7 @@ from ._types import AsyncByteStream, SyncByteStream
 from ._urls import URL, Origin, QueryParams
 
 if TYPE_CHECKING:
+    from ._alias import alias
     from ._transports import ASGITransport, AsyncHTTPTransport, HTTPTransport, WSGITransport
 
 __all__ = [
@@ -116,6 +117,7 @@ __all__ = [
     "__description__",
     "__title__",
     "__version__",
+    "alias",
     "codes",
     "create_ssl_context",
     "delete",
@@ -136,6 +138,7 @@ _LATE = {
     "AsyncHTTPTransport": "._transports.default",
     "HTTPTransport": "._transports.default",
     "WSGITransport": "._transports.wsgi",
+    "alias": "._alias",
     "main": "._cli",
 }
 

@@ -29,7 +29,7 @@ FLOORS: list[dict[str, str]] = [
     {"face": FACE},
     {"transports": "_transports"},
     {"client": "_client"},
-    {"api": "_api"},
+    {"api": "_api _alias _httpcore"},
     {"cli": "_cli _waterfall _doctor testing __main__"},
     {"package": "__init__"},
 ]

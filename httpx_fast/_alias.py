@@ -1,0 +1,119 @@
+"""Lets `import httpx` give this package, for a whole process: `alias("httpx", "httpx2")`.
+
+For applications, whose dependencies import an older client by its name; a library never calls it. It works by names
+alone and knows nothing of what the modules contain:
+
+1. A module under its old name is the very same object as under its own name, submodules included.
+2. An old name that has been imported already is refused, since its classes would live on beside ours.
+3. All names are checked before the first of them is taken. Doing it again does nothing.
+4. httpcore cannot be meant any more either, where httpx is not; see `_httpcore` for what takes its place.
+
+What it cannot reach: the metadata of installed distributions, names of loggers, and processes that are spawned, which
+call it themselves.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
+
+__all__ = ["alias"]
+
+_PACKAGE = __name__.rpartition(".")[0]
+_CORE = f"{_PACKAGE}._httpcore"
+#: What can be replaced, each with what it brings along.
+_REPLACED = {
+    "httpx": {"httpx": _PACKAGE, "httpcore": _CORE},
+    "httpx2": {"httpx2": _PACKAGE, "httpcore2": _CORE},
+}
+
+
+def alias(*names: str, httpcore: bool = True) -> None:
+    """Makes `import httpx` (and "httpx2", whichever is named) give this package, for the whole process.
+
+    To be called before anything imports these names, so at the very start of the program. With `httpcore=False` the
+    installed httpcore stays, for other libraries that send requests with it themselves. Raises ValueError for other
+    names; RuntimeError when a name has been imported already, and then nothing is changed.
+    """
+    replaced: dict[str, str] = {}
+    for name in names:
+        if name not in _REPLACED:
+            raise ValueError(f"{name!r} cannot be replaced; expected {' or '.join(map(repr, _REPLACED))}")
+        replaced.update(_REPLACED[name])
+    if not httpcore:
+        replaced = {name: real for name, real in replaced.items() if real != _CORE}
+    taken = _taken()
+    new = {name: real for name, real in replaced.items() if taken.get(name) != real}
+    for name in new:
+        _refuse_imported(name)
+    if new:
+        # First, so that nobody finds a second copy of our files by the path that the package shows.
+        sys.meta_path.insert(0, _Finder(new))
+
+
+def _taken() -> dict[str, str]:
+    """The names that this process has replaced."""
+    return {
+        name: real for finder in sys.meta_path if isinstance(finder, _Finder) for name, real in finder.replaced.items()
+    }
+
+
+def _refuse_imported(name: str) -> None:
+    module = sys.modules.get(name)
+    if module is None:
+        return
+    origin = getattr(module, "__file__", None) or "an unknown place"
+    raise RuntimeError(
+        f"{name} has been imported already, from {origin}: call {_PACKAGE}.alias() before the first import of anything "
+        f"that imports {name}, at the top of the module that the program starts with (under pytest: -p "
+        f"{_PACKAGE}.testing.as_httpx)"
+    )
+
+
+class _Finder(MetaPathFinder):
+    """Finds modules of ours under the names in `replaced`, which maps them to the packages that take their place."""
+
+    def __init__(self, replaced: dict[str, str]) -> None:
+        self.replaced = replaced
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        top, _, inside = fullname.partition(".")
+        package = self.replaced.get(top)
+        if package is None:
+            return None
+        if package == _CORE:
+            return _core_spec(fullname, inside)
+        real = f"{package}.{inside}" if inside else package
+        if real not in sys.modules and find_spec(real) is None:
+            return None
+        return ModuleSpec(fullname, _Loader(real))
+
+
+def _core_spec(fullname: str, inside: str) -> ModuleSpec | None:
+    """One module stands for httpcore and for those of its modules that tools import."""
+    core = import_module(_CORE)
+    return ModuleSpec(fullname, _Loader(_CORE)) if not inside or inside in core.MODULES else None
+
+
+class _Loader(Loader):
+    """Gives the module that `real` names, and leaves it as it was."""
+
+    def __init__(self, real: str) -> None:
+        self._real = real
+        self._spec: ModuleSpec | None = None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = import_module(self._real)
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        # The import system has put the alias's spec there, under which the module could not be reloaded.
+        module.__spec__ = self._spec

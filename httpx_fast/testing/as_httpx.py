@@ -1,0 +1,11 @@
+"""A plugin of pytest that has all tests use this package as httpx and httpx2.
+
+`pytest -p httpx_fast.testing.as_httpx`: plugins named by -p are imported before those that packages install, and these
+import httpx.
+"""
+
+from __future__ import annotations
+
+from .._alias import alias
+
+alias("httpx", "httpx2")

@@ -1,0 +1,190 @@
+"""Modules under their old names are ours, for the whole process. Hence each test has an interpreter of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[[str], str]
+
+#: Modules that public code imports by name, and what it takes from each.
+IMPORTED = {
+    "_client": "ACCEPT_ENCODING AsyncClient BaseClient Client ClientState USE_CLIENT_DEFAULT UseClientDefault",
+    "_config": "DEFAULT_LIMITS DEFAULT_MAX_REDIRECTS DEFAULT_TIMEOUT_CONFIG Limits Proxy Timeout create_ssl_context",
+    "_content": "AsyncIteratorByteStream ByteStream IteratorByteStream encode_json encode_request encode_response",
+    "_decoders": "ByteChunker GZipDecoder LineDecoder SUPPORTED_DECODERS TextChunker TextDecoder",
+    "_exceptions": "HTTPError HTTPStatusError InvalidURL TransportError request_context",
+    "_models": "Cookies Headers Request Response",
+    "_multipart": "DataField FileField MultipartStream get_multipart_boundary_from_content_type",
+    "_status_codes": "codes",
+    "_transports": "ASGITransport AsyncBaseTransport AsyncHTTPTransport BaseTransport HTTPTransport MockTransport",
+    "_transports.asgi": "ASGITransport",
+    "_transports.base": "AsyncBaseTransport BaseTransport",
+    "_transports.default": "AsyncHTTPTransport HTTPTransport",
+    "_transports.mock": "MockTransport",
+    "_transports.wsgi": "WSGITransport",
+    "_types": "AsyncByteStream AuthTypes CertTypes CookieTypes FileTypes HeaderTypes PrimitiveData ProxyTypes "
+    "QueryParamTypes RequestContent RequestData RequestExtensions RequestFiles ResponseContent ResponseExtensions "
+    "SyncByteStream TimeoutTypes URLTypes",
+    "_urls": "QueryParams URL",
+    "_utils": "URLPattern get_environment_proxies",
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs a program in a fresh interpreter, where "httpx" is a package that was installed before; what it prints.
+
+    Its first line has imported httpx_fast.
+    """
+    package = tmp_path / "httpx"
+    package.mkdir()
+    (package / "__init__.py").write_text("OLD = True\n")
+    (tmp_path / "httpcore.py").write_text("OLD = True\n")
+
+    def run(program: str) -> str:
+        root = Path(__file__).parents[2]
+        setup = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(root)!r}]; import httpx_fast\n"
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", setup + program], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_an_old_name_gives_this_package(run: Run):
+    assert run("httpx_fast.alias('httpx'); import httpx; print(httpx is httpx_fast)") == "True\n"
+
+
+def test_without_the_call_nothing_is_replaced(run: Run):
+    assert run("import httpx, httpcore; print(httpx.OLD, httpcore.OLD)") == "True True\n"
+
+
+def test_only_the_named_one_is_replaced(run: Run):
+    assert run("httpx_fast.alias('httpx2'); import httpx, httpx2; print(httpx.OLD, httpx2 is httpx_fast)") == (
+        "True True\n"
+    )
+
+
+@pytest.mark.parametrize("module", IMPORTED)
+@pytest.mark.parametrize("first", ["httpx", "httpx_fast"])
+def test_submodules_are_the_same_objects_in_whatever_order_they_are_imported(run: Run, module: str, first: str):
+    second = {"httpx": "httpx_fast", "httpx_fast": "httpx"}[first]
+    program = f"""
+httpx_fast.alias("httpx", "httpx2")
+import {first}.{module}
+import {second}.{module}, httpx2.{module}
+same = sys.modules["httpx_fast.{module}"]
+print(httpx.{module} is same, httpx2.{module} is same, httpx_fast.{module} is same, same.__name__, same.__spec__.name)
+from httpx.{module} import {IMPORTED[module].replace(" ", ", ")}
+"""
+    assert run(program) == f"True True True httpx_fast.{module} httpx_fast.{module}\n"
+
+
+def test_a_module_that_does_not_exist_is_missing_under_its_old_name_too(run: Run):
+    program = """
+httpx_fast.alias("httpx")
+for name in ("httpx._nothing", "httpcore._nothing"):
+    try:
+        __import__(name)
+    except ModuleNotFoundError as error:
+        print(error.name)
+"""
+    assert run(program) == "httpx._nothing\nhttpcore._nothing\n"
+
+
+def test_doing_it_again_does_nothing(run: Run):
+    program = """
+httpx_fast.alias("httpx")
+import httpx
+before = list(sys.meta_path)
+httpx_fast.alias("httpx")
+print(sys.meta_path == before)
+httpx_fast.alias("httpx", "httpx2")
+import httpx2
+print(httpx2 is httpx is httpx_fast)
+"""
+    assert run(program) == "True\nTrue\n"
+
+
+@pytest.mark.parametrize("imported", ["httpx", "httpcore"])
+def test_a_name_that_was_imported_before_is_refused_and_nothing_is_changed(run: Run, imported: str):
+    program = f"""
+import {imported}
+try:
+    httpx_fast.alias("httpx2", "httpx")
+except RuntimeError as error:
+    print(error)
+import httpx, httpcore
+print(httpx.OLD, httpcore.OLD, "httpx2" in sys.modules)
+"""
+    message, names, _ = run(program).split("\n")
+    assert message.startswith(f"{imported} has been imported already, from ")
+    assert f"call httpx_fast.alias() before the first import of anything that imports {imported}" in message
+    assert names == "True True False"
+
+
+def test_another_name_is_refused(run: Run):
+    program = """
+try:
+    httpx_fast.alias("requests")
+except ValueError as error:
+    print(error)
+"""
+    assert run(program) == "'requests' cannot be replaced; expected 'httpx' or 'httpx2'\n"
+
+
+def test_httpcore_can_be_left_alone(run: Run):
+    program = (
+        "httpx_fast.alias('httpx', httpcore=False); import httpx, httpcore; print(httpx is httpx_fast, httpcore.OLD)"
+    )
+    assert run(program) == "True True\n"
+
+
+def test_importing_the_plugin_replaces_both_names(run: Run):
+    program = "import httpx_fast.testing.as_httpx, httpx, httpx2; print(httpx is httpx2 is httpx_fast)"
+    assert run(program) == "True\n"
+
+
+def test_what_was_pickled_under_an_old_name_can_be_loaded(run: Run):
+    program = """
+httpx_fast.alias("httpx")
+import pickle, httpx
+old = pickle.dumps(httpx.Timeout(3.0), 0).replace(b"httpx_fast", b"httpx")
+print(pickle.loads(old) == httpx.Timeout(3.0), pickle.dumps(httpx.Timeout).count(b"httpx_fast"))
+"""
+    assert run(program) == "True 1\n"
+
+
+def test_errors_of_httpcore_are_those_that_clients_raise(run: Run):
+    program = """
+httpx_fast.alias("httpx")
+import httpcore, httpx
+from httpcore._exceptions import ReadError
+print(ReadError is httpx.ReadError, all(getattr(httpcore, name) is getattr(httpx, name) for name in (
+    "ConnectError", "ConnectTimeout", "LocalProtocolError", "NetworkError", "PoolTimeout", "ProtocolError",
+    "ProxyError", "ReadError", "ReadTimeout", "RemoteProtocolError", "TimeoutException", "UnsupportedProtocol",
+    "WriteError", "WriteTimeout")))
+"""
+    assert run(program) == "True True\n"
+
+
+def test_httpcore_says_what_it_has_not(run: Run):
+    program = """
+httpx_fast.alias("httpx")
+import httpcore
+for use in (lambda: httpcore.request, lambda: httpcore.ConnectionPool(max_connections=1)):
+    try:
+        use()
+    except (AttributeError, RuntimeError) as error:
+        print(error)
+"""
+    missing, useless, _ = run(program).split("\n")
+    assert "replaced by httpx_fast.alias(), which has no 'request' to offer" in missing
+    assert "its ConnectionPool sends nothing" in useless
