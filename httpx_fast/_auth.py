@@ -126,8 +126,9 @@ class NetRCAuth(Auth):
 # Names and optional values of a challenge (RFC 9110 s.11.2), with blanks around "=" and without a value at the end:
 # auth-param = token BWS "=" BWS ( token / quoted-string )
 # A token ends at a comma; servers send base64 with "=" in it unquoted, so everything else is let through.
-_PARAMETER = re.compile(r'\s*([^\s=,"]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^,\s]*))?\s*(,|$)?')
-_SCHEME = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s+(?=[^\s=,]+\s*=)")
+_PARAMETER = re.compile(r'([^\s=,"]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^,\s]*))?\s*(,|$)?')
+_SCHEME = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s+(?=[^\s=,]+\s*=)")
+_BLANKS = re.compile(r"[\s,]*")
 _ESCAPED = re.compile(r"\\(.)")
 
 # RFC 7616 s.3.3 and the IANA registry of hash algorithms for HTTP digest authentication; "SHA" is what some cameras
@@ -299,7 +300,8 @@ def _digest_challenges(values: list[str]) -> Iterator[dict[str, str]]:
         scheme = ""
         parameters: dict[str, str] = {}
         position = 0
-        while position < len(value):
+        # Blanks are stepped over first: a pattern that began with them would try each of a hostile run of them.
+        while (position := _BLANKS.match(value, position).end()) < len(value):  # type: ignore[union-attr]
             start = _SCHEME.match(value, position)
             if start is not None:
                 if scheme == "digest":

@@ -104,17 +104,39 @@ MAX_TEMPLATE_URL = 2048  # characters; longer URLs are seldom asked for twice
 class _Template:
     """A request that was made of method and URL text alone, ready to be made again."""
 
-    __slots__ = ("fields", "head", "headers", "method", "url")
+    __slots__ = ("fields", "head", "method", "url")
 
     def __init__(self, request: Request) -> None:
         url = request.url
         self.method = request.method
         self.url = url
-        self.headers = request.headers
         self.fields = request.headers._share()
         self.head = RequestHead(
             request.method.encode("ascii", "replace"), url.raw_scheme, url.netloc, url.raw_path, self.fields
         )
+
+
+class _Table:
+    """The templates of one state of the settings. Another state has another table, so no thread meets an old one."""
+
+    __slots__ = ("base_url", "fields", "known", "params")
+
+    def __init__(self, client: BaseClient) -> None:
+        self.fields = client._headers._share()
+        self.params = client._params
+        self.base_url = client._base_url
+        self.known: dict[tuple[str, str], _Template] = {}
+
+    def keep(self, method: str, url: str, template: _Template) -> None:
+        if len(url) > MAX_TEMPLATE_URL:
+            return
+        known = self.known
+        if len(known) >= MAX_TEMPLATES:
+            try:
+                del known[next(iter(known))]
+            except (KeyError, RuntimeError):
+                pass  # another thread has taken the same one
+        known[method, url] = template
 
 
 class BaseClient:
@@ -150,9 +172,7 @@ class BaseClient:
         trust_env: bool = True,
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
     ) -> None:
-        self._templates: dict[tuple[str, str], _Template] = {}
-        # The objects that the templates were made from.
-        self._templates_from: tuple[Any, Any, Any] = (None, None, None)
+        self._table: _Table | None = None
         kind = type(self)
         self._uses_templates = all(getattr(kind, name) is getattr(BaseClient, name) for name in self._TEMPLATED)
         self._base_url = self._enforce_trailing_slash(URL(base_url))
@@ -334,22 +354,21 @@ class BaseClient:
 
         A relative `url` is appended to `base_url`. Raises InvalidURL.
         """
-        granted = self.timeout if isinstance(timeout, UseClientDefault) else Timeout(timeout)
+        if isinstance(timeout, UseClientDefault):
+            granted = self.timeout
+        else:
+            granted = timeout if type(timeout) is Timeout else Timeout(timeout)
         jar = self._merge_cookies(cookies)
         if type(url) is str and params is None and self._uses_templates:
-            if headers is None and content is json is data is files is extensions is None:
+            if content is json is data is files is headers is extensions is None:
                 template = self._template(method, url)
                 request = Request._from_template(template.method, template.url, template.fields, template.head, granted)
                 if jar:
                     jar.set_cookie_header(request)
                 return request
-            # What such a request has in common with every other one to this URL is merged already.
-            template = self._template("GET", url)
-            merged_url, fields = template.url, Headers(template.headers)
-            if headers is not None:
-                fields.update(headers)
+            merged_url = self._template("GET", url).url
         else:
-            merged_url, fields = self._merge_url(url), self._merge_headers(headers)
+            merged_url = self._merge_url(url)
             params = self._merge_queryparams(params)
         request = Request(
             method,
@@ -359,7 +378,7 @@ class BaseClient:
             files=files,
             json=json,
             params=params,
-            headers=fields,
+            headers=self._merge_headers(headers),
             cookies=jar,
             extensions=extensions,
         )
@@ -368,12 +387,15 @@ class BaseClient:
 
     def _template(self, method: str, url: str) -> _Template:
         """What `build_request(method, url)` makes, from the table if nothing has changed since."""
-        templates = self._templates
-        fields, params, base_url = self._templates_from
-        if fields is not self._headers._list or params is not self._params or base_url is not self._base_url:
-            templates.clear()
-            self._templates_from = (self._headers._share(), self._params, self._base_url)
-        template = templates.get((method, url))
+        table = self._table
+        if (
+            table is None
+            or table.fields is not self._headers._list
+            or table.params is not self._params
+            or table.base_url is not self._base_url
+        ):
+            table = self._table = _Table(self)
+        template = table.known.get((method, url))
         if template is None:
             template = _Template(
                 Request(
@@ -383,11 +405,7 @@ class BaseClient:
                     headers=self._merge_headers(None),
                 )
             )
-            if len(url) <= MAX_TEMPLATE_URL:
-                if len(templates) >= MAX_TEMPLATES:
-                    # Another thread may have taken the same one.
-                    templates.pop(next(iter(templates), ("", "")), None)
-                templates[method, url] = template
+            table.keep(method, url, template)
         return template
 
     def _enforce_trailing_slash(self, url: URL) -> URL:
@@ -395,8 +413,8 @@ class BaseClient:
         return url if path.endswith(b"/") else url.copy_with(raw_path=path + b"/")
 
     def _merge_url(self, url: URL | str) -> URL:
-        merged = URL(url)
-        if not merged.is_relative_url:
+        merged = url if type(url) is URL else URL(url)
+        if merged.is_absolute_url:
             return merged
         base = self.base_url
         return base.copy_with(raw_path=base.raw_path + merged.raw_path.lstrip(b"/"))

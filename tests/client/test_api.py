@@ -108,8 +108,10 @@ def test_methods_take_the_same_parameters(owner, name):
 @pytest.mark.parametrize(
     "name", ["ASGITransport", "WSGITransport", "MockTransport", "HTTPTransport", "AsyncHTTPTransport"]
 )
-def test_transports_take_the_same_parameters(name):
-    assert parameters(getattr(httpx_fast, name).__init__) == parameters(getattr(httpx2, name).__init__)
+def test_transports_take_the_same_parameters_and_more_after_them(name):
+    ours = parameters(getattr(httpx_fast, name).__init__)
+    theirs = parameters(getattr(httpx2, name).__init__)
+    assert ours[: len(theirs)] == theirs
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 import httpx_fast
 from httpx_fast import Response
+from httpx_fast._auth import _digest_challenges
 
 
 def echo(request):
@@ -401,6 +402,12 @@ def test_digest_challenges_are_read_as_servers_write_them(site, challenge):
     server = Digest()
     server.challenge = lambda: challenge
     assert site(server).get("http://a.test/", auth=httpx_fast.DigestAuth(*USER)).status_code == 200
+
+
+@pytest.mark.parametrize("filler", [" ", ",", "=", '"', " =", "a ", 'a="', "a=,", '\\"', "Digest "])
+def test_hostile_challenges_cost_linear_time(filler):
+    challenge = "Digest " + filler * 50_000
+    assert all("nonce" not in parameters for parameters in _digest_challenges([challenge]))
 
 
 def test_digest_takes_the_first_challenge_that_it_knows(site):

@@ -98,15 +98,15 @@ def test_same_request_with_and_without_a_template(client):
 def test_table_is_bounded(client):
     for number in range(MAX_TEMPLATES + 10):
         client.build_request("GET", f"http://a.test/{number}")
-    assert len(client._templates) == MAX_TEMPLATES
-    assert ("GET", "http://a.test/9") not in client._templates
-    assert ("GET", f"http://a.test/{MAX_TEMPLATES + 9}") in client._templates
+    assert len(client._table.known) == MAX_TEMPLATES
+    assert ("GET", "http://a.test/9") not in client._table.known
+    assert ("GET", f"http://a.test/{MAX_TEMPLATES + 9}") in client._table.known
 
 
 @pytest.mark.parametrize(("length", "kept"), [(MAX_TEMPLATE_URL, 1), (MAX_TEMPLATE_URL + 1, 0)])
 def test_long_urls_are_not_kept(client, length, kept):
     client.build_request("GET", "http://a.test/".ljust(length, "x"))
-    assert len(client._templates) == kept
+    assert len(client._table.known) == kept
 
 
 def test_invalid_url_is_an_error_each_time(client):
