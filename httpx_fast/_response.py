@@ -673,8 +673,8 @@ def _links(value: str) -> Iterator[dict[str, str]]:
         while parameter := _LINK_PARAMETER.match(value, position):
             position = parameter.end()
             if parameter[2] is not None:
-                text = parameter[2].strip()
-                if text[:1] == '"':
+                text = parameter[2].strip(" '")
+                if len(text) > 1 and text[0] == text[-1] == '"':
                     text = re.sub(r"\\(.)", r"\1", text[1:-1])
-                link.setdefault(parameter[1], text.strip(" '"))
+                link.setdefault(parameter[1], text)
         yield link

@@ -333,6 +333,8 @@ def test_json_fails_as_the_standard_library_does():
             {"next": {"url": "http://a?b,c;d", "title": 'e, <f>; "g"=h', "rel": "next"}},
         ),
         ("<a>; rel='next'; nopush; rel=last", {"next": {"url": "a", "rel": "next"}}),
+        ('<a>; title="never ends; rel=next', {"next": {"url": "a", "title": '"never ends', "rel": "next"}}),
+        ('<a>; rel=" next "; title=""', {" next ": {"url": "a", "rel": " next ", "title": ""}}),
         ("no link", {}),
         ("<never ends; rel=next", {}),
     ],
