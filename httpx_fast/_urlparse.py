@@ -32,18 +32,22 @@ _Parts: TypeAlias = dict[str, str | int | None]
 SPECIAL_SCHEMES = frozenset(("ftp", "http", "https", "ws", "wss"))
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_PLAIN_PATH = "[!$-;=@-_a-z|~]*"
+_PLAIN_QUERY = "[!$-;=?-~]*"
 
 #: Matches a URL whose parts are already in their normal form, but for dot segments and a default port, which the caller
-#: looks for. Groups: scheme, host, port, path, query, fragment. A name that begins with a digit takes the long way,
-#: since it could be an address.
+#: looks for. Groups: scheme, host, port, path, query, fragment. It has scheme and host, or else is a path that could be
+#: nothing else. A name that begins with a digit takes the long way, since it could be an address.
 plain = re.compile(
-    r"(https?|wss?)://"
-    rf"([a-z][a-z0-9._-]*|(?:{_OCTET}\.){{3}}{_OCTET})"
-    r"(?::([1-9][0-9]{0,4}))?"
-    r"(/[!$-;=@-_a-z|~]*|)"
-    r"(?:\?([!$-;=?-~]*))?"
+    rf"(?:(https?|wss?)://([a-z][a-z0-9._-]*|(?:{_OCTET}\.){{3}}{_OCTET})(?::([1-9][0-9]{{0,4}}))?(?=[/?#]|$)"
+    r"|(?!//)(?=/|[^:]*$))"
+    rf"({_PLAIN_PATH})"
+    rf"(?:\?({_PLAIN_QUERY}))?"
     r"(?:#([!#-;=?-_a-~]*))?"
 ).fullmatch
+
+#: Matches path and query that are in their normal form, but for dot segments. Groups: path, query.
+plain_target = re.compile(rf"(/{_PLAIN_PATH})(?:\?({_PLAIN_QUERY}))?").fullmatch
 
 # The grammar of RFC 3986 appendix B. An empty scheme before "://" is let through: mount patterns and users of httpx
 # write "://example.com" for "any scheme".

@@ -23,6 +23,7 @@ from ._urlparse import (
     ParseResult,
     decode_host,
     plain,
+    plain_target,
     primitive_value_to_str,
     replaced,
     resolved,
@@ -94,22 +95,57 @@ class URL:
     _where: Endpoint | None
 
     def __init__(self, url: URL | str = "", **kwargs: Any) -> None:
-        if not kwargs and isinstance(url, str):
+        if kwargs:
+            if len(kwargs) == 1 and self._take_replaced(url, kwargs):
+                return
+        elif isinstance(url, str):
             match = plain(url) if len(url) <= MAX_URL_LENGTH else None
-            if match is not None and ("/." not in url or without_dot_segments(match[4]) == match[4]):
-                self._scheme, self._host, port, self._path, self._query, self._fragment = match.groups()
+            if match is not None:
+                scheme, host, port, self._path, self._query, self._fragment = match.groups()
                 self._port = None
-                if port is None or self._take_port(int(port)):
+                if scheme is None:
+                    self._scheme = self._host = ""
+                    is_normal = True
+                else:
+                    self._scheme = scheme
+                    self._host = host
+                    is_normal = "/." not in url or without_dot_segments(self._path) == self._path
+                    if port is not None:
+                        self._port = number = int(port)
+                        is_normal = is_normal and number <= MAX_PORT and number != DEFAULT_PORTS[scheme]
+                if is_normal:
                     self._userinfo = ""
                     self._text = url
                     self._netloc = self._raw_path = self._where = None
                     return
         self._take(self._parsed(url, kwargs))
 
-    def _take_port(self, port: int) -> bool:
-        """Whether `port` can be part of a plain URL: it is one, and not what the scheme takes anyway."""
-        self._port = port
-        return port <= MAX_PORT and port != DEFAULT_PORTS[self._scheme]
+    def _take_replaced(self, url: URL | str, kwargs: dict[str, Any]) -> bool:
+        """Takes `url` with other params, or with a plain other `raw_path`: what requests are made with.
+
+        False where that needs the long way.
+        """
+        if "params" in kwargs:
+            base = url if isinstance(url, URL) else URL(url)
+            params = kwargs["params"]
+            path, query = base._path, str(QueryParams(params)) if params else None
+            if query is not None and len(query) > MAX_URL_LENGTH:
+                return False
+        elif "raw_path" in kwargs and isinstance(url, URL) and url._host:
+            base = url
+            target = kwargs["raw_path"]
+            if not isinstance(target, bytes) or len(target) > MAX_URL_LENGTH or b"/." in target:
+                return False
+            match = plain_target(target.decode("latin-1"))
+            if match is None:
+                return False
+            path, query = match.groups()
+        else:
+            return False
+        self._scheme, self._userinfo, self._host, self._port = base._scheme, base._userinfo, base._host, base._port
+        self._path, self._query, self._fragment = path, query, base._fragment
+        self._text = self._netloc = self._raw_path = self._where = None
+        return True
 
     def _take(self, parts: ParseResult) -> None:
         self._scheme, self._userinfo, self._host, self._port, self._path, self._query, self._fragment = parts

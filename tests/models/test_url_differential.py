@@ -205,6 +205,13 @@ KEYWORDS: list[dict[str, Any]] = [
     {"raw_path": b"/a?b?c"},
     {"raw_path": b"/a"},
     {"raw_path": b"/a#"},
+    {"raw_path": b"/a/../b?/../c"},
+    {"raw_path": b"/a b?c d"},
+    {"raw_path": b""},
+    {"raw_path": b"?a"},
+    {"raw_path": b"//a"},
+    {"raw_path": None},
+    {"raw_path": b"/\x00"},
     {"fragment": "a b"},
     {"fragment": None},
     {"params": {"a": "b c", "d": ["1", "2"], "e": None, "f": True, "g": 1.5}},
@@ -231,6 +238,16 @@ def test_keywords_are_taken_as_httpx2_takes_them(base, keywords):
     for make in (lambda cls: cls(base, **keywords), lambda cls: cls(base).copy_with(**keywords)):
         ours, theirs = both(make)
         assert ours == theirs
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from(BASES), st.sampled_from(PATHS), st.sampled_from(QUERIES))
+def test_request_targets_are_taken_as_httpx2_takes_them(base, path, query):
+    target = (path + query).partition("#")[0]
+    if not target.isascii() or "last dot segment" in named(target):
+        return
+    ours, theirs = both(lambda url_class: url_class(base).copy_with(raw_path=target.encode()))
+    assert ours == theirs or (ours == REFUSED and target.startswith(("//", "/./")) and not httpx2.URL(base).host)
 
 
 LINKS = words("""
