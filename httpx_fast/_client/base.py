@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..__version__ import __version__
 from .._auth import Auth, BasicAuth, FunctionAuth
 from .._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG, Limits, Proxy, Timeout
+from .._content import ByteStream
 from .._decoders import SUPPORTED_DECODERS
 from .._exceptions import InvalidURL, RemoteProtocolError
 from .._models import Cookies, Headers, Request, Response
@@ -173,6 +174,7 @@ class BaseClient:
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
     ) -> None:
         self._table: _Table | None = None
+        self._last_timeout: tuple[TimeoutTypes, Timeout] = (None, Timeout(None))
         kind = type(self)
         self._uses_templates = all(getattr(kind, name) is getattr(BaseClient, name) for name in self._TEMPLATED)
         self._base_url = self._enforce_trailing_slash(URL(base_url))
@@ -354,10 +356,7 @@ class BaseClient:
 
         A relative `url` is appended to `base_url`. Raises InvalidURL.
         """
-        if isinstance(timeout, UseClientDefault):
-            granted = self.timeout
-        else:
-            granted = timeout if type(timeout) is Timeout else Timeout(timeout)
+        granted = self.timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)
         jar = self._merge_cookies(cookies)
         if type(url) is str and params is None and self._uses_templates:
             if content is json is data is files is headers is extensions is None:
@@ -384,6 +383,16 @@ class BaseClient:
         )
         _grant(request, granted)
         return request
+
+    def _granted(self, timeout: TimeoutTypes) -> Timeout:
+        """The timeouts of one request; those that stand in a program as a constant are taken apart once."""
+        if isinstance(timeout, Timeout):
+            return timeout
+        asked, granted = self._last_timeout
+        if asked is not timeout:
+            granted = Timeout(timeout)
+            self._last_timeout = (timeout, granted)
+        return granted
 
     def _template(self, method: str, url: str) -> _Template:
         """What `build_request(method, url)` makes, from the table if nothing has changed since."""
@@ -469,14 +478,18 @@ class BaseClient:
         """The request that follows `response`. Raises RemoteProtocolError if its Location is no URL."""
         method = self._redirect_method(request, response)
         url = self._redirect_url(request, response)
-        return Request(
+        stream = self._redirect_stream(request, method)
+        following = Request(
             method=method,
             url=url,
             headers=self._redirect_headers(request, url, method),
             cookies=self.cookies,
-            stream=self._redirect_stream(request, method),
+            stream=stream,
             extensions=_redirect_extensions(request, url),
         )
+        if type(stream) is ByteStream:
+            following._content = stream._stream
+        return following
 
     def _redirect_method(self, request: Request, response: Response) -> str:
         """The method after a redirect (RFC 9110 s.15.4)."""

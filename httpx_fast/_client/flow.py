@@ -282,6 +282,9 @@ async def _authenticating(client: BaseClient, request: Request, auth: Auth, foll
             raise RuntimeError(f"the flow of {type(auth).__name__} ended before it gave a request to send")
         while True:
             following._whole = whole
+            if following._timeout is None:
+                # The flow may have made it by itself, to fetch a token say; it waits no longer than others either.
+                client._set_timeout(following)
             response = await _redirecting(client, following, follow_redirects, history)
             try:
                 following = await side.step(steps, response)

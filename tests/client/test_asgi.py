@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 
 import pytest
+import trio
 
 import httpx_fast
 from httpx_fast import ASGITransport
@@ -248,7 +250,8 @@ def test_closing_early_is_an_error_for_send(serve):
     serve(app, test)
 
 
-def test_application_that_does_not_notice_is_cancelled(serve, backend):
+def test_application_that_does_not_notice_is_cancelled(serve, backend, monkeypatch):
+    monkeypatch.setattr(asgi, "GRACE", 0.01)
     ended = []
 
     async def app(scope, receive, send):
@@ -280,22 +283,47 @@ def test_cancelling_the_request_cancels_the_application(serve, backend):
                 ended.append(True)
 
         client._transport.app = app
-        if backend.name == "trio":
-            import trio
-
-            with trio.move_on_after(0.01):
-                await client.get("http://a.test/")
-        else:
-            import asyncio
-
-            task = asyncio.create_task(client.get("http://a.test/"))
-            await reached.wait()
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+        await cancelled(backend, client, reached)
         assert ended == [True]
 
     serve(hello, test)
+
+
+def test_cancelling_while_the_body_is_read_cancels_the_application(serve, backend):
+    ended = []
+
+    async def test(client):
+        reached = backend.event()
+
+        async def app(scope, receive, send):
+            try:
+                await send(start())
+                await send(part(b"x", more=True))
+                reached.set()
+                await backend.event().wait()
+            finally:
+                ended.append(True)
+
+        client._transport.app = app
+        await cancelled(backend, client, reached)
+        assert ended == [True]
+
+    serve(hello, test)
+
+
+async def cancelled(backend, client, reached):
+    """Sends a request and cancels it once `reached` is set."""
+    if backend.name == "trio":
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.get, "http://a.test/")
+            await reached.wait()
+            nursery.cancel_scope.cancel()
+        return
+    task = asyncio.create_task(client.get("http://a.test/"))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def fails_before(scope, receive, send):

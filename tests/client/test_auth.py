@@ -145,6 +145,18 @@ def test_bodies_are_read_for_the_flow_that_says_so(backend, make_body):
     assert seen == [b"asking", b"answer"]
 
 
+def test_request_that_a_flow_makes_by_itself_has_the_clients_timeouts(site):
+    class Token(httpx_fast.Auth):
+        def auth_flow(self, request):
+            yield httpx_fast.Request("POST", "http://tokens.test/")
+            yield request
+
+    server = site(echo)
+    server.get("http://a.test/", client={"auth": Token(), "timeout": 7})
+    assert [each.url.host for each in server.requests] == ["tokens.test", "a.test"]
+    assert [each.extensions["timeout"]["read"] for each in server.requests] == [7, 7]
+
+
 def test_flow_that_raises_closes_the_response(backend, make_body):
     class Raises(httpx_fast.Auth):
         def auth_flow(self, request):

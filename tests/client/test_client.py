@@ -134,6 +134,14 @@ def test_timeout_of_the_request_takes_the_place_of_the_clients(client):
     assert client.build_request("GET", "http://a.test/", timeout=9, extensions=given).extensions == given
 
 
+def test_timeouts_of_requests_in_turn_do_not_mix(client):
+    def read_timeout(timeout):
+        return client.build_request("GET", "http://a.test/", timeout=timeout).extensions["timeout"]["read"]
+
+    given = [3.0, 3.0, None, 4, httpx_fast.Timeout(5), (1, 2), 3.0]
+    assert [read_timeout(timeout) for timeout in given] == [3.0, 3.0, None, 4, 5, 2, 3.0]
+
+
 def test_extensions_that_were_given_are_not_changed(client):
     given = {"mine": 1}
     request = client.build_request("GET", "http://a.test/", extensions=given)

@@ -154,6 +154,13 @@ def test_content_is_sent_again_when_the_method_stays(site):
     assert echo["headers"]["content-length"] == "5"
 
 
+def test_content_in_memory_is_known_of_the_request_that_follows(site):
+    server = site(moved(308, "/end"))
+    response = server.request("POST", "http://a.test/start", content=b"hello")
+    assert response.next_request.content == b"hello"
+    assert server.get("http://a.test/start").next_request.content == b""
+
+
 def test_content_that_can_be_read_once_is_not_sent_twice(backend):
     class Reader(httpx_fast.BaseTransport, httpx_fast.AsyncBaseTransport):
         def handle_request(self, request):
