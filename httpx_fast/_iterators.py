@@ -1,7 +1,7 @@
 """How a body is handed out piece by piece: as received, decoded, as text, in lines.
 
-A stage turns what arrives into what is asked for, without I/O and for sync and async alike; `AsyncPieces` is what
-`Response.aiter_*()` return. Rules:
+A stage turns what arrives into what is asked for, without I/O and for sync and async alike; `pieces()` and
+`AsyncPieces` drive one for `Response.iter_*()` and `aiter_*()`. Rules:
 
 1. A stage gives its pieces lazily, so that a small compressed piece is not inflated whole before the first is taken.
 2. Whoever stops early (break, an exception, cancellation, aclose()) has closed the response thereby.
@@ -9,12 +9,12 @@ A stage turns what arrives into what is asked for, without I/O and for sync and 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from ._decoders import ByteChunker, ContentDecoder, LineDecoder, TextChunker, TextDecoder
-from ._exceptions import RequestError
+from ._exceptions import RequestError, request_context
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -70,8 +70,58 @@ class TextStage:
         yield from self._chunker.flush()
 
 
-def all_of(stage: Stage[T], content: bytes) -> Iterator[T]:
-    """The pieces of content that is in memory."""
+# How the pieces of each kind are made, and of what: the content if it is in memory, else (None) what the stream gives.
+
+
+def raw_stage(response: Any, chunk_size: int | None) -> tuple[Stage[bytes], bytes | None]:
+    return BytesStage(None, chunk_size), None
+
+
+def bytes_stage(response: Any, chunk_size: int | None) -> tuple[Stage[bytes], bytes | None]:
+    decoder, content = _decoder_or_content(response)
+    return BytesStage(decoder, chunk_size), content
+
+
+def text_stage(response: Any, chunk_size: int | None) -> tuple[Stage[str], bytes | None]:
+    decoder, content = _decoder_or_content(response)
+    return TextStage(decoder, response.encoding or "utf-8", TextChunker(chunk_size=chunk_size)), content
+
+
+def lines_stage(response: Any, chunk_size: int | None) -> tuple[Stage[str], bytes | None]:
+    decoder, content = _decoder_or_content(response)
+    return TextStage(decoder, response.encoding or "utf-8", LineDecoder()), content
+
+
+def _decoder_or_content(response: Any) -> tuple[ContentDecoder | None, bytes | None]:
+    content: bytes | None = response.__dict__.get("_content")
+    return (response._get_content_decoder() if content is None else None), content
+
+
+OpenStage: TypeAlias = Callable[[Any, int | None], tuple[Stage[T], bytes | None]]
+
+
+def pieces(response: Any, open_stage: OpenStage[T], chunk_size: int | None) -> Iterator[T]:
+    """What `Response.iter_*()` return."""
+    stage, content = open_stage(response, chunk_size)
+    if content is not None:
+        yield from _all_of(stage, content)
+        return
+    source = iter(response._start("__iter__"))
+    try:
+        with request_context(request=response._request):
+            for data in source:
+                response._num_bytes_downloaded += len(data)
+                yield from stage.feed(data)
+            yield from stage.flush()
+    finally:
+        try:
+            if isinstance(source, Generator):
+                source.close()
+        finally:
+            response.close()
+
+
+def _all_of(stage: Stage[T], content: bytes) -> Iterator[T]:
     yield from stage.feed(content)
     yield from stage.flush()
 
@@ -83,12 +133,7 @@ class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
     warning (trio). This one lets go of the connection when its last reference goes.
     """
 
-    def __init__(
-        self,
-        response: Any,
-        open_stage: Callable[[int | None], tuple[Stage[T], bytes | None]],
-        chunk_size: int | None,
-    ) -> None:
+    def __init__(self, response: Any, open_stage: OpenStage[T], chunk_size: int | None) -> None:
         self._response = response
         self._open_stage = open_stage
         self._chunk_size = chunk_size
@@ -143,9 +188,9 @@ class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
             self._response._abandon()
 
     def _begin(self) -> Iterator[T]:
-        stage, content = self._open_stage(self._chunk_size)
+        stage, content = self._open_stage(self._response, self._chunk_size)
         if content is not None:
-            return all_of(stage, content)
+            return _all_of(stage, content)
         self._source = self._response._start("__aiter__").__aiter__()
         self._stage = stage
         return iter(())

@@ -54,10 +54,12 @@ _UNPICKLED = (
 
 
 def masked_url(url: URL) -> str:
-    """The URL's text with its password hidden, for messages and logs."""
-    text = str(url)
-    user, colon, _ = url.userinfo.decode("ascii").partition(":")
-    return text.replace(f"//{url.userinfo.decode('ascii')}@", f"//{user}:[secure]@", 1) if colon else text
+    """The URL's text with its password hidden, for messages; a user without one is a token."""
+    userinfo = url.userinfo.decode("ascii")
+    if not userinfo:
+        return str(url)
+    user, colon, _ = userinfo.partition(":")
+    return str(url).replace(f"//{userinfo}@", f"//{user}:[secure]@" if colon else "//[secure]@", 1)
 
 
 class Request:
@@ -241,6 +243,9 @@ class Request:
         """The head that was made of this request before, if it still says what is to be sent."""
         head = self._head
         if head is None or self.method is not self._head_method or self.url is not self._head_url:
+            return None
+        extensions = self._extensions
+        if extensions is not None and ("target" in extensions or "sni_hostname" in extensions):
             return None
         headers = self._headers
         return head if (self._lines if headers is None else headers._lines) is head.fields else None

@@ -13,24 +13,16 @@ from __future__ import annotations
 
 import datetime as dt
 import json as jsonlib
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from email.message import Message
-from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from ._content import ByteStream, UnattachedStream, encode_response
 from ._cookies import Cookies
-from ._decoders import ContentDecoder, LineDecoder, TextChunker, content_decoder, decode_all
-from ._exceptions import (
-    HTTPStatusError,
-    ResponseNotRead,
-    StreamClosed,
-    StreamConsumed,
-    request_context,
-)
+from ._decoders import ContentDecoder, content_decoder, decode_all
+from ._exceptions import HTTPStatusError, ResponseNotRead, StreamClosed, StreamConsumed, request_context
+from ._field_values import charset_of, links_of
 from ._headers import Headers
-from ._iterators import AsyncPieces, BytesStage, Stage, TextStage, all_of
+from ._iterators import AsyncPieces, bytes_stage, lines_stage, pieces, raw_stage, text_stage
 from ._journey import Journey
 from ._kernel.facts import FIELD_FLAGS, HAS_CONTENT_ENCODING, HAS_LOCATION, HAS_SET_COOKIE
 from ._request import Request, masked_url
@@ -39,8 +31,6 @@ from ._types import AsyncByteStream, HeaderTypes, ResponseContent, ResponseExten
 from ._urls import URL
 
 __all__ = ["Response"]
-
-T = TypeVar("T")
 
 _new = object.__new__
 
@@ -61,8 +51,6 @@ _UNPICKLED = (
     "is_closed",
     "journey",
 )
-#: RFC 8288 s.3: a parameter follows "<target>" or another one; it may be quoted and contain what separates links.
-_LINK_PARAMETER = re.compile(r'\s*;\s*(?:([^\s=;,"<]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;,]*))?)?')
 
 
 class Response:
@@ -345,7 +333,7 @@ class Response:
             return self._encoding
         except AttributeError:
             pass
-        encoding, known = _charset(self._content_type())
+        encoding, known = charset_of(self._content_type())
         if not known:
             default = self.default_encoding
             if isinstance(default, str):
@@ -367,7 +355,7 @@ class Response:
     @property
     def charset_encoding(self) -> str | None:
         """The charset parameter of Content-Type, in lower case."""
-        return _charset(self._content_type())[0]
+        return charset_of(self._content_type())[0]
 
     def _content_type(self) -> bytes:
         headers = self._headers
@@ -464,7 +452,7 @@ class Response:
     def links(self) -> dict[str | None, dict[str, str]]:
         """The links of the Link field (RFC 8288) by their relation, or their URL where they say none."""
         value = self.headers.get("link")
-        return {} if value is None else {link.get("rel") or link.get("url"): link for link in _links(value)}
+        return {} if value is None else {link.get("rel") or link.get("url"): link for link in links_of(value)}
 
     @property
     def num_bytes_downloaded(self) -> int:
@@ -514,35 +502,35 @@ class Response:
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The content in pieces of `chunk_size` octets, or as it arrives."""
-        return self._pieces(self._bytes_stage, chunk_size)
+        return pieces(self, bytes_stage, chunk_size)
 
     def iter_text(self, chunk_size: int | None = None) -> Iterator[str]:
         """The content as text, in pieces of `chunk_size` characters, or as it arrives."""
-        return self._pieces(self._text_stage, chunk_size)
+        return pieces(self, text_stage, chunk_size)
 
     def iter_lines(self) -> Iterator[str]:
         """The content as lines of text, without their ends."""
-        return self._pieces(self._lines_stage, None)
+        return pieces(self, lines_stage, None)
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """The body as received, not decoded, in pieces of `chunk_size` octets, or as it arrives."""
-        return self._pieces(self._raw_stage, chunk_size)
+        return pieces(self, raw_stage, chunk_size)
 
     def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
         """The content in pieces of `chunk_size` octets, or as it arrives."""
-        return AsyncPieces(self, self._bytes_stage, chunk_size)
+        return AsyncPieces(self, bytes_stage, chunk_size)
 
     def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:
         """The content as text, in pieces of `chunk_size` characters, or as it arrives."""
-        return AsyncPieces(self, self._text_stage, chunk_size)
+        return AsyncPieces(self, text_stage, chunk_size)
 
     def aiter_lines(self) -> AsyncIterator[str]:
         """The content as lines of text, without their ends."""
-        return AsyncPieces(self, self._lines_stage, None)
+        return AsyncPieces(self, lines_stage, None)
 
     def aiter_raw(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
         """The body as received, not decoded, in pieces of `chunk_size` octets, or as it arrives."""
-        return AsyncPieces(self, self._raw_stage, chunk_size)
+        return AsyncPieces(self, raw_stage, chunk_size)
 
     def close(self) -> None:
         """Closes the response and gives its connection back; what was not read is lost."""
@@ -565,43 +553,6 @@ class Response:
             if self._stream is not None:
                 with request_context(request=self._request):
                     await self._stream.aclose()
-
-    def _pieces(
-        self, open_stage: Callable[[int | None], tuple[Stage[T], bytes | None]], chunk_size: int | None
-    ) -> Iterator[T]:
-        stage, content = open_stage(chunk_size)
-        if content is not None:
-            yield from all_of(stage, content)
-            return
-        stream = self._start("__iter__")
-        try:
-            with request_context(request=self._request):
-                for data in stream:
-                    self._num_bytes_downloaded += len(data)
-                    yield from stage.feed(data)
-                yield from stage.flush()
-        finally:
-            self.close()
-
-    # What a stage is fed with: the content if it is in memory, else (None) what the stream gives.
-
-    def _raw_stage(self, chunk_size: int | None) -> tuple[Stage[bytes], bytes | None]:
-        return BytesStage(None, chunk_size), None
-
-    def _bytes_stage(self, chunk_size: int | None) -> tuple[Stage[bytes], bytes | None]:
-        content: bytes | None = self.__dict__.get("_content")
-        return BytesStage(self._get_content_decoder() if content is None else None, chunk_size), content
-
-    def _text_stage(self, chunk_size: int | None) -> tuple[Stage[str], bytes | None]:
-        return self._decoding_stage(TextChunker(chunk_size=chunk_size))
-
-    def _lines_stage(self, chunk_size: int | None) -> tuple[Stage[str], bytes | None]:
-        return self._decoding_stage(LineDecoder())
-
-    def _decoding_stage(self, chunker: TextChunker | LineDecoder) -> tuple[Stage[str], bytes | None]:
-        content: bytes | None = self.__dict__.get("_content")
-        decoder = self._get_content_decoder() if content is None else None
-        return TextStage(decoder, self.encoding or "utf-8", chunker), content
 
     def _start(self, method: str) -> Any:
         """The stream, to be read now and never again; `method` is how."""
@@ -644,37 +595,3 @@ class Response:
         self.is_closed = True
         self._extensions = {}
         self._stream = UnattachedStream()
-
-
-@lru_cache(maxsize=128)
-def _charset(content_type: bytes) -> tuple[str | None, bool]:
-    """The charset parameter, and whether it is a codec between octets and text that can replace what it cannot read."""
-    # The standard library's parser knows quoting and RFC 2231, and costs more than reading a small body.
-    message = Message()
-    message["content-type"] = content_type.decode("iso-8859-1")
-    charset = message.get_content_charset()
-    try:
-        b"a".decode(charset or "", "replace")
-    except (LookupError, ValueError):
-        return charset, False
-    return charset, True
-
-
-def _links(value: str) -> Iterator[dict[str, str]]:
-    """The links of a Link field, each with its "url" and its parameters."""
-    position = 0
-    while True:
-        start = value.find("<", position)
-        end = value.find(">", start)
-        if start < 0 or end < 0:
-            return
-        link = {"url": value[start + 1 : end].strip()}
-        position = end + 1
-        while parameter := _LINK_PARAMETER.match(value, position):
-            position = parameter.end()
-            if parameter[2] is not None:
-                text = parameter[2].strip(" '")
-                if len(text) > 1 and text[0] == text[-1] == '"':
-                    text = re.sub(r"\\(.)", r"\1", text[1:-1])
-                link.setdefault(parameter[1], text)
-        yield link

@@ -201,6 +201,8 @@ CHANGES = {
     "a field": lambda request: request.headers.__setitem__("a", "1"),
     "one field less": lambda request: request.headers.__delitem__("accept"),
     "headers": lambda request: setattr(request, "headers", {"a": "1"}),
+    "target": lambda request: request.extensions.__setitem__("target", b"*"),
+    "server name": lambda request: request.extensions.__setitem__("sni_hostname", "other.org"),
 }
 
 
@@ -237,7 +239,7 @@ def test_headers_can_be_given_in_any_form_later():
 def test_a_password_is_not_shown():
     request = Request("GET", "http://user:s3cret@a/?x=user:s3cret@")
     assert repr(request) == "<Request('GET', 'http://user:[secure]@a/?x=user:s3cret@')>"
-    assert repr(Request("GET", "http://user@a/")) == "<Request('GET', 'http://user@a/')>"
+    assert repr(Request("GET", "http://t0ken@a/")) == "<Request('GET', 'http://[secure]@a/')>"
 
 
 def test_a_request_is_pickled_without_its_stream_and_extensions(template, backend):

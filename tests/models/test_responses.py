@@ -511,6 +511,36 @@ def test_leaving_a_loop_early_closes_the_stream(backend, wire, method):
 
 
 @pytest.mark.parametrize("method", ITERATORS)
+def test_leaving_early_ends_the_generator_of_a_stream(backend, method):
+    ended = []
+
+    def pieces():
+        try:
+            yield b"a\nb\n"
+            yield b"c\nd\n"
+        finally:
+            ended.append(True)
+
+    async def async_pieces():
+        with contextlib.closing(pieces()) as given:
+            for piece in given:
+                yield piece
+
+    async def body():
+        iterator = getattr(Response(200, content=async_pieces()), "a" + method)()
+        await anext(iterator)
+        await iterator.aclose()
+
+    if backend.asynchronous:
+        backend.run(body)
+    else:
+        iterator = getattr(Response(200, content=pieces()), method)()
+        next(iterator)
+        iterator.close()
+    assert ended == [True]
+
+
+@pytest.mark.parametrize("method", ITERATORS)
 def test_an_asynchronous_iterator_that_is_dropped_lets_go_at_once(backend, wire, method):
     stream = AsyncBody(b"a\nb\n", b"c\nd\n")
     response = wire.response(stream=stream)
