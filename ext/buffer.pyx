@@ -29,10 +29,11 @@ cdef Py_ssize_t FIRST_ROOM = facts.FIRST_ROOM
 cdef class BodyBuffer:
     """A body of `expected` octets, as far as it has come."""
 
-    cdef PyObject *store  # a bytes object that nobody else refers to; NULL once it was taken
+    cdef PyObject *store  # a bytes object that nobody else refers to before it is taken; NULL some time after
     cdef Py_ssize_t expected
     cdef Py_ssize_t room  # size of the store
     cdef Py_ssize_t exports
+    cdef bint taken
     #: Octets that are there.
     cdef readonly Py_ssize_t filled
 
@@ -83,14 +84,16 @@ cdef class BodyBuffer:
             PyBuffer_Release(&view)
 
     def finish(self):
-        """The body, once. Raises ValueError while octets are missing and after the first call."""
+        """The body, once. Raises ValueError while octets are missing and after the first call.
+
+        A view may still be held (some loops let go of it after they have told of the octets), but not be written to.
+        """
         self.check_open()
         if self.filled != self.expected:
             raise ValueError(f"{self.missing} octets of the body are missing")
-        self.check_unexported()
+        self.taken = True
         body = <bytes> self.store  # takes a reference of its own
-        xdecref(self.store)
-        self.store = NULL
+        self.let_go()
         return body
 
     def __getbuffer__(self, Py_buffer *view, int flags):
@@ -100,9 +103,16 @@ cdef class BodyBuffer:
 
     def __releasebuffer__(self, Py_buffer *view):
         self.exports -= 1
+        self.let_go()
+
+    cdef void let_go(self) noexcept:
+        """Drops the store once it was taken and no view is left that points into it."""
+        if self.taken and not self.exports:
+            xdecref(self.store)
+            self.store = NULL
 
     cdef int check_open(self) except -1:
-        if self.store == NULL:
+        if self.taken or self.store == NULL:
             raise ValueError("the body was taken already")
         return 0
 

@@ -59,14 +59,15 @@ class BodyBuffer:
         self.filled += size
 
     def finish(self) -> bytes:
-        """The body, once. Raises ValueError while octets are missing and after the first call."""
+        """The body, once. Raises ValueError while octets are missing and after the first call.
+
+        A view may still be held (some loops let go of it after they have told of the octets), but not be written to.
+        """
         store = self._opened()
         if self.filled != self._expected:
             raise ValueError(f"{self.missing} octets of the body are missing")
-        body = bytes(store)
-        store.clear()  # refused while a view is held, as in the compiled twin
         self._store = None
-        return body
+        return bytes(store)
 
     def _opened(self) -> bytearray:
         if self._store is None:
