@@ -30,7 +30,6 @@ from .timed import NEVER
 Future: TypeAlias = "asyncio.Future[None]"
 
 _OWN_BUFFER = 64 * 1024  # octets read at once where a loop may fill the buffer later than it asks for it
-_BUFFERED = 64 * 1024  # octets that a transport may hold before a writer waits
 
 
 class LoopStream(SocketStream):
@@ -53,7 +52,7 @@ class LoopStream(SocketStream):
     def attach(self, sink: Sink) -> None:
         first = self._sink is None
         super().attach(sink)
-        if first and not self._closed:
+        if first and not (self._closed or self._ended or self._fault):
             self._resume()
 
     def arm(self, phase: str, at: float | None, budget: float | None) -> None:
@@ -103,6 +102,10 @@ class LoopStream(SocketStream):
         """The loop may push no more, or not for now."""
         raise NotImplementedError
 
+    def _has_sent(self) -> bool:
+        """Whether anything went out since this was last asked; where each octet that goes is seen, nothing did."""
+        return False
+
     def _let_go(self) -> None:
         """Ends all callbacks and closes the socket. Raises RuntimeError if the loop is closed."""
         raise NotImplementedError
@@ -115,7 +118,7 @@ class LoopStream(SocketStream):
         """Reads on after a pause, or says why nothing can come."""
         if self._closed:
             future.set_exception(ReadError(closed_here(self._address, "before it was read")))
-        elif self._paused:
+        elif self._paused and not (self._ended or self._fault):
             self._resume()
         elif self._ended and not self._told:
             self._input_ended()
@@ -141,6 +144,8 @@ class LoopStream(SocketStream):
         """The peer will send no more; the sink decides what that means."""
         self._ended = True
         self._stop()
+        if self._sink is None:
+            return
         try:
             enough = self._tell_end()
         except Exception as fault:  # noqa: BLE001  # goes to who receives, now or next
@@ -215,6 +220,8 @@ class LoopStream(SocketStream):
         if not receiving and not self._senders:
             return
         now = self._clock()
+        if now >= self._at and self._senders and self._phase == "write" and self._has_sent():
+            self._postpone("write")
         if now < self._at:
             self._set_timer()
             return
@@ -294,44 +301,71 @@ class AsyncioStream(LoopStream):
 
 
 class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
-    """A transport of the loop's own, where a loop gives nothing less."""
+    """A transport of the loop's own, where a loop gives nothing less.
 
-    __slots__ = ("_buffer", "_buffered", "_transport")
+    Buffers are lent as everywhere: stock loops and uvloop ask for one, fill it and say so in one go. winloop may fill it
+    at any later time, so there each connection has its own.
+    """
+
+    __slots__ = ("_early", "_left", "_lent", "_lost", "_own", "_transport")
 
     def __init__(
         self, sock: socket.socket, address: Any, clock: Callable[[], float], loop: asyncio.AbstractEventLoop
     ) -> None:
         super().__init__(sock, address, clock, loop)
         self._transport: Any = None
-        self._buffer = memoryview(bytearray(_OWN_BUFFER))
-        self._buffered = 0  # octets that the transport held when it was last asked
+        self._own = memoryview(bytearray(_OWN_BUFFER)) if _made_by(loop, "winloop") else None
+        self._lent: Any = None  # the sink's buffer that is being filled
+        self._lost: OSError | None = None  # why the transport is gone
+        self._left = 0  # octets that the transport held when it was last asked
+        self._early = b""  # came before there was a sink: uvloop begins to read whatever it is asked
+
+    def attach(self, sink: Sink) -> None:
+        super().attach(sink)
+        early, self._early = self._early, b""
+        if early:
+            self._push(memoryview(early), len(early))
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
-        if self._closed or self._transport.is_closing():
-            fault = self._fault or WriteError(closed_here(self._address, "while it was written to"))
-            raise WriteError(str(fault)) from fault
-        self._transport.writelines(buffers)
-        if self._transport.get_write_buffer_size() <= _BUFFERED:
-            return None
-        return self._sender()
+        if self._closed or self._lost is not None:
+            raise self._write_failed(self._lost or OSError())
+        if self._transport.is_closing():
+            return self._sender()  # connection_lost() is about to say why
+        if self._transport.get_write_buffer_size() == 0:
+            # uvloop would write at the end of the loop's turn only, and nobody could close after the last words.
+            buffers = tuple(self._send(buffers))
+            if not buffers:
+                return None
+        # Not writelines(): in CPython before 3.12.9 and 3.13.2 it forgets to tell that the transport is full.
+        self._transport.write(b"".join(buffers))
+        self._left = self._transport.get_write_buffer_size()
+        return self._sender() if self._left else None
 
     # Called by the loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        self._transport.set_write_buffer_limits(_BUFFERED)
+        self._transport.set_write_buffer_limits(0)
         self._transport.pause_reading()
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
+    def get_buffer(self, sizehint: int) -> Any:
+        if self._own is not None:
+            return self._own
+        if self._sink is not None:
+            self._lent = lent = self._sink.get_buffer()
+            if lent is not None:
+                return lent
+        return scratch.view
 
     def buffer_updated(self, nbytes: int) -> None:
-        try:
-            done = self._sink.data_received(self._buffer[:nbytes])
-        except Exception as fault:  # noqa: BLE001  # goes to who receives, now or next
-            self._failed(fault)
-            return
-        self._pushed(done)
+        if self._sink is None:
+            self._early += scratch.view[:nbytes] if self._own is None else self._own[:nbytes]
+            self._transport.pause_reading()
+        elif self._lent is None:
+            self._push(scratch.view if self._own is None else self._own, nbytes)
+        else:
+            self._lent = None
+            self._push(None, nbytes)
 
     def eof_received(self) -> bool:
         self._input_ended()
@@ -343,11 +377,28 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._closed:
             return
-        error = exc if isinstance(exc, OSError) else ConnectionAbortedError(str(exc or "the transport was closed"))
+        error = exc if isinstance(exc, OSError) else OSError(str(exc or "the transport was closed"))
+        self._lost = error
         self._broken(self._read_failed(error))
         self._fail_senders(self._write_failed(error))
 
+    def _push(self, view: memoryview | None, count: int) -> None:
+        """`count` octets of `view`, or in the buffer that the sink gave."""
+        try:
+            done = self._sink.buffer_updated(count) if view is None else self._sink.data_received(view[:count])
+        except Exception as fault:  # noqa: BLE001  # goes to who receives, now or next
+            self._failed(fault)
+            return
+        self._pushed(done)
+
     # Called by LoopStream.
+
+    def _unsent_size(self) -> int:
+        return int(self._transport.get_write_buffer_size())
+
+    def _has_sent(self) -> bool:
+        before, self._left = self._left, self._transport.get_write_buffer_size()
+        return self._left < before
 
     def _start_reading(self) -> None:
         self._transport.resume_reading()
@@ -356,6 +407,10 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
         self._transport.pause_reading()
 
     def _let_go(self) -> None:
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)  # the transport lets go in the loop's next turn; the peer knows now
+        except OSError:  # not connected any more
+            pass
         self._transport.abort()
 
 
@@ -484,7 +539,8 @@ class AsyncioBackend(SocketBackend):
         if not self._only_protocols(loop):
             return AsyncioStream(sock, address, self.clock, loop)
         stream = ProtocolStream(sock, address, self.clock, loop)
-        await loop.create_connection(lambda: stream, sock=sock)
+        making = loop.create_connection(lambda: stream, sock=sock)
+        await loop.create_task(making, context=contextvars.Context())  # the context that callbacks will run in
         return stream
 
     def _only_protocols(self, loop: asyncio.AbstractEventLoop) -> bool:
@@ -493,7 +549,10 @@ class AsyncioBackend(SocketBackend):
         uvloop and winloop call a reader never again once the peer has reset the connection: a read would wait for its
         deadline, or for ever. Their transports are told, and cost the same.
         """
-        kind = type(loop)
-        if self._force_protocol or kind.add_reader is asyncio.AbstractEventLoop.add_reader:
+        if self._force_protocol or type(loop).add_reader is asyncio.AbstractEventLoop.add_reader:
             return True
-        return any(each.__module__.partition(".")[0] in ("uvloop", "winloop") for each in kind.__mro__)
+        return _made_by(loop, "uvloop", "winloop")
+
+
+def _made_by(loop: asyncio.AbstractEventLoop, *packages: str) -> bool:
+    return any(kind.__module__.partition(".")[0] in packages for kind in type(loop).__mro__)

@@ -1,0 +1,601 @@
+"""What every stream keeps, in every world: octets, ends, deadlines, cancellation, backpressure."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import socket
+import threading
+
+import pytest
+from net_worlds import Listener, Sink, World, echo, receive, reset, send
+
+from httpx_fast._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
+from httpx_fast._net.base import HIGH_WATER
+
+BIG = 8 * 1024 * 1024  # octets; more than any system keeps in its sockets
+
+
+def test_what_is_written_arrives_and_what_arrives_is_pushed(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            far = peer.accept()
+            sink = Sink()
+            stream.attach(sink)
+            for number in range(3):
+                await send(stream, b"question %d" % number)
+                assert far.recv(100) == b"question %d" % number
+                far.sendall(b"answer %d" % number)
+                assert await receive(stream, sink, 8) == b"answer %d" % number
+
+    backend.run(body)
+
+
+def test_several_buffers_go_out_in_order(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            stream.attach(Sink())
+            await send(stream, b"head", bytearray(b" and "), memoryview(b"body"), b"", b"!")
+            await send(stream, *[b"%d" % (number % 10) for number in range(100)])
+            far = peer.accept().makefile("rb")
+            with far:
+                assert far.read(14) == b"head and body!"
+                assert far.read(100) == b"0123456789" * 10
+
+    backend.run(body)
+
+
+def test_a_sink_may_have_its_own_buffer(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink(buffer=bytearray(3))
+            stream.attach(sink)
+            peer.accept().sendall(b"more than fits at once")
+            assert await receive(stream, sink, 22) == b"more than fits at once"
+            assert backend.by_anyio or sink.pushes > 1
+
+    backend.run(body)
+
+
+def test_large_transfers_go_both_ways_at_once(backend: World, peer: Listener):
+    octets = bytes(range(256)) * (BIG // 256)
+
+    async def body() -> None:
+        peer.serve(echo)
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink(buffer=bytearray(65536))
+            pieces: list[bytes] = []
+
+            def keep() -> None:
+                pieces.append(sink.received)
+                sink.received = b""
+
+            sink.told = keep
+            stream.attach(sink)
+            backend.arm(stream, "write", 30)
+
+            async def write() -> None:
+                await send(stream, octets[: BIG // 2], octets[BIG // 2 :])
+
+            async def read() -> None:
+                while sum(map(len, pieces)) < BIG:
+                    await stream.receive()
+
+            sink.wanted = 0
+            await backend.together(write, read)
+            assert b"".join(pieces) == octets
+
+    backend.run(body)
+
+
+def test_a_clean_end_is_told_once_and_then_refused(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            far = peer.accept()
+            far.sendall(b"last")
+            far.close()
+            assert await receive(stream, sink, 4) == b"last"
+            for _ in range(2):
+                with pytest.raises(ReadError, match=r"127\.0\.0\.1:\d+ closed the connection"):
+                    await stream.receive()
+            assert sink.ends == [True]
+
+    backend.run(body)
+
+
+def test_an_end_may_be_all_that_is_waited_for(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            sink.end_is_enough = True
+            stream.attach(sink)
+            peer.accept().close()
+            await stream.receive()
+            assert sink.ends == [True]
+            with pytest.raises(ReadError, match="closed the connection"):
+                await stream.receive()
+
+    backend.run(body)
+
+
+def test_what_a_sink_raises_ends_the_wait(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            sink.refuses = ValueError("not like this")
+            stream.attach(sink)
+            peer.accept().sendall(b"x")
+            with pytest.raises(ValueError, match="not like this"):
+                await stream.receive()
+
+    backend.run(body)
+
+
+def test_what_a_sink_raises_at_the_end_ends_the_wait(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            sink.refuses = ValueError("too early")
+            stream.attach(sink)
+            peer.accept().close()
+            with pytest.raises(ValueError, match="too early"):
+                await stream.receive()
+
+    backend.run(body)
+
+
+def test_what_a_sink_raises_while_idle_is_for_who_receives_next(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            sink.refuses = ValueError("nobody asked")
+            stream.attach(sink)
+            peer.accept().sendall(b"x")
+            await backend.settle()
+            stream.poll_idle()
+            with pytest.raises(ValueError, match="nobody asked"):
+                await stream.receive()
+
+    backend.run(body)
+
+
+def test_who_is_attached_after_the_end_is_told_of_it(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            before, after = Sink(), Sink()
+            stream.attach(before)
+            peer.accept().close()
+            with pytest.raises(ReadError, match="closed the connection"):
+                await stream.receive()
+            stream.attach(after)
+            with pytest.raises(ReadError, match="closed the connection"):
+                await stream.receive()
+            assert (before.ends, after.ends) == ([True], [True])
+
+    backend.run(body)
+
+
+def test_a_reset_fails_reading_with_the_systems_reason(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            stream.attach(Sink())
+            backend.arm(stream, "read", 30)
+            reset(peer.accept())
+            with pytest.raises(ReadError, match=r"reading from 127\.0\.0\.1:\d+ failed: .*\(ECONNRESET\)"):
+                await stream.receive()
+
+    backend.run(body)
+
+
+def test_a_reset_fails_writing_with_the_systems_reason(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            stream.attach(Sink())
+            backend.arm(stream, "write", 30)
+            reset(peer.accept())
+            with pytest.raises(WriteError, match=r"127\.0\.0\.1:\d+ failed: .*\((ECONNRESET|EPIPE)\)"):
+                for _ in range(100):
+                    await send(stream, bytes(65536))
+
+    backend.run(body)
+
+
+def test_silence_ends_reading_when_its_time_is_up(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            stream.attach(Sink())
+            peer.accept()
+            backend.arm(stream, "read", 0.02)
+            pattern = r"^read timed out after 0\.0\d+ s of 0\.02 s: 127\.0\.0\.1:\d+ sent nothing$"
+            with pytest.raises(ReadTimeout, match=pattern):
+                await stream.receive()
+
+    backend.run(body)
+
+
+def test_a_timeout_leaves_the_stream_readable(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            far = peer.accept()
+            backend.arm(stream, "read", 0.01)
+            with pytest.raises(ReadTimeout, match="sent nothing"):
+                await stream.receive()
+            far.sendall(b"late")
+            backend.arm(stream, "read", 30)
+            assert await receive(stream, sink, 4) == b"late"
+
+    backend.run(body)
+
+
+def test_a_deadline_that_has_passed_still_reads_what_is_there(backend: World, peer: Listener):
+    if backend.pushes or backend.by_anyio:
+        pytest.skip("octets reach the sink by the event loop, which sees the deadline first")
+
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            peer.accept().sendall(b"there")
+            backend.arm(stream, "read", -1)
+            assert await receive(stream, sink, 5) == b"there"
+
+    backend.run(body)
+
+
+def test_a_peer_that_takes_nothing_ends_writing_when_its_time_is_up(backend: World, peer: Listener):
+    if backend.by_anyio and backend.name.endswith("asyncio"):
+        pytest.skip("AnyIO's sockets on asyncio take one piece more than the system does")
+
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            stream.attach(Sink())
+            peer.accept()
+            unsent = stream.write(bytes(BIG))
+            assert unsent is not None
+            backend.arm(stream, "write", 0.05)
+            with pytest.raises(WriteTimeout, match=r"write timed out after 0\.\d+ s of 0\.05 s: .* took nothing more"):
+                await unsent
+
+    backend.run(body)
+
+
+class SteppedClock:
+    """Time that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_each_arrival_moves_the_read_deadline_on(backend: World, peer: Listener):
+    clock = SteppedClock()
+    backend.net.clock = clock
+
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink(wanted=3)
+            stream.attach(sink)
+            far = peer.accept()
+            stream.arm("read", clock.now + 20, 20.0)
+
+            def later() -> None:
+                clock.now += 15
+                if len(sink.received) < 3:
+                    far.sendall(b"x")
+
+            sink.told = later
+            far.sendall(b"x")
+            await stream.receive()
+            assert clock.now == 1045
+
+    backend.run(body)
+
+
+def test_arrivals_do_not_move_the_deadline_of_connecting(backend: World, peer: Listener):
+    clock = SteppedClock()
+    backend.net.clock = clock
+
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink(wanted=3)
+            stream.attach(sink)
+            far = peer.accept()
+            stream.arm("connect", clock.now + 0.02, 0.02)
+
+            def later() -> None:
+                clock.now += 0.02
+
+            sink.told = later
+            far.sendall(b"x")
+            with pytest.raises(Exception, match=r"connect timed out after 0\.02 s of 0\.02 s"):
+                await stream.receive()
+
+    backend.run(body)
+
+
+def test_reading_again_without_arming_grants_the_budget_anew(backend: World, peer: Listener):
+    clock = SteppedClock()
+    backend.net.clock = clock
+
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            far = peer.accept()
+            stream.arm("read", clock.now + 20, 20.0)
+            far.sendall(b"x")
+            assert await receive(stream, sink, 1) == b"x"
+            clock.now += 100  # who reads was busy; the peer was not silent while it was waited for
+            far.sendall(b"y")
+            assert await receive(stream, sink, 1) == b"y"
+
+    backend.run(body)
+
+
+def test_cancelled_reading_loses_nothing(backend: World, peer: Listener):
+    if not backend.asynchronous:
+        pytest.skip("threads are not cancelled")
+
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            far = peer.accept()
+            backend.arm(stream, "read", 30)
+
+            async def read() -> None:
+                await stream.receive()
+
+            await backend.cancel(read)
+            far.sendall(b"after")
+            assert await receive(stream, sink, 5) == b"after"
+
+    backend.run(body)
+
+
+def test_what_a_cancelled_write_left_goes_out_first(backend: World, peer: Listener):
+    if not backend.asynchronous or backend.by_anyio:
+        pytest.skip("threads are not cancelled, and AnyIO does not say how much it sent")
+
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            stream.attach(Sink())
+            far = peer.accept()
+
+            async def write() -> None:
+                await send(stream, b"a" * BIG)
+
+            await backend.cancel(write)
+            received = bytearray()
+
+            def drain(connection: socket.socket) -> None:
+                while octets := connection.recv(65536):
+                    received.extend(octets)
+
+            drainer = threading.Thread(target=drain, args=[far])
+            drainer.start()
+            await send(stream, b"z")
+            stream.close()
+            drainer.join(30)
+            assert received == b"a" * BIG + b"z"
+
+    backend.run(body)
+
+
+def test_tasks_may_write_at_once_and_nothing_is_mixed(backend: World, peer: Listener):
+    if not backend.asynchronous:
+        pytest.skip("one thread writes at a time")
+
+    async def body() -> None:
+        received = bytearray()
+
+        def drain(connection: socket.socket) -> None:
+            while octets := connection.recv(65536):
+                received.extend(octets)
+
+        done = peer.serve(drain)
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            stream.attach(Sink())
+            octets = [bytes([letter]) * (BIG // 4) for letter in b"abcd"]
+            order: list[bytes] = []
+
+            def writer(piece: bytes):
+                async def write() -> None:
+                    order.append(piece)
+                    await send(stream, piece)
+
+                return write
+
+            await backend.together(*map(writer, octets))
+        await backend.runner.hear(done)
+        assert received == b"".join(order)
+
+    backend.run(body)
+
+
+def test_closing_ends_the_waits_of_others(backend: World, peer: Listener):
+    async def body() -> None:
+        stream = await backend.connect(peer)
+        stream.attach(Sink())
+        far = peer.accept()
+        failures: list[Exception] = []
+        begun = backend.event()
+
+        async def read() -> None:
+            begun.set()
+            try:
+                await stream.receive()
+            except ReadError as error:
+                failures.append(error)
+
+        async def close() -> None:
+            await begun.wait()
+            await backend.settle()
+            stream.close()
+
+        await backend.together(read, close)
+        assert "was closed on this side" in str(failures[0])
+        assert far.recv(1) == b""
+
+    backend.run(body)
+
+
+def test_closing_ends_a_wait_to_write(backend: World, peer: Listener):
+    async def body() -> None:
+        stream = await backend.connect(peer)
+        stream.attach(Sink())
+        peer.accept()
+        failures: list[Exception] = []
+        begun = backend.event()
+
+        async def write() -> None:
+            unsent = stream.write(bytes(BIG))
+            begun.set()
+            try:
+                assert unsent is not None
+                await unsent
+            except (ReadError, WriteError) as error:
+                failures.append(error)
+
+        async def close() -> None:
+            await begun.wait()
+            await backend.settle()
+            stream.close()
+
+        await backend.together(write, close)
+        assert len(failures) == 1
+
+    backend.run(body)
+
+
+def test_a_closed_stream_refuses_in_words(backend: World, peer: Listener):
+    async def body() -> None:
+        stream = await backend.connect(peer)
+        stream.attach(Sink())
+        stream.close()
+        stream.close()
+        stream.poll_idle()
+        with pytest.raises(ReadError, match="was closed on this side"):
+            await stream.receive()
+        with pytest.raises(WriteError, match="was closed on this side"):
+            await send(stream, b"x")
+        await backend.settle()
+
+    backend.run(body)
+
+
+def test_an_idle_stream_notices_that_the_peer_left(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            far = peer.accept()
+            stream.poll_idle()
+            assert sink.ends == []
+            far.close()
+            await backend.settle()
+            stream.poll_idle()
+            stream.poll_idle()
+            assert sink.ends == [True]
+
+    backend.run(body)
+
+
+def test_an_idle_stream_tells_a_reset_as_an_unclean_end(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            reset(peer.accept())
+            await backend.settle()
+            stream.poll_idle()
+            assert len(sink.ends) == 1
+            assert backend.by_anyio or sink.ends == [False]
+            with pytest.raises(ReadError, match=r"failed|closed"):
+                await stream.receive()
+
+    backend.run(body)
+
+
+def test_what_comes_while_idle_is_pushed(backend: World, peer: Listener):
+    if backend.by_anyio:
+        pytest.skip("AnyIO's streams are read by waiting only")
+
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            far = peer.accept()
+            far.sendall(b"unasked")
+            far.close()
+            await backend.settle()
+            stream.poll_idle()
+            assert sink.received == b"unasked"
+            assert sink.ends == [True]
+
+    backend.run(body)
+
+
+def test_a_sink_that_is_full_stops_reading_until_somebody_receives(backend: World, peer: Listener):
+    async def body() -> None:
+        peer.serve(lambda connection: connection.sendall(bytes(BIG)))
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+
+            def keep() -> None:
+                sink.pending = len(sink.received)
+
+            sink.told = keep
+            stream.attach(sink)
+            backend.arm(stream, "read", 30)
+            await stream.receive()
+            for _ in range(20):
+                await backend.settle()
+                stream.poll_idle()
+            assert len(sink.received) <= HIGH_WATER + 256 * 1024
+            total = 0
+            while total < BIG:
+                total += len(sink.received)
+                sink.received = b""
+                sink.pending = 0
+                if total < BIG:
+                    await stream.receive()
+            assert total == BIG
+
+    backend.run(body)
+
+
+def test_addresses_and_socket_are_known(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            far = peer.accept()
+            assert stream.get_extra_info("server_addr")[:2] == peer.address
+            assert stream.get_extra_info("client_addr")[:2] == far.getpeername()
+            assert stream.get_extra_info("socket").fileno() >= 0
+            assert stream.get_extra_info("ssl_object") is None
+            assert stream.get_extra_info("no such thing") is None
+
+    backend.run(body)
+
+
+def test_a_closed_stream_is_let_go_of(backend: World, peer: Listener):
+    async def body() -> None:
+        stream = await backend.connect(peer)
+        sink = Sink()
+        stream.attach(sink)
+        backend.arm(stream, "read", 30)
+        peer.accept().sendall(b"x")
+        await stream.receive()
+        stream.close()
+        await backend.settle()
+        del stream
+        gc.collect()
+        assert not [each for each in gc.get_referrers(sink) if type(each).__module__.startswith("httpx_fast")]
+
+    backend.run(body)
