@@ -1,8 +1,8 @@
 """`Cookies`: httpx's mapping over the standard library's cookie jar.
 
 Which cookie may be set, and which is sent where, is said by `http.cookiejar` and its policy; here is the interface, and
-a jar that finds the cookies of a host without looking at those of others. Requests and responses are known by what is
-asked of them: `url` and `headers`.
+a jar that finds the cookies of a host without looking at those of others. Of requests and responses it asks for `url`
+and `headers` only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from ._exceptions import CookieConflict
 from ._headers import Headers
 from ._types import CookieTypes
 from ._urls import URL
+
+if TYPE_CHECKING:
+    from ._request import Request
+    from ._response import Response
 
 __all__ = ["Cookies"]
 
@@ -103,13 +107,13 @@ class Cookies(MutableMapping[str, str]):
         for name, value in cookies.items() if isinstance(cookies, Mapping) else cookies:
             self.set(name, value)
 
-    def extract_cookies(self, response: Any) -> None:
+    def extract_cookies(self, response: Response) -> None:
         """Takes what a response sets, as far as the policy of the jar allows it to that host."""
         headers: Headers = response.headers
         if headers._has(b"set-cookie") or headers._has(b"set-cookie2"):
             self.jar.extract_cookies(cast("Any", _ResponseFace(headers)), cast("Any", _RequestFace(response.request)))
 
-    def set_cookie_header(self, request: Any) -> None:
+    def set_cookie_header(self, request: Request) -> None:
         """Gives a request the Cookie field that it should have; one that it has already is left alone."""
         jar = self.jar
         face = _RequestFace(request)
@@ -220,7 +224,7 @@ class _RequestFace:
 
     unverifiable = False  # RFC 2965 s.3.3.6: the user asked for this request
 
-    def __init__(self, request: Any) -> None:
+    def __init__(self, request: Request) -> None:
         url: URL = request.url
         self._url = url
         self._headers: Headers = request.headers
