@@ -12,6 +12,7 @@ import sys
 import threading
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import certifi
 import pytest
@@ -228,6 +229,17 @@ def test_context_of_the_system(tmp_path, monkeypatch):
         create_ssl_context("system")
 
 
+@pytest.mark.parametrize("platform", ["win32", "darwin"])
+def test_context_of_windows_and_macos(platform, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda context: loaded.append(context))
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setitem(sys.modules, "truststore", None)
+    assert [create_ssl_context("system")] == loaded
+    monkeypatch.setitem(sys.modules, "truststore", SimpleNamespace(SSLContext=lambda protocol: ("theirs", protocol)))
+    assert create_ssl_context("system") == ("theirs", ssl.PROTOCOL_TLS_CLIENT)
+
+
 def test_context_of_the_user_is_returned_as_it_is():
     context = ssl.create_default_context()
     before = offered_protocols(context)
@@ -343,6 +355,9 @@ def test_changed_environment_leads_to_another_context(monkeypatch, authority, is
     assert shared_ssl_context(True, None, True, HTTP1) is not context
     monkeypatch.delenv("SSL_CERT_FILE")
     assert shared_ssl_context(True, None, True, HTTP1) is context
+    folders = os.pathsep.join([str(authority.folder), str(authority.folder / "missing")])
+    monkeypatch.setenv("SSL_CERT_DIR", folders)
+    assert shared_ssl_context(True, None, True, HTTP1) is not context
 
 
 def test_renewed_certificate_leads_to_another_context(issued):

@@ -195,6 +195,10 @@ def test_length_is_limited(start):
         URL(longest + "a")
     with pytest.raises(InvalidURL, match="the URL's path has 65537 characters, the limit is 65536"):
         URL("https://example.com", path="/" + "a" * MAX_URL_LENGTH)
+    with pytest.raises(InvalidURL, match="the URL's query has 65538 characters, the limit is 65536"):
+        URL("https://example.com", params={"a": "a" * MAX_URL_LENGTH})
+    with pytest.raises(InvalidURL, match="the URL's path has 65537 characters, the limit is 65536"):
+        URL("https://example.com").copy_with(raw_path=b"/" + b"a" * MAX_URL_LENGTH)
 
 
 @pytest.mark.parametrize("text", ["/p", "//h/p", "", "?q", "#f", "p/../q", "mailto:jo", "http:///p"])
@@ -409,6 +413,8 @@ def test_parts_are_replaced_by_keyword():
     assert str(url.copy_with(raw_path=b"/a?b?c", fragment="")) == "https://jo:secret@example.com:8443/a?b?c#"
     assert str(url.copy_with(raw_path=b"/a")) == "https://jo:secret@example.com:8443/a#f"
     assert str(url.copy_with(params={"a": "b c"})) == "https://jo:secret@example.com:8443/p?a=b+c#f"
+    assert str(url.copy_with(params={"a": 1}, fragment=None)) == "https://jo:secret@example.com:8443/p?a=1"
+    assert str(url.copy_with(params=None, path="/x")) == "https://jo:secret@example.com:8443/x#f"
     assert str(url.copy_with(params={})) == "https://jo:secret@example.com:8443/p#f"
     assert str(url.copy_with()) == str(url)
     assert str(URL("http://[::1]/a").copy_with(path="/b")) == "http://[::1]/b"
