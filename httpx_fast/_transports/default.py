@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from .._config import DEFAULT_LIMITS, Limits, Proxy, shared_ssl_context
+from .._config import DEFAULT_LIMITS, Limits, Proxy, check_ssl_settings, shared_ssl_context
 from .._conn.dial import DialOptions
 from .._conn.http1 import Budgets
 from .._drive import drive
@@ -59,9 +59,10 @@ class _Door:
             )
         if http2 or not http1:
             raise NotImplementedError("HTTP/2 is not supported yet: leave http1=True and http2=False")
+        check_ssl_settings(verify, cert, trust_env)
         tls: Callable[[], ssl.SSLContext] = partial(shared_ssl_context, verify, cert, trust_env, ("http/1.1",))
         if isinstance(verify, str) or cert is not None:
-            tls()  # files that were named are missed now, not on the first request
+            tls()  # what is wrong in files that were named shows now, not on the first request
         self._limits = limits
         self._options = DialOptions(
             tls=tls,
