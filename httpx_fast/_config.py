@@ -63,18 +63,24 @@ class Timeout:
         write: float | UnsetType | None = UNSET,
         pool: float | UnsetType | None = UNSET,
     ) -> None:
-        given = (connect, read, write, pool)
-        defaults = _for_phases(timeout)
-        if defaults is None:
-            if UNSET in given:
+        # The common case first: a timeout may be given with each request.
+        if timeout.__class__ is float or timeout.__class__ is int:
+            self.connect = self.read = self.write = self.pool = _seconds(timeout, "timeout")
+        elif isinstance(timeout, UnsetType):
+            if UNSET in (connect, read, write, pool):
                 raise ValueError(
                     "expected a timeout for all phases, or connect, read, write and pool; some are missing"
                 )
-            defaults = (None, None, None, None)
-        self.connect, self.read, self.write, self.pool = (
-            default if isinstance(value, UnsetType) else _seconds(value, name)
-            for name, value, default in zip(_PHASES, given, defaults, strict=True)
-        )
+        else:
+            self.connect, self.read, self.write, self.pool = _for_phases(timeout)
+        if not isinstance(connect, UnsetType):
+            self.connect = _seconds(connect, "connect")
+        if not isinstance(read, UnsetType):
+            self.read = _seconds(read, "read")
+        if not isinstance(write, UnsetType):
+            self.write = _seconds(write, "write")
+        if not isinstance(pool, UnsetType):
+            self.pool = _seconds(pool, "pool")
 
     def as_dict(self) -> dict[str, float | None]:
         """The seconds by phase, as a request's extensions carry them."""
@@ -87,21 +93,17 @@ class Timeout:
         return f"{name}(connect={self.connect}, read={self.read}, write={self.write}, pool={self.pool})"
 
 
-_PHASES = ("connect", "read", "write", "pool")
-
-
-def _for_phases(timeout: TimeoutTypes | UnsetType) -> tuple[_Seconds, ...] | None:
-    """What the first argument of `Timeout` says for each phase; None where it is not given."""
-    if isinstance(timeout, UnsetType):
-        return None
+def _for_phases(timeout: TimeoutTypes) -> tuple[_Seconds, _Seconds, _Seconds, _Seconds]:
+    """What the first argument of `Timeout` says for each phase."""
     if isinstance(timeout, Timeout):
         return timeout.connect, timeout.read, timeout.write, timeout.pool
     if isinstance(timeout, tuple):
         if not 2 <= len(timeout) <= 4:
             raise ValueError(f"expected a tuple of 2 to 4 timeouts (connect, read, write, pool), got {timeout!r}")
-        filled = (*timeout, None, None)[:4]
-        return tuple(_seconds(value, name) for name, value in zip(_PHASES, filled, strict=True))
-    return (_seconds(timeout, "timeout"),) * 4
+        connect, read, write, pool = (*timeout, None, None)[:4]
+        return _seconds(connect, "connect"), _seconds(read, "read"), _seconds(write, "write"), _seconds(pool, "pool")
+    seconds = _seconds(timeout, "timeout")
+    return seconds, seconds, seconds, seconds
 
 
 def _seconds(value: Any, name: str) -> float | None:
@@ -111,7 +113,7 @@ def _seconds(value: Any, name: str) -> float | None:
         raise TypeError(f"expected seconds or None as {name}, got {value!r}")
     if not value >= 0:
         raise ValueError(f"expected 0 seconds or more, or None for no timeout, as {name}, got {value!r}")
-    if math.isinf(value):
+    if value == math.inf:
         return None
     return value if isinstance(value, (int, float)) else float(value)
 
