@@ -31,6 +31,8 @@ def measure(benchmark, load: type[Load], nginx: Nginx, listener: str) -> None:
         benchmark(opened.run)
     finally:
         opened.close()
+    if benchmark.stats is None:  # --benchmark-disable
+        return
     benchmark.extra_info["microseconds_per_request"] = round(benchmark.stats.stats.median / BATCH * 1e6, 2)
     benchmark.extra_info["kernel"] = select.IMPLEMENTATION
 
