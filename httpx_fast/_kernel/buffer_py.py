@@ -16,15 +16,19 @@ __all__ = ["BodyBuffer"]
 
 
 class BodyBuffer:
-    """A body of `expected` octets, as far as it has come."""
+    """A body of `expected` octets, as far as it has come.
 
-    __slots__ = ("_expected", "_store", "filled")
+    It lies in blocks, each as large as all before it, so that nothing is moved while it grows; they are joined once.
+    """
+
+    __slots__ = ("_blocks", "_expected", "_room", "filled")
 
     def __init__(self, expected: int) -> None:
         if expected < 0:
             raise ValueError(f"a body of {expected} octets cannot be")
         self._expected = expected
-        self._store: bytearray | None = bytearray(min(expected, FIRST_ROOM))
+        self._blocks: list[bytearray] | None = [bytearray(min(expected, FIRST_ROOM))]
+        self._room = len(self._blocks[0])  # in all blocks, what is filled included
         #: Octets that are there.
         self.filled = 0
 
@@ -39,48 +43,45 @@ class BodyBuffer:
         Let go of it before anything else is called. Raises BufferError when nothing is missing, since a read of no
         octets would be taken for the end of file.
         """
-        return memoryview(self._room(1))[self.filled :]
+        blocks = self._opened()
+        if self.filled == self._expected:
+            raise BufferError("the body is complete")
+        if self.filled == self._room:
+            blocks.append(bytearray(min(self.missing, self._room)))
+            self._room += len(blocks[-1])
+        return memoryview(blocks[-1])[self.filled - self._room :]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Says that `nbytes` octets (at least 1) were written to the view. Raises ValueError if that is too many."""
-        if not 0 < nbytes <= len(self._opened()) - self.filled:
+        self._opened()
+        if not 0 < nbytes <= self._room - self.filled:
             raise ValueError(f"{nbytes} octets cannot have been written to the view")
         self.filled += nbytes
 
     def append(self, data: Octets) -> None:
         """Copies octets to the end. Raises ValueError if the body has no room for them."""
-        size = memoryview(data).nbytes
-        if size == 0:
-            return
-        if size > self._expected - self.filled:
-            raise ValueError(f"{size} octets are more than the {self.missing} that are missing")
-        store = self._room(size)
-        store[self.filled : self.filled + size] = data
-        self.filled += size
+        source = memoryview(data)
+        if source.nbytes > self._expected - self.filled:
+            raise ValueError(f"{source.nbytes} octets are more than the {self.missing} that are missing")
+        while source.nbytes:
+            view = self.view()
+            taken = min(view.nbytes, source.nbytes)
+            view[:taken] = source[:taken]
+            source = source[taken:]
+            self.filled += taken
 
     def finish(self) -> bytes:
         """The body, once. Raises ValueError while octets are missing and after the first call.
 
         A view may still be held (some loops let go of it after they have told of the octets), but not be written to.
         """
-        store = self._opened()
+        blocks = self._opened()
         if self.filled != self._expected:
             raise ValueError(f"{self.missing} octets of the body are missing")
-        self._store = None
-        return bytes(store)
+        self._blocks = None
+        return b"".join(blocks)
 
-    def _opened(self) -> bytearray:
-        if self._store is None:
+    def _opened(self) -> list[bytearray]:
+        if self._blocks is None:
             raise ValueError("the body was taken already")
-        return self._store
-
-    def _room(self, size: int) -> bytearray:
-        """The store, with room for `size` more octets."""
-        store = self._opened()
-        needed = self.filled + size
-        if needed > self._expected:
-            raise BufferError("the body is complete")
-        if needed > len(store):
-            room = min(self._expected, max(needed, 2 * len(store)))
-            store.extend(bytes(room - len(store)))
-        return store
+        return self._blocks

@@ -60,7 +60,10 @@ _chunk_line = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % MAX_CHUNK_SIZE_DIGITS).ma
 _next_chunk_line = re.compile(rb"\r\n([0-9A-Fa-f]{1,%d})\r\n" % MAX_CHUNK_SIZE_DIGITS).match
 _is_digits = re.compile(rb"[0-9]+").fullmatch
 _unsendable_target = re.compile(b"[^" + re.escape(TARGET_OCTETS) + b"]").search
-# A value begins and ends with field-vchar, RFC 9110 s.5.5.
+# A value is empty, or begins and ends with field-vchar (RFC 9110 s.5.5). The first expression is twice as fast, the
+# second finds what is wrong.
+_FIELD_VCHAR = b"[" + re.escape(VALUE_OCTETS.translate(None, b" \t")) + b"]"
+_is_value = re.compile(b"(?:%b(?:[%b]*%b)?)?" % (_FIELD_VCHAR, re.escape(VALUE_OCTETS), _FIELD_VCHAR)).fullmatch
 _unsendable_value = re.compile(rb"\A[ \t]|[^" + re.escape(VALUE_OCTETS) + rb"]|[ \t]\Z").search
 
 _VERSION = b"HTTP/1."
@@ -449,12 +452,13 @@ def request_head(method: bytes, target: bytes, fields: Sequence[FieldLine]) -> b
     """Request line and field section, ready to be sent (RFC 9112 s.3). Raises LocalProtocolError if one part is not."""
     if not _is_token(method):
         raise faults.bad_method(method)
-    if not target or _unsendable_target(target):
-        match = _unsendable_target(target)
-        raise faults.bad_target(target, match.start() if match else 0)
+    unsendable = _unsendable_target(target)
+    if unsendable is not None or not target:
+        raise faults.bad_target(target, unsendable.start() if unsendable else 0)
     lines = [b"%b %b HTTP/1.1\r\n" % (method, target)]
     for name, value in fields:
-        check_field(name, value)
+        if not _is_token(name) or not _is_value(value):
+            check_field(name, value)
         lines.append(b"%b: %b\r\n" % (name, value))
     lines.append(b"\r\n")
     return b"".join(lines)

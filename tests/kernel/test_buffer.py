@@ -195,13 +195,14 @@ def test_room_does_not_move_while_a_view_is_held(kernel):
     body = kernel.BodyBuffer(FIRST_ROOM + 1)
     view = memoryview(body.view())
     body.buffer_updated(FIRST_ROOM)
-    for grow in (body.view, lambda: body.append(b"x")):
-        with pytest.raises(BufferError, match="Existing exports of data: object cannot be re-sized"):
-            grow()
-    view[0] = 120
+    if kernel.name == "c":  # the pure twin has nothing to move
+        for grow in (body.view, lambda: body.append(b"y")):
+            with pytest.raises(BufferError, match="Existing exports of data: object cannot be re-sized"):
+                grow()
+    view[-1] = 120
     view.release()
-    body.append(b"x")
-    assert len(body.finish()) == FIRST_ROOM + 1
+    body.append(b"y")
+    assert body.finish()[-2:] == b"xy"
 
 
 def test_compiled_twin_does_not_copy_what_it_collected(kernel):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 
-import h11
 import pytest
 
 from httpx_fast._kernel import facts
+
+h11 = pytest.importorskip("h11")
 
 TOKEN = facts.TOKEN_OCTETS
 VISIBLE = bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))

@@ -42,18 +42,6 @@ def answer(run):
     return run.stdout.strip().split("|")
 
 
-@pytest.fixture
-def compiled():
-    if not CPYTHON:
-        pytest.skip("PyPy takes the pure Python kernels")
-    try:
-        import httpx_fast._kernel.http1_c  # noqa: F401
-    except ImportError as error:
-        if os.environ.get("HTTPX_FAST_IMPL") == "c" or os.environ.get("CI"):
-            raise
-        pytest.skip(f"the kernels are not compiled: {error}")
-
-
 @pytest.mark.parametrize("wanted", [None, ""])
 def test_compiled_kernels_are_taken_where_they_are(compiled, wanted):
     assert answer(ask(wanted)) == [
