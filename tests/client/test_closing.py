@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -140,3 +141,84 @@ def test_body_of_the_other_world_is_said_to_be(make_body):
                 await client.get("http://a.test/")
 
     asyncio.run(body())
+
+
+class Chance:
+    """A client's life by the dice: what the server answers, what fails, and every body that there was."""
+
+    def __init__(self, seed, make_body):
+        self.dice = random.Random(seed)
+        self.make_body = make_body
+        self.bodies = []
+
+    def strikes(self, of):
+        """Raises something once in `of` times."""
+        if self.dice.randrange(of) == 0:
+            raise self.dice.choice([Struck("struck"), ValueError("struck"), httpx_fast.ReadError("struck")])
+
+    def answer(self, request):
+        self.strikes(12)
+        fails = Struck("struck") if self.dice.randrange(8) == 0 else None
+        self.bodies.append(self.make_body(b"one", b"two", fails=fails))
+        status = self.dice.choice([200, 200, 302, 302, 307, 401])
+        location = self.dice.choice(["/next", "http://b.test/", "http://b.test:port/"])
+        headers = {"location": location, "set-cookie": "a=1"}
+        return Response(status, headers=headers, stream=self.bodies[-1])
+
+    def hooks(self, asynchronous):
+        def blocking(argument):
+            self.strikes(15)
+
+        async def waiting(argument):
+            self.strikes(15)
+
+        hook = waiting if asynchronous else blocking
+        return {"request": [hook], "response": [hook, hook]}
+
+    def auth(self):
+        chance = self
+
+        class Rounds(httpx_fast.Auth):
+            requires_response_body = bool(chance.dice.randrange(2))
+
+            def auth_flow(self, request):
+                for _ in range(chance.dice.randrange(1, 4)):
+                    response = yield request
+                    chance.strikes(10)
+                    if response.status_code != 401:
+                        return
+
+        return Rounds()
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_only_the_response_that_is_returned_is_open(backend, make_body, block):
+    async def one(seed):
+        chance = Chance(seed, make_body)
+        stream = bool(chance.dice.randrange(2))
+        async with backend.client(
+            transport=httpx_fast.MockTransport(chance.answer),
+            event_hooks=chance.hooks(backend.asynchronous),
+            auth=chance.auth() if chance.dice.randrange(2) else None,
+            follow_redirects=bool(chance.dice.randrange(4)),
+            max_redirects=3,
+        ) as client:
+            request = client.build_request("GET", "http://a.test/")
+            try:
+                response = await client.send(request, stream=stream)
+            except (Struck, ValueError, httpx_fast.RequestError):
+                response = None
+            still_open = 1 if response is not None and not response.is_closed else 0
+            assert [body.closed for body in chance.bodies[: len(chance.bodies) - still_open]] == [1] * (
+                len(chance.bodies) - still_open
+            ), seed
+            assert stream or not still_open
+            if response is not None:
+                await response.aclose()
+        assert [body.closed for body in chance.bodies] == [1] * len(chance.bodies), seed
+
+    async def body():
+        for seed in range(block * 100, block * 100 + 100):
+            await one(seed)
+
+    backend.run(body)
