@@ -117,6 +117,29 @@ def test_bad_location_closes_the_response(backend, make_body):
     assert answer.closed == 1
 
 
+def test_body_that_a_hook_has_begun_to_read_is_closed(backend, make_body):
+    answer = make_body(b"one", b"two")
+    begun = []
+
+    def blocking(response):
+        begun.append(response.iter_raw())
+        next(begun[0])
+
+    async def waiting(response):
+        begun.append(response.aiter_raw())
+        await anext(begun[0])
+
+    async def body():
+        transport = httpx_fast.MockTransport(lambda request: Response(200, stream=answer))
+        hooks = {"response": [waiting if backend.asynchronous else blocking]}
+        async with backend.client(transport=transport, event_hooks=hooks) as client:
+            with pytest.raises(httpx_fast.StreamConsumed, match="cannot be read again"):
+                await client.get("http://a.test/")
+            assert answer.closed == 1
+
+    backend.run(body)
+
+
 def test_transport_that_raises_something_else_is_heard(backend):
     def handler(request):
         raise Struck("in the transport")
