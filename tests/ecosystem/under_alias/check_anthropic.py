@@ -78,9 +78,11 @@ def test_asynchronous(site, given: bool):
 def test_statuses_are_tried_again_and_then_raised(serve):
     body = b'{"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}'
     site = serve(lambda request: Reply(529, [*JSON, ("retry-after-ms", "1")], body))
-    with anthropic.Anthropic(base_url=site.url, api_key="k", max_retries=1) as client:
-        with pytest.raises(anthropic.InternalServerError, match="busy"):
-            client.messages.create(**ASKED)
+    with (
+        anthropic.Anthropic(base_url=site.url, api_key="k", max_retries=1) as client,
+        pytest.raises(anthropic.InternalServerError, match="busy"),
+    ):
+        client.messages.create(**ASKED)
     assert len(site.seen) == 2
 
 
@@ -89,6 +91,8 @@ def test_timeouts_have_the_kit_s_exception():
         raise httpx.ReadTimeout("late", request=request)
 
     own = httpx.Client(transport=httpx.MockTransport(late))
-    with anthropic.Anthropic(base_url="http://host.example", api_key="k", max_retries=0, http_client=own) as client:
-        with pytest.raises(anthropic.APITimeoutError, match="timed out"):
-            client.messages.create(**ASKED)
+    with (
+        anthropic.Anthropic(base_url="http://host.example", api_key="k", max_retries=0, http_client=own) as client,
+        pytest.raises(anthropic.APITimeoutError, match="timed out"),
+    ):
+        client.messages.create(**ASKED)

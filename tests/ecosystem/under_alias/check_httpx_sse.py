@@ -41,7 +41,10 @@ def test_asynchronous(url: str):
 
 def test_what_is_no_event_stream_is_refused(serve):
     site = serve(lambda request: Reply(200, [("Content-Type", "text/plain")], b"data: 1\n\n"))
-    with httpx.Client() as client, client.stream("GET", site.url) as response:
-        with pytest.raises(SSEError, match="text/plain"):
-            list(EventSource(response).iter_sse())
+    with (
+        httpx.Client() as client,
+        client.stream("GET", site.url) as response,
+        pytest.raises(SSEError, match="text/plain"),
+    ):
+        list(EventSource(response).iter_sse())
     assert issubclass(SSEError, httpx.TransportError)

@@ -29,12 +29,14 @@ app = Starlette(routes=[WebSocketRoute("/echo", echo), Route("/plain", plain)])
 
 def test_messages_go_both_ways_until_the_application_ends_it():
     async def talk() -> str:
-        async with httpx.AsyncClient(transport=ASGIWebSocketTransport(app)) as client:
-            async with aconnect_ws("http://host/echo", client) as session:
-                await session.send_text("hello")
-                said = await session.receive_text()
-                with pytest.raises(WebSocketDisconnect) as caught:
-                    await session.receive_text()
+        async with (
+            httpx.AsyncClient(transport=ASGIWebSocketTransport(app)) as client,
+            aconnect_ws("http://host/echo", client) as session,
+        ):
+            await session.send_text("hello")
+            said = await session.receive_text()
+            with pytest.raises(WebSocketDisconnect) as caught:
+                await session.receive_text()
         assert (caught.value.code, caught.value.reason) == (4002, "enough")
         return said
 

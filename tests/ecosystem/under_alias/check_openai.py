@@ -74,9 +74,11 @@ def test_a_stream_that_is_left_early_is_closed(site):
 
 def test_statuses_are_tried_again_and_then_raised(serve):
     site = serve(lambda request: Reply(429, [*JSON, ("retry-after-ms", "1")], b'{"error": {"message": "slow"}}'))
-    with openai.OpenAI(base_url=site.url, api_key="k", max_retries=2) as client:
-        with pytest.raises(openai.RateLimitError, match="slow"):
-            client.chat.completions.create(**ASKED)
+    with (
+        openai.OpenAI(base_url=site.url, api_key="k", max_retries=2) as client,
+        pytest.raises(openai.RateLimitError, match="slow"),
+    ):
+        client.chat.completions.create(**ASKED)
     assert len(site.seen) == 3
 
 
@@ -85,12 +87,16 @@ def test_timeouts_and_refused_connections_have_the_kit_s_exceptions():
         raise httpx.ReadTimeout("late", request=request)
 
     own = httpx.Client(transport=httpx.MockTransport(late))
-    with openai.OpenAI(base_url="http://host.example", api_key="k", max_retries=0, http_client=own) as client:
-        with pytest.raises(openai.APITimeoutError, match="timed out"):
-            client.chat.completions.create(**ASKED)
-    with openai.OpenAI(base_url="http://127.0.0.1:1", api_key="k", max_retries=0) as client:
-        with pytest.raises(openai.APIConnectionError, match="Connection error") as caught:
-            client.chat.completions.create(**ASKED)
+    with (
+        openai.OpenAI(base_url="http://host.example", api_key="k", max_retries=0, http_client=own) as client,
+        pytest.raises(openai.APITimeoutError, match="timed out"),
+    ):
+        client.chat.completions.create(**ASKED)
+    with (
+        openai.OpenAI(base_url="http://127.0.0.1:1", api_key="k", max_retries=0) as client,
+        pytest.raises(openai.APIConnectionError, match="Connection error") as caught,
+    ):
+        client.chat.completions.create(**ASKED)
     assert isinstance(caught.value.__cause__, httpx.ConnectError)
 
 

@@ -40,6 +40,8 @@ def test_asynchronous_exchanges_are_recorded_and_played(serve, tmp_path: Path):
 
 
 def test_what_is_not_on_the_cassette_is_refused(tmp_path: Path):
-    with vcr.use_cassette(str(tmp_path / "c.yaml"), record_mode="none"):
-        with pytest.raises(vcr.errors.CannotOverwriteExistingCassetteException, match="play back this request"):
-            httpx.get("http://127.0.0.1:1/")
+    with (
+        vcr.use_cassette(str(tmp_path / "c.yaml"), record_mode="none"),
+        pytest.raises(vcr.errors.CannotOverwriteExistingCassetteException, match="play back this request"),
+    ):
+        httpx.get("http://127.0.0.1:1/")
