@@ -131,7 +131,8 @@ cdef inline int known_flag(octets name, Py_ssize_t size) noexcept:
 cdef enum:
     SHARED_SLOTS = 1024
 
-cdef PyObject *SHARED[SHARED_SLOTS]  # one object per common spelling of a name, at its slot or the one after it
+# One object per common spelling of a name, at its slot or the one after it; a name that finds both taken has none.
+cdef PyObject *SHARED[SHARED_SLOTS]
 cdef list _shared = []  # owns them
 memset(SHARED, 0, sizeof(SHARED))
 
@@ -266,8 +267,7 @@ cdef int read_fields(Section *section, octets base, Py_ssize_t size) except -1:
 cdef int add_field(Section *section, octets base, octets line, octets end) except -1:
     cdef octets at = line
     cdef Field *field
-    # The line is not empty and does not begin with a blank; its end stops the search at the latest, since no line end
-    # is in a token, and [line, end) is followed by one.
+    # This cannot run away: `end` points at the CR or LF that was found in this call, and neither is in a token.
     while IS_TOKEN[at[0]]:
         at += 1
     if at[0] != COLON or at == line:
