@@ -249,6 +249,8 @@ class HeadParser:
                 if count <= MAX_FIELDS:
                     known = _known_fields(piece, match.start(4) - 1, match.end(4))
                     return ResponseHead(minor, status, reason, match.end(), count, known, block)
+            if start == end:
+                return None
             self._section = _Section("head", bare_lf=True)
         return self._read_lines(self._section, view[start:end])
 
