@@ -18,6 +18,7 @@ import anyio
 import anyio.abc
 
 from .._exceptions import TimeoutException
+from .auto import backend_for, current_token
 from .base import Address, Backend, Buffer, SocketOption, Stream, Waiter
 from .faults import connect_failed, expired, peer_name, resolve_failed
 from .resolver import distinct, numeric
@@ -185,6 +186,10 @@ class AnyIOBackend(Backend):
 
     def waiter(self) -> Waiter:
         return AnyIOWaiter(self.clock)
+
+    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
+        world: Backend = backend_for(current_token())
+        return world.from_any_thread(call)
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)

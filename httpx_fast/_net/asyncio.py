@@ -303,8 +303,8 @@ class AsyncioStream(LoopStream):
 class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
     """A transport of the loop's own, where a loop gives nothing less.
 
-    Buffers are lent as everywhere: stock loops and uvloop ask for one, fill it and say so in one go. winloop may fill it
-    at any later time, so there each connection has its own.
+    Buffers are lent as everywhere: stock loops and uvloop ask for one, fill it and say so in one go. winloop may fill
+    it at any later time, so there each connection has its own.
     """
 
     __slots__ = ("_early", "_left", "_lent", "_lost", "_own", "_transport")
@@ -525,7 +525,7 @@ class AsyncioBackend(SocketBackend):
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    def _from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
+    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
         loop = asyncio.get_running_loop()
         return lambda: loop.call_soon_threadsafe(call)
 

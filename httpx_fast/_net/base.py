@@ -190,5 +190,12 @@ class Backend(abc.ABC):
         """A new wait."""
 
     @abc.abstractmethod
+    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
+        """What any thread, and the garbage collector at any moment, may call to have `call` made in this world soon.
+
+        To be asked for in this world. What it gives may raise RuntimeError once the world has ended.
+        """
+
+    @abc.abstractmethod
     async def sleep(self, seconds: float) -> None:
         """Lets time pass (connect retries)."""

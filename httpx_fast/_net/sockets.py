@@ -129,7 +129,7 @@ class SocketBackend(Backend):
         if found is not None:
             return found
         waiter = self.waiter()
-        asked = lookup(host, port, self._from_any_thread(waiter.set))
+        asked = lookup(host, port, self.from_any_thread(waiter.set))
         # Cancelled here, the lookup ends by itself and tells a waiter that nobody waits on.
         if not await waiter.wait(at):
             assert at is not None
@@ -180,10 +180,6 @@ class SocketBackend(Backend):
         except BaseException:
             sock.close()
             raise
-
-    @abc.abstractmethod
-    def _from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
-        """`call` for other threads. What it gives may raise RuntimeError once this world has ended."""
 
     @abc.abstractmethod
     def _connector(self) -> Connector: ...

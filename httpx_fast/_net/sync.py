@@ -169,7 +169,7 @@ class SyncBackend(SocketBackend):
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251  # there is no loop to block
 
-    def _from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
+    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
         return call
 
     def _connector(self) -> Connector:

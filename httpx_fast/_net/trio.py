@@ -140,7 +140,7 @@ class TrioBackend(SocketBackend):
     async def sleep(self, seconds: float) -> None:
         await trio.sleep(seconds)
 
-    def _from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
+    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
         token = trio.lowlevel.current_trio_token()
         return lambda: token.run_sync_soon(call)
 

@@ -3,14 +3,21 @@
 `plan.py` decides; this room does what it says: dials, waits, wakes, closes. Rules:
 
 - The plan is touched under the lock only, and nothing is awaited while holding it.
-- A connection that is leased has one owner, who gives it back through `release`, once, synchronously.
+- A connection that is leased has one owner, who gives it back through `release`, once, synchronously. If the owner is
+  collected instead, its connection waits in `dropped` for the next who has the lock: a finalizer may run within any
+  line, so it takes no lock that it could find held by its own thread.
 - Who waits keeps the deadline that it came with, whatever it is granted on the way.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+import warnings
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from types import FrameType
 from typing import TypeAlias
 
 from .._conn.dial import DialOptions, dial, keep_session
@@ -41,12 +48,13 @@ class Turn(Ticket[Http1Connection]):
 class Lease:
     """The right to read the rest of one response, and to nothing else of its connection."""
 
-    __slots__ = ("_connection", "_journey", "_pool", "trailers")
+    __slots__ = ("_connection", "_journey", "_made_at", "_pool", "trailers")
 
     def __init__(self, pool: Pool, connection: Http1Connection, journey: Journey) -> None:
         self._pool = pool
         self._connection: Http1Connection | None = connection
         self._journey = journey
+        self._made_at = _caller()
         self.trailers: Sequence[FieldLine] = ()
 
     async def next_chunk(self) -> bytes:
@@ -72,6 +80,19 @@ class Lease:
         if connection is not None:
             self._pool.release(connection)
 
+    def __del__(self) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        self._pool.drop(connection)
+        warnings.warn(
+            f"a response of {connection.route.origin} was neither read to its end nor closed; it was requested at "
+            f"{self._made_at}",
+            ResourceWarning,
+            source=self,
+            stacklevel=2,
+        )
+
 
 class Pool:
     """Connections by route, within limits."""
@@ -89,8 +110,9 @@ class Pool:
         self._options = options
         self._limit = max_connections
         self._plan: Plan[Http1Connection] = Plan(max_connections, max_keepalive_connections, keepalive_expiry)
-        # Reentrant: closing a stream may tell, on some event loops, that it is closed.
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._dropped: deque[Http1Connection] = deque()
+        self._take_up_soon = backend.from_any_thread(self._take_up_dropped)
 
     async def request(
         self,
@@ -166,6 +188,8 @@ class Pool:
         """What the plan answers to a request; a place in the queue if it has nothing."""
         plan = self._plan
         with self._lock:
+            if self._dropped:
+                self._release_dropped()
             found = plan.request(route, now)
             if found is None:
                 turn = Turn(self.backend.waiter())
@@ -174,6 +198,30 @@ class Pool:
             if plan.doomed:
                 self._carry_out()
             return found
+
+    def drop(self, connection: Http1Connection) -> None:
+        """Ends a lease whose owner was collected, as soon as that can be done: callable from finalizers."""
+        self._dropped.append(connection)
+        try:
+            self._take_up_soon()
+        except RuntimeError:  # the event loop is closed
+            connection.close()
+
+    def _take_up_dropped(self) -> None:
+        # Held by this very thread, where a finalizer runs within one of these blocks: the next request takes them up.
+        if self._lock.acquire(blocking=False):
+            try:
+                self._release_dropped()
+            finally:
+                self._lock.release()
+
+    def _release_dropped(self) -> None:
+        """Under the lock."""
+        while self._dropped:
+            connection = self._dropped.popleft()
+            now = self.clock()
+            self._plan.release(connection, connection.rest(now), now)
+        self._carry_out()
 
     async def _lease(
         self, route: Route, found: Http1Connection | Answer | Turn, budgets: Budgets, journey: Journey, since: float
@@ -263,3 +311,14 @@ def _met_dead_connection(error: BaseException, connection: Http1Connection, jour
         and not connection.touched
         and not journey.attempts
     )
+
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__))
+
+
+def _caller() -> str:
+    """File and line of the innermost code outside this package that is at work: who asked for the response."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return "an unknown place" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

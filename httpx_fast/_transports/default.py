@@ -33,6 +33,7 @@ from .base import AsyncBaseTransport, BaseTransport
 __all__ = ["AsyncHTTPTransport", "HTTPTransport"]
 
 _NO_BUDGETS = Budgets(None, None, None, None)
+_as_budgets = tuple.__new__  # what a named tuple's own constructor costs twice as much to do
 
 
 class _Door:
@@ -72,8 +73,6 @@ class _Door:
             retries=retries,
         )
         self._replay = replay
-        self._timeout: Any = None
-        self._budgets = _NO_BUDGETS
 
     def _make_pool(self, backend: Backend) -> Pool:
         limits = self._limits
@@ -94,12 +93,10 @@ class _Door:
         extensions = request._extensions
         if extensions is not None and "timeout" in extensions:
             return _budgets(extensions["timeout"] or {})
-        # A client's requests share its Timeout: it is translated once.
         own = request._timeout
-        if own is not self._timeout:
-            self._budgets = _NO_BUDGETS if own is None else _budgets(own.as_dict())
-            self._timeout = own
-        return self._budgets
+        if own is None:
+            return _NO_BUDGETS
+        return _as_budgets(Budgets, (own.connect, own.read, own.write, own.pool))
 
 
 def _budgets(timeout: Mapping[str, float | None]) -> Budgets:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
-from runners import Runner
+from runners import RUNNERS, Runner
 from scripted import ScriptedStream
 
 from httpx_fast._conn.dial import DialOptions
 from httpx_fast._conn.http1 import Budgets
+from httpx_fast._drive import drive
 from httpx_fast._exceptions import ConnectError, PoolTimeout, ReadError, RemoteProtocolError
 from httpx_fast._journey import Journey
 from httpx_fast._net.auto import backend_for, current_token
@@ -56,6 +58,9 @@ class MemoryBackend(Backend):
 
     def waiter(self) -> Waiter:
         return self.world.waiter()
+
+    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
+        return self.world.from_any_thread(call)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -382,6 +387,57 @@ def test_closing_the_pool_closes_what_is_idle_and_later_what_is_leased(run: Any)
             await house.get()
 
     run(body)
+
+
+def collect(held: list[Any]) -> None:
+    """Forgets what is held, so that it is finalized before this returns."""
+    held.clear()
+    gc.collect()
+
+
+def test_response_that_was_forgotten_gives_its_connection_back_and_is_told_of(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=1)
+        house.backend.scripts = [[SLOW, b"ok"]]
+        held = [await house.get(whole=False)]
+        assert house.counts == (1, 0, 0)
+        with pytest.warns(
+            ResourceWarning, match=r"http://a\.example was neither read .* requested at .*test_pool\.py:\d+"
+        ):
+            collect(held)
+        assert (await house.get())[1] == b"ok"  # takes up what was dropped
+        assert house.counts == (0, 1, 0)
+        assert house.backend.streams[0].closed
+
+    run(body)
+
+
+def test_forgotten_response_serves_who_waits(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=1)
+        house.backend.scripts = [[SLOW, b"ok"]]
+        held = [await house.get(whole=False)]
+
+        async def forget() -> None:
+            with pytest.warns(ResourceWarning, match="neither read"):
+                collect(held)
+
+        _, (_, octets, *_) = await runner.together(forget, house.get)
+        assert octets == b"ok"
+
+    run(body)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_finalizer_within_the_pools_own_lines_waits_for_the_lock(whole: bool) -> None:
+    house = House(RUNNERS["blocking"](), connections=1)
+    house.backend.scripts = [[SLOW, b"ok"]]
+    held = [drive(house.get(whole=False))]
+    with house.pool._lock, pytest.warns(ResourceWarning, match="neither read"):
+        collect(held)
+    assert house.counts == (1, 0, 0)
+    drive(house.get(whole=whole))
+    assert len(house.backend.streams) == 2
 
 
 CLOSED_BEFORE_ANSWER: list[Any] = [None, ReadError("reset by peer")]
