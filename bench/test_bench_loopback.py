@@ -13,12 +13,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from loads import AT_ONCE_LOADS, BATCH, SEQUENTIAL_LOADS, Load
+from loads import AT_ONCE_LOADS, SEQUENTIAL_LOADS, Load, note_cost
 from servers import JSON_BODY, Nginx
 
 from httpx_fast._kernel import select
 
-PROCESSOR_TIME = pytest.mark.benchmark(timer=time.process_time, min_rounds=5, max_time=3, warmup=False)
+PROCESSOR_TIME = pytest.mark.benchmark(timer=time.process_time)
 
 
 def measure(benchmark, load: type[Load], nginx: Nginx, listener: str) -> None:
@@ -31,9 +31,7 @@ def measure(benchmark, load: type[Load], nginx: Nginx, listener: str) -> None:
         benchmark(opened.run)
     finally:
         opened.close()
-    if benchmark.stats is None:  # --benchmark-disable
-        return
-    benchmark.extra_info["microseconds_per_request"] = round(benchmark.stats.stats.median / BATCH * 1e6, 2)
+    note_cost(benchmark)
     benchmark.extra_info["kernel"] = select.IMPLEMENTATION
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from loads import note_cost
 
 import httpx_fast
 
@@ -83,7 +84,7 @@ def ready(library: ModuleType) -> Any:
 def measured(benchmark: Any, run: Callable[[], object]) -> None:
     run()
     benchmark(run)
-    benchmark.extra_info["microseconds_per_request"] = round(benchmark.stats.stats.median / BATCH * 1e6, 2)
+    note_cost(benchmark, BATCH)
 
 
 @PROCESSOR_TIME
