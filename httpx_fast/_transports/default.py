@@ -12,7 +12,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
 
 from .._config import DEFAULT_LIMITS, Limits, Proxy, check_ssl_settings, shared_ssl_context
 from .._conn.dial import DialOptions
