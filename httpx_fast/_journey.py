@@ -50,50 +50,33 @@ class ConnectionFacts:
 class Journey:
     """The way of one request. All durations are in seconds, and None where the step did not happen (yet)."""
 
-    __slots__ = (
-        "_clock",
-        "attempts",
-        "connection",
-        "done",
-        "failure",
-        "first",
-        "leased",
-        "nth",
-        "rested_since",
-        "sending",
-        "sent",
-        "started",
-        "stopped",
-    )
+    # Defaults in the class, not slots: a journey begins with one store instead of fourteen, on each request.
+    attempts: tuple[Journey, ...] = ()  # what was tried before, and failed in a way that allows another try
+    failure: str | None = None  # of an attempt: why it was not the last
+    leased: float | None = None  # the pool gave a connection, or leave to dial one
+    sending: float | None = None
+    sent: float | None = None
+    first: float | None = None  # first octet of the final response
+    done: float | None = None
+    stopped: float | None = None  # it failed, or was given up, before the end of the body
+    connection: ConnectionFacts | None = None
+    nth = 0  # this was the n-th request on its connection, counted from 1
+    rested_since: float | None = None  # since then a reused connection had been idle
 
     def __init__(self, started: float, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self.attempts: tuple[Journey, ...] = ()  # what was tried before, and failed in a way that allows another try
-        self.failure: str | None = None  # of an attempt: why it was not the last
-        self._start(started)
-
-    def _start(self, started: float) -> None:
         self.started = started
-        self.leased: float | None = None  # the pool gave a connection, or leave to dial one
-        self.sending: float | None = None
-        self.sent: float | None = None
-        self.first: float | None = None  # first octet of the final response
-        self.done: float | None = None
-        self.stopped: float | None = None  # it failed, or was given up, before the end of the body
-        self.connection: ConnectionFacts | None = None
-        self.nth = 0  # this was the n-th request on its connection, counted from 1
-        self.rested_since: float | None = None  # since then a reused connection had been idle
 
     def begin_again(self, failure: str) -> None:
         """The attempt so far goes to `attempts`; another begins."""
+        now = self._clock()
         attempt = Journey(self.started, self._clock)
-        for name in self.__slots__:
-            if name != "attempts":
-                setattr(attempt, name, getattr(self, name))
-        attempt.failure = failure
-        attempt.stopped = self._clock()
-        self.attempts = (*self.attempts, attempt)
-        self._start(attempt.stopped)
+        attempts = (*self.attempts, attempt)
+        attempt.__dict__.update(self.__dict__, attempts=(), failure=failure, stopped=now)
+        self.__dict__.clear()
+        self._clock = attempt._clock
+        self.started = now
+        self.attempts = attempts
 
     @property
     def reused(self) -> bool:
