@@ -1,0 +1,1163 @@
+# cython: language_level=3, freethreading_compatible=True
+"""HPACK: field blocks to field sections and back (RFC 7541). The twin of httpx_fast/_kernel/hpack_py.py.
+
+The twin states the rules and the policy; here is said only what C adds:
+
+1. A pointer into the caller's octets lives as long as the Py_buffer that it came with, which is one call.
+2. An entry holds one reference to its pair. What a table, the fields found in a call, and a slot of the encoder's cache
+   hold is let go of in one place each.
+3. Huffman codes are read two at a time: the next 12 bits say the next symbol, and the one after it where both fit.
+   Codes of more than 12 bits are found by their length, which a canonical code gives away by comparison.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_New
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from httpx_fast import _hpack_tables as tables
+from httpx_fast._kernel import facts, h2_facts
+from httpx_fast._kernel import h2_faults as faults
+
+cimport cython
+from octets cimport find_control, is_blank
+
+cdef extern from *:
+    """
+    /* Eight octets as a number, the first one at its top. Compilers make one load of it. */
+    static inline uint64_t
+    hpack_load(const unsigned char *at)
+    {
+        return (uint64_t)at[0] << 56 | (uint64_t)at[1] << 48 | (uint64_t)at[2] << 40 | (uint64_t)at[3] << 32
+             | (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 | (uint64_t)at[6] << 8 | (uint64_t)at[7];
+    }
+    """
+    uint64_t load "hpack_load"(const unsigned char *at) noexcept nogil
+
+cdef extern from "Python.h":
+    # With plain pointers, so that nothing is counted that need not be.
+    PyObject *first_of "PyTuple_GET_ITEM"(PyObject *, Py_ssize_t) noexcept
+    PyObject *get_item "PyDict_GetItemWithError"(PyObject *, PyObject *) except? NULL
+    void set_item "PyList_SET_ITEM"(PyObject *, Py_ssize_t, PyObject *) noexcept
+    char *octets_of "PyBytes_AS_STRING"(PyObject *) noexcept
+    Py_ssize_t size_of "PyBytes_GET_SIZE"(PyObject *) noexcept
+    bint is_exactly_bytes "PyBytes_CheckExact"(PyObject *) noexcept
+    bint is_exactly_tuple "PyTuple_CheckExact"(PyObject *) noexcept
+    Py_ssize_t tuple_size "PyTuple_GET_SIZE"(PyObject *) noexcept
+    long long as_number "PyLong_AsLongLong"(PyObject *) except? -1
+    void incref "Py_INCREF"(PyObject *) noexcept
+    void decref "Py_DECREF"(PyObject *) noexcept
+    void xdecref "Py_XDECREF"(PyObject *) noexcept
+
+__all__ = ["FieldSection", "HpackDecoder", "HpackEncoder"]
+
+ctypedef const unsigned char *octets
+
+cdef enum:
+    SHORT_BITS = 12
+    STATIC = 61  # entries
+    REGULAR = -1  # the status of a field that is no pseudo field
+    NOTHING_DUE = -1
+    SMALL_SCRATCH = 4096  # octets; more is let go of after the block that needed it
+    SMALL_FOUND = 128  # entries, likewise
+    SLOTS = 32
+
+cdef int MAX_INTEGER_OCTETS = h2_facts.MAX_INTEGER_OCTETS
+cdef int ENTRY_OVERHEAD = h2_facts.ENTRY_OVERHEAD
+cdef int UPPER_CASE_NAME = h2_facts.UPPER_CASE_NAME
+cdef int BAD_NAME = h2_facts.BAD_NAME
+cdef int BAD_VALUE = h2_facts.BAD_VALUE
+cdef int BLANK_AT_END = h2_facts.BLANK_AT_END
+cdef int CONNECTION_SPECIFIC = h2_facts.CONNECTION_SPECIFIC
+cdef int PSEUDO_LATE = h2_facts.PSEUDO_LATE
+cdef int PSEUDO_UNKNOWN = h2_facts.PSEUDO_UNKNOWN
+cdef int PSEUDO_REPEATED = h2_facts.PSEUDO_REPEATED
+cdef int BAD_STATUS = h2_facts.BAD_STATUS
+cdef int OF_NAME = UPPER_CASE_NAME | BAD_NAME | CONNECTION_SPECIFIC | PSEUDO_UNKNOWN
+cdef long long NO_LENGTH = facts.NO_LENGTH
+cdef long long BAD_LENGTH = facts.BAD_LENGTH
+cdef uint64_t MAX_LENGTH = facts.MAX_LENGTH
+cdef int HAS_CONTENT_LENGTH = facts.HAS_CONTENT_LENGTH
+cdef Py_ssize_t SHOWN_AND_ONE = faults.SHOWN_AND_ONE
+cdef int64_t MAX_ENCODER_TABLE = h2_facts.MAX_ENCODER_TABLE
+
+cdef unsigned char IS_TOKEN[256]
+cdef unsigned char IS_LOWER[256]  # a token without upper-case letters
+cdef unsigned char IS_VALUE[256]
+
+
+cdef int fill(unsigned char *table, bytes members) except -1:
+    memset(table, 0, 256)
+    for member in members:
+        table[<unsigned char> member] = 1
+    return 0
+
+
+fill(IS_TOKEN, facts.TOKEN_OCTETS)
+fill(IS_LOWER, bytes([octet for octet in facts.TOKEN_OCTETS if not chr(octet).isupper()]))
+fill(IS_VALUE, facts.VALUE_OCTETS)
+
+
+cdef inline Py_ssize_t count_of(const unsigned char *table, octets at, Py_ssize_t size) noexcept:
+    """How many octets from `at` on are members of a table; `size` when all are."""
+    cdef Py_ssize_t i = 0
+    while i < size and table[at[i]]:
+        i += 1
+    return i
+
+
+cdef inline bytes seen(octets at, octets end):
+    """What an error shows."""
+    return PyBytes_FromStringAndSize(<const char *> at, min(end - at, SHOWN_AND_ONE))
+
+
+# Huffman's code.
+
+cdef struct Code:
+    uint32_t code
+    uint8_t bits
+
+cdef struct Step:
+    # What the next 12 bits say. `bits` are those of both symbols where two fit, `first_bits` is 0 where none does.
+    uint8_t first
+    uint8_t second
+    uint8_t first_bits
+    uint8_t bits
+
+cdef Code CODES[256]
+cdef Step STEPS[1 << SHORT_BITS]
+# Of codes with more than 12 bits, by length: the first number that is above all of them when 32 bits are looked at, the
+# first one of them, and where their symbols begin in SYMBOLS.
+cdef uint64_t ABOVE[32]
+cdef uint32_t FIRST[32]
+cdef int FROM[32]
+cdef int SYMBOLS[257]
+cdef int LONGEST = tables.LONGEST_CODE
+
+
+cdef int fill_codes() except -1:
+    cdef int symbol, code, bits, at, position
+    order = sorted(range(257), key=lambda symbol: (tables.HUFFMAN_CODES[symbol][1], symbol))
+    memset(STEPS, 0, sizeof(STEPS))
+    memset(ABOVE, 0, sizeof(ABOVE))
+    for position in range(257):
+        symbol = order[position]
+        code, bits = tables.HUFFMAN_CODES[symbol]
+        SYMBOLS[position] = symbol
+        if symbol < 256:
+            CODES[symbol].code = code
+            CODES[symbol].bits = bits
+        if bits <= SHORT_BITS:
+            for at in range(code << (SHORT_BITS - bits), (code + 1) << (SHORT_BITS - bits)):
+                STEPS[at].first = symbol
+                STEPS[at].first_bits = STEPS[at].bits = bits
+        else:
+            if ABOVE[bits] == 0:
+                FIRST[bits] = code
+                FROM[bits] = position
+            ABOVE[bits] = <uint64_t> (code + 1) << (32 - bits)
+    return fill_seconds()
+
+
+cdef int fill_seconds() except -1:
+    cdef int at, rest
+    for at in range(1 << SHORT_BITS):
+        if STEPS[at].first_bits == 0:
+            continue
+        rest = (at << STEPS[at].first_bits) & ((1 << SHORT_BITS) - 1)
+        if 0 < STEPS[rest].first_bits <= SHORT_BITS - STEPS[at].first_bits:
+            STEPS[at].second = STEPS[rest].first
+            STEPS[at].bits = STEPS[at].first_bits + STEPS[rest].first_bits
+    return 0
+
+
+fill_codes()
+
+
+cdef enum:
+    PADDED_BADLY = -1
+    ENDED = -2  # by the code of EOS
+
+
+cdef Py_ssize_t unhuffman(octets at, octets end, unsigned char *out) noexcept:
+    """Decodes [at, end) to `out`, which has room for 8/5 as many octets and one; how many there are, or what is wrong.
+
+    `bits` of `window` are valid; those below them are what follows, or nothing.
+    """
+    cdef unsigned char *begin = out
+    cdef uint64_t window = 0
+    cdef Step *step
+    cdef int bits = 0
+    cdef int taken
+    while True:
+        if end - at >= 8:
+            window |= load(at) >> bits
+            taken = (63 - bits) >> 3
+            at += taken
+            bits += taken << 3
+        else:
+            while bits <= 56 and at < end:
+                window |= <uint64_t> at[0] << (56 - bits)
+                at += 1
+                bits += 8
+        while bits >= LONGEST or (at == end and bits > 0):
+            step = &STEPS[window >> (64 - SHORT_BITS)]
+            if step.first_bits != 0 and step.bits <= bits:
+                out[0] = step.first
+                out[1] = step.second
+                out += 1 + (step.bits != step.first_bits)
+                window <<= step.bits
+                bits -= step.bits
+            elif step.first_bits != 0 and step.first_bits <= bits:
+                out[0] = step.first
+                out += 1
+                window <<= step.first_bits
+                bits -= step.first_bits
+            else:
+                taken = long_code(window)
+                if step.first_bits != 0 or taken > bits:
+                    return out - begin if is_padding(window, bits) else PADDED_BADLY
+                if SYMBOLS[FROM[taken] + <int> ((window >> (64 - taken)) - FIRST[taken])] == 256:
+                    return ENDED
+                out[0] = SYMBOLS[FROM[taken] + <int> ((window >> (64 - taken)) - FIRST[taken])]
+                out += 1
+                window <<= taken
+                bits -= taken
+        if at == end and bits == 0:
+            return out - begin
+
+
+cdef inline int long_code(uint64_t window) noexcept:
+    """Bits of the code that begins `window`, if it is one of more than 12 bits."""
+    cdef uint64_t next_bits = window >> 32
+    cdef int bits = SHORT_BITS + 1
+    while bits < LONGEST and next_bits >= ABOVE[bits]:
+        bits += 1
+    return bits
+
+
+cdef inline bint is_padding(uint64_t window, int bits) noexcept:
+    """Whether the first `bits` bits, of which there is one, are the most significant ones of EOS, and less than 8."""
+    return bits < 8 and window >> (64 - bits) == <uint64_t> ((1 << bits) - 1)
+
+
+cdef inline Py_ssize_t huffman_size(octets at, Py_ssize_t size) noexcept:
+    cdef Py_ssize_t bits = 7
+    cdef Py_ssize_t i
+    for i in range(size):
+        bits += CODES[at[i]].bits
+    return bits >> 3
+
+
+cdef unsigned char *put_huffman(unsigned char *out, octets at, Py_ssize_t size) noexcept:
+    cdef uint64_t window = 0  # the lower `bits` bits are to be written, at most 7 before each turn
+    cdef int bits = 0
+    cdef Py_ssize_t i
+    for i in range(size):
+        window = window << CODES[at[i]].bits | CODES[at[i]].code
+        bits += CODES[at[i]].bits
+        while bits >= 8:
+            bits -= 8
+            out[0] = <unsigned char> (window >> bits)
+            out += 1
+    if bits:
+        out[0] = <unsigned char> (window << (8 - bits) | (0xFF >> bits))
+        out += 1
+    return out
+
+
+# Entries and tables.
+
+cdef struct Entry:
+    PyObject *pair  # name and value
+    Py_ssize_t size
+    int flag  # of the name, see facts.FIELD_FLAGS
+    int offences  # those that can be seen from the field alone
+    int status  # REGULAR, the status of a response, or 0 for what is wrong with a pseudo field
+
+
+cdef struct Known:
+    PyObject *name
+    int flag
+    int offences
+    int status
+
+cdef enum:
+    MOST_KNOWN = 256
+
+cdef Known KNOWN[MOST_KNOWN]
+cdef dict known = {}  # name to position in KNOWN
+
+
+cdef int offences_of_name(octets at, Py_ssize_t size) noexcept:
+    cdef int offences = 0
+    cdef Py_ssize_t i
+    if size == 0:
+        return BAD_NAME
+    if count_of(IS_LOWER, at, size) == size:
+        return 0
+    for i in range(size):
+        if not IS_TOKEN[at[i]]:
+            offences |= BAD_NAME
+        elif not IS_LOWER[at[i]]:
+            offences |= UPPER_CASE_NAME
+    return offences
+
+
+cdef int offences_of_value(octets at, Py_ssize_t size) noexcept:
+    cdef octets end = at + size
+    if size == 0:
+        return 0
+    cdef int offences = BLANK_AT_END if is_blank(at[0]) or is_blank(end[-1]) else 0
+    while True:
+        at = find_control(at, end)
+        if at == end:
+            return offences
+        if at[0] == 0x00 or at[0] == 0x0A or at[0] == 0x0D:
+            return offences | BAD_VALUE
+        at += 1
+
+
+cdef int status_of(octets at, Py_ssize_t size) noexcept:
+    """`:status` = 3DIGIT, at least 100; 0 for anything else."""
+    cdef unsigned int digit
+    cdef int status = 0
+    cdef int i
+    if size != 3 or at[0] == b"0":
+        return 0
+    for i in range(3):
+        digit = at[i] - <unsigned int> b"0"
+        if digit > 9:
+            return 0
+        status = status * 10 + <int> digit
+    return status
+
+
+cdef long long length_of(octets at, Py_ssize_t size) noexcept:
+    """Content-Length = 1*DIGIT, RFC 9110 s.8.6."""
+    cdef uint64_t length = 0
+    cdef unsigned int digit
+    cdef Py_ssize_t i
+    if size == 0:
+        return BAD_LENGTH
+    for i in range(size):
+        digit = at[i] - <unsigned int> b"0"
+        if digit > 9 or length > (MAX_LENGTH - digit) // 10:
+            return BAD_LENGTH
+        length = length * 10 + digit
+    return <long long> length
+
+
+cdef int know(bytes name) except -1:
+    cdef int i = len(known)
+    if name in known:
+        return 0
+    if i == MOST_KNOWN:
+        raise SystemError("the table of known names is too small")
+    known[name] = i
+    KNOWN[i].name = <PyObject *> name  # owned by `known`
+    KNOWN[i].flag = facts.FIELD_FLAGS.get(name, 0)
+    KNOWN[i].status = REGULAR
+    if name[0] == b":":
+        KNOWN[i].status = 0
+        KNOWN[i].offences = 0 if name == b":status" else PSEUDO_UNKNOWN
+    elif name in h2_facts.CONNECTION_FIELDS:
+        KNOWN[i].offences = CONNECTION_SPECIFIC
+    return 0
+
+
+for _name in [_name for _name, _ in tables.STATIC_TABLE]:
+    know(_name)
+for _name in (*facts.FIELD_FLAGS, *h2_facts.CONNECTION_FIELDS, *facts.COMMON_NAMES):
+    if _name == _name.lower():
+        know(_name)
+
+
+cdef inline int describe_value(Entry *entry, octets value, Py_ssize_t size) noexcept:
+    """Facts of an entry whose name has been described."""
+    if entry.status == REGULAR:
+        entry.offences |= offences_of_value(value, size)
+    elif entry.offences == 0:
+        entry.status = status_of(value, size)
+        if entry.status == 0:
+            entry.offences = BAD_STATUS
+    return 0
+
+
+cdef int make_entry(Entry *entry, bytes name, octets value, Py_ssize_t size) except -1:
+    """Completes an entry that has its name's facts; its pair is a new reference."""
+    pair = (name, PyBytes_FromStringAndSize(<const char *> value, size))
+    entry.size = PyBytes_GET_SIZE(name) + size + ENTRY_OVERHEAD
+    describe_value(entry, value, size)
+    entry.pair = <PyObject *> pair
+    incref(entry.pair)
+    return 0
+
+
+cdef Entry STATIC_ENTRIES[STATIC + 1]
+cdef dict static_pairs = {}  # to the negative index, so that it cannot be taken for the number of a dynamic entry
+cdef dict static_names = {}  # likewise, to the first one
+
+
+cdef int fill_static() except -1:
+    cdef int index = 0
+    cdef Known *facts_of
+    for pair in tables.STATIC_TABLE:
+        index += 1
+        facts_of = &KNOWN[<int> known[pair[0]]]
+        STATIC_ENTRIES[index].flag = facts_of.flag
+        STATIC_ENTRIES[index].offences = facts_of.offences
+        STATIC_ENTRIES[index].status = facts_of.status
+        STATIC_ENTRIES[index].size = len(pair[0]) + len(pair[1]) + ENTRY_OVERHEAD
+        describe_value(&STATIC_ENTRIES[index], <octets> PyBytes_AS_STRING(pair[1]), len(pair[1]))
+        STATIC_ENTRIES[index].pair = <PyObject *> pair  # owned by the tables
+        static_pairs[pair] = -index
+        static_names.setdefault(pair[0], -index)
+    return 0
+
+
+fill_static()
+
+
+cdef struct Table:
+    # The newest entry is the last one of `count` from `first` on; `room` is a power of two.
+    Entry *ring
+    uint32_t room
+    uint32_t first
+    uint32_t count
+    int64_t used  # octets, as RFC 7541 s.4.1 counts them
+    int64_t size  # octets that it may use
+
+
+cdef inline Entry *newest(Table *table, uint32_t index) noexcept:
+    """The entry at `index`, counted from the newest one, of which there are more than `index`."""
+    return &table.ring[(table.first + table.count - 1 - index) & (table.room - 1)]
+
+
+cdef int grow_table(Table *table) except -1:
+    cdef uint32_t room = 2 * table.room if table.room else 16
+    cdef Entry *ring = <Entry *> PyMem_Malloc(room * sizeof(Entry))
+    cdef uint32_t i
+    if ring == NULL:
+        raise MemoryError
+    for i in range(table.count):
+        ring[i] = table.ring[(table.first + i) & (table.room - 1)]
+    PyMem_Free(table.ring)
+    table.ring = ring
+    table.room = room
+    table.first = 0
+    return 0
+
+
+cdef inline Entry *drop_oldest(Table *table) noexcept:
+    """Takes the oldest entry out; its reference is the caller's, and it lies where it lay until something is added."""
+    cdef Entry *entry = &table.ring[table.first]
+    table.first = (table.first + 1) & (table.room - 1)
+    table.count -= 1
+    table.used -= entry.size
+    return entry
+
+
+cdef inline int push(Table *table, Entry *entry) except -1:
+    """Adds what fits; takes a reference of its own."""
+    if table.count == table.room:
+        grow_table(table)
+    incref(entry.pair)
+    table.count += 1
+    table.used += entry.size
+    newest(table, 0)[0] = entry[0]
+    return 0
+
+
+cdef void free_table(Table *table) noexcept:
+    while table.count:
+        decref(drop_oldest(table).pair)
+    PyMem_Free(table.ring)
+
+
+@cython.final
+@cython.freelist(16)
+@cython.no_gc  # it refers to lists and tuples of bytes
+cdef class FieldSection:
+    """A response's field section, or a trailer section; to be read only."""
+
+    cdef list lines
+    #: 0 where there is no `:status`, as in trailers, or a wrong one.
+    cdef readonly int status
+    cdef readonly int flags
+    #: What is wrong with it, 0 for nothing.
+    cdef readonly int offences
+    #: The first field that something is wrong with, or None.
+    cdef readonly tuple offender
+    #: Number of fields.
+    cdef readonly int count
+    #: Octets of the section as RFC 9113 s.6.5.2 counts them, pseudo fields included.
+    cdef readonly Py_ssize_t size
+    cdef readonly long long content_length
+
+    def __cinit__(self):
+        self.content_length = NO_LENGTH
+
+    @property
+    def minor(self):
+        """Of "HTTP/2.minor"."""
+        return 0
+
+    @property
+    def reason(self):
+        """HTTP/2 has none."""
+        return b""
+
+    def fields(self):
+        """Names and values as received, without the pseudo fields; the same list at every call."""
+        if self.lines is None:
+            self.lines = []
+        return self.lines
+
+    def get_all(self, bytes lower_name not None):
+        """The values of all fields of that name, which is given in lower case."""
+        return [value for name, value in self.fields() if name == lower_name]
+
+    cdef inline void accuse(self, Entry *entry, int offences) noexcept:
+        if offences:
+            self.offences |= offences
+            if self.offender is None:
+                self.offender = <tuple> entry.pair
+
+    cdef inline void take_facts(self, Entry *entry) noexcept:
+        """Of a regular field."""
+        cdef PyObject *value
+        self.count += 1
+        self.accuse(entry, entry.offences)
+        if entry.flag == HAS_CONTENT_LENGTH:
+            value = first_of(entry.pair, 1)
+            if self.flags & HAS_CONTENT_LENGTH:
+                self.content_length = BAD_LENGTH
+            else:
+                self.content_length = length_of(<octets> octets_of(value), size_of(value))
+        self.flags |= entry.flag
+
+    cdef inline void take_pseudo(self, Entry *entry, bint repeated) noexcept:
+        cdef int offences = entry.offences
+        if self.count:
+            offences |= PSEUDO_LATE
+        if not entry.offences & PSEUDO_UNKNOWN:
+            if repeated:
+                offences |= PSEUDO_REPEATED
+            else:
+                self.status = entry.status
+        self.accuse(entry, offences)
+
+
+@cython.final
+cdef class HpackDecoder:
+    """Decodes the field blocks that one peer sends, in their order."""
+
+    cdef Table table
+    cdef Py_ssize_t list_size  # octets of the section so far
+    cdef int64_t limit  # what we have granted the table
+    cdef int64_t due  # the lowest limit that the peer has to follow with its next block, or NOTHING_DUE
+    cdef Entry *found  # each with a reference
+    cdef uint32_t found_count
+    cdef uint32_t found_room
+    cdef unsigned char *scratch
+    cdef Py_ssize_t scratch_room
+    #: Octets that a field section may have, as RFC 9113 s.6.5.2 counts them.
+    cdef public Py_ssize_t max_list_size
+
+    def __cinit__(self, *arguments, **named):
+        self.due = NOTHING_DUE
+
+    def __init__(
+        self,
+        int64_t max_table_size=h2_facts.DEFAULT_TABLE_SIZE,
+        Py_ssize_t max_list_size=h2_facts.MAX_LIST_SIZE,
+    ):
+        self.limit = self.table.size = max_table_size
+        self.max_list_size = max_list_size
+
+    def __dealloc__(self):
+        self.forget()
+        free_table(&self.table)
+        PyMem_Free(self.found)
+        PyMem_Free(self.scratch)
+
+    @property
+    def max_table_size(self):
+        """Octets that the peer may have the table use: SETTINGS_HEADER_TABLE_SIZE, once it was acknowledged."""
+        return self.limit
+
+    @max_table_size.setter
+    def max_table_size(self, int64_t limit):
+        self.limit = limit
+        if limit < self.table.size and (self.due == NOTHING_DUE or limit < self.due):
+            self.due = limit
+
+    @property
+    def table_size(self):
+        """Octets that the table uses, as RFC 7541 s.4.1 counts them."""
+        return self.table.used
+
+    def decode(self, block):
+        """All fields of a block. Raises Http2Fault, and SectionTooLarge."""
+        cdef Py_buffer view
+        cdef list fields
+        cdef uint32_t i
+        PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
+        try:
+            self.read(<octets> view.buf, <octets> view.buf + view.len)
+            fields = PyList_New(self.found_count)
+            for i in range(self.found_count):
+                set_item(<PyObject *> fields, i, self.found[i].pair)
+            self.found_count = 0  # the list has the references
+            return fields
+        finally:
+            self.forget()
+            PyBuffer_Release(&view)
+
+    def decode_response(self, block):
+        """The fields of a block, and what is to be known of them. Raises Http2Fault, and SectionTooLarge."""
+        cdef Py_buffer view
+        PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
+        try:
+            self.read(<octets> view.buf, <octets> view.buf + view.len)
+            return self.section()
+        finally:
+            self.forget()
+            PyBuffer_Release(&view)
+
+    cdef FieldSection section(self):
+        cdef FieldSection section = FieldSection.__new__(FieldSection)
+        cdef Entry *entry
+        cdef bint with_status = False
+        cdef uint32_t i
+        for i in range(self.found_count):
+            entry = &self.found[i]
+            if entry.status == REGULAR:
+                section.take_facts(entry)
+            else:
+                section.take_pseudo(entry, with_status)
+                with_status |= not entry.offences & PSEUDO_UNKNOWN
+        section.size = self.list_size
+        section.lines = self.regular_lines(section.count)
+        return section
+
+    cdef list regular_lines(self, int count):
+        cdef list lines = PyList_New(count)
+        cdef Py_ssize_t at = 0
+        cdef uint32_t i
+        for i in range(self.found_count):
+            if self.found[i].status == REGULAR:
+                incref(self.found[i].pair)
+                set_item(<PyObject *> lines, at, self.found[i].pair)
+                at += 1
+        return lines
+
+    cdef void forget(self) noexcept:
+        """Lets go of what was found, and of room that few blocks need."""
+        while self.found_count:
+            self.found_count -= 1
+            decref(self.found[self.found_count].pair)
+        if self.found_room > SMALL_FOUND:
+            PyMem_Free(self.found)
+            self.found = NULL
+            self.found_room = 0
+        if self.scratch_room > SMALL_SCRATCH:
+            PyMem_Free(self.scratch)
+            self.scratch = NULL
+            self.scratch_room = 0
+
+    cdef int read(self, octets base, octets end) except -1:
+        cdef octets at = self.read_changes(base, end)
+        cdef octets start
+        cdef uint64_t index
+        self.list_size = 0
+        while at < end:
+            start = at
+            if at[0] & 0x80:
+                index = read_integer(&at, end, 0x7F, start - base)
+                self.find(self.entry_at(index, start - base))
+            elif at[0] & 0x40:
+                at = self.read_literal(at, end, 0x3F, start - base)
+            elif at[0] & 0x20:
+                raise faults.table_size_late(start - base)
+            else:
+                at = self.read_literal(at, end, 0x0F, start - base)
+        if self.list_size > self.max_list_size:
+            raise faults.list_too_large(self.list_size, self.max_list_size)
+        return 0
+
+    cdef octets read_changes(self, octets base, octets end) except NULL:
+        """Takes the changes of the table's size; where the fields begin."""
+        cdef octets at = base
+        cdef octets start
+        cdef int64_t size
+        while at < end and at[0] & 0xE0 == 0x20:
+            start = at
+            size = <int64_t> read_integer(&at, end, 0x1F, start - base)
+            if size > self.limit:
+                raise faults.table_size_too_large(size, self.limit, start - base)
+            if self.due != NOTHING_DUE and size > self.due:
+                break
+            self.due = NOTHING_DUE
+            self.table.size = size
+            self.make_room(0)
+        if self.due != NOTHING_DUE:
+            raise faults.table_size_missing(self.table.size, self.due)
+        return at
+
+    cdef Entry *entry_at(self, uint64_t index, Py_ssize_t at) except NULL:
+        if index - 1 < STATIC:
+            return &STATIC_ENTRIES[index]
+        if index == 0 or index - STATIC > self.table.count:
+            raise faults.bad_index(index, STATIC + self.table.count, at)
+        return newest(&self.table, <uint32_t> (index - STATIC - 1))
+
+    cdef octets read_literal(self, octets at, octets end, int mask, Py_ssize_t start) except NULL:
+        """Reads name and value; `mask` tells the representations apart: 6 bits have the field added to the table."""
+        cdef uint64_t index = read_integer(&at, end, mask, start)
+        cdef Entry entry
+        cdef Entry *named
+        cdef bytes name
+        cdef octets text = NULL
+        cdef Py_ssize_t size
+        if index:
+            named = self.entry_at(index, start)
+            entry.flag = named.flag
+            entry.offences = named.offences & OF_NAME
+            entry.status = named.status
+            name = <bytes> first_of(named.pair, 0)
+        else:
+            size = self.read_string(&at, end, &text, start)
+            name = name_of(&entry, text, size)
+        size = self.read_string(&at, end, &text, start)
+        make_entry(&entry, name, text, size)
+        try:
+            self.find(&entry)
+            if mask == 0x3F:
+                self.add(&entry)
+        finally:
+            decref(entry.pair)
+        return at
+
+    cdef Py_ssize_t read_string(self, octets *position, octets end, octets *text, Py_ssize_t start) except -1:
+        """Sets `text` to the octets of a string, decoded; how many there are. They stay until the next one is read."""
+        cdef bint coded
+        cdef uint64_t size
+        cdef Py_ssize_t decoded
+        cdef octets at
+        if position[0] == end:
+            raise faults.truncated_field(start)
+        coded = position[0][0] & 0x80
+        size = read_integer(position, end, 0x7F, start)
+        at = position[0]
+        if size > <uint64_t> (end - at):
+            raise faults.truncated_string(size, end - at, start)
+        position[0] = at + size
+        if not coded:
+            text[0] = at
+            return size
+        if self.scratch_room < <Py_ssize_t> (size * 8 // 5 + 2):
+            self.grow_scratch(size * 8 // 5 + 2)
+        decoded = unhuffman(at, at + size, self.scratch)
+        if decoded == PADDED_BADLY:
+            raise faults.bad_padding(seen(at, at + size), start)
+        if decoded == ENDED:
+            raise faults.end_of_string(seen(at, at + size), start)
+        text[0] = self.scratch
+        return decoded
+
+    cdef int grow_scratch(self, Py_ssize_t room) except -1:
+        cdef unsigned char *scratch
+        room = max(room, 256)
+        scratch = <unsigned char *> PyMem_Realloc(self.scratch, room)
+        if scratch == NULL:
+            raise MemoryError
+        self.scratch = scratch
+        self.scratch_room = room
+        return 0
+
+    cdef inline int find(self, Entry *entry) except -1:
+        """Counts a field, and keeps it as long as the section is within its limit."""
+        self.list_size += entry.size
+        if self.list_size > self.max_list_size:
+            return 0
+        if self.found_count == self.found_room:
+            self.grow_found()
+        incref(entry.pair)
+        self.found[self.found_count] = entry[0]
+        self.found_count += 1
+        return 0
+
+    cdef int grow_found(self) except -1:
+        cdef uint32_t room = 2 * self.found_room if self.found_room else 32
+        cdef Entry *found = <Entry *> PyMem_Realloc(self.found, room * sizeof(Entry))
+        if found == NULL:
+            raise MemoryError
+        self.found = found
+        self.found_room = room
+        return 0
+
+    cdef int add(self, Entry *entry) except -1:
+        self.make_room(entry.size)
+        if entry.size <= self.table.size:
+            push(&self.table, entry)
+        return 0
+
+    cdef inline void make_room(self, int64_t size) noexcept:
+        """RFC 7541 s.4.3, s.4.4: the oldest go until `size` octets fit, or none is left."""
+        while self.table.count and self.table.used + size > self.table.size:
+            decref(drop_oldest(&self.table).pair)
+
+
+cdef inline uint64_t read_integer(octets *position, octets end, int mask, Py_ssize_t start) except? 0xFFFFFFFF:
+    """RFC 7541 s.5.1; `mask` are the bits of the first octet, which is there, that belong to the integer."""
+    cdef octets at = position[0]
+    cdef uint64_t value = at[0] & mask
+    at += 1
+    if value == <uint64_t> mask:
+        value = read_rest(&at, end, value, start)
+    position[0] = at
+    return value
+
+
+cdef uint64_t read_rest(octets *position, octets end, uint64_t value, Py_ssize_t start) except? 0xFFFFFFFF:
+    cdef octets at = position[0]
+    cdef int i
+    for i in range(MAX_INTEGER_OCTETS):
+        if at == end:
+            raise faults.truncated_integer(start)
+        value += <uint64_t> (at[0] & 0x7F) << (7 * i)
+        at += 1
+        if not at[-1] & 0x80:
+            position[0] = at
+            return value
+    raise faults.integer_too_long(seen(at - MAX_INTEGER_OCTETS - 1, at), start)
+
+
+cdef bytes name_of(Entry *entry, octets at, Py_ssize_t size):
+    """The name that was received as text, and its facts."""
+    cdef bytes name = PyBytes_FromStringAndSize(<const char *> at, size)
+    cdef PyObject *position = get_item(<PyObject *> known, <PyObject *> name)
+    cdef Known *facts_of
+    if position != NULL:
+        facts_of = &KNOWN[as_number(position)]
+        entry.flag = facts_of.flag
+        entry.offences = facts_of.offences
+        entry.status = facts_of.status
+        return <bytes> facts_of.name
+    entry.flag = 0
+    if size and at[0] == b":":
+        entry.status = 0
+        entry.offences = PSEUDO_UNKNOWN
+    else:
+        entry.status = REGULAR
+        entry.offences = offences_of_name(at, size)
+    return name
+
+
+# What the encoder does with a field that is in no table.
+cdef enum:
+    INDEXED = 0
+    UNINDEXED = 1
+    NEVER_INDEXED = 2
+    NEVER_IF_SHORT = 3
+
+cdef dict policies = {}
+policies.update({name: UNINDEXED for name in h2_facts.CHANGING_FIELDS})
+policies.update({name: NEVER_INDEXED for name in h2_facts.SECRET_FIELDS})
+policies.update({name: NEVER_IF_SHORT for name in h2_facts.GUESSABLE_FIELDS})
+cdef Py_ssize_t GUESSABLE_SIZE = h2_facts.GUESSABLE_SIZE
+
+
+cdef struct Slot:
+    # A block made of a tuple; each object with a reference.
+    PyObject *fields
+    PyObject *sensitive
+    PyObject *block
+    uint64_t generation
+
+
+cdef struct Output:
+    unsigned char *octets
+    Py_ssize_t size
+    Py_ssize_t room
+
+
+cdef int reserve(Output *output, Py_ssize_t size) except -1:
+    cdef Py_ssize_t room = max(2 * output.room, output.size + size, 512)
+    cdef unsigned char *grown
+    if output.room - output.size >= size:
+        return 0
+    grown = <unsigned char *> PyMem_Realloc(output.octets, room)
+    if grown == NULL:
+        raise MemoryError
+    output.octets = grown
+    output.room = room
+    return 0
+
+
+cdef inline unsigned char *put_integer(unsigned char *out, uint64_t value, int mask, int pattern) noexcept:
+    """Takes at most ten octets and the first one."""
+    if value < <uint64_t> mask:
+        out[0] = <unsigned char> (pattern | <int> value)
+        return out + 1
+    out[0] = <unsigned char> (pattern | mask)
+    out += 1
+    value -= mask
+    while value >= 0x80:
+        out[0] = <unsigned char> (value | 0x80)
+        out += 1
+        value >>= 7
+    out[0] = <unsigned char> value
+    return out + 1
+
+
+cdef inline unsigned char *put_string(unsigned char *out, PyObject *text) noexcept:
+    cdef octets at = <octets> octets_of(text)
+    cdef Py_ssize_t size = size_of(text)
+    cdef Py_ssize_t coded = huffman_size(at, size)
+    if coded < size:
+        return put_huffman(put_integer(out, coded, 0x7F, 0x80), at, size)
+    out = put_integer(out, size, 0x7F, 0)
+    memcpy(out, at, size)
+    return out + size
+
+
+@cython.final
+cdef class HpackEncoder:
+    """Encodes the field sections that are sent to one peer, in their order."""
+
+    cdef Table table
+    cdef dict pairs  # to the number of the dynamic entry, or the negative index of the static one
+    cdef dict names  # likewise, to the one that the name is taken from
+    cdef int64_t added  # how many entries were ever added, which is the number of the newest one
+    cdef uint64_t generation  # changes when an index may mean something else
+    cdef int64_t due  # the lowest size since the last block, which the peer has to be told, or NOTHING_DUE
+    cdef Output output
+    cdef Slot *slots
+
+    def __cinit__(self):
+        self.pairs = static_pairs.copy()
+        self.names = static_names.copy()
+        self.table.size = h2_facts.DEFAULT_TABLE_SIZE
+        self.due = NOTHING_DUE
+        self.slots = <Slot *> PyMem_Calloc(SLOTS, sizeof(Slot))
+        if self.slots == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        cdef int i
+        free_table(&self.table)
+        PyMem_Free(self.output.octets)
+        if self.slots != NULL:
+            for i in range(SLOTS):
+                empty(&self.slots[i])
+        PyMem_Free(self.slots)
+
+    @property
+    def max_table_size(self):
+        """Octets that the table may use: the peer's SETTINGS_HEADER_TABLE_SIZE, up to MAX_ENCODER_TABLE."""
+        return self.table.size
+
+    @max_table_size.setter
+    def max_table_size(self, int64_t size):
+        size = min(size, MAX_ENCODER_TABLE)
+        if size != self.table.size:
+            self.resize(size)
+
+    @property
+    def table_size(self):
+        """Octets that the table uses, as RFC 7541 s.4.1 counts them."""
+        return self.table.used
+
+    cdef int resize(self, int64_t size) except -1:
+        self.table.size = size
+        if self.due == NOTHING_DUE or size < self.due:
+            self.due = size
+        self.generation += 1
+        return self.make_room(0)
+
+    def encode(self, fields, sensitive=None):
+        """The block of a field section, whose fields have names in lower case; `sensitive` names are never indexed.
+
+        A tuple of tuples and a frozenset are remembered together with their block. Raises LocalProtocolError if a
+        field cannot be sent, and the block is as if it had never been asked for.
+        """
+        cdef Slot *slot = &self.slots[(<size_t> <PyObject *> fields >> 4) % SLOTS]
+        cdef uint64_t before
+        if (
+            slot.fields == <PyObject *> fields and slot.sensitive == <PyObject *> sensitive
+            and slot.generation == self.generation and self.due == NOTHING_DUE
+        ):
+            return <object> slot.block
+        cdef bytes block = self.begin()
+        before = self.generation
+        self.output.size = 0
+        try:
+            for field in fields:
+                self.put(field, sensitive)
+        except BaseException:
+            self.start_over()
+            raise
+        if block is not None:
+            return block + PyBytes_FromStringAndSize(<char *> self.output.octets, self.output.size)
+        block = PyBytes_FromStringAndSize(<char *> self.output.octets, self.output.size)
+        if self.generation == before and is_constant(fields, sensitive):
+            remember(slot, fields, sensitive, block, self.generation)
+        return block
+
+    cdef bytes begin(self):
+        """The changes of the table's size that the peer has to be told first; None for none (RFC 7541 s.4.2)."""
+        cdef unsigned char changes[24]
+        cdef unsigned char *out = changes
+        if self.due == NOTHING_DUE:
+            return None
+        if self.due < self.table.size:
+            out = put_integer(out, self.due, 0x1F, 0x20)
+        out = put_integer(out, self.table.size, 0x1F, 0x20)
+        self.due = NOTHING_DUE
+        return PyBytes_FromStringAndSize(<char *> changes, out - changes)
+
+    cdef int start_over(self) except -1:
+        """After a block that is not sent: the next one has both sides forget what is in the table."""
+        cdef int64_t size = self.table.size
+        self.resize(0)
+        return self.resize(size)
+
+    cdef int put(self, object field, object sensitive) except -1:
+        cdef bytes name
+        cdef bytes value
+        cdef tuple pair
+        cdef PyObject *number
+        cdef bint secret
+        name, value = field
+        if name is None or value is None:
+            raise TypeError("name and value of a field have to be bytes, not None")
+        pair = <tuple> field if is_exactly_tuple(<PyObject *> field) else (name, value)
+        secret = sensitive is not None and name in sensitive
+        reserve(&self.output, PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 40)
+        if not secret:
+            number = get_item(<PyObject *> self.pairs, <PyObject *> pair)
+            if number != NULL:
+                self.put_index(as_number(number), 0x7F, 0x80)
+                return 0
+        check(name, value)
+        return self.put_literal(pair, NEVER_INDEXED if secret else policy_of(name, value))
+
+    cdef inline void put_index(self, int64_t number, int mask, int pattern) noexcept:
+        cdef uint64_t index = <uint64_t> (-number if number < 0 else STATIC + 1 + self.added - number)
+        cdef unsigned char *out = put_integer(self.output.octets + self.output.size, index, mask, pattern)
+        self.output.size = out - self.output.octets
+
+    cdef int put_literal(self, tuple pair, int policy) except -1:
+        cdef PyObject *name = first_of(<PyObject *> pair, 0)
+        cdef PyObject *value = first_of(<PyObject *> pair, 1)
+        cdef PyObject *number = get_item(<PyObject *> self.names, name)
+        cdef Py_ssize_t size = size_of(name) + size_of(value) + ENTRY_OVERHEAD
+        cdef bint adds = policy == INDEXED and 4 * size <= 3 * self.table.size
+        cdef int mask = 0x3F if adds else 0x0F
+        cdef int pattern = 0x40 if adds else 0x10 if policy == NEVER_INDEXED else 0
+        cdef unsigned char *out
+        if number != NULL:
+            self.put_index(as_number(number), mask, pattern)
+            out = self.output.octets + self.output.size
+        else:
+            out = put_integer(self.output.octets + self.output.size, 0, mask, pattern)
+            out = put_string(out, name)
+        out = put_string(out, value)
+        self.output.size = out - self.output.octets
+        if adds:
+            self.add(pair, size)
+        return 0
+
+    cdef int add(self, tuple pair, Py_ssize_t size) except -1:
+        """Adds a field that fits into the table and is not in it."""
+        cdef Entry entry = Entry(<PyObject *> pair, size, 0, 0, 0)
+        cdef PyObject *number
+        self.make_room(size)
+        push(&self.table, &entry)
+        self.added += 1
+        self.generation += 1
+        self.pairs[pair] = self.added
+        number = get_item(<PyObject *> self.names, first_of(entry.pair, 0))
+        if number == NULL or as_number(number) > 0:
+            self.names[pair[0]] = self.added
+        return 0
+
+    cdef int make_room(self, int64_t size) except -1:
+        cdef PyObject *number
+        cdef int64_t oldest
+        cdef tuple pair
+        while self.table.count and self.table.used + size > self.table.size:
+            oldest = self.added - self.table.count + 1
+            pair = <tuple> newest(&self.table, self.table.count - 1).pair
+            decref(drop_oldest(&self.table).pair)
+            del self.pairs[pair]
+            number = get_item(<PyObject *> self.names, first_of(<PyObject *> pair, 0))
+            if number != NULL and as_number(number) == oldest:
+                del self.names[pair[0]]
+        return 0
+
+
+cdef int policy_of(bytes name, bytes value) except -1:
+    cdef PyObject *found = get_item(<PyObject *> policies, <PyObject *> name)
+    cdef int policy
+    if found == NULL:
+        return INDEXED
+    policy = <int> as_number(found)
+    if policy == NEVER_IF_SHORT:
+        return NEVER_INDEXED if PyBytes_GET_SIZE(value) < GUESSABLE_SIZE else INDEXED
+    return policy
+
+
+cdef int check(bytes name, bytes value) except -1:
+    cdef octets at = <octets> PyBytes_AS_STRING(name)
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
+    cdef Py_ssize_t pseudo = 1 if size and at[0] == b":" else 0
+    cdef Py_ssize_t sendable
+    if size == pseudo or count_of(IS_LOWER, at + pseudo, size - pseudo) != size - pseudo:
+        raise faults.unsendable_name(name)
+    at = <octets> PyBytes_AS_STRING(value)
+    size = PyBytes_GET_SIZE(value)
+    if size == 0:
+        return 0
+    if is_blank(at[0]):
+        raise faults.unsendable_value(name, value, 0)
+    sendable = count_of(IS_VALUE, at, size)
+    if sendable != size:
+        raise faults.unsendable_value(name, value, sendable)
+    if is_blank(at[size - 1]):
+        raise faults.unsendable_value(name, value, size - 1)
+    return 0
+
+
+cdef bint is_constant(object fields, object sensitive):
+    """Whether neither can change as long as it lives. That they are bytes was seen when they were encoded."""
+    if not is_exactly_tuple(<PyObject *> fields) or not (sensitive is None or type(sensitive) is frozenset):
+        return False
+    for field in <tuple> fields:
+        if not is_exactly_tuple(<PyObject *> field):
+            return False
+    return True
+
+
+cdef void empty(Slot *slot) noexcept:
+    xdecref(slot.fields)
+    xdecref(slot.sensitive)
+    xdecref(slot.block)
+    slot.fields = slot.sensitive = slot.block = NULL
+
+
+cdef void remember(Slot *slot, object fields, object sensitive, bytes block, uint64_t generation) noexcept:
+    empty(slot)
+    slot.fields = <PyObject *> fields
+    slot.sensitive = <PyObject *> sensitive
+    slot.block = <PyObject *> block
+    incref(slot.fields)
+    incref(slot.sensitive)
+    incref(slot.block)
+    slot.generation = generation

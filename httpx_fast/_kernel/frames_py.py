@@ -1,0 +1,264 @@
+"""HTTP/2 frames as a client meets them (RFC 9113 s.4, s.6). The pure twin of ext/frames.pyx.
+
+It knows no stream's state, no window and no field: it cuts octets into frames, or says what is wrong with one. Whoever
+reads a connection feeds what has arrived and gets a list, with one tuple per frame, in the order received:
+
+    type, flags, stream_id, contents, size = frame
+
+`size` are the octets after the frame's head, padding included, which is what flow control counts for DATA. `contents`:
+
+    DATA           the octets, without padding
+    HEADERS        the whole field block, CONTINUATION frames included, without padding; `size` is that of all of them
+    SETTINGS       [(setting, value), ...], [] with ACK    WINDOW_UPDATE  the increment, at least 1
+    GOAWAY         (last stream id, error code, debug)     RST_STREAM     the error code
+    PING           its eight octets                        any other      b"", the contents were skipped
+    FAULT (-1)     an Http2Fault that says what is wrong; `flags` is its error code, `stream_id` that of the fault
+
+Rules:
+1. Nothing has to be kept by the caller. Octets are copied once, into the object that is handed out (twice by this twin
+   where a frame arrives in pieces), and none is looked at twice.
+2. A fault never takes back what came before it. After one that costs the connection nothing is read any more; after
+   one that costs a stream the reading goes on.
+3. The first frame has to be SETTINGS (s.3.4), and push is off: PUSH_PROMISE is a fault (s.8.4).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TypeAlias
+
+from . import h2_faults as faults
+from .h2_control import KEPT, Contents, contents, head_fault, padding_fault
+from .h2_facts import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    DEFAULT_FRAME_SIZE,
+    END_HEADERS,
+    END_STREAM,
+    FAULT,
+    FRAME_HEAD_SIZE,
+    HAS_PRIORITY,
+    HEADERS,
+    LARGEST_FRAME_SIZE,
+    MAX_BLOCK_SIZE,
+    MAX_CONTINUATIONS,
+    MAX_STREAM_ID,
+    PADDED,
+    SETTINGS,
+)
+from .h2_faults import Http2Fault
+
+__all__ = ["FrameReader", "data_head", "headers_frames"]
+
+Frame: TypeAlias = tuple[int, int, int, Contents | Http2Fault, int]
+
+_head = struct.Struct(">HBBBI")
+_read_head = _head.unpack_from
+_put_head = _head.pack
+
+
+class FrameReader:
+    """Reads the frames that one peer sends."""
+
+    __slots__ = (
+        "_block",
+        "_block_flags",
+        "_block_size",
+        "_block_stream",
+        "_body",
+        "_body_left",
+        "_continuations",
+        "_flags",
+        "_head",
+        "_kind",
+        "_lead",
+        "_pad_awaited",
+        "_size",
+        "_started",
+        "_stream_id",
+        "_tail",
+        "_within",
+        "broken",
+        "max_frame_size",
+    )
+
+    def __init__(self, max_frame_size: int = DEFAULT_FRAME_SIZE) -> None:
+        #: Octets that a frame may have after its head: our SETTINGS_MAX_FRAME_SIZE, once it was acknowledged.
+        self.max_frame_size = max_frame_size
+        #: True after a fault that costs the connection.
+        self.broken = False
+        self._started = False  # the first frame has begun
+        self._head = bytearray()  # of a frame whose head has not come whole
+        self._within = False  # a frame's head was read, its end was not
+        self._kind = self._flags = self._stream_id = self._size = 0
+        self._pad_awaited = False
+        # Octets of the frame that are still to come: to be skipped, to be kept, to be skipped.
+        self._lead = self._body_left = self._tail = 0
+        self._body: list[bytes] = []
+        # The field block that has not ended; `_block_stream` is 0 while there is none.
+        self._block: list[bytes] = []
+        self._block_stream = self._block_flags = self._block_size = self._continuations = 0
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a frame, or a field block, has begun and not ended."""
+        return self._within or bool(self._head) or bool(self._block_stream)
+
+    def feed(self, data: bytes | bytearray | memoryview, start: int, end: int) -> list[Frame]:
+        """The frames that have come to their end. Raises ValueError when [start, end) is not in `data`."""
+        view = memoryview(data)
+        if not 0 <= start <= end <= view.nbytes:
+            raise ValueError(f"octets {start} to {end} of {view.nbytes} cannot be read")
+        frames: list[Frame] = []
+        at = start
+        while not self.broken:
+            if not self._within:
+                at = self._take_head(view, at, end, frames)
+                if not self._within:
+                    break
+            at = self._take_contents(view, at, end, frames)
+            if self._within:
+                break
+        return frames
+
+    def _take_head(self, view: memoryview, at: int, end: int, frames: list[Frame]) -> int:
+        """Goes on to the end of a frame's head, if it is there; the position after what was taken."""
+        head = self._head
+        if not head and end - at >= FRAME_HEAD_SIZE:
+            self._begin(frames, *_read_head(view, at))
+            return at + FRAME_HEAD_SIZE
+        taken = min(FRAME_HEAD_SIZE - len(head), end - at)
+        head += view[at : at + taken]
+        if len(head) == FRAME_HEAD_SIZE:
+            values = _read_head(head)
+            head.clear()
+            self._begin(frames, *values)
+        return at + taken
+
+    def _begin(self, frames: list[Frame], high: int, low: int, kind: int, flags: int, stream_id: int) -> None:
+        stream_id &= MAX_STREAM_ID  # the bit above is reserved, s.4.1
+        size = high << 8 | low
+        fault: Http2Fault | None
+        if not self._started and (kind != SETTINGS or flags & ACK):
+            fault = faults.not_http2(_put_head(high, low, kind, flags, stream_id))
+        else:
+            fault = head_fault(kind, flags, stream_id, size, self.max_frame_size, self._block_stream)
+        if fault is None and kind in (HEADERS, CONTINUATION):
+            fault = self._begin_block(kind, flags, stream_id, size)
+        if fault is not None:
+            self._report(fault, size, frames)
+            if self.broken:
+                return
+        self._started = True
+        self._within = True
+        self._kind, self._flags, self._stream_id, self._size = kind, flags, stream_id, size
+        self._pad_awaited = kind <= HEADERS and flags & PADDED != 0
+        self._lead = 5 if kind == HEADERS and flags & HAS_PRIORITY else 0
+        self._body_left, self._tail = size - self._lead - self._pad_awaited, 0
+        if fault is not None or kind not in KEPT:
+            self._body_left, self._tail = 0, size
+            self._kind = FAULT if fault is not None else kind
+
+    def _begin_block(self, kind: int, flags: int, stream_id: int, size: int) -> Http2Fault | None:
+        if kind == HEADERS:
+            self._block_stream, self._block_flags = stream_id, flags
+            self._block_size = self._continuations = 0
+        else:
+            self._continuations += 1
+        self._block_size += size
+        if self._block_size > MAX_BLOCK_SIZE or self._continuations > MAX_CONTINUATIONS:
+            return faults.block_too_large(stream_id)
+        return None
+
+    def _report(self, fault: Http2Fault, size: int, frames: list[Frame]) -> None:
+        frames.append((FAULT, fault.code, fault.stream_id, fault, size))
+        self.broken = fault.stream_id == 0
+
+    def _take_contents(self, view: memoryview, at: int, end: int, frames: list[Frame]) -> int:
+        """Takes what is there of the frame; the position after that."""
+        if self._pad_awaited:
+            if at == end:
+                return at
+            padding = view[at]
+            if padding > self._body_left:
+                self._report(padding_fault(self._kind, padding, self._size), self._size, frames)
+                return at
+            self._pad_awaited = False
+            self._body_left -= padding
+            self._tail = padding
+            at += 1
+        if self._lead:
+            taken = min(self._lead, end - at)
+            self._lead -= taken
+            at += taken
+        if self._body_left and not self._lead:
+            taken = min(self._body_left, end - at)
+            self._body.append(bytes(view[at : at + taken]))
+            self._body_left -= taken
+            at += taken
+        if self._tail and not (self._lead or self._body_left):
+            taken = min(self._tail, end - at)
+            self._tail -= taken
+            at += taken
+        if not (self._lead or self._body_left or self._tail):
+            self._finish(frames)
+        return at
+
+    def _finish(self, frames: list[Frame]) -> None:
+        body = self._body
+        octets = body[0] if len(body) == 1 else b"".join(body)
+        body.clear()
+        self._within = False
+        kind, flags, stream_id, size = self._kind, self._flags, self._stream_id, self._size
+        if kind == DATA:
+            frames.append((DATA, flags, stream_id, octets, size))
+        elif kind in (HEADERS, CONTINUATION):
+            self._block.append(octets)
+            if flags & END_HEADERS:
+                self._finish_block(frames)
+        elif kind != FAULT:
+            said = contents(kind, flags, stream_id, octets)
+            if isinstance(said, Http2Fault):
+                self._report(said, size, frames)
+            else:
+                frames.append((kind, flags, stream_id, said, size))
+
+    def _finish_block(self, frames: list[Frame]) -> None:
+        block = self._block
+        octets = block[0] if len(block) == 1 else b"".join(block)
+        frames.append((HEADERS, self._block_flags | END_HEADERS, self._block_stream, octets, self._block_size))
+        block.clear()
+        self._block_stream = 0
+
+
+def headers_frames(stream_id: int, block: bytes, end_stream: bool, max_frame_size: int = DEFAULT_FRAME_SIZE) -> bytes:
+    """HEADERS, and as many CONTINUATION frames as the peer's `max_frame_size` asks for."""
+    _check(stream_id, max_frame_size)
+    if max_frame_size == 0:
+        raise ValueError("frames of 0 octets cannot hold a field block")
+    size = len(block)
+    flags = END_STREAM if end_stream else 0
+    if size <= max_frame_size:
+        return _put_head(size >> 8, size & 0xFF, HEADERS, flags | END_HEADERS, stream_id) + block
+    parts = []
+    kind = HEADERS
+    for at in range(0, size, max_frame_size):
+        part = block[at : at + max_frame_size]
+        if at + max_frame_size >= size:
+            flags |= END_HEADERS
+        parts.append(_put_head(len(part) >> 8, len(part) & 0xFF, kind, flags, stream_id))
+        parts.append(part)
+        kind, flags = CONTINUATION, 0
+    return b"".join(parts)
+
+
+def data_head(stream_id: int, size: int, end_stream: bool) -> bytes:
+    """What stands before `size` octets of DATA."""
+    _check(stream_id, size)
+    return _put_head(size >> 8, size & 0xFF, DATA, END_STREAM if end_stream else 0, stream_id)
+
+
+def _check(stream_id: int, size: int) -> None:
+    if not 0 < stream_id <= MAX_STREAM_ID or not 0 <= size <= LARGEST_FRAME_SIZE:
+        raise ValueError(f"a frame of {size} octets on stream {stream_id} cannot be")

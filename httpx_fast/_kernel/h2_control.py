@@ -1,0 +1,174 @@
+"""Frames that are seldom: what their heads and contents mean, and how they are written. Shared by both kernels.
+
+The kernels read DATA, HEADERS and CONTINUATION themselves and come here with the rest, and with every frame head that
+does not look right to them. So the rules of RFC 9113 s.4.2 and s.6 for sizes, streams and values stand here once.
+`Http2Fault.stream_id` says whether a fault costs the connection or one stream. Functions whose names end in `_frame`
+return the octets of a whole frame.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from . import h2_faults as faults
+from .h2_facts import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    DEFAULT_FRAME_SIZE,
+    ENABLE_CONNECT_PROTOCOL,
+    ENABLE_PUSH,
+    FLOW_CONTROL_ERROR,
+    GOAWAY,
+    HAS_PRIORITY,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    LARGEST_FRAME_SIZE,
+    MAX_FRAME_SIZE,
+    MAX_STREAM_ID,
+    MAX_WINDOW_SIZE,
+    NO_ERROR,
+    NO_RFC7540_PRIORITIES,
+    PADDED,
+    PING,
+    PRIORITY,
+    PUSH_PROMISE,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+)
+from .h2_faults import Http2Fault
+
+__all__ = [
+    "SETTINGS_ACK",
+    "Contents",
+    "contents",
+    "goaway_frame",
+    "head_fault",
+    "ping_frame",
+    "reset_frame",
+    "settings_frame",
+    "window_update_frame",
+]
+
+#: What a frame's third member is: see frames_py.
+Contents: TypeAlias = bytes | int | tuple[int, int, bytes] | list[tuple[int, int]]
+
+_head = struct.Struct(">HBBBI")
+_setting = struct.Struct(">HI")
+_pair = struct.Struct(">II")
+
+# What a frame names, a stream or none, and the section that says so.
+_ON_A_STREAM = {DATA: "s.6.1", HEADERS: "s.6.2", PRIORITY: "s.6.3", RST_STREAM: "s.6.4", CONTINUATION: "s.6.10"}
+_ON_NO_STREAM = {SETTINGS: "s.6.5", PING: "s.6.7", GOAWAY: "s.6.8"}
+_SIZES = {RST_STREAM: (4, "s.6.4"), PING: (8, "s.6.7"), WINDOW_UPDATE: (4, "s.6.9")}
+#: Contents of frames of other types are skipped: PRIORITY, which means nothing any more, and extensions.
+KEPT = frozenset({DATA, HEADERS, CONTINUATION, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE})
+
+
+def head_fault(kind: int, flags: int, stream_id: int, size: int, limit: int, unended: int) -> Http2Fault | None:
+    """What is wrong with the head of a frame; `unended` is the stream whose field block has not ended, or 0."""
+    if size > limit:
+        return faults.frame_too_large(kind, size, limit)
+    if unended and (kind != CONTINUATION or stream_id != unended):
+        return faults.continuation_expected(kind, stream_id, unended)
+    if kind == CONTINUATION and not unended:
+        return faults.continuation_unexpected(stream_id)
+    if kind == PUSH_PROMISE:
+        return faults.push_refused()
+    if stream_id == 0 and kind in _ON_A_STREAM:
+        return faults.wrong_stream(kind, stream_id, _ON_A_STREAM[kind])
+    if stream_id and kind in _ON_NO_STREAM:
+        return faults.wrong_stream(kind, stream_id, _ON_NO_STREAM[kind])
+    return _size_fault(kind, flags, stream_id, size)
+
+
+def _size_fault(kind: int, flags: int, stream_id: int, size: int) -> Http2Fault | None:
+    if kind in _SIZES:
+        expected, section = _SIZES[kind]
+        return None if size == expected else faults.frame_size(kind, size, str(expected), section)
+    if kind == SETTINGS:
+        if flags & ACK:
+            return faults.frame_size(kind, size, "none, since it has ACK", "s.6.5") if size else None
+        return faults.frame_size(kind, size, "a multiple of 6", "s.6.5") if size % 6 else None
+    if kind == GOAWAY:
+        return faults.frame_size(kind, size, "8 at least", "s.6.8") if size < 8 else None
+    if kind == PRIORITY:
+        return faults.frame_size(kind, size, "5", "s.6.3", stream_id) if size != 5 else None
+    if kind in (DATA, HEADERS):
+        least = bool(flags & PADDED) + (5 if kind == HEADERS and flags & HAS_PRIORITY else 0)
+        return faults.frame_size(kind, size, f"{least} at least", _ON_A_STREAM[kind]) if size < least else None
+    return None
+
+
+def padding_fault(kind: int, padding: int, size: int) -> Http2Fault:
+    """More padding than there are octets for it."""
+    return faults.too_much_padding(kind, padding, size, _ON_A_STREAM[kind])
+
+
+def contents(kind: int, flags: int, stream_id: int, octets: bytes) -> Contents | Http2Fault:
+    """What a frame that is neither DATA nor part of a field block says; its size has been found right."""
+    if kind == SETTINGS:
+        return _read_settings(octets)
+    if kind == WINDOW_UPDATE:
+        increment = int.from_bytes(octets, "big") & MAX_WINDOW_SIZE
+        return increment or faults.no_increment(stream_id)
+    if kind == RST_STREAM:
+        return int.from_bytes(octets, "big")
+    if kind == GOAWAY:
+        last, code = _pair.unpack_from(octets)
+        return last & MAX_STREAM_ID, code, octets[8:]
+    return octets
+
+
+def _read_settings(octets: bytes) -> list[tuple[int, int]] | Http2Fault:
+    """Settings in their order; the same one may stand there twice, and the last one counts. Unknown ones stay."""
+    settings = list(_setting.iter_unpack(octets))
+    for setting, value in settings:
+        if setting == INITIAL_WINDOW_SIZE and value > MAX_WINDOW_SIZE:
+            return faults.bad_setting(setting, value, f"{MAX_WINDOW_SIZE} at most", FLOW_CONTROL_ERROR)
+        if setting == MAX_FRAME_SIZE and not DEFAULT_FRAME_SIZE <= value <= LARGEST_FRAME_SIZE:
+            return faults.bad_setting(setting, value, f"{DEFAULT_FRAME_SIZE} to {LARGEST_FRAME_SIZE}")
+        if setting == ENABLE_PUSH and value:
+            return faults.bad_setting(setting, value, "0 from a server")
+        if setting in (ENABLE_CONNECT_PROTOCOL, NO_RFC7540_PRIORITIES) and value > 1:
+            return faults.bad_setting(setting, value, "0 or 1")
+    return settings
+
+
+def _frame(kind: int, flags: int, stream_id: int, octets: bytes) -> bytes:
+    return _head.pack(len(octets) >> 8, len(octets) & 0xFF, kind, flags, stream_id) + octets
+
+
+def settings_frame(settings: Iterable[tuple[int, int]]) -> bytes:
+    """SETTINGS, from pairs of identifier and value."""
+    return _frame(SETTINGS, 0, 0, b"".join([_setting.pack(*setting) for setting in settings]))
+
+
+SETTINGS_ACK = _frame(SETTINGS, ACK, 0, b"")
+
+
+def ping_frame(octets: bytes, *, ack: bool = False) -> bytes:
+    """PING; `octets` are eight."""
+    if len(octets) != 8:
+        raise ValueError(f"a PING has 8 octets, not {len(octets)}")
+    return _frame(PING, ACK if ack else 0, 0, octets)
+
+
+def goaway_frame(last_stream_id: int, code: int = NO_ERROR, debug: bytes = b"") -> bytes:
+    """GOAWAY; streams above `last_stream_id` that the peer began have not been, and will not be, processed."""
+    return _frame(GOAWAY, 0, 0, _pair.pack(last_stream_id, code) + debug)
+
+
+def reset_frame(stream_id: int, code: int) -> bytes:
+    """RST_STREAM."""
+    return _frame(RST_STREAM, 0, stream_id, code.to_bytes(4, "big"))
+
+
+def window_update_frame(stream_id: int, increment: int) -> bytes:
+    """WINDOW_UPDATE; stream 0 is the connection, `increment` are octets."""
+    if not 0 < increment <= MAX_WINDOW_SIZE:
+        raise ValueError(f"a window cannot grow by {increment} octets")
+    return _frame(WINDOW_UPDATE, 0, stream_id, increment.to_bytes(4, "big"))

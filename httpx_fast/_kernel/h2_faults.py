@@ -1,0 +1,197 @@
+"""Words for what is wrong with HTTP/2 frames and field blocks: called on the error path only, by both kernels.
+
+Each fault carries the error code that GOAWAY or RST_STREAM has to say (RFC 9113 s.7). A peer's fault shows at most
+`MAX_SHOWN` octets of what was seen. Ours never shows a field value, which may be a secret.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .._exceptions import MAX_SHOWN, LocalProtocolError, RemoteProtocolError, shown
+from . import h2_facts as facts
+from .faults import bad_name, bad_value
+
+__all__ = ["Http2Fault", "SectionTooLarge"]
+
+SHOWN_AND_ONE = MAX_SHOWN + 1  # octets that a kernel passes on, so that `shown` can say that there were more
+
+
+class Http2Fault(RemoteProtocolError):
+    """A peer broke HTTP/2. `stream_id` is 0 where that costs the connection, and else the only stream that it costs."""
+
+    def __init__(self, message: str, code: int = facts.PROTOCOL_ERROR, stream_id: int = 0) -> None:
+        super().__init__(message)
+        #: What GOAWAY or RST_STREAM says.
+        self.code = code
+        self.stream_id = stream_id
+
+
+class SectionTooLarge(Http2Fault):
+    """A field section is above the limit. It was decoded to its end: the connection can live on, the stream cannot."""
+
+
+class Section(Protocol):
+    """What `malformed` asks of a kernel's FieldSection."""
+
+    @property
+    def offences(self) -> int: ...
+    @property
+    def offender(self) -> tuple[bytes, bytes] | None: ...
+
+
+_OFFENCES = {
+    facts.UPPER_CASE_NAME: "a field name has upper-case letters (RFC 9113 s.8.2.1)",
+    facts.BAD_NAME: "a field name is no token (RFC 9113 s.8.2.1)",
+    facts.BAD_VALUE: "a field value has NUL, CR or LF (RFC 9113 s.8.2.1)",
+    facts.BLANK_AT_END: "a field value begins or ends with whitespace (RFC 9113 s.8.2.1)",
+    facts.CONNECTION_SPECIFIC: "a field belongs to HTTP/1 connections (RFC 9113 s.8.2.2)",
+    facts.PSEUDO_LATE: "a pseudo field stands after a regular one (RFC 9113 s.8.3)",
+    facts.PSEUDO_UNKNOWN: "a pseudo field is none of a response (RFC 9113 s.8.3)",
+    facts.PSEUDO_REPEATED: "a pseudo field stands there twice (RFC 9113 s.8.3)",
+    facts.BAD_STATUS: "expected a status from 100 to 999 (RFC 9113 s.8.3.2)",
+}
+
+
+def malformed(section: Section, stream_id: int) -> Http2Fault:
+    """For a field section that has offences: what is wrong with it, and the first field that is."""
+    reasons = ", ".join(reason for offence, reason in _OFFENCES.items() if section.offences & offence)
+    name, value = section.offender or (b"", b"")
+    return Http2Fault(f"{reasons}: {shown(name)}: {shown(value)}", facts.PROTOCOL_ERROR, stream_id)
+
+
+def _compression(message: str, at: int) -> Http2Fault:
+    return Http2Fault(f"the field block cannot be decoded at offset {at}: {message}", facts.COMPRESSION_ERROR)
+
+
+def truncated_integer(at: int) -> Http2Fault:
+    return _compression("it ends within an integer (RFC 7541 s.5.1)", at)
+
+
+def integer_too_long(octets: bytes, at: int) -> Http2Fault:
+    return _compression(
+        f"an integer has more than {facts.MAX_INTEGER_OCTETS} octets after its first one, the most that is read "
+        f"(RFC 7541 s.5.1): {shown(octets)}",
+        at,
+    )
+
+
+def truncated_string(size: int, left: int, at: int) -> Http2Fault:
+    return _compression(f"a string has {size} octets, and {left} are left (RFC 7541 s.5.2)", at)
+
+
+def truncated_field(at: int) -> Http2Fault:
+    return _compression("it ends within a field, a string is missing (RFC 7541 s.6.2)", at)
+
+
+def bad_index(index: int, entries: int, at: int) -> Http2Fault:
+    return _compression(f"index {index} is in no table, there are {entries} entries (RFC 7541 s.2.3.3)", at)
+
+
+def bad_padding(octets: bytes, at: int) -> Http2Fault:
+    return _compression(
+        f"a Huffman-coded string ends with bits that are neither a code nor padding (RFC 7541 s.5.2): {shown(octets)}",
+        at,
+    )
+
+
+def end_of_string(octets: bytes, at: int) -> Http2Fault:
+    return _compression(f"a Huffman-coded string has the code of EOS (RFC 7541 s.5.2): {shown(octets)}", at)
+
+
+def table_size_late(at: int) -> Http2Fault:
+    return _compression("the table's size may change only before the first field (RFC 7541 s.4.2)", at)
+
+
+def table_size_too_large(size: int, limit: int, at: int) -> Http2Fault:
+    return _compression(f"a table of {size} octets is above the limit of {limit} (RFC 7541 s.6.3)", at)
+
+
+def table_size_missing(size: int, limit: int) -> Http2Fault:
+    return _compression(
+        f"the limit of the table's size is {limit} now, and the block does not begin with a change from {size} "
+        "(RFC 9113 s.4.3.1)",
+        0,
+    )
+
+
+def list_too_large(size: int, limit: int) -> SectionTooLarge:
+    return SectionTooLarge(
+        f"a field section of {size} octets is above the limit of {limit} (RFC 9113 s.6.5.2)", facts.ENHANCE_YOUR_CALM
+    )
+
+
+def unsendable_name(name: bytes) -> LocalProtocolError:
+    """The name is no token, or has upper-case letters."""
+    if name.lower() != name:
+        return LocalProtocolError(f"a field name in HTTP/2 has to be in lower case, not {shown(name)}")
+    return bad_name(name)
+
+
+def unsendable_value(name: bytes, value: bytes, at: int) -> LocalProtocolError:
+    return bad_value(name, value, at)
+
+
+def _frame(kind: int) -> str:
+    return facts.FRAME_NAMES[kind] if kind < len(facts.FRAME_NAMES) else f"frame of type 0x{kind:02x}"
+
+
+def not_http2(head: bytes) -> Http2Fault:
+    """What came first is no SETTINGS frame."""
+    what = " (this is HTTP/1)" if head.startswith(b"HTTP/") else ""
+    what = " (this is TLS)" if head.startswith((b"\x15\x03", b"\x16\x03")) else what
+    return Http2Fault(f"expected a SETTINGS frame to begin with (RFC 9113 s.3.4), got {shown(head)}{what}")
+
+
+def frame_too_large(kind: int, size: int, limit: int) -> Http2Fault:
+    return Http2Fault(
+        f"{_frame(kind)} of {size} octets is above the limit of {limit} (RFC 9113 s.4.2)", facts.FRAME_SIZE_ERROR
+    )
+
+
+def frame_size(kind: int, size: int, expected: str, section: str, stream_id: int = 0) -> Http2Fault:
+    return Http2Fault(
+        f"{_frame(kind)} has {size} octets, expected {expected} (RFC 9113 {section})", facts.FRAME_SIZE_ERROR, stream_id
+    )
+
+
+def wrong_stream(kind: int, stream_id: int, section: str) -> Http2Fault:
+    expected = "no stream" if stream_id else "a stream"
+    return Http2Fault(f"{_frame(kind)} names stream {stream_id}, expected {expected} (RFC 9113 {section})")
+
+
+def too_much_padding(kind: int, padding: int, size: int, section: str) -> Http2Fault:
+    return Http2Fault(f"{_frame(kind)} of {size} octets has {padding} octets of padding (RFC 9113 {section})")
+
+
+def push_refused() -> Http2Fault:
+    return Http2Fault("PUSH_PROMISE came, though push is switched off (RFC 9113 s.8.4)")
+
+
+def continuation_expected(kind: int, stream_id: int, expected: int) -> Http2Fault:
+    return Http2Fault(
+        f"expected CONTINUATION on stream {expected}, whose field block has not ended, "
+        f"got {_frame(kind)} on stream {stream_id} (RFC 9113 s.6.10)"
+    )
+
+
+def continuation_unexpected(stream_id: int) -> Http2Fault:
+    return Http2Fault(f"CONTINUATION on stream {stream_id} continues nothing (RFC 9113 s.6.10)")
+
+
+def block_too_large(stream_id: int) -> Http2Fault:
+    return Http2Fault(
+        f"the field block on stream {stream_id} has more than {facts.MAX_BLOCK_SIZE} octets or "
+        f"{facts.MAX_CONTINUATIONS} CONTINUATION frames, the most that is read",
+        facts.ENHANCE_YOUR_CALM,
+    )
+
+
+def bad_setting(setting: int, value: int, expected: str, code: int = facts.PROTOCOL_ERROR) -> Http2Fault:
+    return Http2Fault(f"setting 0x{setting:x} is {value}, expected {expected} (RFC 9113 s.6.5.2)", code)
+
+
+def no_increment(stream_id: int) -> Http2Fault:
+    return Http2Fault(
+        f"WINDOW_UPDATE on stream {stream_id} adds nothing (RFC 9113 s.6.9)", facts.PROTOCOL_ERROR, stream_id
+    )

@@ -1,0 +1,492 @@
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from httpx_fast import _hpack_tables as tables
+from httpx_fast._exceptions import RemoteProtocolError
+from httpx_fast._kernel import facts, h2_facts, h2_faults
+
+DOCUMENT = Path(__file__).parents[1] / "vectors" / "hpack" / "rfc7541.md"
+COMPRESSION = "the field block cannot be decoded at offset "
+
+
+@dataclass
+class Block:
+    octets: bytes = b""
+    fields: list[tuple[bytes, bytes]] = field(default_factory=list)
+    in_use: int | None = None
+
+
+def cases():
+    """Title, size of the table, and blocks of each case in the document."""
+    found = []
+    for line in DOCUMENT.read_text("ascii").partition("\n## ")[2].splitlines():
+        sign, text = line.strip()[:1], line.strip()[2:]
+        if not line.startswith("    "):
+            title, equals, size = line.removeprefix("## ").partition(" = ")
+            if equals:
+                found.append((title, int(size), [Block()]))
+        elif sign == "<":
+            if found[-1][2][-1].in_use is not None:
+                found[-1][2].append(Block())
+            found[-1][2][-1].octets += bytes.fromhex(text)
+        elif sign == ":":
+            found[-1][2][-1].fields.append(ast.literal_eval(text))
+        else:
+            found[-1][2][-1].in_use = int(text)
+    return found
+
+
+CASES = cases()
+
+
+def integer(value, bits, pattern=0):
+    """RFC 7541 s.5.1, as its pseudocode has it."""
+    if value < 2**bits - 1:
+        return bytes([pattern | value])
+    octets = [pattern | (2**bits - 1)]
+    value -= 2**bits - 1
+    while value >= 128:
+        octets.append(value % 128 + 128)
+        value //= 128
+    return bytes([*octets, value])
+
+
+def string(text):
+    return integer(len(text), 7) + text
+
+
+def literal(name, value, pattern=0x00):
+    return bytes([pattern]) + string(name) + string(value)
+
+
+def huffman(bits):
+    """A Huffman-coded string of these bits, padded with ones where they are no full octets."""
+    bits += "1" * (-len(bits) % 8)
+    octets = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
+    return integer(len(octets), 7, 0x80) + octets
+
+
+def code(symbols):
+    return "".join("{:0{}b}".format(*tables.HUFFMAN_CODES[symbol]) for symbol in symbols)
+
+
+def test_document_holds_cases():
+    assert len(CASES) == 8
+    assert sum(len(blocks) for _, _, blocks in CASES) == 16
+
+
+@pytest.mark.parametrize(("size", "blocks"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_examples_of_the_rfc_are_decoded(kernel, size, blocks):
+    decoder = kernel.HpackDecoder(size)
+    for block in blocks:
+        assert decoder.decode(block.octets) == block.fields
+        assert decoder.table_size == block.in_use
+
+
+@pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])
+def test_any_buffer_can_be_decoded(kernel, wrap):
+    assert kernel.HpackDecoder().decode(wrap(b"\x82\x84")) == [(b":method", b"GET"), (b":path", b"/")]
+
+
+def test_empty_block_has_no_fields(kernel):
+    decoder = kernel.HpackDecoder()
+    assert decoder.decode(b"") == []
+    section = decoder.decode_response(b"")
+    assert (section.fields(), section.status, section.count, section.size, section.offences) == ([], 0, 0, 0, 0)
+
+
+def test_every_static_index_means_its_entry(kernel):
+    decoder = kernel.HpackDecoder()
+    assert len(tables.STATIC_TABLE) == 61
+    for index, pair in enumerate(tables.STATIC_TABLE, 1):
+        assert decoder.decode(integer(index, 7, 0x80)) == [pair]
+        # and as the name of a literal
+        assert decoder.decode(integer(index, 4) + string(b"v")) == [(pair[0], b"v")]
+
+
+def test_pairs_are_shared_with_the_tables(kernel):
+    decoder = kernel.HpackDecoder()
+    (first,) = decoder.decode(literal(b"x-name", b"value", 0x40))
+    assert decoder.decode(b"\xbe\xbe") == [first, first]
+    assert decoder.decode(b"\xbe")[0] is first
+    assert decoder.decode_response(b"\xbe").fields()[0] is first
+    assert decoder.decode(b"\x82")[0] is tables.STATIC_TABLE[1]
+
+
+def test_names_that_everybody_sends_are_shared(kernel):
+    block = literal(b"x-request-id", b"1") + literal(b"x-request-id", b"2") + literal(b"location", b"/")
+    (one, _), (two, _), (location, _) = kernel.HpackDecoder().decode(block)
+    assert one is two
+    assert location is tables.STATIC_TABLE[45][0]
+
+
+@pytest.mark.parametrize("symbol", range(256))
+def test_every_octet_has_a_huffman_code(kernel, symbol):
+    text = bytes([symbol, symbol, 0x61, symbol])
+    block = b"\x00" + string(b"a") + huffman(code(text))
+    assert kernel.HpackDecoder().decode(block) == [(b"a", text)]
+
+
+def test_huffman_codes_of_every_length_meet_at_every_bit(kernel):
+    decoder = kernel.HpackDecoder()
+    short, long = b"a", b"\xff"
+    for before in range(40):
+        for rare in (b"{", b"\\", b"\x80", b"\x16", b"\xcb"):
+            text = short * before + rare + long + rare + short * 3
+            assert decoder.decode(b"\x00\x01n" + huffman(code(text))) == [(b"n", text)]
+
+
+@pytest.mark.parametrize("ones", range(1, 8))
+def test_huffman_padding_of_up_to_seven_ones_is_taken(kernel, ones):
+    # The code of "a" has five bits, that of ":" seven; some number of both leaves room for any padding.
+    text = next(
+        b"a" * many + b":" * more
+        for many in range(8)
+        for more in range(8)
+        if -len(code(b"a" * many + b":" * more)) % 8 == ones
+    )
+    assert kernel.HpackDecoder().decode(b"\x00\x01n" + huffman(code(text))) == [(b"n", text)]
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"\xff",  # eight ones, nothing else
+        huffman(code(b"00000000"))[1:] + b"\xff",  # a whole octet of padding after whole octets of codes
+        bytes([0b00011_000]),  # "a", and three bits that are no ones
+        bytes([0b00011_110]),
+        b"\x1f\xff\xff",
+        b"\xff\xff\xff\xf8",  # a code of 30 bits, and two bits that are no ones
+        b"\xff\xff\xff",
+    ],
+)
+def test_bits_that_are_neither_code_nor_padding_are_refused(kernel, octets):
+    with pytest.raises(h2_faults.Http2Fault, match="neither a code nor padding") as caught:
+        kernel.HpackDecoder().decode(b"\x00\x01n" + integer(len(octets), 7, 0x80) + octets)
+    assert caught.value.code == h2_facts.COMPRESSION_ERROR
+
+
+@pytest.mark.parametrize("before", [b"", b"a", b"abcdefg", b"\xff\x00"])
+def test_code_of_eos_is_refused(kernel, before):
+    coded = huffman(code(before) + code([tables.EOS]))
+    for after in (b"", b"\x00", b"aaaaaaaaaaaa"):
+        octets = coded[1:] + after
+        with pytest.raises(h2_faults.Http2Fault, match=r"has the code of EOS \(RFC 7541 s.5.2\)"):
+            kernel.HpackDecoder().decode(b"\x00\x01n" + integer(len(octets), 7, 0x80) + octets)
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        (b"\x80", "0: index 0 is in no table, there are 61 entries"),
+        (b"\xbe", "0: index 62 is in no table, there are 61 entries"),
+        (b"\x82\xff\x00", "1: index 127 is in no table"),
+        (b"\x7f\x80\x01\x00", "0: index 191 is in no table"),
+        (literal(b"a", b"b", 0x40) + b"\xbe\xbf", "6: index 63 is in no table, there are 62 entries"),
+        (b"\xff", "0: it ends within an integer"),
+        (b"\xff\x80", "0: it ends within an integer"),
+        (b"\x82\x40\x7f", "1: it ends within an integer"),
+        (b"\xff\x80\x80\x80\x80\x01", r"0: an integer has more than 4 octets .*: b'\\xff\\x80\\x80\\x80\\x80'"),
+        (b"\x0f\xff\xff\xff\xff\xff\x7f", "0: an integer has more than 4 octets"),
+        (b"\x40", "0: it ends within a field"),
+        (b"\x82\x00\x01a", "1: it ends within a field"),
+        (b"\x41", "0: it ends within a field"),
+        (b"\x40\x01", "0: a string has 1 octets, and 0 are left"),
+        (b"\x40\x01a\x05bcd", "0: a string has 5 octets, and 3 are left"),
+        (b"\x00\x7f\xff\xff\xff\x7f", "0: a string has 268435582 octets, and 0 are left"),
+        (b"\x82\x20", "1: the table's size may change only before the first field"),
+        (b"\x3f\xe2\x1f", "0: a table of 4097 octets is above the limit of 4096"),
+        (b"\x20\x3f\xe2\x1f", "1: a table of 4097 octets is above the limit of 4096"),
+    ],
+)
+def test_block_that_cannot_be_decoded_is_refused_with_what_was_seen(kernel, block, message):
+    for call in ("decode", "decode_response"):
+        with pytest.raises(h2_faults.Http2Fault, match=COMPRESSION + message) as caught:
+            getattr(kernel.HpackDecoder(), call)(block)
+        assert (caught.value.code, caught.value.stream_id) == (h2_facts.COMPRESSION_ERROR, 0)
+        assert isinstance(caught.value, RemoteProtocolError)
+
+
+def test_integers_of_the_most_octets_are_read(kernel):
+    text = b"x" * 70_000
+    assert kernel.HpackDecoder(max_list_size=100_000).decode(literal(b"a", text)) == [(b"a", text)]
+    # Leading zeros count.
+    assert kernel.HpackDecoder().decode(b"\x00\x01a\x7f\x80\x80\x80\x00" + b"x" * 127) == [(b"a", b"x" * 127)]
+
+
+def fill(decoder, count, size=100):
+    """Adds entries of `size` octets each; their values, the newest first."""
+    values = [b"%04d" % number + b"v" * (size - 37) for number in range(count)]
+    decoder.decode(b"".join(literal(b"n", value, 0x40) for value in values))
+    return values[::-1]
+
+
+def entries(decoder, count):
+    return [decoder.decode(integer(62 + index, 7, 0x80))[0][1] for index in range(count)]
+
+
+def test_oldest_entries_make_room(kernel):
+    decoder = kernel.HpackDecoder(1000)
+    values = fill(decoder, 25)
+    assert decoder.table_size == 1000
+    assert entries(decoder, 10) == values[:10]
+    with pytest.raises(RemoteProtocolError, match="index 72 is in no table, there are 71 entries"):
+        decoder.decode(integer(72, 7, 0x80))
+
+
+def test_table_holds_as_many_entries_as_fit(kernel):
+    decoder = kernel.HpackDecoder(4096)
+    decoder.decode(literal(b"", b"", 0x40) * 200)
+    assert decoder.table_size == 4096
+    assert len(decoder.decode(integer(61 + 128, 7, 0x80))) == 1
+    with pytest.raises(RemoteProtocolError, match="index 190"):
+        decoder.decode(integer(61 + 129, 7, 0x80))
+
+
+@pytest.mark.parametrize(("size", "stays"), [(4096 - 33, True), (4096 - 32, False)])
+def test_entry_larger_than_the_table_empties_it(kernel, size, stays):
+    decoder = kernel.HpackDecoder()
+    fill(decoder, 3)
+    assert decoder.decode(literal(b"n" * (not stays) + b"n", b"v" * (size), 0x40))[0][1] == b"v" * size
+    assert decoder.table_size == (4096 if stays else 0)
+
+
+def test_name_of_an_entry_that_has_to_go_for_it_is_kept(kernel):
+    # RFC 7541 s.4.4: the new entry may refer to the name of one that is evicted before it is added.
+    decoder = kernel.HpackDecoder(64)
+    decoder.decode(literal(b"long-name", b"value", 0x40))
+    assert decoder.decode(b"\x7e" + string(b"another-value")) == [(b"long-name", b"another-value")]
+    assert decoder.decode(b"\xbe") == [(b"long-name", b"another-value")]
+
+
+def test_peer_changes_the_size_of_the_table(kernel):
+    decoder = kernel.HpackDecoder()
+    values = fill(decoder, 10)
+    decoder.decode(integer(550, 5, 0x20) + b"\x82")
+    assert decoder.table_size == 500
+    decoder.decode(integer(4096, 5, 0x20))
+    assert entries(decoder, 5) == values[:5]
+    decoder.decode(b"\x20" + integer(4096, 5, 0x20) + b"\x82")
+    assert decoder.table_size == 0
+
+
+def test_lower_limit_has_to_be_followed_at_once(kernel):
+    decoder = kernel.HpackDecoder()
+    fill(decoder, 10)
+    decoder.max_table_size = 250
+    assert decoder.table_size == 1000  # the peer may have sent blocks that refer to it
+    with pytest.raises(h2_faults.Http2Fault, match=r"limit of the table's size is 250 now, .* \(RFC 9113 s.4.3.1\)"):
+        decoder.decode(b"\x82")
+    assert decoder.decode(integer(250, 5, 0x20) + b"\x82") == [(b":method", b"GET")]
+    assert decoder.table_size == 200
+    assert decoder.decode(b"\x82") == [(b":method", b"GET")]
+
+
+def test_lowest_of_several_limits_has_to_be_followed(kernel):
+    decoder = kernel.HpackDecoder()
+    for limit in (100, 50, 2000):
+        decoder.max_table_size = limit
+    assert decoder.max_table_size == 2000
+    for block in (b"\x82", b"", integer(51, 5, 0x20), integer(2000, 5, 0x20)):
+        with pytest.raises(h2_faults.Http2Fault, match="limit of the table's size is 50 now"):
+            decoder.decode(block)
+    decoder.decode(integer(50, 5, 0x20) + integer(2000, 5, 0x20))
+    fill(decoder, 20)
+    assert decoder.table_size == 2000
+
+
+def test_higher_limit_need_not_be_used(kernel):
+    decoder = kernel.HpackDecoder(100)
+    decoder.max_table_size = 1000
+    fill(decoder, 5)
+    assert decoder.table_size == 100
+    decoder.decode(integer(1000, 5, 0x20))
+    fill(decoder, 12)
+    assert decoder.table_size == 1000
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(3 * 42 + 1, True), (3 * 42, True), (3 * 42 - 1, False)])
+def test_section_may_be_as_large_as_its_limit(kernel, limit, fits):
+    block = literal(b":status", b"200") + literal(b"a-name", b"text") * 2
+    for call in ("decode", "decode_response"):
+        decoder = kernel.HpackDecoder(max_list_size=limit)
+        if fits:
+            getattr(decoder, call)(block)
+            continue
+        with pytest.raises(h2_faults.SectionTooLarge, match="a field section of 126 octets is above the limit of 125"):
+            getattr(decoder, call)(block)
+
+
+def test_section_counts_its_pseudo_fields(kernel):
+    assert kernel.HpackDecoder().decode_response(b"\x88" + literal(b"a-name", b"text")).size == 42 * 2
+
+
+def test_table_is_right_after_a_section_that_is_too_large(kernel):
+    decoder = kernel.HpackDecoder(max_list_size=200)
+    values = [b"%03d" % number for number in range(30)]
+    with pytest.raises(h2_faults.SectionTooLarge) as caught:
+        decoder.decode(b"".join(literal(b"n", value, 0x40) for value in values))
+    assert caught.value.code == h2_facts.ENHANCE_YOUR_CALM
+    assert entries(decoder, 30) == values[::-1]
+
+
+def test_bomb_is_not_kept(kernel):
+    import tracemalloc
+
+    decoder = kernel.HpackDecoder()
+    decoder.decode(literal(b"n", b"v" * 4000, 0x40))
+    block = b"\xbe" * 100_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(h2_faults.SectionTooLarge, match="of 403300000 octets is above the limit of 65536"):
+            decoder.decode(block)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 200_000
+
+
+def test_response_is_described(kernel):
+    fields = [
+        (b"content-type", b"text/html"),
+        (b"content-length", b"0042"),
+        (b"set-cookie", b"a=b"),
+        (b"set-cookie", b"c=d"),
+        (b"x-other", b""),
+    ]
+    block = b"\x8d" + b"".join(literal(*pair) for pair in fields)
+    section = kernel.HpackDecoder().decode_response(block)
+    assert (section.status, section.content_length, section.count) == (404, 42, 5)
+    assert section.flags == facts.HAS_CONTENT_TYPE | facts.HAS_CONTENT_LENGTH | facts.HAS_SET_COOKIE
+    assert (section.offences, section.offender) == (0, None)
+    assert (section.minor, section.reason) == (0, b"")
+    assert section.fields() == fields
+    assert section.fields() is section.fields()
+    assert section.get_all(b"set-cookie") == [b"a=b", b"c=d"]
+    assert section.get_all(b"x-other") == [b""]
+    assert section.get_all(b"absent") == []
+
+
+def test_facts_are_the_same_from_every_representation(kernel):
+    decoder = kernel.HpackDecoder()
+    for name, flag in facts.FIELD_FLAGS.items():
+        for pattern in (0x00, 0x10, 0x40):
+            assert decoder.decode_response(literal(name, b"x", pattern)).flags == flag
+        assert decoder.decode_response(b"\xbe").flags == flag
+        assert decoder.decode_response(b"\x7e" + string(b"y")).flags == flag
+        assert decoder.decode_response(b"\x0f\x2f" + string(b"z")).flags == flag
+    for index, (name, value) in enumerate(tables.STATIC_TABLE, 1):
+        section = decoder.decode_response(bytes([0x80 | index]))
+        assert section.flags == facts.FIELD_FLAGS.get(name, 0)
+        assert section.status == (int(value) if name == b":status" else 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "length"),
+    [
+        ([b"0"], 0),
+        ([b"9223372036854775807"], 2**63 - 1),
+        ([b"9223372036854775808"], facts.BAD_LENGTH),
+        ([b"0" * 5000 + b"7"], 7),
+        ([b"1" * 5000], facts.BAD_LENGTH),
+        ([b""], facts.BAD_LENGTH),
+        ([b"+1"], facts.BAD_LENGTH),
+        ([b"1, 1"], facts.BAD_LENGTH),
+        ([b"\xb2"], facts.BAD_LENGTH),
+        ([b"1", b"1"], facts.BAD_LENGTH),
+        ([], facts.NO_LENGTH),
+    ],
+)
+def test_content_length_is_one_number_or_bad(kernel, values, length):
+    block = b"\x88" + b"".join(literal(b"content-length", value) for value in values)
+    section = kernel.HpackDecoder().decode_response(block)
+    assert section.content_length == length
+    assert section.get_all(b"content-length") == values
+
+
+OK = (b":status", b"200")
+
+
+@pytest.mark.parametrize(
+    ("fields", "offences", "offender"),
+    [
+        ([OK, (b"X-Name", b"")], h2_facts.UPPER_CASE_NAME, 1),
+        ([OK, (b"x name", b"")], h2_facts.BAD_NAME, 1),
+        ([OK, (b"x-n\xe4me", b"")], h2_facts.BAD_NAME, 1),
+        ([OK, (b"X:", b"")], h2_facts.BAD_NAME | h2_facts.UPPER_CASE_NAME, 1),
+        ([OK, (b"", b"")], h2_facts.BAD_NAME, 1),
+        ([OK, (b"a", b"b\0c")], h2_facts.BAD_VALUE, 1),
+        ([OK, (b"a", b"before the octet\r\nb: c")], h2_facts.BAD_VALUE, 1),
+        ([OK, (b"a", b"\n")], h2_facts.BAD_VALUE, 1),
+        ([OK, (b"a", b"b\x01\x1f\x7f\xffc")], 0, None),
+        ([OK, (b"a", b"b \tc")], 0, None),
+        ([OK, (b"a", b" b")], h2_facts.BLANK_AT_END, 1),
+        ([OK, (b"a", b"b\t")], h2_facts.BLANK_AT_END, 1),
+        ([OK, (b"a", b" ")], h2_facts.BLANK_AT_END, 1),
+        ([OK, (b"a", b"\t\r ")], h2_facts.BLANK_AT_END | h2_facts.BAD_VALUE, 1),
+        ([OK, (b"connection", b"close")], h2_facts.CONNECTION_SPECIFIC, 1),
+        ([OK, (b"keep-alive", b"1")], h2_facts.CONNECTION_SPECIFIC, 1),
+        ([OK, (b"proxy-connection", b"close")], h2_facts.CONNECTION_SPECIFIC, 1),
+        ([OK, (b"transfer-encoding", b"chunked")], h2_facts.CONNECTION_SPECIFIC, 1),
+        ([OK, (b"upgrade", b"h2c")], h2_facts.CONNECTION_SPECIFIC, 1),
+        ([OK, (b"te", b"trailers")], 0, None),
+        ([(b"a", b"b"), OK], h2_facts.PSEUDO_LATE, 1),
+        ([OK, (b":method", b"GET")], h2_facts.PSEUDO_UNKNOWN, 1),
+        ([OK, (b":", b"")], h2_facts.PSEUDO_UNKNOWN, 1),
+        ([OK, (b":Status", b"")], h2_facts.PSEUDO_UNKNOWN, 1),
+        ([(b":protocol", b"\0")], h2_facts.PSEUDO_UNKNOWN, 0),
+        ([OK, OK], h2_facts.PSEUDO_REPEATED, 1),
+        ([OK, (b"a", b""), OK], h2_facts.PSEUDO_REPEATED | h2_facts.PSEUDO_LATE, 2),
+        ([(b":status", b"")], h2_facts.BAD_STATUS, 0),
+        ([(b":status", b"99")], h2_facts.BAD_STATUS, 0),
+        ([(b":status", b"099")], h2_facts.BAD_STATUS, 0),
+        ([(b":status", b"1000")], h2_facts.BAD_STATUS, 0),
+        ([(b":status", b"2x0")], h2_facts.BAD_STATUS, 0),
+        ([(b":status", b"20\xb2")], h2_facts.BAD_STATUS, 0),
+        ([(b":status", b" 20")], h2_facts.BAD_STATUS, 0),
+        ([(b":status", b""), (b":status", b"")], h2_facts.BAD_STATUS | h2_facts.PSEUDO_REPEATED, 0),
+        ([(b":status", b"100")], 0, None),
+        ([(b":status", b"999")], 0, None),
+        ([OK, (b"upgrade", b" "), (b"A", b"")], 0b11001, 1),
+    ],
+)
+def test_offences_are_reported_with_the_first_offender(kernel, fields, offences, offender):
+    for pattern in (0x00, 0x40):
+        decoder = kernel.HpackDecoder()
+        section = decoder.decode_response(b"".join(literal(*pair, pattern) for pair in fields))
+        assert section.offences == offences
+        assert section.offender == (None if offender is None else fields[offender])
+        assert section.fields() == [pair for pair in fields if not pair[0].startswith(b":")]
+        if not offences:
+            assert section.status == int(fields[0][1])
+            continue
+        fault = h2_faults.malformed(section, 5)
+        assert (fault.code, fault.stream_id) == (h2_facts.PROTOCOL_ERROR, 5)
+        assert repr(fields[offender][0])[:40] in str(fault)
+
+
+def test_offences_stay_with_an_entry_and_leave_with_its_value(kernel):
+    decoder = kernel.HpackDecoder()
+    decoder.decode_response(literal(b"Upper", b"a\nb", 0x40))
+    both = h2_facts.UPPER_CASE_NAME | h2_facts.BAD_VALUE
+    assert decoder.decode_response(b"\xbe").offences == both
+    assert decoder.decode_response(b"\x7e" + string(b"fine")).offences == h2_facts.UPPER_CASE_NAME
+    decoder.decode_response(literal(b":status", b"x", 0x40))
+    assert decoder.decode_response(b"\xbe").offences == h2_facts.BAD_STATUS
+    section = decoder.decode_response(b"\x7e" + string(b"204"))
+    assert (section.offences, section.status) == (0, 204)
+
+
+def test_trailers_have_no_status(kernel):
+    section = kernel.HpackDecoder().decode_response(literal(b"grpc-status", b"0"))
+    assert (section.status, section.fields(), section.offences) == (0, [(b"grpc-status", b"0")], 0)
+
+
+def test_section_made_by_hand_is_empty(kernel):
+    section = kernel.FieldSection()
+    assert (section.fields(), section.count, section.status, section.content_length) == ([], 0, 0, facts.NO_LENGTH)
