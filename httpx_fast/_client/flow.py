@@ -263,7 +263,10 @@ async def send(
         return response
     side: Side = client._side
     try:
-        await side.read(response)
+        body = response._body
+        # A body that is there already needs nobody to wait for it.
+        if body is None or not response._take(body):
+            await side.read(response)
     except BaseException:
         await side.close(response)
         raise
@@ -309,8 +312,16 @@ async def _redirecting(
     while True:
         for hook in hooks["request"]:
             await side.call(hook, request)
-        response = await _exchanging(client, request)
+        transport = _transport_for(client, request)
+        started = time.perf_counter()
         try:
+            response = await side.exchange(transport, request)
+        except RequestError as error:
+            if error._request is None:
+                error._request = request
+            raise
+        try:
+            _arrived(client, request, response, started)
             for hook in hooks["response"]:
                 await side.call(hook, response)
             if history:
@@ -343,36 +354,27 @@ def _next_request(client: BaseClient, request: Request, response: Response) -> R
         return None
 
 
-async def _exchanging(client: BaseClient, request: Request) -> Response:
-    """One request and its response."""
-    transport = client._transport_for_url(request.url)
-    side: Side = client._side
+def _transport_for(client: BaseClient, request: Request) -> Any:
+    """The transport that sends `request`; RuntimeError if its body is of the other world."""
     body = request._stream
-    if body is not None and not isinstance(body, side.body_type):
+    if body is not None and not isinstance(body, client._side.body_type):
         raise RuntimeError(
             f"the request's body is {type(body).__name__}, which this client cannot read: Client sends iterables, "
             "AsyncClient asynchronous iterables"
         )
-    started = time.perf_counter()
-    try:
-        response = await side.exchange(transport, request)
-    except RequestError as error:
-        if error._request is None:
-            error._request = request
-        raise
+    return client._transport_for_url(request.url)
+
+
+def _arrived(client: BaseClient, request: Request, response: Response, started: float) -> None:
+    """Takes in what a response brings, before anybody sees it."""
     response._request = request
     response.default_encoding = client._default_encoding
     if response.journey is None:
-        _measure(side, response, started)
-    try:
-        if response._flags & HAS_SET_COOKIE:
-            client.cookies.extract_cookies(response)
-        if logger.isEnabledFor(INFO):
-            _log(request, response)
-    except BaseException:
-        await side.close(response)
-        raise
-    return response
+        _measure(client._side, response, started)
+    if response._flags & HAS_SET_COOKIE:
+        client.cookies.extract_cookies(response)
+    if logger.isEnabledFor(INFO):
+        _log(request, response)
 
 
 def _measure(side: Side, response: Response, started: float) -> None:
