@@ -24,6 +24,21 @@ def current_token() -> object:
     return loop
 
 
+def has_ended(token: Any) -> bool:
+    """Whether the world that a token of `current_token` stands for is over; callable from any thread."""
+    if isinstance(token, asyncio.AbstractEventLoop):
+        return token.is_closed()
+    try:
+        token.run_sync_soon(_nothing)
+    except RuntimeError:  # trio.RunFinishedError
+        return True
+    return False
+
+
+def _nothing() -> None:
+    """What trio is asked to do to hear whether it still runs."""
+
+
 def backend_for(token: object) -> Backend:
     """A backend for the world that a token of `current_token` stands for."""
     if isinstance(token, asyncio.AbstractEventLoop):

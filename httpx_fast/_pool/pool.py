@@ -113,6 +113,8 @@ class Pool:
         self._lock = threading.Lock()
         self._dropped: deque[Http1Connection] = deque()
         self._take_up_soon = backend.from_any_thread(self._take_up_dropped)
+        #: `close()` for who lives in another world or thread; RuntimeError if this world has ended.
+        self.close_soon = backend.from_any_thread(self.close)
 
     async def request(
         self,

@@ -10,6 +10,7 @@ connection. The asynchronous transport keeps a pool per event loop, since a sock
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
 
@@ -20,7 +21,7 @@ from .._drive import drive
 from .._exceptions import LocalProtocolError, UnsupportedProtocol
 from .._journey import Journey
 from .._models import Headers, Request, Response
-from .._net.auto import backend_for, current_token
+from .._net.auto import backend_for, current_token, has_ended
 from .._net.base import Backend, SocketOption
 from .._net.sync import SyncBackend
 from .._origin import Route
@@ -255,16 +256,21 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
             socket_options,
             replay,
         )
-        self._pool: Pool | None = None  # the pool of the loop that was used last
-        self._token: object = None
+        # The loop that was used last and its pool, in one reference: loops in other threads change it meanwhile.
+        self._last: tuple[object, Pool | None] = (None, None)
         self._pools: dict[object, Pool] = {}
+        self._pools_lock = threading.Lock()
+
+    @property
+    def _pool(self) -> Pool | None:
+        return self._last[1]
 
     async def handle_async_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
         head = _head(request)
         token = current_token()
-        pool = self._pool
-        if pool is None or token is not self._token:
+        last, pool = self._last
+        if pool is None or token is not last:
             pool = self._pool_of(token)
         journey = Journey(pool.clock(), pool.clock)
         octets = request._body
@@ -289,22 +295,37 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Closes all connections: the idle ones now, those in use when their responses are closed."""
-        for pool in self._pools.values():
-            pool.close()
-        self._pools.clear()
-        self._pool = None
+        with self._pools_lock:
+            pools = list(self._pools.items())
+            self._pools.clear()
+            self._last = (None, None)
+        here = current_token()
+        for token, pool in pools:
+            if token is here:
+                pool.close()
+            else:
+                _close_from_afar(pool)
 
     def _pool_of(self, token: object) -> Pool:
         """The pool of this loop; those of loops that have ended are dropped with their sockets."""
-        for other, pool in list(self._pools.items()):
-            if getattr(other, "is_closed", bool)():
-                pool.close()
-                del self._pools[other]
-        found = self._pools.get(token)
-        if found is None:
-            found = self._pools[token] = self._make_pool(backend_for(token))
-        self._pool, self._token = found, token
-        return found
+        with self._pools_lock:
+            for other, pool in list(self._pools.items()):
+                if other is not token and has_ended(other):
+                    del self._pools[other]
+                    pool.close()
+            found = self._pools.get(token)
+            if found is None:
+                found = self._pools[token] = self._make_pool(backend_for(token))
+            self._last = (token, found)
+            return found
+
+
+def _close_from_afar(pool: Pool) -> None:
+    """Closes a pool of another loop, by that loop if it still runs."""
+    try:
+        pool.close_soon()
+    except RuntimeError:
+        pool.close()
 
 
 class _Body:
