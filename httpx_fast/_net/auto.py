@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio import _get_running_loop as running_loop  # None where the public one raises, at a tenth of the cost
+from typing import Any
 
 from .base import Backend
 
