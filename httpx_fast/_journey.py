@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-PHASES = ("pool", "dns", "tcp", "tls", "send", "wait", "receive")
+PHASES = ("pool", "dns", "tcp", "proxy", "tls", "send", "wait", "receive")
 
 
 def _span(start: float | None, end: float | None) -> float | None:
@@ -26,6 +26,8 @@ class ConnectionFacts:
         "http_version",
         "local_address",
         "peer_address",
+        "proxy",
+        "proxy_done",
         "requests",
         "tcp_done",
         "tls_done",
@@ -37,10 +39,12 @@ class ConnectionFacts:
         self.dial_started: float | None = None
         self.dns_done: float | None = None
         self.tcp_done: float | None = None
+        self.proxy_done: float | None = None  # TLS with the proxy, and its leave to pass through; None without either
         self.tls_done: float | None = None
         self.requests = 0  # count of requests that were given this connection so far
-        self.peer_address: Any = None
+        self.peer_address: Any = None  # of whom we are connected to: the proxy, where there is one
         self.local_address: Any = None
+        self.proxy: str | None = None  # its URL, without credentials
         self.http_version = "HTTP/1.1"
         self.tls_version: str | None = None
         self.tls_resumed: bool | None = None
@@ -110,12 +114,23 @@ class Journey:
         return _span(facts.dial_started if facts.dns_done is None else facts.dns_done, facts.tcp_done)
 
     @property
-    def tls(self) -> float | None:
-        """TLS handshake; None on a reused connection, and without TLS."""
+    def proxy(self) -> float | None:
+        """TLS with the proxy, and its leave to pass through; None on a reused connection, and where neither is asked.
+
+        A proxy that only forwards requests, without TLS, is asked for nothing.
+        """
         facts = self.connection
         if facts is None or self.nth > 1:
             return None
-        return _span(facts.tcp_done, facts.tls_done)
+        return _span(facts.tcp_done, facts.proxy_done)
+
+    @property
+    def tls(self) -> float | None:
+        """TLS handshake with the origin; None on a reused connection, and without TLS."""
+        facts = self.connection
+        if facts is None or self.nth > 1:
+            return None
+        return _span(facts.tcp_done if facts.proxy_done is None else facts.proxy_done, facts.tls_done)
 
     @property
     def send(self) -> float | None:
@@ -155,7 +170,7 @@ class Journey:
         if self.leased is None or facts is None:
             return "pool"
         if facts.tcp_done is not None:
-            return "tls"
+            return "proxy" if facts.proxy is not None and facts.proxy_done is None else "tls"
         return "dns" if facts.dns_done is None else "tcp"
 
     def phases(self) -> dict[str, float]:

@@ -27,8 +27,11 @@ class Origin(NamedTuple):
 class Route(NamedTuple):
     """The pool's key: requests may share a connection when, and only when, their routes are equal.
 
-    `server_name` is the SNI override (it is fixed when a connection is made), None for the origin's host.
+    `server_name` is the SNI override (it is fixed when a connection is made), None for the origin's host. `forward`
+    says that the origin is a proxy, which passes on requests for any http origin (RFC 9112 s.3.2.2): they share its
+    connections. What a tunnel runs through is the same for all connections of a pool, and in no route.
     """
 
     origin: Origin
     server_name: str | None = None
+    forward: bool = False

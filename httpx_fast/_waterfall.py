@@ -18,8 +18,8 @@ _SKIPPED = "skipped"
 _BROKEN = " broken off"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 # SGR colours, one per step: neighbours differ, and none is white or black, whatever the background.
-_COLORS = {"pool": 35, "dns": 36, "tcp": 34, "tls": 33, "send": 32, "wait": 36, "receive": 34}
-_DIALLING = ("dns", "tcp", "tls")
+_COLORS = {"pool": 35, "dns": 36, "tcp": 34, "proxy": 35, "tls": 33, "send": 32, "wait": 36, "receive": 34}
+_DIALLING = ("dns", "tcp", "proxy", "tls")
 
 
 class Step(NamedTuple):
@@ -41,6 +41,7 @@ def steps(journey: Journey) -> list[Step]:
         facts.dial_started,
         tcp_began,
         facts.tcp_done,
+        facts.tcp_done if facts.proxy_done is None else facts.proxy_done,
         journey.sending,
         journey.sent,
         journey.first,
@@ -158,6 +159,8 @@ def _connections(journeys: Sequence[Journey]) -> list[str]:
 
 def _facts(facts: ConnectionFacts) -> str:
     told = [f"peer {_address(facts.peer_address)}", facts.http_version]
+    if facts.proxy is not None:
+        told.insert(1, f"which is the proxy {facts.proxy}")
     if facts.tls_version is not None:
         told.append(facts.tls_version if facts.cipher is None else f"{facts.tls_version} with {facts.cipher}")
         if facts.tls_resumed:

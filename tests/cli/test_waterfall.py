@@ -144,6 +144,42 @@ def test_failed_dial_shows_how_far_it_came() -> None:
     ]
 
 
+def through_a_proxy() -> ConnectionFacts:
+    facts = make_facts()
+    facts.proxy = "https://proxy.example:3128"
+    facts.proxy_done = 100.0025
+    return facts
+
+
+def test_leave_of_a_proxy_is_a_step_between_tcp_and_tls() -> None:
+    facts = through_a_proxy()
+    cold = make_journey(facts, 1, 100.0, 0.5, 4.5, 5.0, 7.5, 8.0)
+    assert [(step.name, round(step.begin * 1000, 3), round(step.seconds * 1000, 3)) for step in steps(cold)[2:5]] == [
+        ("tcp", 1.0, 0.5),
+        ("proxy", 1.5, 1.0),
+        ("tls", 2.5, 2.0),
+    ]
+    warm = make_journey(facts, 2, 200.0, 0.0, 1.0, 1.5, 2.0, 3.0)
+    assert [step.name for step in steps(warm) if step.seconds is None] == ["dns", "tcp", "proxy", "tls"]
+    assert draw([cold])[-1].startswith(
+        "Connection: peer 127.0.0.1:40213, which is the proxy https://proxy.example:3128, HTTP/1.1, TLSv1.3"
+    )
+
+
+@pytest.mark.parametrize("passed", [False, True])
+def test_failure_is_before_or_behind_the_proxy(passed: bool) -> None:
+    facts = through_a_proxy()
+    facts.tls_done = None
+    if not passed:
+        facts.proxy_done = None
+    journey = make_journey(facts, 0, 100.0, 0.5)
+    journey.stopped = 100.01
+    assert journey.phase == ("tls" if passed else "proxy")
+    last = steps(journey)[-1]
+    assert (last.name, last.broken) == (journey.phase, True)
+    assert last.begin * 1000 == pytest.approx(2.5 if passed else 1.5)
+
+
 def test_wait_for_the_pool_that_ended_in_a_timeout_is_a_step_broken_off() -> None:
     journey = make_journey(None, 0, 100.0)
     journey.stopped = 101.5
