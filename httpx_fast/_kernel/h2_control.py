@@ -64,6 +64,7 @@ _pair = struct.Struct(">II")
 _ON_A_STREAM = {DATA: "s.6.1", HEADERS: "s.6.2", PRIORITY: "s.6.3", RST_STREAM: "s.6.4", CONTINUATION: "s.6.10"}
 _ON_NO_STREAM = {SETTINGS: "s.6.5", PING: "s.6.7", GOAWAY: "s.6.8"}
 _SIZES = {RST_STREAM: (4, "s.6.4"), PING: (8, "s.6.7"), WINDOW_UPDATE: (4, "s.6.9")}
+_SWITCHES = {ENABLE_CONNECT_PROTOCOL: "RFC 8441 s.3", NO_RFC7540_PRIORITIES: "RFC 9218 s.2.1"}
 #: Contents of frames of other types are skipped: PRIORITY, which means nothing any more, and extensions.
 KEPT = frozenset({DATA, HEADERS, CONTINUATION, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE})
 
@@ -133,8 +134,8 @@ def _read_settings(octets: bytes) -> list[tuple[int, int]] | Http2Fault:
             return faults.bad_setting(setting, value, f"{DEFAULT_FRAME_SIZE} to {LARGEST_FRAME_SIZE}")
         if setting == ENABLE_PUSH and value:
             return faults.bad_setting(setting, value, "0 from a server")
-        if setting in (ENABLE_CONNECT_PROTOCOL, NO_RFC7540_PRIORITIES) and value > 1:
-            return faults.bad_setting(setting, value, "0 or 1")
+        if setting in _SWITCHES and value > 1:
+            return faults.bad_setting(setting, value, "0 or 1", section=_SWITCHES[setting])
     return settings
 
 

@@ -187,8 +187,10 @@ def block_too_large(stream_id: int) -> Http2Fault:
     )
 
 
-def bad_setting(setting: int, value: int, expected: str, code: int = facts.PROTOCOL_ERROR) -> Http2Fault:
-    return Http2Fault(f"setting 0x{setting:x} is {value}, expected {expected} (RFC 9113 s.6.5.2)", code)
+def bad_setting(
+    setting: int, value: int, expected: str, code: int = facts.PROTOCOL_ERROR, section: str = "RFC 9113 s.6.5.2"
+) -> Http2Fault:
+    return Http2Fault(f"setting 0x{setting:x} is {value}, expected {expected} ({section})", code)
 
 
 def no_increment(stream_id: int) -> Http2Fault:
