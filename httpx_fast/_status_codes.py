@@ -36,6 +36,7 @@ class _CodesMeta(EnumMeta):
 class codes(IntEnum, metaclass=_CodesMeta):  # noqa: N801  # httpx's name
     """HTTP status codes: `codes.NOT_FOUND == 404`, `codes.NOT_FOUND.phrase == "Not Found"`."""
 
+    _value_: int  # not the pair that a member is written as
     phrase: str
 
     def __new__(cls, value: int, phrase: str = "") -> Self:

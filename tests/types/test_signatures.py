@@ -1,0 +1,156 @@
+"""The public interface is httpx2's: the same names, members, parameters, kinds and defaults.
+
+What differs is listed in DIFFERENCES, by name and with its reason; what is listed there and does not differ any more
+fails as well.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import httpx_fast
+
+httpx2 = pytest.importorskip("httpx2", reason="httpx2 is what the interface is compared with")
+
+_LATER = "not there yet: WebSockets and server-sent events"
+_JOURNEY = "how the request went"
+DIFFERENCES = {
+    "httpx2.EventSource": _LATER,
+    "httpx2.ServerSentEvent": _LATER,
+    "httpx2.alias_httpx": "alias() takes the names that it replaces",
+    "httpx2.websocket": _LATER,
+    "httpx_fast.alias": "alias_httpx(), for httpx2 as well",
+    "AsyncClient.sse": _LATER,
+    "AsyncClient.websocket": _LATER,
+    "AsyncHTTPTransport.__init__": "replay, the last parameter: whether requests are sent again",
+    "Client.sse": _LATER,
+    "Client.websocket": _LATER,
+    "HTTPStatusError.journey": _JOURNEY,
+    "HTTPTransport.__init__": "replay, the last parameter: whether requests are sent again",
+    "Origin.count": "it is a tuple as well",
+    "Origin.index": "it is a tuple as well",
+    "ReadTimeout.journey": _JOURNEY,
+    "Response.informational": "1xx responses are kept",
+    "Response.journey": _JOURNEY,
+    "Response.trailers": "trailers are kept",
+}
+
+#: Instances, for the attributes that only they have.
+SAMPLES: dict[str, Callable[[ModuleType], Any]] = {
+    "AsyncClient": lambda module: module.AsyncClient(trust_env=False),
+    "Client": lambda module: module.Client(trust_env=False),
+    "Cookies": lambda module: module.Cookies(),
+    "HTTPStatusError": lambda module: module.HTTPStatusError(
+        "wrong", request=module.Request("GET", "http://host/"), response=module.Response(400)
+    ),
+    "Headers": lambda module: module.Headers(),
+    "Limits": lambda module: module.Limits(),
+    "MockTransport": lambda module: module.MockTransport(lambda request: module.Response(200)),
+    "Origin": lambda module: module.URL("http://host/").origin,
+    "Proxy": lambda module: module.Proxy("http://host/"),
+    "QueryParams": lambda module: module.QueryParams(),
+    "ReadTimeout": lambda module: module.ReadTimeout("late"),
+    "Request": lambda module: module.Request("GET", "http://host/"),
+    "Response": lambda module: module.Response(200),
+    "Timeout": lambda module: module.Timeout(1),
+    "URL": lambda module: module.URL("http://host/"),
+}
+
+
+def test_the_same_names_are_public():
+    theirs, ours = set(httpx2.__all__), set(httpx_fast.__all__)
+    assert theirs - ours == named("httpx2."), "missing"
+    assert ours - theirs == named("httpx_fast."), "more than httpx2 has"
+    for name in ours - {"__description__", "__title__", "__version__"}:
+        assert getattr(httpx_fast, name) is not None
+
+
+def named(prefix: str) -> set[str]:
+    return {name.removeprefix(prefix) for name in DIFFERENCES if name.startswith(prefix)}
+
+
+COMMON = sorted(set(httpx2.__all__) & set(httpx_fast.__all__))
+CLASSES = [name for name in COMMON if inspect.isclass(getattr(httpx2, name))]
+FUNCTIONS = [name for name in COMMON if inspect.isfunction(getattr(httpx2, name))]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_take_the_same(name: str):
+    assert ({name} if shape(httpx2, name) != shape(httpx_fast, name) else set()) == {name} & set(DIFFERENCES)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_classes_have_the_same_members_which_take_the_same(name: str):
+    theirs, ours = members(httpx2, name), members(httpx_fast, name)
+    differing = {f"{name}.{member}" for member in theirs | ours if theirs.get(member) != ours.get(member)}
+    listed = {each for each in DIFFERENCES if each.startswith(f"{name}.")}
+    assert {each: (theirs.get(each.split(".")[1]), ours.get(each.split(".")[1])) for each in differing - listed} == {}
+    assert listed - differing == set()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_classes_have_the_same_bases(name: str):
+    bases = [
+        [base.__name__ for base in getattr(module, name).__mro__ if base is getattr(module, base.__name__, None)]
+        for module in (httpx2, httpx_fast)
+    ]
+    assert bases[0] == bases[1]
+
+
+def members(module: ModuleType, name: str) -> dict[str, Any]:
+    """The public members of a class, and what each takes."""
+    cls = getattr(module, name)
+    found = {"__init__": shape(module, name)}
+    visible = set(dir(SAMPLES[name](module))) | set(dir(cls)) if name in SAMPLES else set(dir(cls))
+    for member in visible:
+        if not member.startswith("_") and not hasattr(BaseException, member):
+            found[member] = kind(module, cls, member)
+    return found
+
+
+def kind(module: ModuleType, cls: type, member: str) -> Any:
+    """How a member is used: a method with what it takes, or an attribute that can or cannot be set."""
+    found = inspect.getattr_static(cls, member, None)
+    if isinstance(found, property):
+        return "attribute" if found.fset is not None else "read-only attribute"
+    if inspect.isroutine(getattr(cls, member, None)):
+        return shape(module, f"{cls.__name__}.{member}")
+    return "attribute"
+
+
+def shape(module: ModuleType, path: str) -> Any:
+    """What a function takes and whether it is awaited."""
+    function: Any = module
+    for part in path.split("."):
+        function = getattr(function, part)
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # what object has, or C
+        return "unknown"
+    return inspect.iscoroutinefunction(function), [
+        (each.name, each.kind.name, plain(module, each.default)) for each in parameters
+    ]
+
+
+def plain(module: ModuleType, default: Any) -> Any:
+    """A default, so that those of two packages can be compared."""
+    if default is module._client.USE_CLIENT_DEFAULT:
+        return "USE_CLIENT_DEFAULT"
+    if default is module._config.UNSET:
+        return "UNSET"
+    return default if default is inspect.Parameter.empty else repr(default)
+
+
+def test_differences_name_things_that_exist():
+    unknown = {name for name in DIFFERENCES if name.split(".")[0] not in {*CLASSES, *FUNCTIONS, "httpx2", "httpx_fast"}}
+    assert unknown == set()
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_samples_are_of_the_class_that_they_stand_for(name: str) -> None:
+    assert all(type(SAMPLES[name](module)).__name__ == name for module in (httpx2, httpx_fast))
