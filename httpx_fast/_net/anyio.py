@@ -54,12 +54,12 @@ class AnyIOStream(TimedStream):
         if self._fault is not None:
             raise self._fault
         if self._arrived:
-            self._postpone("read")
-        await self._scopes.wait(self._receive_on, "sent nothing")
+            self._postpone()
+        await self._scopes.wait(self._receive_on, writes=False)
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
         self._unsent += [memoryview(buffer) for buffer in buffers]
-        return self._scopes.wait(self._send_all, "took nothing more")
+        return self._scopes.wait(self._send_all, writes=True)
 
     def poll_idle(self) -> None:
         raw = self._extra["socket"]
@@ -92,7 +92,7 @@ class AnyIOStream(TimedStream):
             self._arrived = True
             if self._sink.data_received(memoryview(data)):
                 return
-            self._postpone("read")
+            self._postpone()
             self._scopes.move()
 
     async def _send_all(self) -> None:
@@ -105,7 +105,7 @@ class AnyIOStream(TimedStream):
                         await self._stream.send(waiting[start : start + _PIECE])
                     except _FAULTS as error:
                         raise self._write_failed(_as_oserror(error)) from error
-                    self._postpone("write")
+                    self._postpone_write()
                     self._scopes.move()
 
 

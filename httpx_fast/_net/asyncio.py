@@ -56,10 +56,13 @@ class LoopStream(SocketStream):
             self._resume()
 
     def arm(self, phase: str, at: float | None, budget: float | None) -> None:
-        self._phase = phase
-        self._at = NEVER if at is None else at
-        self._budget = budget
-        self._arrived = False
+        if phase == "read":
+            self._phase = phase
+            self._at = NEVER if at is None else at
+            self._budget = budget
+            self._arrived = False
+        else:
+            super().arm(phase, at, budget)
         if self._senders or self._future is not None:
             self._set_timer()
 
@@ -71,7 +74,7 @@ class LoopStream(SocketStream):
             self._receive_halted(future)
         if self._arrived:
             self._arrived = False
-            self._postpone("read")
+            self._postpone()
         if self._at < self._timer_at:
             self._set_timer()
         return future
@@ -131,7 +134,7 @@ class LoopStream(SocketStream):
         future = self._future
         if future is not None:
             if not done:
-                self._postpone("read")
+                self._postpone()
                 return
             self._future = None
             if not future.done():
@@ -203,8 +206,13 @@ class LoopStream(SocketStream):
             if not future.done():
                 future.set_exception(fault)
 
+    def _next_deadline(self) -> float:
+        """The first one that anybody waits under."""
+        at = NEVER if self._future is None or self._future.done() else self._at
+        return min(at, self._write_at) if self._senders else at
+
     def _set_timer(self) -> None:
-        at = self._at
+        at = self._next_deadline()
         if at >= self._timer_at:
             return  # it fires early enough, and will be set again then
         if self._timer is not None:
@@ -220,15 +228,13 @@ class LoopStream(SocketStream):
         if not receiving and not self._senders:
             return
         now = self._clock()
-        if now >= self._at and self._senders and self._phase == "write" and self._has_sent():
-            self._postpone("write")
-        if now < self._at:
-            self._set_timer()
-            return
-        if receiving:
-            self._fail_receiver(self._expired(now, "sent nothing"))
-        if self._senders:
-            self._fail_senders(self._expired(now, f"took nothing more, {self._unsent_size()} octets are left"))
+        if self._senders and now >= self._write_at and self._has_sent():
+            self._postpone_write()
+        if receiving and now >= self._at:
+            self._fail_receiver(self._expired(now))
+        if self._senders and now >= self._write_at:
+            self._fail_senders(self._write_expired(now, f", {self._unsent_size()} octets are left"))
+        self._set_timer()
 
 
 class AsyncioStream(LoopStream):

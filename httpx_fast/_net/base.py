@@ -10,9 +10,10 @@ Sockets, TLS and time; no HTTP. The rules:
    what is wanted already: nothing can arrive between the look and the call.
 3. A sink takes everything it is given. Backpressure: when `sink.pending` is at or above `HIGH_WATER` after a push and
    nobody waits in `receive()`, a stream stops reading until the next `receive()`.
-4. One deadline, for what is being waited for now. It is absolute; in phase "read" each arrival moves it on by the
-   budget, and in phase "write" everything that the socket takes does: `timeout.read` bounds the peer's silence, not the
-   length of what it says.
+4. One deadline for receiving and one for what a `write()` waits for, so that one task may do the one while another
+   does the other. They are absolute; in phase "read" each arrival moves the first on by the budget, and in phase
+   "write" everything that the socket takes moves the second: `timeout.read` bounds the peer's silence, not the length
+   of what it says. Phase "connect" is one deadline for both.
 5. Cancelling `receive()` loses nothing: another one may follow. Cancelling what `write()` gave leaves the rest to be
    sent before whatever is written next (asyncio sends it by itself), so that frames stay whole; who cannot make use of
    that calls `close()`. One task (or thread) may receive while another writes; two may not do the same thing at once,
@@ -112,10 +113,9 @@ class Stream(abc.ABC):
     def arm(self, phase: str, at: float | None, budget: float | None) -> None:
         """From now on waits fail at `at` (monotonic seconds, None for never) with the timeout of `phase`.
 
-        It holds for what is awaited after it, also for a `write()` that was called before; never for a wait of another
-        thread.
-        `phase` is "connect", "read" or "write"; `budget` is the whole time that was granted, for the message, and in
-        phase "read" what each arrival grants anew.
+        It holds for what is awaited after it, also for a `write()` that was called before.
+        `phase` is "read" (for receiving), "write" or "connect" (both); `budget` is the whole time that was granted, for
+        the message, and in phase "read" what each arrival grants anew, in phase "write" what each progress does.
         """
 
     @abc.abstractmethod

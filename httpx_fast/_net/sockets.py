@@ -74,7 +74,7 @@ class SocketStream(TimedStream):
         rest = self._send(some, flags)
         self._unsent[: len(some)] = rest
         if len(rest) < len(some) or len(rest[0]) < len(some[0]):
-            self._postpone("write")
+            self._postpone_write()
 
     def _unsent_size(self) -> int:
         return sum(map(len, self._unsent))

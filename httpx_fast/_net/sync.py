@@ -46,14 +46,14 @@ class SyncStream(PulledStream):
         if self._fault is not None:
             raise self._fault
         if self._arrived:
-            self._postpone("read")
+            self._postpone()
         while True:
             try:
                 if self._kernel_times:
                     self._set_kernel_time()
                 if self._pull():
                     return DONE
-                self._postpone("read")
+                self._postpone()
             except BlockingIOError:
                 self._nothing_came()
 
@@ -94,7 +94,7 @@ class SyncStream(PulledStream):
         """The time is up; or the kernel gave up early; or the socket is one that does not wait, then poll does."""
         now = self._clock()
         if now >= self._at:
-            raise self._expired(now, "sent nothing")
+            raise self._expired(now)
         if not self._kernel_times:
             self._readable(_milliseconds(self._at - now))
 
@@ -103,9 +103,9 @@ class SyncStream(PulledStream):
             writable = poller(self._sock, write=True)
             while self._unsent:
                 now = self._clock()
-                if now >= self._at:
-                    raise self._expired(now, f"took nothing more, {self._unsent_size()} octets are left")
-                writable(_milliseconds(self._at - now))
+                if now >= self._write_at:
+                    raise self._write_expired(now, f", {self._unsent_size()} octets are left")
+                writable(_milliseconds(self._write_at - now))
                 self._send_on(NO_WAIT)
         except ValueError as error:  # closed by another thread: a closed socket has no descriptor to poll
             raise self._write_failed(OSError(errno.EBADF, os.strerror(errno.EBADF))) from error

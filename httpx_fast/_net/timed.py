@@ -18,7 +18,7 @@ NEVER = float("inf")  # a deadline that never comes
 
 
 class TimedStream(Stream):
-    """What every stream keeps that waits by itself; `_at` is NEVER where no deadline is armed."""
+    """What every stream keeps that waits by itself. Deadlines are NEVER where none is armed; `_at` is the reader's."""
 
     __slots__ = (
         "_address",
@@ -33,6 +33,9 @@ class TimedStream(Stream):
         "_sink",
         "_told",
         "_unsent",
+        "_write_at",
+        "_write_budget",
+        "_write_phase",
     )
 
     def __init__(self, address: Any, clock: Callable[[], float]) -> None:
@@ -42,6 +45,9 @@ class TimedStream(Stream):
         self._phase = "connect"
         self._at = NEVER
         self._budget: float | None = None
+        self._write_phase = "connect"
+        self._write_at = NEVER
+        self._write_budget: float | None = None
         self._arrived = False  # something came since the deadline was set
         self._ended = False  # the peer will send no more
         self._told = False  # the sink knows that
@@ -54,10 +60,18 @@ class TimedStream(Stream):
         self._told = False
 
     def arm(self, phase: str, at: float | None, budget: float | None) -> None:
-        self._phase = phase
-        self._at = NEVER if at is None else at
-        self._budget = budget
-        self._arrived = False
+        if at is None:
+            at = NEVER
+        if phase != "write":
+            self._phase = phase
+            self._at = at
+            self._budget = budget
+            self._arrived = False
+            if phase == "read":
+                return
+        self._write_phase = phase
+        self._write_at = at
+        self._write_budget = budget
 
     async def start_tls(
         self,
@@ -67,13 +81,22 @@ class TimedStream(Stream):
     ) -> TLSStream:
         return await handshake(self, context, server_hostname, session)
 
-    def _postpone(self, phase: str) -> None:
-        """Something moved in `phase`: its budget begins anew."""
-        if self._phase == phase and self._budget is not None and self._at != NEVER:
+    def _postpone(self) -> None:
+        """Something arrived: in phase "read" its budget begins anew."""
+        if self._phase == "read" and self._budget is not None and self._at != NEVER:
             self._at = self._clock() + self._budget
 
-    def _expired(self, now: float, detail: str) -> TimeoutException:
-        return expired(self._phase, now, self._at, self._budget, f"{peer_name(self._address)} {detail}")
+    def _postpone_write(self) -> None:
+        """Something was taken: in phase "write" its budget begins anew."""
+        if self._write_phase == "write" and self._write_budget is not None and self._write_at != NEVER:
+            self._write_at = self._clock() + self._write_budget
+
+    def _expired(self, now: float) -> TimeoutException:
+        return expired(self._phase, now, self._at, self._budget, f"{peer_name(self._address)} sent nothing")
+
+    def _write_expired(self, now: float, detail: str = "") -> TimeoutException:
+        complaint = f"{peer_name(self._address)} took nothing more{detail}"
+        return expired(self._write_phase, now, self._write_at, self._write_budget, complaint)
 
     def _tell_end(self) -> bool:
         """Tells the sink, once, that no more will come; whether that is enough for who waits. May raise."""
@@ -122,29 +145,29 @@ class Scopes:
         self._stream = stream
         self._new_scope = new_scope
         self._now = now
-        self._going_on: set[Any] = set()
+        self._going_on: dict[Any, bool] = {}  # whether each writes
 
-    async def wait(self, wait: Callable[[], Awaitable[None]], complaint: str) -> None:
-        """Awaits `wait()` until the stream's deadline, wherever that moves meanwhile."""
+    async def wait(self, wait: Callable[[], Awaitable[None]], writes: bool) -> None:
+        """Awaits `wait()` until the stream's deadline for it, wherever that moves meanwhile."""
         stream = self._stream
-        scope = self._new_scope(deadline=self.deadline(stream._at))
-        self._going_on.add(scope)
+        scope = self._new_scope(deadline=self.deadline(stream._write_at if writes else stream._at))
+        self._going_on[scope] = writes
         try:
             with scope:
                 await wait()
                 return
         finally:
-            self._going_on.discard(scope)
+            del self._going_on[scope]
         if stream._closed:
             raise ReadError(closed_here(stream._address, "while it was waited for"))
-        raise stream._expired(stream._clock(), complaint)
+        now = stream._clock()
+        raise stream._write_expired(now) if writes else stream._expired(now)
 
     def move(self) -> None:
-        """The stream's deadline has moved."""
-        if self._going_on:
-            deadline = self.deadline(self._stream._at)
-            for scope in self._going_on:
-                scope.deadline = deadline
+        """The stream's deadlines have moved."""
+        stream = self._stream
+        for scope, writes in self._going_on.items():
+            scope.deadline = self.deadline(stream._write_at if writes else stream._at)
 
     def cancel(self) -> None:
         """The stream is closed."""

@@ -34,20 +34,20 @@ class TrioStream(PulledStream):
         if self._fault is not None:
             raise self._fault
         if self._arrived:
-            self._postpone("read")
+            self._postpone()
         try:
             if self._pull():
                 return
         except BlockingIOError:
             pass
-        await self._scopes.wait(self._receive_on, "sent nothing")
+        await self._scopes.wait(self._receive_on, writes=False)
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
         if self._unsent:
             self._unsent += [memoryview(buffer) for buffer in buffers]
         else:
             self._unsent = self._send(buffers)
-        return self._scopes.wait(self._send_all, "took nothing more") if self._unsent else None
+        return self._scopes.wait(self._send_all, writes=True) if self._unsent else None
 
     def close(self) -> None:
         if self._closed:
@@ -70,7 +70,7 @@ class TrioStream(PulledStream):
                     return
             except BlockingIOError:
                 continue
-            self._postpone("read")
+            self._postpone()
             self._scopes.move()
 
     async def _send_all(self) -> None:

@@ -263,6 +263,51 @@ def test_a_peer_that_takes_nothing_ends_writing_when_its_time_is_up(backend: Wor
     backend.run(body)
 
 
+@pytest.mark.parametrize(("reading", "writing"), [(0.05, 30), (30, 0.05)], ids=["reading", "writing"])
+def test_reading_and_writing_at_once_have_a_deadline_each(
+    backend: World, peer: Listener, reading: float, writing: float
+):
+    if backend.by_anyio and backend.name.endswith("asyncio"):
+        pytest.skip("AnyIO's sockets on asyncio take one piece more than the system does")
+
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            far = peer.accept()
+            ends = []
+
+            async def read() -> None:
+                backend.arm(stream, "read", reading)
+                try:
+                    await stream.receive()
+                except ReadTimeout:
+                    ends.append("read")
+                    await settle_the_other()
+
+            async def write() -> None:
+                unsent = stream.write(bytes(BIG))
+                assert unsent is not None
+                backend.arm(stream, "write", writing)
+                try:
+                    await unsent
+                except WriteTimeout:
+                    ends.append("write")
+                    await settle_the_other()
+
+            async def settle_the_other() -> None:
+                if reading > writing:
+                    far.sendall(b"x")
+                else:
+                    far.close()
+
+            with contextlib.suppress(WriteError):
+                await backend.together(read, write)
+            assert ends == ["read" if reading < writing else "write"]
+
+    backend.run(body)
+
+
 class SteppedClock:
     """Time that a test moves on."""
 
