@@ -125,14 +125,19 @@ class Limits:
     - `max_connections`: connections that are open at the same time.
     - `max_keepalive_connections`: connections that are kept while nobody uses them.
     - `keepalive_expiry`: seconds that such a connection is kept.
+    - `max_per_host`: connections to one origin that are open at the same time.
+    - `max_age`: seconds after which a connection serves no further request.
     """
 
     max_connections: int | None = None
     max_keepalive_connections: int | None = None
     keepalive_expiry: float | None = 5.0
+    # These two are left out of the repr, which is httpx's, where they set no limit.
+    max_per_host: int | None = None
+    max_age: float | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("max_connections", 1), ("max_keepalive_connections", 0)):
+        for name, least in (("max_connections", 1), ("max_keepalive_connections", 0), ("max_per_host", 1)):
             value = getattr(self, name)
             if value is None:
                 continue
@@ -141,6 +146,18 @@ class Limits:
             if value < least:
                 raise ValueError(f"expected {least} or more, or None for no limit, as {name}, got {value!r}")
         self.keepalive_expiry = _seconds(self.keepalive_expiry, "keepalive_expiry")
+        self.max_age = _seconds(self.max_age, "max_age")
+
+    def __repr__(self) -> str:
+        text = (
+            f"{type(self).__name__}(max_connections={self.max_connections}, "
+            f"max_keepalive_connections={self.max_keepalive_connections}, keepalive_expiry={self.keepalive_expiry}"
+        )
+        if self.max_per_host is not None:
+            text += f", max_per_host={self.max_per_host}"
+        if self.max_age is not None:
+            text += f", max_age={self.max_age}"
+        return f"{text})"
 
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")

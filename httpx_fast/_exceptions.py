@@ -91,6 +91,9 @@ class HTTPError(Exception):
 class RequestError(HTTPError):
     """Anything that goes wrong while a request is sent and its response received."""
 
+    #: Whether it is certain that the peer did nothing with the request (RFC 9113 s.8.7): so it may be sent again.
+    unprocessed: bool = False
+
     def __init__(self, message: str, *, request: Request | None = None) -> None:
         super().__init__(message)
         self._request = request

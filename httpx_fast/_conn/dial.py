@@ -33,6 +33,10 @@ class DialOptions:
     local_address: str | None = None
     socket_options: Sequence[SocketOption] = ()
     retries: int = 0
+    # What may be spoken. With both, TLS negotiates (RFC 7301) and cleartext is HTTP/1.1: HTTP/2 without TLS needs prior
+    # knowledge (RFC 9113 s.3.3), which is to ask for it alone.
+    http1: bool = True
+    http2: bool = False
     sessions: dict[Route, ssl.SSLSession] = field(default_factory=dict)
 
 

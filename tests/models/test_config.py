@@ -132,11 +132,19 @@ def test_limits_are_a_dataclass():
         ({"max_connections": True}, TypeError, "expected a count or None as max_connections, got True"),
         ({"keepalive_expiry": -1}, ValueError, "expected 0 seconds or more, .* as keepalive_expiry, got -1"),
         ({"keepalive_expiry": "5"}, TypeError, "expected seconds or None as keepalive_expiry, got '5'"),
+        ({"max_per_host": 0}, ValueError, "expected 1 or more, or None for no limit, as max_per_host, got 0"),
+        ({"max_age": -1}, ValueError, "expected 0 seconds or more, .* as max_age, got -1"),
     ],
 )
 def test_limits_refuse_what_is_no_count(keywords, error, message):
     with pytest.raises(error, match=message):
         Limits(**keywords)
+
+
+def test_limits_of_ours_are_shown_where_they_are_set():
+    limits = Limits(max_per_host=3, max_age=60)
+    assert repr(limits).endswith("keepalive_expiry=5.0, max_per_host=3, max_age=60)")
+    assert limits != Limits()
 
 
 def test_limits_may_keep_nothing():

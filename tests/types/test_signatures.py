@@ -19,6 +19,11 @@ httpx2 = pytest.importorskip("httpx2", reason="httpx2 is what the interface is c
 
 _LATER = "not there yet: WebSockets and server-sent events"
 _JOURNEY = "how the request went"
+_REQUEST_ERRORS = [
+    name
+    for name, each in vars(httpx_fast).items()
+    if isinstance(each, type) and issubclass(each, httpx_fast.RequestError)
+]
 DIFFERENCES = {
     "httpx2.EventSource": _LATER,
     "httpx2.ServerSentEvent": _LATER,
@@ -32,12 +37,16 @@ DIFFERENCES = {
     "Client.websocket": _LATER,
     "HTTPStatusError.journey": _JOURNEY,
     "HTTPTransport.__init__": "replay, the last parameter: whether requests are sent again",
+    "Limits.__init__": "max_per_host and max_age",
+    "Limits.max_age": "when a connection is too old to serve",
+    "Limits.max_per_host": "connections of one origin",
     "Origin.count": "it is a tuple as well",
     "Origin.index": "it is a tuple as well",
     "ReadTimeout.journey": _JOURNEY,
     "Response.informational": "1xx responses are kept",
     "Response.journey": _JOURNEY,
     "Response.trailers": "trailers are kept",
+    **{f"{name}.unprocessed": "whether the peer did nothing with the request" for name in _REQUEST_ERRORS},
 }
 
 #: Instances, for the attributes that only they have.
