@@ -53,6 +53,8 @@ __all__ = ["FrameReader", "data_head", "headers_frames"]
 
 Frame: TypeAlias = tuple[int, int, int, Contents | Http2Fault, int]
 
+_TRICKY_HEADERS = END_HEADERS | PADDED | HAS_PRIORITY
+
 _head = struct.Struct(">HBBBI")
 _read_head = _head.unpack_from
 _put_head = _head.pack
@@ -114,6 +116,8 @@ class FrameReader:
         at = start
         while not self.broken:
             if not self._within:
+                if self._started and not (self._head or self._block_stream):
+                    at = self._take_whole(view, at, end, frames)
                 at = self._take_head(view, at, end, frames)
                 if not self._within:
                     break
@@ -121,6 +125,26 @@ class FrameReader:
             if self._within:
                 break
         return frames
+
+    def _take_whole(self, view: memoryview, at: int, end: int, frames: list[Frame]) -> int:
+        """Takes the frames that need no state: what most of them are, at a third of the cost."""
+        limit = self.max_frame_size
+        while end - at >= FRAME_HEAD_SIZE:
+            high, low, kind, flags, stream_id = _read_head(view, at)
+            size = high << 8 | low
+            body = at + FRAME_HEAD_SIZE
+            if (
+                kind > HEADERS
+                or (kind == HEADERS and (flags & _TRICKY_HEADERS != END_HEADERS or size > MAX_BLOCK_SIZE))
+                or (kind == DATA and flags & PADDED)
+                or size > limit
+                or size > end - body
+                or not 0 < stream_id <= MAX_STREAM_ID
+            ):
+                break
+            at = body + size
+            frames.append((kind, flags, stream_id, bytes(view[body:at]), size))
+        return at
 
     def _take_head(self, view: memoryview, at: int, end: int, frames: list[Frame]) -> int:
         """Goes on to the end of a frame's head, if it is there; the position after what was taken."""

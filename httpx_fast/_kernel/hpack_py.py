@@ -131,11 +131,7 @@ _STATIC_ENTRIES: Final = [_entry(pair, *_name_facts(pair[0])) for pair in STATIC
 
 # Huffman's code.
 
-# Codes as text, since Python joins text, and reads numbers of base 2, in linear time.
-_BITS = [f"{code:0{bits}b}" for code, bits in HUFFMAN_CODES[:EOS]]
-_BITS_COUNT = [bits for _, bits in HUFFMAN_CODES[:EOS]]
-_bits_of = _BITS.__getitem__
-_bits_count = _BITS_COUNT.__getitem__
+_bits_of = [f"{code:0{bits}b}" for code, bits in HUFFMAN_CODES[:EOS]].__getitem__
 
 # Nodes of the code's tree: two successors each, where a leaf is ~symbol. Octets move from node to node.
 _TREE: list[list[int]] = [[0, 0]]
@@ -194,12 +190,6 @@ def _unhuffman(octets: bytes, at: int) -> bytes:
     if node >> 8 not in _PADDING:
         raise faults.bad_padding(octets[: faults.SHOWN_AND_ONE], at)
     return b"".join(parts)
-
-
-def _huffman(text: bytes) -> bytes:
-    bits = "".join(map(_bits_of, text))
-    bits += "1" * (-len(bits) % 8)
-    return int(bits, 2).to_bytes(len(bits) // 8, "big") if bits else b""
 
 
 class FieldSection:
@@ -482,14 +472,11 @@ class HpackEncoder:
             return remembered[3]
         changes = self._begin()
         before = self._generation
-        parts: list[bytes] = []
         try:
-            for field in fields:
-                self._put(parts, field, sensitive)
+            block = b"".join(self._parts(fields, sensitive))
         except BaseException:
             self._start_over()
             raise
-        block = b"".join(parts)
         if changes:
             return changes + block
         if self._generation == before and _is_constant(fields, sensitive):
@@ -512,23 +499,23 @@ class HpackEncoder:
         self._resize(0)
         self._resize(size)
 
-    def _put(self, parts: list[bytes], field: FieldLine, sensitive: AbstractSet[bytes] | None) -> None:
-        name, value = field
-        if type(name) is not bytes or type(value) is not bytes:
-            raise TypeError(
-                f"name and value of a field have to be bytes, not {type(name).__name__} and {type(value).__name__}"
-            )
-        pair = (name, value)
-        secret = sensitive is not None and name in sensitive
-        number = self._pairs.get(pair)
-        if number is not None and not secret:
-            parts.append(_integer(self._index(number), 0x7F, 0x80))
-            return
-        _check(name, value)
-        self._put_literal(parts, pair, _NEVER_INDEXED if secret else _policy(name, value))
-
-    def _index(self, number: int) -> int:
-        return -number if number < 0 else STATIC_COUNT + 1 + self._added - number
+    def _parts(self, fields: Iterable[FieldLine], sensitive: AbstractSet[bytes] | None) -> list[bytes]:
+        parts: list[bytes] = []
+        find = self._pairs.get
+        for name, value in fields:
+            if type(name) is not bytes or type(value) is not bytes:
+                raise TypeError(
+                    f"name and value of a field have to be bytes, not {type(name).__name__} and {type(value).__name__}"
+                )
+            pair = (name, value)
+            secret = sensitive is not None and name in sensitive
+            number = None if secret else find(pair)
+            if number is not None:
+                parts.append(_INDEXED_FIELDS[-number if number < 0 else _FIRST_DYNAMIC + self._added - number])
+            else:
+                _check(name, value)
+                self._put_literal(parts, pair, _NEVER_INDEXED if secret else _policy(name, value))
+        return parts
 
     def _put_literal(self, parts: list[bytes], pair: FieldLine, policy: int) -> None:
         name, value = pair
@@ -538,7 +525,8 @@ class HpackEncoder:
         pattern = 0x40 if adds else 0x10 if policy == _NEVER_INDEXED else 0
         number = self._names.get(name)
         if number is not None:
-            parts.append(_integer(self._index(number), mask, pattern))
+            index = -number if number < 0 else _FIRST_DYNAMIC + self._added - number
+            parts.append(_integer(index, mask, pattern))
         else:
             parts.append(bytes((pattern,)))
             parts.append(_string(name))
@@ -604,7 +592,16 @@ def _integer(value: int, mask: int, pattern: int) -> bytes:
 
 def _string(text: bytes) -> bytes:
     """RFC 7541 s.5.2, in the shorter of both ways."""
-    coded = sum(map(_bits_count, text)) + 7 >> 3
-    if coded < len(text):
-        return _integer(coded, 0x7F, 0x80) + _huffman(text)
+    # Text, since Python joins text, and reads numbers of base 2, in linear time.
+    bits = "".join(map(_bits_of, text))
+    size = len(bits) + 7 >> 3
+    if size < len(text):
+        return _integer(size, 0x7F, 0x80) + int(bits.ljust(8 * size, "1"), 2).to_bytes(size, "big")
     return _integer(len(text), 0x7F, 0) + text
+
+
+# By index; a table of entries that are nothing but overhead has the largest one.
+_FIRST_DYNAMIC: Final = STATIC_COUNT + 1
+_INDEXED_FIELDS: Final = [
+    _integer(index, 0x7F, 0x80) for index in range(_FIRST_DYNAMIC + MAX_ENCODER_TABLE // ENTRY_OVERHEAD)
+]
