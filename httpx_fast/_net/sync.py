@@ -28,7 +28,10 @@ from .timed import NEVER
 _TIMEVAL: Final = struct.Struct("@ll")
 # Where struct timeval is two longs and both options mean what they say. A 32-bit system may have a longer time_t.
 _KERNEL_TIMES: Final = bool(NO_WAIT) and _TIMEVAL.size == 16 and sys.platform.startswith(("linux", "darwin", "freebsd"))
-_LATE: Final = 0.001  # seconds that the kernel may outlast a deadline before the option is worth setting anew
+# Linux counts these times on a wheel that may be late by an eighth of them and a tick: so the kernel is given less than
+# what is left, and the rest, if it comes to that, is polled for, which is exact.
+_SHARE: Final = 0.85
+_TICK: Final = 0.01  # seconds
 _LONGEST: Final = 1_000_000.0  # seconds; what lies further ahead is for ever
 
 
@@ -76,14 +79,15 @@ class SyncStream(PulledStream):
         self._sock.close()
 
     def _set_kernel_time(self) -> None:
-        """Lets the kernel give up at the deadline, or a little after; before it only if that is not soon."""
+        """Lets the kernel give up before the deadline; set anew only where that would be too late, or much too soon."""
         left = self._at - self._clock()
-        if left / 2 <= self._granted <= left + _LATE:
+        granted = self._granted
+        if left * 0.5 <= granted <= left * 0.9 or granted == left:
             return
         if left > _LONGEST:
             self._granted, timeval = NEVER, (0, 0)
         else:
-            self._granted = left = max(left, 0.0)
+            self._granted = left = max(left * _SHARE - _TICK, 0.0)
             timeval = divmod(int(left * 1_000_000) + 1, 1_000_000)  # all zero would be for ever
         try:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(*timeval))
@@ -91,12 +95,11 @@ class SyncStream(PulledStream):
             raise self._read_failed(error) from error
 
     def _nothing_came(self) -> None:
-        """The time is up; or the kernel gave up early; or the socket is one that does not wait, then poll does."""
+        """The time is up; or poll waits for the rest of it, or for all where the socket does not wait."""
         now = self._clock()
         if now >= self._at:
             raise self._expired(now)
-        if not self._kernel_times:
-            self._readable(_milliseconds(self._at - now))
+        self._readable(_milliseconds(self._at - now))
 
     async def _flush(self) -> None:
         try:

@@ -77,9 +77,12 @@ class TLSStream(Stream):
         self._name = f"{server_hostname} at {peer_name(address)}" if server_hostname else peer_name(address)
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        if context.check_hostname and not server_hostname:
+            # An SSLObject would shake hands all the same, and accept a certificate of anybody.
+            raise ConnectError(f"TLS with {self._name} cannot begin: its host is to be checked, and has no name")
         try:
             self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
-        except ValueError as error:  # a name that no certificate can have, or none where the context demands one
+        except ValueError as error:  # a name that no certificate can have
             raise ConnectError(f"TLS with {self._name} cannot begin: {error}") from error
         if session is not None:
             try:

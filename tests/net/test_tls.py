@@ -1,0 +1,695 @@
+"""TLS over every stream: handshakes that succeed and fail in words, ends that are told apart, and the pump."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import select
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from certificates import Authority
+from net_worlds import Listener, Sink, World, echo, receive, send
+
+from httpx_fast._exceptions import ConnectError, ConnectTimeout, ReadError, ReadTimeout, WriteError
+from httpx_fast._net.base import Stream
+from httpx_fast._net.tls import TLSStream
+
+BIG = 4 * 1024 * 1024  # octets
+
+VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+
+
+@pytest.fixture
+def server(authority: Authority) -> ssl.SSLContext:
+    return authority.server_context("localhost")
+
+
+@pytest.fixture
+def trusting(authority: Authority) -> ssl.SSLContext:
+    return authority.client_context()
+
+
+async def dial(
+    backend: World,
+    peer: Listener,
+    context: ssl.SSLContext,
+    name: str | None = "localhost",
+    session: ssl.SSLSession | None = None,
+) -> Stream:
+    stream = await backend.connect(peer)
+    backend.arm(stream, "connect", 30)
+    return await stream.start_tls(context, name, session)
+
+
+@VERSIONS
+def test_octets_go_both_ways(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext, version: ssl.TLSVersion
+):
+    server.maximum_version = version
+    before = trusting.options, trusting.verify_mode, trusting.check_hostname, trusting.minimum_version
+
+    async def body() -> None:
+        peer.serve(echo, server)
+        with contextlib.closing(await dial(backend, peer, trusting)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            for number in range(3):
+                await send(stream, b"question", b" %d" % number)
+                assert await receive(stream, sink, 10) == b"question %d" % number
+            assert stream.get_extra_info("ssl_object").version() == f"TLSv1.{2 + (version == ssl.TLSVersion.TLSv1_3)}"
+            assert stream.get_extra_info("server_addr")[:2] == peer.address
+            assert before == (
+                trusting.options,
+                trusting.verify_mode,
+                trusting.check_hostname,
+                trusting.minimum_version,
+            )
+
+    backend.run(body)
+
+
+@VERSIONS
+def test_large_transfers_go_both_ways_at_once(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext, version: ssl.TLSVersion
+):
+    server.maximum_version = version
+    octets = bytes(range(256)) * (BIG // 256)
+
+    async def body() -> None:
+        peer.serve(echo, server)
+        with contextlib.closing(await dial(backend, peer, trusting)) as stream:
+            sink = Sink(wanted=0)
+            pieces: list[bytes] = []
+
+            def keep() -> None:
+                pieces.append(sink.received)
+                sink.received = b""
+
+            sink.told = keep
+            stream.attach(sink)
+            backend.arm(stream, "write", 30)
+
+            async def write() -> None:
+                await send(stream, octets[:100], octets[100:])
+
+            async def read() -> None:
+                while sum(map(len, pieces)) < BIG:
+                    await stream.receive()
+
+            await backend.together(write, read)
+            assert b"".join(pieces) == octets
+
+    backend.run(body)
+
+
+def test_a_sinks_own_buffer_is_decrypted_into(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext
+):
+    async def body() -> None:
+        peer.serve(lambda connection: connection.sendall(b"0123456789"), server)
+        with contextlib.closing(await dial(backend, peer, trusting)) as stream:
+            sink = Sink(buffer=bytearray(4))
+            stream.attach(sink)
+            assert await receive(stream, sink, 10) == b"0123456789"
+            assert sink.pushes == 3
+
+    backend.run(body)
+
+
+def test_what_came_with_the_handshake_is_pushed_to_who_is_attached(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext
+):
+    async def body() -> None:
+        done = peer.serve(lambda connection: connection.sendall(b"welcome"), server)
+        with contextlib.closing(await dial(backend, peer, trusting)) as stream:
+            await backend.runner.hear(done)
+            await backend.settle()
+            sink = Sink()
+            stream.attach(sink)
+            if not sink.received:
+                await receive(stream, sink, 7)
+            else:
+                assert sink.received == b"welcome"
+
+    backend.run(body)
+
+
+def test_an_end_with_close_notify_is_clean(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext
+):
+    async def body() -> None:
+        def goodbye(connection: socket.socket) -> None:
+            assert isinstance(connection, ssl.SSLSocket)
+            connection.sendall(b"last")
+            assert connection.recv(1) == b"x"
+            with contextlib.suppress(OSError):
+                connection.unwrap()
+
+        peer.serve(goodbye, server)
+        with contextlib.closing(await dial(backend, peer, trusting)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            assert await receive(stream, sink, 4) == b"last"
+            await send(stream, b"x")
+            for _ in range(2):
+                with pytest.raises(ReadError, match=r"127\.0\.0\.1:\d+ closed the connection"):
+                    await stream.receive()
+            assert sink.ends == [True]
+            after = Sink()
+            after.end_is_enough = True
+            stream.attach(after)
+            await stream.receive()
+            assert after.ends == [True]
+
+    backend.run(body)
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["told", "ignored by the context"])
+def test_an_end_without_close_notify_is_not_clean(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext, ignored: bool
+):
+    if ignored:
+        trusting.options |= getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 1 << 7)
+
+    async def body() -> None:
+        def leave(connection: socket.socket) -> None:
+            connection.sendall(b"all of it?")
+            assert connection.recv(1) == b"x"
+            connection.close()
+
+        peer.serve(leave, server)
+        with contextlib.closing(await dial(backend, peer, trusting)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            assert await receive(stream, sink, 10) == b"all of it?"
+            await send(stream, b"x")
+            with pytest.raises(ReadError, match="closed the connection"):
+                await stream.receive()
+            assert sink.ends == [ignored]
+
+    backend.run(body)
+
+
+def test_closing_says_goodbye(backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext):
+    if backend.by_anyio:
+        pytest.skip("AnyIO's streams send by waiting only, and closing does not wait")
+
+    async def body() -> None:
+        ends: list[bytes] = []
+
+        def listen(connection: socket.socket) -> None:
+            assert isinstance(connection, ssl.SSLSocket)
+            connection.suppress_ragged_eofs = False
+            ends.append(connection.recv(1))
+
+        done = peer.serve(listen, server)
+        stream = await dial(backend, peer, trusting)
+        stream.attach(Sink())
+        stream.close()
+        stream.close()
+        await backend.runner.hear(done)
+        assert ends == [b""]
+        with pytest.raises(WriteError, match="closed on this side"):
+            await send(stream, b"x")
+        with pytest.raises(ReadError, match="closed on this side"):
+            await stream.receive()
+
+    backend.run(body)
+
+
+def shake_and_fail(context: ssl.SSLContext) -> Callable[[socket.socket], None]:
+    def script(connection: socket.socket) -> None:
+        with pytest.raises(OSError, match=r"."), context.wrap_socket(connection, server_side=True) as encrypted:
+            while encrypted.recv(100):  # with TLS 1.3 the refusal comes after the server's handshake
+                pass
+            raise ConnectionResetError("the client left")
+
+    return script
+
+
+def faulty(folder: Path, which: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Contexts of a server whose certificate has a fault and of a client which would trust it without."""
+    trustme = pytest.importorskip("trustme", reason="certificates with faults are made by trustme")
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issuer = trustme.CA()
+    client = ssl.create_default_context()
+    if which == "self-signed":
+        issuer.cert_pem.write_to_path(str(folder / "own.pem"))
+        issuer.private_key_pem.write_to_path(str(folder / "own.key"))
+        server.load_cert_chain(folder / "own.pem", folder / "own.key")
+    elif which == "expired":
+        past = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+        issuer.issue_cert("localhost", not_before=past, not_after=past).configure_cert(server)
+        issuer.configure_trust(client)
+    else:
+        issuer.issue_cert("localhost").configure_cert(server)
+    return server, client
+
+
+@pytest.mark.parametrize(
+    ("which", "fault"),
+    [
+        ("unknown issuer", "unable to get local issuer certificate"),
+        ("expired", "certificate has expired"),
+        ("self-signed", "self.signed certificate"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_is_named_with_its_fault(
+    backend: World, peer: Listener, tmp_path: Path, which: str, fault: str
+):
+    server, trusting = faulty(tmp_path, which)
+
+    async def body() -> None:
+        peer.serve(shake_and_fail(server))
+        pattern = (
+            rf"^TLS handshake with localhost at 127\.0\.0\.1:\d+ failed: its certificate is not accepted: .*{fault}"
+        )
+        with pytest.raises(ConnectError, match=pattern) as caught:
+            await dial(backend, peer, trusting)
+        assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
+
+    backend.run(body)
+
+
+@pytest.mark.parametrize(("name", "said"), [("example.org", "example.org"), ("127.0.0.1", "127.0.0.1")])
+def test_a_certificate_for_another_host_is_named_with_both(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext, name: str, said: str
+):
+    async def body() -> None:
+        peer.serve(shake_and_fail(server))
+        pattern = rf"TLS handshake with {name} at .* failed: its certificate is not accepted: .*mismatch.*'{said}'"
+        with pytest.raises(ConnectError, match=pattern):
+            await dial(backend, peer, trusting, name)
+
+    backend.run(body)
+
+
+def test_a_name_that_no_certificate_can_have_is_refused(backend: World, peer: Listener, trusting: ssl.SSLContext):
+    async def body() -> None:
+        with pytest.raises(ConnectError, match=r"TLS with \.example\.org at .* cannot begin: ."):
+            await dial(backend, peer, trusting, ".example.org")
+        with pytest.raises(ConnectError, match="cannot begin: its host is to be checked, and has no name"):
+            await dial(backend, peer, trusting, None)
+
+    backend.run(body)
+
+
+def test_a_server_that_is_mute_costs_the_connect_timeout(backend: World, peer: Listener, trusting: ssl.SSLContext):
+    async def body() -> None:
+        stream = await backend.connect(peer)
+        far = peer.accept()
+        backend.arm(stream, "connect", 0.02)
+        pattern = (
+            r"^connect timed out after 0\.\d+ s of 0\.02 s: 127\.0\.0\.1:\d+ sent nothing, "
+            r"in the TLS handshake with localhost at 127\.0\.0\.1:\d+$"
+        )
+        with pytest.raises(ConnectTimeout, match=pattern):
+            await stream.start_tls(trusting, "localhost")
+        await backend.settle()
+        assert far.recv(1)  # the hello
+        while far.recv(65536):  # and the end
+            pass
+
+    backend.run(body)
+
+
+def test_a_server_that_hangs_up_is_a_connect_error(backend: World, peer: Listener, trusting: ssl.SSLContext):
+    async def body() -> None:
+        def hang_up(connection: socket.socket) -> None:
+            connection.recv(65536)
+            connection.close()
+
+        peer.serve(hang_up)
+        with pytest.raises(ConnectError, match=r"TLS handshake with localhost at .* failed: .*closed the connection"):
+            await dial(backend, peer, trusting)
+
+    backend.run(body)
+
+
+def test_a_server_that_does_not_speak_tls_is_told_so(backend: World, peer: Listener, trusting: ssl.SSLContext):
+    async def body() -> None:
+        def answer(connection: socket.socket) -> None:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        peer.serve(answer)
+        with pytest.raises(ConnectError, match=r"failed: what it says is not TLS"):
+            await dial(backend, peer, trusting)
+
+    backend.run(body)
+
+
+def test_no_version_in_common_is_told(backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext):
+    server.maximum_version = ssl.TLSVersion.TLSv1_2
+    trusting.minimum_version = ssl.TLSVersion.TLSv1_3
+
+    async def body() -> None:
+        peer.serve(shake_and_fail(server))
+        with pytest.raises(ConnectError, match=r"failed: .*protocol version"):
+            await dial(backend, peer, trusting)
+
+    backend.run(body)
+
+
+def test_a_cancelled_handshake_closes_the_connection(backend: World, peer: Listener, trusting: ssl.SSLContext):
+    if not backend.asynchronous:
+        pytest.skip("threads are not cancelled")
+
+    async def body() -> None:
+        stream = await backend.connect(peer)
+        far = peer.accept()
+
+        async def shake() -> None:
+            await stream.start_tls(trusting, "localhost")
+
+        await backend.cancel(shake)
+        await backend.settle()
+        while far.recv(65536):
+            pass
+
+    backend.run(body)
+
+
+def test_the_protocol_is_what_the_context_offers(backend: World, peer: Listener, authority: Authority):
+    context = authority.client_context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    async def body() -> None:
+        peer.serve(echo, authority.server_context("localhost", alpn=["http/1.1"]))
+        with contextlib.closing(await dial(backend, peer, context)) as stream:
+            assert stream.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
+
+    backend.run(body)
+
+
+@VERSIONS
+def test_a_session_can_be_resumed(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext, version: ssl.TLSVersion
+):
+    server.maximum_version = version
+
+    async def visit(session: ssl.SSLSession | None) -> TLSStream:
+        peer.serve(echo, server)
+        stream = await dial(backend, peer, trusting, session=session)
+        assert isinstance(stream, TLSStream)
+        with contextlib.closing(stream):
+            sink = Sink()
+            stream.attach(sink)
+            await send(stream, b"hello")
+            await receive(stream, sink, 5)
+        return stream
+
+    async def body() -> None:
+        first = await visit(None)
+        assert not first.get_extra_info("ssl_object").session_reused
+        second = await visit(first.session)
+        assert second.get_extra_info("ssl_object").session_reused
+
+    backend.run(body)
+
+
+def test_a_session_of_another_context_is_not_used(
+    backend: World, peer: Listener, server: ssl.SSLContext, authority: Authority
+):
+    async def visit(session: ssl.SSLSession | None) -> TLSStream:
+        peer.serve(echo, server)
+        stream = await dial(backend, peer, authority.client_context(), session=session)
+        assert isinstance(stream, TLSStream)
+        with contextlib.closing(stream):
+            sink = Sink()
+            stream.attach(sink)
+            await send(stream, b"hello")
+            await receive(stream, sink, 5)
+        return stream
+
+    async def body() -> None:
+        first = await visit(None)
+        second = await visit(first.session)
+        assert not second.get_extra_info("ssl_object").session_reused
+
+    backend.run(body)
+
+
+def test_tickets_are_absorbed_while_idle(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext
+):
+    server.minimum_version = ssl.TLSVersion.TLSv1_3
+
+    async def body() -> None:
+        peer.serve(echo, server)
+        with contextlib.closing(await dial(backend, peer, trusting)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            await backend.settle()
+            stream.poll_idle()
+            assert (sink.received, sink.ends) == (b"", [])
+            await send(stream, b"still there?")
+            assert await receive(stream, sink, 12) == b"still there?"
+
+    backend.run(body)
+
+
+def test_an_idle_connection_notices_the_end(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext
+):
+    if backend.by_anyio:
+        pytest.skip("AnyIO's streams are read by waiting only")
+
+    async def body() -> None:
+        def answer_and_leave(connection: socket.socket) -> None:
+            connection.sendall(connection.recv(100))
+            assert connection.recv(1) == b"x"
+            with contextlib.suppress(OSError):
+                connection.unwrap()  # type: ignore[attr-defined]
+            connection.close()
+
+        done = peer.serve(answer_and_leave, server)
+        with contextlib.closing(await dial(backend, peer, trusting)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            await send(stream, b"hello")
+            assert await receive(stream, sink, 5) == b"hello"
+            await send(stream, b"x")
+            while not sink.ends:
+                await backend.settle()
+                stream.poll_idle()
+            assert sink.ends == [True]
+            stream.close()
+            await backend.runner.hear(done)
+
+    backend.run(body)
+
+
+def test_silence_is_a_read_timeout(backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext):
+    async def body() -> None:
+        peer.serve(echo, server)
+        with contextlib.closing(await dial(backend, peer, trusting)) as stream:
+            stream.attach(Sink())
+            backend.arm(stream, "read", 0.02)
+            with pytest.raises(ReadTimeout, match=r"of 0\.02 s: 127\.0\.0\.1:\d+ sent nothing"):
+                await stream.receive()
+
+    backend.run(body)
+
+
+def test_octets_that_are_no_record_end_the_connection(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext
+):
+    async def body() -> None:
+        def forge(connection: socket.socket) -> None:
+            assert isinstance(connection, ssl.SSLSocket)
+            assert connection.recv(1) == b"x"
+            with socket.socket(fileno=connection.detach()) as raw:
+                raw.settimeout(30)
+                raw.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+                with contextlib.suppress(ConnectionResetError):
+                    raw.recv(65536)
+
+        peer.serve(forge, server)
+        with contextlib.closing(await dial(backend, peer, trusting)) as stream:
+            stream.attach(Sink())
+            await send(stream, b"x")
+            for _ in range(2):
+                with pytest.raises(ReadError, match=r"TLS with localhost at .* failed while it was read: .*mac"):
+                    await stream.receive()
+
+    backend.run(body)
+
+
+def test_a_client_certificate_that_is_asked_for_is_named_as_missing(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext
+):
+    server.verify_mode = ssl.CERT_REQUIRED
+    server.minimum_version = ssl.TLSVersion.TLSv1_3
+
+    async def body() -> None:
+        peer.serve(shake_and_fail(server))
+        with contextlib.closing(await dial(backend, peer, trusting)) as stream:
+            stream.attach(Sink())
+            with pytest.raises(ReadError, match=r"failed while it was read: .*certificate required"):
+                await stream.receive()
+
+    backend.run(body)
+
+
+def relay(here: socket.socket, there: socket.socket) -> None:
+    """Octets from `here` to `there` until they end."""
+    with contextlib.suppress(OSError):
+        while octets := here.recv(65536):
+            there.sendall(octets)
+    with contextlib.suppress(OSError):
+        there.shutdown(socket.SHUT_WR)
+
+
+def test_tls_runs_inside_tls(backend: World, peer: Listener, server: ssl.SSLContext, authority: Authority):
+    octets = bytes(range(256)) * 4096
+    inner = authority.server_context("inner.example")
+    trusting = authority.client_context()
+
+    async def body() -> None:
+        def tunnel(connection: socket.socket) -> None:
+            near, far = socket.socketpair()
+            with near, far:
+
+                def answer() -> None:
+                    with inner.wrap_socket(far, server_side=True) as encrypted:
+                        echo(encrypted)
+
+                threads = [
+                    threading.Thread(target=answer),
+                    threading.Thread(target=relay, args=(near, connection)),
+                ]
+                for thread in threads:
+                    thread.start()
+                relay(connection, near)
+                for thread in threads:
+                    thread.join(30)
+
+        done = peer.serve(tunnel, server)
+        outer = await dial(backend, peer, trusting)
+        with contextlib.closing(await outer.start_tls(trusting, "inner.example")) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            backend.arm(stream, "read", 30)
+
+            async def write() -> None:
+                await send(stream, octets)
+
+            async def read() -> None:
+                assert await receive(stream, sink, len(octets)) == octets
+
+            await backend.together(write, read)
+            assert stream.get_extra_info("ssl_object") is not outer.get_extra_info("ssl_object")
+            assert stream.get_extra_info("server_addr")[:2] == peer.address
+        await backend.runner.hear(done)
+
+    backend.run(body)
+
+
+@pytest.fixture
+def openssl(authority: Authority) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts `openssl s_server`, which can be told to do what Python's server cannot."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(port: int, *options: str) -> subprocess.Popen[bytes]:
+        cert, key = authority.issue("localhost")
+        command = [
+            "openssl",
+            "s_server",
+            "-accept",
+            f"127.0.0.1:{port}",
+            "-cert",
+            str(cert),
+            "-key",
+            str(key),
+            *options,
+        ]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0
+        )
+        started.append(process)
+        says(process, b"ACCEPT")
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def says(process: subprocess.Popen[bytes], words: bytes) -> None:
+    """Reads what it prints until it has said `words`."""
+    assert process.stdout is not None
+    seen = b""
+    while words not in seen:
+        readable, _, _ = select.select([process.stdout], [], [], 10)
+        octets = process.stdout.read(1) if readable else b""
+        assert octets, f"it says no more than {seen!r}"
+        seen += octets
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+async def dial_port(backend: World, port: int, context: ssl.SSLContext) -> Stream:
+    at = backend.net.clock() + 30
+    stream = await backend.net.connect_tcp([(socket.AF_INET, ("127.0.0.1", port))], at, 30)
+    stream.arm("connect", at, 30)
+    return await stream.start_tls(context, "localhost")
+
+
+def test_renegotiation_is_refused(
+    backend: World, openssl: Callable[..., subprocess.Popen[bytes]], trusting: ssl.SSLContext
+):
+    port = free_port()
+    process = openssl(port, "-tls1_2")
+    assert process.stdin is not None
+
+    async def body() -> None:
+        with contextlib.closing(await dial_port(backend, port, trusting)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            process.stdin.write(b"hello\n")
+            assert await receive(stream, sink, 6) == b"hello\n"
+            process.stdin.write(b"r\n")
+            backend.arm(stream, "read", 30)
+            for _ in range(2):
+                with pytest.raises(ReadError, match="asked to renegotiate TLS, which is refused"):
+                    await stream.receive()
+
+    backend.run(body)
+
+
+def test_a_key_update_is_answered(
+    backend: World, openssl: Callable[..., subprocess.Popen[bytes]], trusting: ssl.SSLContext
+):
+    port = free_port()
+    process = openssl(port, "-tls1_3", "-msg")
+    assert process.stdin is not None
+
+    async def body() -> None:
+        with contextlib.closing(await dial_port(backend, port, trusting)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            backend.arm(stream, "read", 30)
+            for _ in range(3):
+                process.stdin.write(b"K\n")
+                says(process, b"KeyUpdate")  # what else lies in its input by then is dropped
+                process.stdin.write(b"hello\n")
+                assert await receive(stream, sink, 6) == b"hello\n"
+                await send(stream, b"answer\n")
+                says(process, b"KeyUpdate")  # ours, which goes before what is written next
+                says(process, b"answer\n")
+
+    backend.run(body)
