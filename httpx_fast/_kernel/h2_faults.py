@@ -6,11 +6,14 @@ Each fault carries the error code that GOAWAY or RST_STREAM has to say (RFC 9113
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from .._exceptions import MAX_SHOWN, LocalProtocolError, RemoteProtocolError, shown
 from . import h2_facts as facts
 from .faults import bad_name, bad_value
+
+if TYPE_CHECKING:
+    from .hpack_py import FieldSection
 
 __all__ = ["Http2Fault", "SectionTooLarge"]
 
@@ -31,15 +34,6 @@ class SectionTooLarge(Http2Fault):
     """A field section is above the limit. It was decoded to its end: the connection can live on, the stream cannot."""
 
 
-class Section(Protocol):
-    """What `malformed` asks of a kernel's FieldSection."""
-
-    @property
-    def offences(self) -> int: ...
-    @property
-    def offender(self) -> tuple[bytes, bytes] | None: ...
-
-
 _OFFENCES = {
     facts.UPPER_CASE_NAME: "a field name has upper-case letters (RFC 9113 s.8.2.1)",
     facts.BAD_NAME: "a field name is no token (RFC 9113 s.8.2.1)",
@@ -53,7 +47,7 @@ _OFFENCES = {
 }
 
 
-def malformed(section: Section, stream_id: int) -> Http2Fault:
+def malformed(section: FieldSection, stream_id: int) -> Http2Fault:
     """For a field section that has offences: what is wrong with it, and the first field that is."""
     reasons = ", ".join(reason for offence, reason in _OFFENCES.items() if section.offences & offence)
     name, value = section.offender or (b"", b"")

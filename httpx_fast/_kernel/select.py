@@ -7,16 +7,20 @@ HTTPX_FAST_IMPL decides, and is read once, at import:
     python   pure Python
 
 PyPy takes pure Python: its compiler runs that faster than it calls extensions.
+
+What only HTTP/2 needs is found now and imported when it is first asked for: it takes as long as all the rest.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 KERNELS = ("buffer", "http1")
+HTTP2_KERNELS = ("hpack", "frames")
 
 
 def _choose(wanted: str) -> tuple[str, str]:
@@ -37,10 +41,13 @@ def _find_obstacle() -> str | None:
     """Why the compiled kernels cannot be used, None when they can."""
     if sys.implementation.name != "cpython":
         return f"{sys.implementation.name} runs the pure Python kernels"
-    for kernel in KERNELS:
+    for kernel in KERNELS + HTTP2_KERNELS:
         name = f"{__package__}.{kernel}_c"
         try:
-            importlib.import_module(name)
+            if kernel in KERNELS:
+                importlib.import_module(name)
+            elif importlib.util.find_spec(name) is None:
+                raise ModuleNotFoundError(f"No module named {name!r}")
         except ImportError as error:
             return f"{name} cannot be imported ({error}); looked in {os.path.dirname(__file__)}"
     return None
@@ -56,14 +63,43 @@ else:
     from .buffer_c import BodyBuffer
     from .http1_c import ChunkedDecoder, HeadParser, ResponseHead, check_field, chunk_head, request_head
 
+if TYPE_CHECKING:
+    from .frames_py import FrameReader, data_head, headers_frames
+    from .hpack_py import FieldSection, HpackDecoder, HpackEncoder
+
+_LATE = {
+    "FieldSection": "hpack",
+    "FrameReader": "frames",
+    "HpackDecoder": "hpack",
+    "HpackEncoder": "hpack",
+    "data_head": "frames",
+    "headers_frames": "frames",
+}
+
+
+def __getattr__(name: str) -> Any:
+    kernel = _LATE.get(name)
+    if kernel is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__package__}.{kernel}_{'c' if IMPLEMENTATION == 'c' else 'py'}")
+    found = globals()[name] = getattr(module, name)
+    return found
+
+
 __all__ = [
     "IMPLEMENTATION",
     "REASON",
     "BodyBuffer",
     "ChunkedDecoder",
+    "FieldSection",
+    "FrameReader",
     "HeadParser",
+    "HpackDecoder",
+    "HpackEncoder",
     "ResponseHead",
     "check_field",
     "chunk_head",
+    "data_head",
+    "headers_frames",
     "request_head",
 ]
