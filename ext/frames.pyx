@@ -4,8 +4,8 @@
 The twin states the interface and the rules; here is said only what C adds:
 
 1. A pointer into the caller's octets lives as long as the Py_buffer that it came with, which is one call.
-2. What a frame keeps is copied once: into a bytes object of its final size, which is made when its first octet comes
-   and handed out when its last one has. Its size was checked against `max_frame_size` before.
+2. What a frame other than DATA keeps is copied into a bytes object of its final size, which is made when its first
+   octet comes and handed out when its last one has. Its size was checked against `max_frame_size` before.
 3. Frame heads that look right are read without making an object; `h2_control` is asked about all others.
 """
 
@@ -66,6 +66,7 @@ cdef class FrameReader:
     cdef Py_ssize_t lead
     cdef Py_ssize_t left
     cdef Py_ssize_t tail
+    cdef Py_ssize_t told  # octets of DATA, padding included, that were handed out
     cdef bytes body  # what is kept of the frame; its last `left` octets are not set
     # The field block that has not ended; `block_stream` is 0 while there is none.
     cdef list block  # of its frames before the last one
@@ -135,6 +136,7 @@ cdef class FrameReader:
         self.pad_awaited = False
         self.lead = 0
         self.tail = 0
+        self.told = 0
         fault = None
         if self.kind <= HEADERS:
             self.pad_awaited = flags & PADDED != 0
@@ -203,13 +205,30 @@ cdef class FrameReader:
             self.lead -= taken
             at += taken
         if self.left and not self.lead:
-            at = self.take_body(at, end)
+            at = self.take_body(at, end) if self.kind != DATA else self.take_data(at, end, frames)
         if self.tail and not (self.lead or self.left):
             taken = min(self.tail, end - at)
             self.tail -= taken
             at += taken
         if not (self.lead or self.left or self.tail):
             self.finish(frames)
+        return at
+
+    cdef octets take_data(self, octets at, octets end, list frames) except NULL:
+        """Takes what is there, and hands it out if the frame does not end with it."""
+        cdef Py_ssize_t taken = min(self.left, end - at)
+        cdef Py_ssize_t size
+        if taken == 0:
+            return at
+        self.left -= taken
+        octets_taken = PyBytes_FromStringAndSize(<const char *> at, taken)
+        at += taken
+        if self.left or self.tail > end - at:
+            size = self.size - self.left - self.tail - self.told
+            self.told += size
+            frames.append((DATA, self.flags & ~END_STREAM, self.stream_id, octets_taken, size))
+        else:
+            self.body = octets_taken
         return at
 
     cdef octets take_body(self, octets at, octets end) except NULL:
@@ -229,7 +248,7 @@ cdef class FrameReader:
         self.body = None
         self.within = False
         if self.kind == DATA:
-            frames.append((DATA, self.flags, self.stream_id, body, self.size))
+            frames.append((DATA, self.flags, self.stream_id, body, self.size - self.told))
         elif self.kind == HEADERS or self.kind == CONTINUATION:
             self.finish_part(body, frames)
         elif self.kind != FAULT:

@@ -7,7 +7,7 @@ reads a connection feeds what has arrived and gets a list, with one tuple per fr
 
 `size` are the octets after the frame's head, padding included, which is what flow control counts for DATA. `contents`:
 
-    DATA           the octets, without padding
+    DATA           the octets, without padding; rule 2
     HEADERS        the whole field block, CONTINUATION frames included, without padding; `size` is that of all of them
     SETTINGS       [(setting, value), ...], [] with ACK    WINDOW_UPDATE  the increment, at least 1
     GOAWAY         (last stream id, error code, debug)     RST_STREAM     the error code
@@ -16,10 +16,12 @@ reads a connection feeds what has arrived and gets a list, with one tuple per fr
 
 Rules:
 1. Nothing has to be kept by the caller. Octets are copied once, into the object that is handed out (twice by this twin
-   where a frame arrives in pieces), and none is looked at twice.
-2. A fault never takes back what came before it. After one that costs the connection nothing is read any more; after
+   where a field block arrives in pieces), and none is looked at twice.
+2. DATA is handed out as it comes, since a frame may be large and a peer slow: of a frame that arrives in pieces each
+   piece is a tuple with the octets that came and the size that they count. Only the last one can have END_STREAM.
+3. A fault never takes back what came before it. After one that costs the connection nothing is read any more; after
    one that costs a stream the reading goes on.
-3. The first frame has to be SETTINGS (s.3.4), and push is off: PUSH_PROMISE is a fault (s.8.4).
+4. The first frame has to be SETTINGS (s.3.4), and push is off: PUSH_PROMISE is a fault (s.8.4).
 """
 
 from __future__ import annotations
@@ -80,6 +82,7 @@ class FrameReader:
         "_started",
         "_stream_id",
         "_tail",
+        "_told",
         "_within",
         "broken",
         "max_frame_size",
@@ -97,6 +100,7 @@ class FrameReader:
         self._pad_awaited = False
         # Octets of the frame that are still to come: to be skipped, to be kept, to be skipped.
         self._lead = self._body_left = self._tail = 0
+        self._told = 0  # octets of DATA, padding included, that were handed out
         self._body: list[bytes] = []
         # The field block that has not ended; `_block_stream` is 0 while there is none.
         self._block: list[bytes] = []
@@ -179,7 +183,7 @@ class FrameReader:
         self._kind, self._flags, self._stream_id, self._size = kind, flags, stream_id, size
         self._pad_awaited = kind <= HEADERS and flags & PADDED != 0
         self._lead = 5 if kind == HEADERS and flags & HAS_PRIORITY else 0
-        self._body_left, self._tail = size - self._lead - self._pad_awaited, 0
+        self._body_left, self._tail, self._told = size - self._lead - self._pad_awaited, 0, 0
         if fault is not None or kind not in KEPT:
             self._body_left, self._tail = 0, size
             self._kind = FAULT if fault is not None else kind
@@ -218,9 +222,12 @@ class FrameReader:
             at += taken
         if self._body_left and not self._lead:
             taken = min(self._body_left, end - at)
-            self._body.append(bytes(view[at : at + taken]))
+            if taken:
+                self._body.append(bytes(view[at : at + taken]))
             self._body_left -= taken
             at += taken
+            if taken and self._kind == DATA and (self._body_left or self._tail > end - at):
+                self._hand_out(frames)
         if self._tail and not (self._lead or self._body_left):
             taken = min(self._tail, end - at)
             self._tail -= taken
@@ -229,6 +236,12 @@ class FrameReader:
             self._finish(frames)
         return at
 
+    def _hand_out(self, frames: list[Frame]) -> None:
+        """What has come of DATA that goes on."""
+        size = self._size - self._body_left - self._tail - self._told
+        self._told += size
+        frames.append((DATA, self._flags & ~END_STREAM, self._stream_id, self._body.pop(), size))
+
     def _finish(self, frames: list[Frame]) -> None:
         body = self._body
         octets = body[0] if len(body) == 1 else b"".join(body)
@@ -236,7 +249,7 @@ class FrameReader:
         self._within = False
         kind, flags, stream_id, size = self._kind, self._flags, self._stream_id, self._size
         if kind == DATA:
-            frames.append((DATA, flags, stream_id, octets, size))
+            frames.append((DATA, flags, stream_id, octets, size - self._told))
         elif kind in (HEADERS, CONTINUATION):
             self._block.append(octets)
             if flags & END_HEADERS:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 import re
 import sys
-import tracemalloc
+from itertools import pairwise
 
 import pytest
 import vectors
@@ -33,6 +33,18 @@ def read(reader, octets, way):
         frames += reader.feed(octets, at, available)
         at = available
     return frames
+
+
+def joined(frames):
+    """The pieces of DATA frames put together again, where no two of those follow each other."""
+    found = []
+    for frame in frames:
+        if frame[0] == facts.DATA and found and found[-1][0] == facts.DATA:
+            _, flags, _, contents, size = found.pop()
+            assert not flags & facts.END_STREAM
+            frame = (*frame[:3], contents + frame[3], size + frame[4])
+        found.append(frame)
+    return found
 
 
 #: What comes after the first frame, and how it is reported.
@@ -108,9 +120,34 @@ READ = {
 def test_frames_are_read_however_they_come(kernel, ways, octets, frames):
     for way in ways(FIRST + octets):
         reader = kernel.FrameReader()
-        assert read(reader, FIRST + octets, way) == [FIRST_READ, *frames]
+        assert joined(read(reader, FIRST + octets, way)) == [FIRST_READ, *frames]
         assert not reader.broken
         assert not reader.incomplete
+
+
+def test_data_is_handed_out_as_it_comes(kernel):
+    octets = FIRST + frame(facts.DATA, facts.PADDED | facts.END_STREAM, 1, padded(b"abcdef", 3))
+    reader = kernel.FrameReader()
+    ends = [9 + 9, 9 + 9 + 1, 9 + 9 + 3, 9 + 9 + 3, 9 + 9 + 7, 9 + 9 + 8, len(octets)]
+    came = [reader.feed(octets, at, end) for at, end in pairwise([0, *ends])]
+    assert came == [
+        [FIRST_READ],
+        [],
+        [(0, 8, 1, b"ab", 3)],
+        [],
+        [(0, 8, 1, b"cdef", 4)],
+        [],
+        [(0, 9, 1, b"", 3)],
+    ]
+
+
+def test_data_before_its_padding_is_handed_out_with_it_where_both_are_there(kernel):
+    octets = FIRST + frame(facts.DATA, 9, 1, padded(b"abcdef", 3))
+    for cut in range(19, 28):
+        reader = kernel.FrameReader()
+        frames = reader.feed(octets, 0, cut) + reader.feed(octets, cut, len(octets))
+        assert joined(frames) == [FIRST_READ, (0, 9, 1, b"abcdef", 10)]
+        assert len(frames) == 2 + (cut > 19)
 
 
 @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])
@@ -267,7 +304,7 @@ def test_block_after_a_long_one_has_limits_of_its_own(kernel):
     assert not reader.broken
 
 
-def test_skipped_contents_are_not_kept(kernel):
+def test_skipped_contents_are_not_kept(kernel, tracemalloc):
     reader = kernel.FrameReader()
     octets = FIRST + frame(0xBE, 0, 1, b"x" * 16384) * 64
     tracemalloc.start()
@@ -433,14 +470,14 @@ def test_pure_twin_takes_linear_steps_octet_by_octet(twins):
             frames = [frame for at in range(len(octets)) for frame in reader.feed(octets, at, at + 1)]
         finally:
             sys.settrace(before)
-        assert [len(frame[3]) for frame in frames] == [0, size, 2 * size]
+        assert [len(frame[3]) for frame in joined(frames)] == [0, size, 2 * size]
         return taken
 
     assert steps(4000) <= 12 * steps(400)
 
 
-def test_no_octet_is_copied_again_when_more_come(compiled):
-    octets = FIRST + frame(facts.DATA, 0, 1, b"x" * 16384)
+def test_no_octet_is_copied_again_when_more_come(compiled, tracemalloc):
+    octets = FIRST + frame(facts.HEADERS, facts.END_HEADERS, 1, b"x" * 16384)
     reader = compiled.FrameReader()
     reader.feed(octets, 0, 9 + 9 + 1)
     tracemalloc.start()
