@@ -29,6 +29,7 @@ class ConnectionFacts:
         "proxy",
         "proxy_done",
         "requests",
+        "stream",
         "tcp_done",
         "tls_done",
         "tls_resumed",
@@ -42,6 +43,7 @@ class ConnectionFacts:
         self.proxy_done: float | None = None  # TLS with the proxy, and its leave to pass through; None without either
         self.tls_done: float | None = None
         self.requests = 0  # count of requests that were given this connection so far
+        self.stream: Any = None  # the open connection itself, for who asks the response for it
         self.peer_address: Any = None  # of whom we are connected to: the proxy, where there is one
         self.local_address: Any = None
         self.proxy: str | None = None  # its URL, without credentials

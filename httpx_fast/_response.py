@@ -138,7 +138,10 @@ class Response:
         stream: Any,
         network: Any,
     ) -> Response:
-        """What the wire gave: the head's facts, and the whole body or else the stream that it comes from."""
+        """What the wire gave: the head's facts, and the whole body or else the stream that it comes from.
+
+        `network` is a function of the response that gives its "network_stream", called when that is asked for.
+        """
         self = _new(cls)
         self.status_code = status
         self._head = head
@@ -197,10 +200,9 @@ class Response:
             if not version.startswith(b"HTTP/2"):
                 extensions["reason_phrase"] = self._head.reason
             if self._network is not None:
-                extensions["network_stream"] = self._network
-                stream_id = getattr(self._network, "stream_id", None)
-                if stream_id is not None:
-                    extensions["stream_id"] = stream_id
+                network = self._network(self)
+                if network is not None:
+                    extensions["network_stream"] = network
         return extensions
 
     @extensions.setter

@@ -53,6 +53,7 @@ class Http1Connection(ResponseReader):
         self.stream = stream
         self.route = route
         self.facts = facts
+        facts.stream = stream
         self.lost = lost
         self.journey: Journey | None = None
         self.idle_since: float | None = None
@@ -110,6 +111,8 @@ class Http1Connection(ResponseReader):
 
     async def next_chunk(self) -> bytes:
         """The next piece of the body as it arrived; b"" after its end. Closes the connection when it fails."""
+        if self.state == TUNNEL:
+            return b""
         piece = self.take()
         if piece or self.state == ENDED:
             return piece
@@ -135,6 +138,10 @@ class Http1Connection(ResponseReader):
     def upgraded(self) -> bool:
         """Whether the connection no longer speaks HTTP (101, or 2xx to CONNECT)."""
         return self.state == TUNNEL
+
+    def detach(self) -> tuple[Stream, bytes]:
+        """The stream of an upgraded connection, and what came on it after the head; for its owner, until `rest()`."""
+        return self.stream, self.take_whole()
 
     def rest(self, now: float) -> bool:
         """The exchange is over: True if the connection can serve another, and is now idle; else it is closed."""

@@ -25,7 +25,7 @@ from .._conn.http1 import Budgets, Http1Connection
 from .._exceptions import ConnectError, ReadError, RemoteProtocolError, RequestError, WriteError, timed_out
 from .._journey import ConnectionFacts, Journey
 from .._kernel.select import ResponseHead
-from .._net.base import Backend, Waiter
+from .._net.base import Backend, Stream, Waiter
 from .._origin import Route
 from .._wire.events import FieldLine, RequestHead
 from .._wire.h1 import ENDED
@@ -73,6 +73,11 @@ class Lease:
             self.trailers = connection.trailers
             self.close()
         return piece
+
+    def tunnel(self) -> tuple[Stream, bytes] | None:
+        """Stream and first octets of a connection that speaks HTTP no longer, for the lease's owner; else None."""
+        connection = self._connection
+        return connection.detach() if connection is not None and connection.upgraded else None
 
     def close(self) -> None:
         """Gives the connection back; it is closed if the body was not read to its end. Repeatable."""

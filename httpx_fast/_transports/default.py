@@ -13,6 +13,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from .._config import DEFAULT_LIMITS, Limits, Proxy, check_ssl_settings, shared_ssl_context
 from .._conn.dial import DialOptions
@@ -29,6 +30,7 @@ from .._pool.pool import Lease, Pool, Reply
 from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
 from .._wire.events import FieldLine, RequestHead
 from .base import AsyncBaseTransport, BaseTransport
+from .network import AsyncNetworkStream, NetworkStream, handed_over, of_async_response, of_response
 
 __all__ = ["AsyncHTTPTransport", "HTTPTransport"]
 
@@ -128,9 +130,16 @@ def _make_head(request: Request) -> RequestHead:
     return RequestHead(method, url.raw_scheme, url.netloc, target, request.headers._list)
 
 
+#: A WebSocket begins as a request of these (RFC 6455 s.3); default ports are the same.
+_WEBSOCKET = {"ws": "http", "wss": "https"}
+
+
 def _route(request: Request) -> Route:
     origin = request.url._origin
-    if origin.scheme not in ("http", "https"):
+    spoken = _WEBSOCKET.get(origin.scheme)
+    if spoken is not None:
+        origin = origin._replace(scheme=spoken)
+    elif origin.scheme not in ("http", "https"):
         seen = f"scheme {origin.scheme!r}" if origin.scheme else "no scheme"
         raise UnsupportedProtocol(f"the URL {str(request.url)!r} has {seen}; expected http:// or https://")
     if not origin.host:
@@ -345,6 +354,9 @@ class _Body:
 
 
 class SyncBody(_Body, SyncByteStream):
+    network: Any = staticmethod(of_response)
+    network_type = NetworkStream
+
     def __iter__(self) -> Iterator[bytes]:
         return self
 
@@ -359,6 +371,9 @@ class SyncBody(_Body, SyncByteStream):
 
 
 class AsyncBody(_Body, AsyncByteStream):
+    network: Any = staticmethod(of_async_response)
+    network_type = AsyncNetworkStream
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
@@ -379,6 +394,9 @@ async def _stepped(stream: SyncByteStream) -> AsyncIterator[bytes]:
 
 def _response(request: Request, journey: Journey, reply: Reply, body_type: type[SyncBody | AsyncBody]) -> Response:
     head, octets, interim, trailers, lease = reply
+    network = body_type.network
+    if lease is not None:
+        network = handed_over(lease, journey.connection, body_type.network_type) or network
     response = Response._received(
         head.status,
         head,
@@ -386,7 +404,7 @@ def _response(request: Request, journey: Journey, reply: Reply, body_type: type[
         journey,
         body=octets,
         stream=None if lease is None else body_type(lease),
-        network=None,
+        network=network,
     )
     if interim:
         response._interim = interim

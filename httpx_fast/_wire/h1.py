@@ -199,10 +199,7 @@ class ResponseReader:
         if state == UNTIL_CLOSE and clean:
             self._end()
             return True
-        if state == TUNNEL:
-            self._end()
-            return True
-        if state == ENDED or state == DEAD:
+        if state >= ENDED:
             return True
         self.state = DEAD
         raise RemoteProtocolError(self._cut_short(state, clean))
@@ -275,6 +272,7 @@ class ResponseReader:
         elif length == framing.TUNNEL:
             self.state = TUNNEL
             self.whole = False
+            self.message_ended()  # what follows is no content (RFC 9110 s.9.3.6, s.15.2.2)
         else:
             self.state = UNTIL_CLOSE
         if start < end:

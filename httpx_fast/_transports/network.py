@@ -1,0 +1,242 @@
+"""`response.extensions["network_stream"]`: the connection below a response, in the shape that httpx gives it.
+
+Of any response it tells addresses, socket and TLS. After 101, and after 2xx to CONNECT, the connection speaks HTTP no
+longer and is the user's to read, write, encrypt and close. The rules:
+
+1. It is made when it is asked for; an ordinary response costs nothing. `of_response` and `of_async_response` are what
+   `Response` calls for that.
+2. What came after the head is read first.
+3. One thread or task may read while another writes; each call has its own timeout.
+4. Closing it gives the pool its place back; so does closing the response, which ends the stream too.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .._drive import drive
+from .._exceptions import RemoteProtocolError
+from .._journey import ConnectionFacts
+from .._models import Response
+from .._net.base import Backend, Buffer, Stream
+from .._net.sockets import poller
+from .._pool.pool import Lease
+
+__all__ = ["AsyncNetworkStream", "NetworkStream"]
+
+T = TypeVar("T", bound="_Network")
+
+
+class _Octets:
+    """The sink of a connection that is the user's: keeps what came until it is asked for."""
+
+    __slots__ = ("_pieces", "_start", "ended", "pending")
+
+    def __init__(self, first: bytes) -> None:
+        self._pieces = deque([first] if first else [])
+        self._start = 0  # what was taken of the oldest piece; slicing the rest off each time would cost its square
+        self.pending = len(first)
+        self.ended = False
+
+    def take(self, max_bytes: int) -> bytes:
+        """At most `max_bytes` of what came in one piece; there must be something."""
+        piece, start = self._pieces[0], self._start
+        end = start + max_bytes
+        if end >= len(piece):
+            self._pieces.popleft()
+            self._start = 0
+            taken = piece[start:] if start else piece
+        else:
+            self._start = end
+            taken = piece[start:end]
+        self.pending -= len(taken)
+        return taken
+
+    def get_buffer(self) -> None:
+        """It takes what it is lent."""
+
+    def buffer_updated(self, nbytes: int) -> bool:
+        raise RuntimeError("no buffer was given")
+
+    def data_received(self, data: memoryview) -> bool:
+        self._pieces.append(bytes(data))
+        self.pending += len(data)
+        return True
+
+    def eof_received(self, clean: bool) -> bool:
+        self.ended = True
+        return True
+
+
+class _Network:
+    """What both kinds share. `octets` is None where the connection speaks HTTP."""
+
+    def __init__(
+        self, stream: Stream, facts: ConnectionFacts | None, lease: Lease | None, octets: _Octets | None
+    ) -> None:
+        self._stream = stream
+        self._facts = facts
+        self._lease = lease
+        self._octets = octets
+        if octets is not None:
+            stream.attach(octets)
+
+    def get_extra_info(self, info: str) -> Any:
+        """ "ssl_object", "client_addr", "server_addr", "socket", "is_readable"; None for what there is not."""
+        if info == "is_readable":
+            return self._is_readable()
+        found = self._stream.get_extra_info(info)
+        if found is None and self._facts is not None:
+            # A closed socket does not know any more.
+            if info == "client_addr":
+                return self._facts.local_address
+            if info == "server_addr":
+                return self._facts.peer_address
+        return found
+
+    def _is_readable(self) -> bool:
+        """Whether a read would not wait; on an idle connection that means that the server closed it."""
+        octets = self._octets
+        if octets is not None and (octets.pending or octets.ended):
+            return True
+        sock = self._stream.get_extra_info("socket")
+        # A closed socket is readable: a read fails at once.
+        return sock is not None and (sock.fileno() < 0 or bool(poller(sock)(0)))
+
+    async def _read(self, max_bytes: int, timeout: float | None) -> bytes:
+        octets = self._tunnel("read")
+        if max_bytes < 1:
+            raise ValueError(f"max_bytes is {max_bytes}; expected at least 1")
+        stream = self._stream
+        while not octets.pending:
+            if octets.ended:
+                return b""
+            stream.arm("read", None if timeout is None else Backend.clock() + timeout, timeout)
+            # Cancelled here, nothing is lost: what comes is kept for the next read.
+            await stream.receive()
+        return octets.take(max_bytes)
+
+    async def _write(self, buffer: Buffer, timeout: float | None) -> None:
+        self._tunnel("write")
+        if not buffer:
+            return
+        stream = self._stream
+        unsent = stream.write(buffer)
+        if unsent is not None:
+            stream.arm("write", None if timeout is None else Backend.clock() + timeout, timeout)
+            await unsent
+
+    async def _encrypted(self, context: ssl.SSLContext, server_hostname: str | None, timeout: float | None) -> Stream:
+        octets = self._tunnel("start_tls")
+        if octets.pending:
+            # Taken for answers that came by TLS, they would be whatever somebody on the way likes (CVE-2011-0411).
+            self._close()
+            raise RemoteProtocolError(f"{octets.pending} octets came before the TLS handshake and were not read")
+        stream = self._stream
+        stream.arm("connect", None if timeout is None else Backend.clock() + timeout, timeout)
+        try:
+            encrypted = await stream.start_tls(context, server_hostname)
+        except BaseException:
+            self._close()
+            raise
+        encrypted.arm("connect", None, None)
+        return encrypted
+
+    def _tunnel(self, call: str) -> _Octets:
+        if self._octets is None:
+            raise RuntimeError(
+                f"{call}() is for connections that were handed over, by 101 or by 2xx to CONNECT; this one speaks "
+                "HTTP, and its response has what there is to read"
+            )
+        return self._octets
+
+    def _close(self) -> None:
+        if self._octets is not None:
+            self._stream.close()
+        if self._lease is not None:
+            self._lease.close()
+
+
+class NetworkStream(_Network):
+    """The connection below a response of `Client`. Timeouts are seconds, None for no limit."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """What is there, or comes next: 1 to `max_bytes` octets; b"" after the end. Raises ReadError, ReadTimeout."""
+        return drive(self._read(max_bytes, timeout))
+
+    def write(self, buffer: Buffer, timeout: float | None = None) -> None:
+        """Sends all of `buffer`; the timeout is for each bit of progress. Raises WriteError, WriteTimeout."""
+        drive(self._write(buffer, timeout))
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> NetworkStream:
+        """Shakes hands and returns the encrypted stream, which takes this one's place.
+
+        Closes it and raises ConnectError, ConnectTimeout when that fails.
+        """
+        encrypted = drive(self._encrypted(ssl_context, server_hostname, timeout))
+        return NetworkStream(encrypted, self._facts, self._lease, _Octets(b""))
+
+    def close(self) -> None:
+        """Closes the connection and gives its place in the pool back; of an ordinary response, unless it was read."""
+        self._close()
+
+
+class AsyncNetworkStream(_Network):
+    """The connection below a response of `AsyncClient`: `NetworkStream` with methods to await."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """What is there, or comes next: 1 to `max_bytes` octets; b"" after the end. Raises ReadError, ReadTimeout."""
+        return await self._read(max_bytes, timeout)
+
+    async def write(self, buffer: Buffer, timeout: float | None = None) -> None:
+        """Sends all of `buffer`; the timeout is for each bit of progress. Raises WriteError, WriteTimeout."""
+        await self._write(buffer, timeout)
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> AsyncNetworkStream:
+        """Shakes hands and returns the encrypted stream, which takes this one's place.
+
+        Closes it and raises ConnectError, ConnectTimeout when that fails or is cancelled.
+        """
+        encrypted = await self._encrypted(ssl_context, server_hostname, timeout)
+        return AsyncNetworkStream(encrypted, self._facts, self._lease, _Octets(b""))
+
+    async def aclose(self) -> None:
+        """Closes the connection and gives its place in the pool back; of an ordinary response, unless it was read."""
+        self._close()
+
+
+def of_response(response: Response) -> NetworkStream | None:
+    """The stream below a response that `HTTPTransport` gave."""
+    return _of(response, NetworkStream)
+
+
+def of_async_response(response: Response) -> AsyncNetworkStream | None:
+    """The stream below a response that `AsyncHTTPTransport` gave."""
+    return _of(response, AsyncNetworkStream)
+
+
+def handed_over(
+    lease: Lease, facts: ConnectionFacts | None, kind: type[NetworkStream | AsyncNetworkStream]
+) -> Callable[[Response], NetworkStream | AsyncNetworkStream] | None:
+    """What gives the stream of a connection that speaks HTTP no longer; None if `lease` is of one that does."""
+    tunnel = lease.tunnel()
+    if tunnel is None:
+        return None
+    stream, first = tunnel
+    network = kind(stream, facts, lease, _Octets(first))
+    return lambda response: network
+
+
+def _of(response: Response, kind: type[T]) -> T | None:
+    journey = response.journey
+    facts = None if journey is None else journey.connection
+    if facts is None or facts.stream is None:
+        return None
+    return kind(facts.stream, facts, getattr(response._stream, "_lease", None), None)
