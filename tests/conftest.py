@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from certificates import Authority
@@ -23,6 +24,11 @@ _DESCRIPTORS = Path("/proc/self/fd") if os.path.isdir("/proc/self/fd") else Path
 def backend(request: pytest.FixtureRequest) -> Runner:
     """The world that a test body runs in: blocking, asyncio, uvloop or trio."""
     return RUNNERS[request.param]()
+
+
+@pytest.fixture
+def tracemalloc() -> ModuleType:
+    return pytest.importorskip("tracemalloc", reason="PyPy does not trace memory")
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import socket
-import tracemalloc
 
 import pytest
 
@@ -87,7 +86,7 @@ def test_body_larger_than_the_first_room_can_be_appended_at_once(kernel):
     assert body.finish() == octets + b"y"
 
 
-def test_hostile_length_makes_no_room(kernel):
+def test_hostile_length_makes_no_room(kernel, tracemalloc):
     tracemalloc.start()
     try:
         body = kernel.BodyBuffer(2**62)
@@ -205,7 +204,7 @@ def test_room_does_not_move_while_a_view_is_held(kernel):
     assert body.finish()[-2:] == b"xy"
 
 
-def test_compiled_twin_does_not_copy_what_it_collected(kernel):
+def test_compiled_twin_does_not_copy_what_it_collected(kernel, tracemalloc):
     if kernel.name != "c":
         pytest.skip("the pure twin cannot write into bytes")
     size = FIRST_ROOM

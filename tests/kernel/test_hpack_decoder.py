@@ -335,9 +335,7 @@ def test_table_is_right_after_a_section_that_is_too_large(kernel):
     assert entries(decoder, 30) == values[::-1]
 
 
-def test_bomb_is_not_kept(kernel):
-    import tracemalloc
-
+def test_bomb_is_not_kept(kernel, tracemalloc):
     decoder = kernel.HpackDecoder()
     decoder.decode(literal(b"n", b"v" * 4000, 0x40))
     block = b"\xbe" * 100_000

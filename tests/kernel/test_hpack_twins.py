@@ -260,9 +260,7 @@ def test_nothing_is_leaked(compiled):
     assert (sys.getrefcount(shared[1]), sys.getrefcount(shared), sys.getrefcount(head)) == before
 
 
-def test_memory_stays_where_it_was_after_many_blocks(compiled):
-    import tracemalloc
-
+def test_memory_stays_where_it_was_after_many_blocks(compiled, tracemalloc):
     chance = random.Random(4)
     theirs = compiled.HpackEncoder()
     blocks = [theirs.encode(fields) for fields in sections(chance, 40)]
