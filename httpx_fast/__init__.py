@@ -13,9 +13,10 @@ from .__version__ import __description__, __title__, __version__
 from ._api import delete, get, head, options, patch, post, put, query, request, stream
 from ._auth import Auth, BasicAuth, DigestAuth, FunctionAuth, NetRCAuth
 from ._client import USE_CLIENT_DEFAULT, AsyncClient, Client
-from ._config import Limits, Proxy, Timeout, create_ssl_context
+from ._config import Limits, Proxy, TCPKeepAlive, Timeout, create_ssl_context
 from ._content import ByteStream
 from ._exceptions import (
+    AddressDenied,
     CloseError,
     ConnectError,
     ConnectTimeout,
@@ -54,11 +55,14 @@ from ._urls import URL, Origin, QueryParams
 
 if TYPE_CHECKING:
     from ._alias import alias
+    from ._resolvers import AddressFilter, CachingResolver, Resolver, StaticResolver
     from ._transports import ASGITransport, AsyncHTTPTransport, HTTPTransport, WSGITransport
 
 __all__ = [
     "USE_CLIENT_DEFAULT",
     "ASGITransport",
+    "AddressDenied",
+    "AddressFilter",
     "AsyncBaseTransport",
     "AsyncByteStream",
     "AsyncClient",
@@ -67,6 +71,7 @@ __all__ = [
     "BaseTransport",
     "BasicAuth",
     "ByteStream",
+    "CachingResolver",
     "Client",
     "CloseError",
     "ConnectError",
@@ -98,13 +103,16 @@ __all__ = [
     "Request",
     "RequestError",
     "RequestNotRead",
+    "Resolver",
     "Response",
     "ResponseNotRead",
     "SSEError",
+    "StaticResolver",
     "StreamClosed",
     "StreamConsumed",
     "StreamError",
     "SyncByteStream",
+    "TCPKeepAlive",
     "Timeout",
     "TimeoutException",
     "TooManyRedirects",
@@ -135,8 +143,12 @@ __all__ = [
 #: Public names that are loaded late, and the module of each.
 _LATE = {
     "ASGITransport": "._transports.asgi",
+    "AddressFilter": "._resolvers",
     "AsyncHTTPTransport": "._transports.default",
+    "CachingResolver": "._resolvers",
     "HTTPTransport": "._transports.default",
+    "Resolver": "._resolvers",
+    "StaticResolver": "._resolvers",
     "WSGITransport": "._transports.wsgi",
     "alias": "._alias",
     "main": "._cli",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import socket
 import ssl
 import sys
 import threading
@@ -21,7 +22,7 @@ from ._headers import Headers
 from ._types import CertTypes, HeaderTypes, TimeoutTypes
 from ._urls import URL
 
-__all__ = ["Limits", "Proxy", "Timeout", "create_ssl_context"]
+__all__ = ["Limits", "Proxy", "TCPKeepAlive", "Timeout", "create_ssl_context"]
 
 
 class UnsetType:
@@ -160,15 +161,50 @@ class Limits:
         return f"{text})"
 
 
-_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TCPKeepAlive:
+    """Probes on connections that are silent, so that a NAT or firewall on the way does not forget them.
+
+    Cloud networks forget after 240 to 600 s of silence, and tell nobody: who waits for a slow answer waits for ever.
+    After `idle` seconds a probe is sent every `interval` seconds; `count` probes without an answer end the connection.
+    """
+
+    idle: int = 60
+    interval: int = 15
+    count: int = 4
+
+    def __post_init__(self) -> None:
+        for name, most in (("idle", 32767), ("interval", 32767), ("count", 127)):  # what Linux takes
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"expected an int as {name}, got {value!r}")
+            if not 1 <= value <= most:
+                raise ValueError(f"expected 1 to {most} as {name}, got {value!r}")
+
+    def socket_options(self) -> list[tuple[int, int, int]]:
+        """Arguments of `socket.setsockopt`, as far as the system has them."""
+        options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+        # macOS has its own name for the first; systems without the others keep their own times.
+        idle = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)
+        numbers = (idle, getattr(socket, "TCP_KEEPINTVL", None), getattr(socket, "TCP_KEEPCNT", None))
+        values = (self.idle, self.interval, self.count)
+        return options + [
+            (socket.IPPROTO_TCP, number, value) for number, value in zip(numbers, values, strict=True) if number
+        ]
+
+
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4a")
 _SECRET_FIELDS = ("authorization", "proxy-authorization")
 
 
 class Proxy:
     """A proxy server. Credentials in `url` win over `auth`, and are taken out of it.
 
-    `ssl_context` is for the connection to an https proxy, `headers` are sent to the proxy and to nobody else.
-    Raises ValueError for a scheme that is not http, https, socks5 or socks5h.
+    The scheme says how to speak to it: http and https (TLS to the proxy) forward requests for http URLs and tunnel to
+    https ones; socks5 tunnels to addresses that are resolved here, socks5h and socks4a to names which it resolves.
+    `ssl_context` is for the connection to an https proxy; without it the proxy has to be trusted by the authorities of
+    `verify`. `headers` are sent to http and https proxies with CONNECT, and with each request that they forward.
+    Raises ValueError for other schemes.
     """
 
     def __init__(

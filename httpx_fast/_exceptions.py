@@ -4,7 +4,7 @@
   x RequestError
     + TransportError
       - TimeoutException: ConnectTimeout, ReadTimeout, WriteTimeout, PoolTimeout
-      - NetworkError: ConnectError, ReadError, WriteError, CloseError
+      - NetworkError: ConnectError (AddressDenied), ReadError, WriteError, CloseError
       - ProtocolError: LocalProtocolError, RemoteProtocolError
       - ProxyError, UnsupportedProtocol, SSEError
     + DecodingError, TooManyRedirects
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._models import Request, Response
 
 __all__ = [
+    "AddressDenied",
     "CloseError",
     "ConnectError",
     "ConnectTimeout",
@@ -129,6 +130,10 @@ class NetworkError(TransportError):
 
 class ConnectError(NetworkError):
     """No connection could be made: name not found, refused, unreachable, TLS handshake failed."""
+
+
+class AddressDenied(ConnectError):
+    """The address filter allows none of the addresses; nothing was sent to any of them."""
 
 
 class ReadError(NetworkError):

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21, "socks5": 1080, "socks5h": 1080}
+DEFAULT_PORTS = {
+    "http": 80,
+    "https": 443,
+    "ws": 80,
+    "wss": 443,
+    "ftp": 21,
+    "socks4a": 1080,
+    "socks5": 1080,
+    "socks5h": 1080,
+}
 
 
 class Origin(NamedTuple):

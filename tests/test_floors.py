@@ -27,7 +27,7 @@ FLOORS: list[dict[str, str]] = [
     {"conn": "_conn"},
     {"pool": "_pool"},
     {"face": FACE},
-    {"transports": "_transports"},
+    {"transports": "_transports _resolvers"},
     {"client": "_client"},
     {"api": "_api _alias _httpcore"},
     {"cli": "_cli _waterfall _doctor testing __main__"},

@@ -1,4 +1,4 @@
-"""Makes a connection: name, TCP or Unix socket, TLS, under one budget (`timeout.connect`).
+"""Makes a connection: name, TCP or Unix socket, proxy, TLS, under one budget (`timeout.connect`).
 
 The steps leave their marks in the connection's facts as they end, so that a failure shows how far it came. Options of
 the socket and of TLS belong here and nowhere above.
@@ -9,11 +9,15 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from .._exceptions import ConnectError, ConnectTimeout
+from .._exceptions import AddressDenied, ConnectError, ConnectTimeout
 from .._journey import ConnectionFacts
-from .._net.base import Backend, SocketOption, Stream
-from .._origin import Route
+from .._net.base import Address, Backend, SocketOption, Stream
+from .._net.resolving import IPAddress, resolve
+from .._origin import Origin, Route
+from .._wire.socks import Unreachable
+from .proxy import ProxyHop, shake_hands, tunnel
 
 #: Seconds before the n-th further try of `retries`: at once, then 0.5, 1, 2, ... up to this.
 _MAX_PAUSE = 8.0
@@ -25,14 +29,20 @@ MAX_SESSIONS = 256  # TLS sessions kept per transport, some KB each; a crawler m
 class DialOptions:
     """What every connection of a pool has in common.
 
-    `tls` is asked for the context on the first https connection, not before: building one costs 26 ms.
+    `tls` is asked for the context on the first https connection, not before: building one costs 26 ms. `uds` stands for
+    the place where the origin, or else the proxy, is. `keepalive` are options of TCP sockets only, set before
+    `socket_options`.
     """
 
     tls: Callable[[], ssl.SSLContext]
     uds: str | None = None
     local_address: str | None = None
     socket_options: Sequence[SocketOption] = ()
+    keepalive: Sequence[SocketOption] = ()
     retries: int = 0
+    proxy: ProxyHop | None = None
+    resolver: Any = None
+    allows: Callable[[IPAddress], bool] | None = None
     # What may be spoken. With both, TLS negotiates (RFC 7301) and cleartext is HTTP/1.1: HTTP/2 without TLS needs prior
     # knowledge (RFC 9113 s.3.3), which is to ask for it alone.
     http1: bool = True
@@ -65,8 +75,8 @@ async def dial(
     tries = options.retries
     while True:
         try:
-            return await _try(backend, route, options, at, budget, facts)
-        except ConnectTimeout:
+            return await _Dial(backend, options, at, budget, facts).run(route)
+        except (ConnectTimeout, AddressDenied):
             raise
         except ConnectError:
             if tries <= 0 or (at is not None and clock() + pause >= at):
@@ -75,38 +85,111 @@ async def dial(
         if pause:
             await backend.sleep(pause)
         pause = min(max(2 * pause, 0.5), _MAX_PAUSE)
-        facts.dns_done = facts.tcp_done = None
+        facts.dns_done = facts.tcp_done = facts.proxy_done = None
 
 
-async def _try(
-    backend: Backend,
-    route: Route,
-    options: DialOptions,
-    at: float | None,
-    budget: float | None,
-    facts: ConnectionFacts,
-) -> Stream:
-    clock = backend.clock
-    scheme, host, port = route.origin
-    if options.uds is None:
-        addresses = await backend.resolve(host, port, at, budget)
-        facts.dns_done = clock()
-        stream = await backend.connect_tcp(
-            addresses, at, budget, local_address=options.local_address, socket_options=options.socket_options
-        )
-    else:
-        stream = await backend.connect_unix(options.uds, at, budget, socket_options=options.socket_options)
-    facts.tcp_done = clock()
-    if scheme == "https":
-        stream.arm("connect", at, budget)
-        stream = await stream.start_tls(options.tls(), route.server_name or host, options.sessions.get(route))
-        facts.tls_done = clock()
+class _Dial:
+    """One try to connect, and the deadline of all its steps."""
+
+    def __init__(
+        self, backend: Backend, options: DialOptions, at: float | None, budget: float | None, facts: ConnectionFacts
+    ) -> None:
+        self._backend = backend
+        self._options = options
+        self._at = at
+        self._budget = budget
+        self._facts = facts
+
+    async def run(self, route: Route) -> Stream:
+        facts, options = self._facts, self._options
+        origin = route.origin
+        if options.proxy is None:
+            stream = await self._reach(origin.host, origin.port)
+        else:
+            stream = await self._pass(options.proxy, route)
+        if origin.scheme == "https" and not route.forward:
+            stream = await self._secure(stream, route)
+        stream.arm("connect", None, None)
+        facts.peer_address = stream.get_extra_info("server_addr")
+        facts.local_address = stream.get_extra_info("client_addr")
+        return stream
+
+    async def _resolve(self, host: str, port: int) -> Sequence[Address]:
+        options = self._options
+        return await resolve(self._backend, host, port, self._at, self._budget, options.resolver, options.allows)
+
+    async def _reach(self, host: str, port: int) -> Stream:
+        """A stream to host and port, or to the Unix socket that stands for them."""
+        addresses = None
+        if self._options.uds is None:
+            addresses = await self._resolve(host, port)
+            self._facts.dns_done = self._backend.clock()
+        return await self._connect(addresses)
+
+    async def _connect(self, addresses: Sequence[Address] | None) -> Stream:
+        options, backend = self._options, self._backend
+        if addresses is not None:
+            stream = await backend.connect_tcp(
+                addresses,
+                self._at,
+                self._budget,
+                local_address=options.local_address,
+                socket_options=(*options.keepalive, *options.socket_options),
+            )
+        else:
+            assert options.uds is not None
+            stream = await backend.connect_unix(
+                options.uds, self._at, self._budget, socket_options=options.socket_options
+            )
+        self._facts.tcp_done = backend.clock()
+        stream.arm("connect", self._at, self._budget)
+        return stream
+
+    async def _secure(self, stream: Stream, route: Route) -> Stream:
+        """TLS with the origin."""
+        facts, options = self._facts, self._options
+        host = route.server_name or route.origin.host
+        stream = await stream.start_tls(options.tls(), host, options.sessions.get(route))
+        facts.tls_done = self._backend.clock()
         tls: ssl.SSLObject = stream.get_extra_info("ssl_object")
         facts.tls_version = tls.version()
         cipher = tls.cipher()
         facts.cipher = None if cipher is None else cipher[0]
         facts.tls_resumed = tls.session_reused
-    stream.arm("connect", None, None)
-    facts.peer_address = stream.get_extra_info("server_addr")
-    facts.local_address = stream.get_extra_info("client_addr")
-    return stream
+        return stream
+
+    async def _pass(self, hop: ProxyHop, route: Route) -> Stream:
+        """A stream to a proxy that forwards, or through one that tunnels."""
+        facts = self._facts
+        facts.proxy = str(hop)
+        origin = route.origin
+        if hop.resolves:
+            return await self._enter(await self._reach(hop.host, hop.port), hop, route, origin.host)
+        # Both names belong to the step "dns". The proxy may have ways to some addresses of the origin only.
+        targets = await self._resolve(origin.host, origin.port)
+        proxies = None if self._options.uds is not None else await self._resolve(hop.host, hop.port)
+        facts.dns_done = self._backend.clock()
+        for _, target in targets[:-1]:
+            try:
+                return await self._enter(await self._connect(proxies), hop, route, target[0])
+            except Unreachable:
+                continue
+        return await self._enter(await self._connect(proxies), hop, route, targets[-1][1][0])
+
+    async def _enter(self, stream: Stream, hop: ProxyHop, route: Route, host: str) -> Stream:
+        """What is to be done with a stream to the proxy. Closes it if that fails, or is cancelled."""
+        sessions = self._options.sessions
+        key = Route(Origin("https", hop.host, hop.port), forward=True)
+        try:
+            if hop.tls is not None:
+                stream = await shake_hands(stream, hop, sessions.get(key))
+            if not route.forward:
+                await tunnel(stream, hop, host, route.origin.port)
+                if hop.tls is not None:
+                    keep_session(self._options, key, stream)
+        except BaseException:
+            stream.close()
+            raise
+        if hop.tls is not None or not route.forward:
+            self._facts.proxy_done = self._backend.clock()
+        return stream

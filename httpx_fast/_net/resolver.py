@@ -1,4 +1,4 @@
-"""Names to addresses, by the system's resolver (`socket.getaddrinfo`, looked up when it is called).
+"""Names to addresses, by the system's resolver (`socket.getaddrinfo`, looked up when it is called) or another.
 
 Numeric addresses are answered at once. A name is looked up in a daemon thread that is abandoned when its deadline
 comes: it cannot be interrupted, must not keep the program from exiting, and must not hold a place in a loop's executor.
@@ -12,42 +12,46 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from .base import Address
 from .faults import resolve_failed
 
-_flying: dict[tuple[str, int], Lookup] = {}
+#: What blocks until it knows the addresses of a host and port.
+Ask: TypeAlias = Callable[[str, int], Any]
+
+_flying: dict[tuple[Ask, str, int], Lookup] = {}
 _lock = threading.Lock()
 
 
 class Lookup:
     """One question to the resolver, shared by all who ask it while it is under way."""
 
-    __slots__ = ("_addresses", "_failure", "_host", "_listeners", "_port")
+    __slots__ = ("_answer", "_failure", "_listeners", "_question")
 
-    def __init__(self, host: str, port: int) -> None:
-        self._host = host
-        self._port = port
-        self._addresses: list[Address] = []
+    def __init__(self, ask: Ask, host: str, port: int) -> None:
+        self._question = ask, host, port
+        self._answer: Any = None
         self._failure: Exception | None = None
         self._listeners: list[Callable[[], object]] | None = []  # None once there is an answer
 
-    def addresses(self) -> list[Address]:
-        """The answer; to be asked for after the listener was called. Raises ConnectError."""
-        if self._failure is not None:
-            raise resolve_failed(self._host, self._failure) from self._failure
-        return self._addresses
+    def answer(self) -> Any:
+        """What the resolver said; to be asked for after the listener was called. Raises ConnectError."""
+        failure = self._failure
+        if failure is not None:
+            raise resolve_failed(self._question[1], failure) from failure
+        return self._answer
 
     def run(self) -> None:
+        ask, host, port = self._question
         try:
-            self._addresses = _ask(self._host, self._port)
+            self._answer = ask(host, port)
         except Exception as failure:  # noqa: BLE001  # whatever a patched resolver raises is the askers' business
             self._failure = failure
         with _lock:
             listeners, self._listeners = self._listeners, None
-            if _flying.get((self._host, self._port)) is self:
-                del _flying[self._host, self._port]
+            if _flying.get(self._question) is self:
+                del _flying[self._question]
         for tell in listeners or ():
             try:
                 tell()
@@ -55,14 +59,18 @@ class Lookup:
                 continue
 
 
-def lookup(host: str, port: int, tell: Callable[[], object]) -> Lookup:
-    """Starts a lookup, or joins one; `tell` is called, from any thread, when its answer is there."""
+def lookup(host: str, port: int, tell: Callable[[], object], ask: Ask | None = None) -> Lookup:
+    """Starts a lookup, or joins one; `tell` is called, from any thread, when its answer is there.
+
+    By default the system is asked, and answers a list of `Address`.
+    """
+    question = ask or ask_system, host, port
     with _lock:
-        flying = _flying.get((host, port))
+        flying = _flying.get(question)
         if flying is not None and flying._listeners is not None:
             flying._listeners.append(tell)
             return flying
-        flying = _flying[host, port] = Lookup(host, port)
+        flying = _flying[question] = Lookup(*question)
         assert flying._listeners is not None
         flying._listeners.append(tell)
     try:
@@ -77,12 +85,13 @@ def numeric(host: str, port: int) -> list[Address] | None:
     if not (":" in host or host[-1:].isdigit()):
         return None
     try:
-        return _ask(host, port, socket.AI_NUMERICHOST)
+        return ask_system(host, port, socket.AI_NUMERICHOST)
     except (OSError, ValueError):
         return None
 
 
-def _ask(host: str, port: int, flags: int = 0) -> list[Address]:
+def ask_system(host: str, port: int, flags: int = 0) -> list[Address]:
+    """What the system says about a name; blocks until it does. Raises OSError."""
     return distinct(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags))
 
 

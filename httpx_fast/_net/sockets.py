@@ -134,7 +134,8 @@ class SocketBackend(Backend):
         if not await waiter.wait(at):
             assert at is not None
             raise expired("connect", self.clock(), at, budget, f"no answer from the resolver about {host!r}")
-        return asked.addresses()
+        answer: Sequence[Address] = asked.answer()
+        return answer
 
     async def connect_tcp(
         self,

@@ -20,7 +20,7 @@ class RequestHead:
     `fields` are all field lines, Host included. `scheme` and `authority` are for HTTP/2, which sends them apart.
     """
 
-    __slots__ = ("_framing", "_http1", "authority", "fields", "method", "route", "scheme", "target")
+    __slots__ = ("_framing", "_http1", "authority", "fields", "forwarded", "method", "route", "scheme", "target")
 
     def __init__(
         self, method: bytes, scheme: bytes, authority: bytes, target: bytes, fields: Sequence[FieldLine]
@@ -31,6 +31,7 @@ class RequestHead:
         self.target = target
         self.fields = fields
         self.route: Route | None = None  # kept here by the door for the next request from the same template
+        self.forwarded: RequestHead | None = None  # likewise, as a proxy gets it
         self._http1: bytes | None = None
         self._framing: int | Literal[False] | None = False
 

@@ -7,6 +7,7 @@ import decimal
 import math
 import os
 import pickle
+import socket
 import ssl
 import sys
 import threading
@@ -17,7 +18,7 @@ from types import SimpleNamespace
 import certifi
 import pytest
 
-from httpx_fast import URL, Limits, Proxy, Timeout, _config, create_ssl_context
+from httpx_fast import URL, Limits, Proxy, TCPKeepAlive, Timeout, _config, create_ssl_context
 from httpx_fast._config import (
     DEFAULT_LIMITS,
     DEFAULT_MAX_REDIRECTS,
@@ -195,7 +196,10 @@ def test_secrets_of_a_proxy_do_not_show():
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("ftp://u:secret@h", r"one of the schemes http, https, socks5, socks5h, got URL\('ftp://u:\[secure\]@h'\)"),
+        (
+            "ftp://u:secret@h",
+            r"one of the schemes http, https, socks5, socks5h, socks4a, got URL\('ftp://u:\[secure\]@h'\)",
+        ),
         ("h:3128", "expected a proxy URL with one of the schemes"),
         ("http://", r"expected a proxy URL with a host, got URL\('http:'\)"),
     ],
@@ -424,3 +428,28 @@ def test_context_that_cannot_lead_to_http2_is_warned_of():
     context.set_alpn_protocols(["h2", "http/1.1"])
     check_ssl_settings(context, None, True, ("h2", "http/1.1"))
     check_ssl_settings(True, None, True, ("h2", "http/1.1"))
+
+
+def test_tcp_keep_alive_is_told_in_the_words_of_the_system():
+    options = TCPKeepAlive(idle=7, interval=3, count=2).socket_options()
+    with socket.socket() as sock:
+        for option in options:
+            sock.setsockopt(*option)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        for (_, number, value), told in zip(options[1:], (7, 3, 2), strict=True):
+            assert sock.getsockopt(socket.IPPROTO_TCP, number) == value == told
+
+
+@pytest.mark.parametrize("name", ["idle", "interval", "count"])
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (0, ValueError, "expected 1 to"),
+        (32768, ValueError, "expected 1 to"),
+        (1.5, TypeError, "expected an int as"),
+        (True, TypeError, "expected an int as"),
+    ],
+)
+def test_tcp_keep_alive_refuses_what_systems_refuse(name, value, error, message):
+    with pytest.raises(error, match=rf"{message}.*{name}, got {value!r}"):
+        TCPKeepAlive(**{name: value})

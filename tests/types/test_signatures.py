@@ -19,16 +19,23 @@ httpx2 = pytest.importorskip("httpx2", reason="httpx2 is what the interface is c
 
 _LATER = "not there yet: WebSockets and server-sent events"
 _JOURNEY = "how the request went"
+_DIALLING = "resolver, address_filter and keepalive of transports"
 _REQUEST_ERRORS = [
     name
     for name, each in vars(httpx_fast).items()
-    if isinstance(each, type) and issubclass(each, httpx_fast.RequestError)
+    if isinstance(each, type) and issubclass(each, httpx_fast.RequestError) and hasattr(httpx2, name)
 ]
 DIFFERENCES = {
     "httpx2.EventSource": _LATER,
     "httpx2.ServerSentEvent": _LATER,
     "httpx2.alias_httpx": "alias() takes the names that it replaces",
     "httpx2.websocket": _LATER,
+    "httpx_fast.AddressDenied": _DIALLING,
+    "httpx_fast.AddressFilter": _DIALLING,
+    "httpx_fast.CachingResolver": _DIALLING,
+    "httpx_fast.Resolver": _DIALLING,
+    "httpx_fast.StaticResolver": _DIALLING,
+    "httpx_fast.TCPKeepAlive": _DIALLING,
     "httpx_fast.alias": "alias_httpx(), for httpx2 as well",
     "AsyncClient.sse": _LATER,
     "AsyncClient.websocket": _LATER,

@@ -1,0 +1,185 @@
+"""The way through a proxy: a stream to the proxy becomes one to the origin, or stays one to a proxy that forwards.
+
+- http(s) proxies forward requests for http origins, which name their whole target, and tunnel to https origins by
+  CONNECT (RFC 9110 s.9.3.6). SOCKS proxies tunnel to any origin.
+- What is set for the proxy goes to it and nowhere else: CONNECT carries no field line of a request.
+- A refusal is a ProxyError that names the proxy and its reason. A proxy that breaks off is a ConnectError, since
+  another try may do; silence is a ConnectTimeout of the one budget of dialling.
+- Nothing may follow the proxy's leave before something was sent through the tunnel: neither TLS nor HTTP begins with
+  the origin's word, so such octets are the proxy's, and would be taken for the origin's.
+
+Whoever calls closes the stream when any of it fails.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ProtocolError, ProxyError, shown
+from .._kernel.select import request_head
+from .._net.base import Stream
+from .._wire.events import FieldLine
+from .._wire.h1 import TUNNEL, ResponseReader
+from .._wire.socks import Handshake, Socks4a, Socks5
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyHop:
+    """A proxy that all connections of a pool go through.
+
+    `tls` gives the context of an https proxy. `fields` are for http(s) proxies, Proxy-Authorization among them; `login`
+    is a SOCKS proxy's user name and password.
+    """
+
+    scheme: str  # http, https, socks5 (names are resolved here), socks5h or socks4a (there)
+    host: str
+    port: int
+    tls: Callable[[], ssl.SSLContext] | None = None
+    fields: tuple[FieldLine, ...] = ()
+    login: tuple[bytes, bytes] | None = None
+
+    @property
+    def forwards(self) -> bool:
+        """Whether it passes on requests for http origins, without a tunnel."""
+        return self.scheme in ("http", "https")
+
+    @property
+    def resolves(self) -> bool:
+        """Whether names of origins are its business, and none of ours."""
+        return self.scheme != "socks5"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{_authority(self.host, self.port)}"
+
+
+async def shake_hands(stream: Stream, hop: ProxyHop, session: ssl.SSLSession | None) -> Stream:
+    """TLS with an https proxy. Raises ConnectError, ConnectTimeout."""
+    assert hop.tls is not None
+    try:
+        return await stream.start_tls(hop.tls(), hop.host, session)
+    except ConnectTimeout:
+        raise
+    except ConnectError as error:
+        raise ConnectError(f"the proxy {hop} was reached, but: {error}") from error
+
+
+async def tunnel(stream: Stream, hop: ProxyHop, host: str, port: int) -> None:
+    """Has `hop` connect `stream` to host and port. Raises ProxyError, ConnectError, ConnectTimeout."""
+    there = _authority(host, port)
+    try:
+        if hop.forwards:
+            await _connect(stream, hop, there)
+        else:
+            await _socks(stream, _handshake(hop, host, port))
+    except ConnectTimeout as timeout:
+        raise ConnectTimeout(f"{timeout}, when the proxy {hop} was asked for {there}") from None
+    except NetworkError as error:
+        raise ConnectError(f"the proxy {hop} broke off when it was asked for {there}: {error}") from error
+    except ProtocolError as error:
+        raise ProxyError(f"the proxy {hop} was asked for {there}, and answered with no HTTP: {error}") from error
+    except ProxyError as error:
+        raise type(error)(f"the proxy {hop} does not connect to {there}: {error}") from error
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+async def _send(stream: Stream, octets: bytes) -> None:
+    unsent = stream.write(octets)
+    if unsent is not None:
+        await unsent
+
+
+# CONNECT.
+
+
+class _Answers(ResponseReader):
+    """Reads what a proxy answers to CONNECT; its end is a fault of the network, not of its words."""
+
+    __slots__ = ()
+
+    def eof_received(self, clean: bool) -> bool:
+        return False
+
+
+async def _connect(stream: Stream, hop: ProxyHop, there: str) -> None:
+    reader = _Answers()
+    reader.begin(b"CONNECT", whole=False)
+    stream.attach(reader)
+    await _send(
+        stream, request_head(b"CONNECT", there.encode("ascii"), [(b"Host", there.encode("ascii")), *hop.fields])
+    )
+    if reader.head is None:
+        await stream.receive()
+    head = reader.head
+    assert head is not None
+    if not 200 <= head.status < 300:
+        raise ProxyError(_refusal(reader, hop))
+    assert reader.state == TUNNEL
+    surplus = b"".join(reader.chunks)
+    if surplus:
+        raise ProxyError(f"it sent more than its answer: {shown(surplus)}")
+
+
+def _refusal(reader: ResponseReader, hop: ProxyHop) -> str:
+    """Status and reason; of the content no more than came with them."""
+    head = reader.head
+    assert head is not None
+    text = f"{head.status} {head.reason.decode('ascii', 'replace')}".rstrip()
+    if head.status == 407:
+        wanted = b", ".join(head.get_all(b"proxy-authenticate"))
+        has_login = any(name.lower() == b"proxy-authorization" for name, _ in hop.fields)
+        text += ", it does not accept the credentials" if has_login else ", it wants credentials and none are set"
+        text += f" (Proxy-Authenticate: {shown(wanted)})" if wanted else ""
+    elif content := reader.take():
+        text += f", with the content {shown(content)}"
+    return text
+
+
+# SOCKS.
+
+
+def _handshake(hop: ProxyHop, host: str, port: int) -> Handshake:
+    if hop.scheme == "socks4a":
+        return Socks4a(host, port, hop.login[0] if hop.login else b"")
+    return Socks5(host, port, hop.login)
+
+
+class _SocksSink:
+    """Feeds a handshake with what arrives."""
+
+    __slots__ = ("_handshake", "pending", "said")
+
+    def __init__(self, handshake: Handshake) -> None:
+        self._handshake = handshake
+        self.pending = 0
+        self.said = b""  # to be sent
+
+    def get_buffer(self) -> None:
+        """Answers are small."""
+
+    def buffer_updated(self, nbytes: int) -> bool:
+        raise RuntimeError("no buffer was given")
+
+    def data_received(self, data: memoryview) -> bool:
+        self.said += self._handshake.feed(data)
+        return bool(self.said) or self._handshake.done
+
+    def eof_received(self, clean: bool) -> bool:
+        return False
+
+
+async def _socks(stream: Stream, handshake: Handshake) -> None:
+    sink = _SocksSink(handshake)
+    stream.attach(sink)
+    said = handshake.hello
+    while True:
+        await _send(stream, said)
+        if not sink.said and not handshake.done:
+            await stream.receive()
+        said, sink.said = sink.said, b""
+        if handshake.done:
+            return

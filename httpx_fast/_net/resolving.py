@@ -1,0 +1,126 @@
+"""Whom to ask for addresses, and which of them may be connected to: a user's resolver, and a user's filter behind it.
+
+The filter stands between resolving and connecting: what it lets through are the very addresses that are connected to,
+so a name that answers differently the next time gains nothing. Addresses written out in a URL pass it too.
+
+A resolver is a function of host and port, or an object whose `resolve` is one. It may block (then it runs in a thread
+that is abandoned at the deadline, as the system's does) or be `async` (then it is awaited here, under the deadline). An
+object that has `known` is asked there first, without waiting.
+"""
+
+from __future__ import annotations
+
+import inspect
+import ipaddress
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeAlias
+
+from .._exceptions import AddressDenied, ConnectError, RequestError
+from .base import Address, Backend
+from .faults import expired, resolve_failed
+from .resolver import lookup, numeric
+
+IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+#: What a resolver answers: IP addresses as text; with a port, where it is another than was asked for.
+Found: TypeAlias = Iterable[str | tuple[str, int]]
+
+
+async def resolve(
+    backend: Backend,
+    host: str,
+    port: int,
+    at: float | None,
+    budget: float | None,
+    resolver: Any = None,
+    allows: Callable[[IPAddress], bool] | None = None,
+) -> Sequence[Address]:
+    """Addresses to connect to, in order. Raises ConnectError, AddressDenied, ConnectTimeout."""
+    addresses: Sequence[Address] | None
+    if resolver is None:
+        addresses = await backend.resolve(host, port, at, budget)
+    else:
+        addresses = numeric(host, port)
+        if addresses is None:
+            addresses = _addresses(host, port, await _ask(backend, host, port, at, budget, resolver))
+    return addresses if allows is None else _allowed(host, addresses, allows)
+
+
+def is_async(resolver: Any) -> bool:
+    """Whether a resolver is to be awaited; one that only passes questions on says so by its `asynchronous`."""
+    told = getattr(resolver, "asynchronous", None)
+    if told is not None:
+        return bool(told)
+    return inspect.iscoroutinefunction(resolver) or inspect.iscoroutinefunction(_question(resolver))
+
+
+def _question(resolver: Any) -> Callable[[str, int], Any]:
+    """What to call, hashable and equal for the same resolver."""
+    asked: Callable[[str, int], Any] = getattr(resolver, "resolve", None) or resolver.__call__
+    return asked
+
+
+async def _ask(backend: Backend, host: str, port: int, at: float | None, budget: float | None, resolver: Any) -> Any:
+    """What a user's resolver says. Whatever it raises is a ConnectError, unless it is an exception of ours."""
+    try:
+        known = getattr(resolver, "known", None)
+        found = None if known is None else known(host, port)
+        if found is not None:
+            return found
+        if is_async(resolver):
+            return await _within(backend, _question(resolver)(host, port), at, budget, host)
+    except RequestError:
+        raise
+    except Exception as error:
+        raise resolve_failed(host, error) from error
+    waiter = backend.waiter()
+    asked = lookup(host, port, backend.from_any_thread(waiter.set), _question(resolver))
+    # Cancelled here, the lookup ends by itself and tells a waiter that nobody waits on.
+    if not await waiter.wait(at):
+        raise _too_late(backend, at, budget, host)
+    return asked.answer()
+
+
+async def _within(backend: Backend, answer: Awaitable[Any], at: float | None, budget: float | None, host: str) -> Any:
+    """Awaits an answer until the deadline. In the blocking world it cannot suspend, so there is nothing to bound."""
+    if at is None or backend.name == "blocking":
+        return await answer
+    import anyio
+
+    with anyio.move_on_after(max(at - backend.clock(), 0.0)):
+        return await answer
+    raise _too_late(backend, at, budget, host)
+
+
+def _too_late(backend: Backend, at: float | None, budget: float | None, host: str) -> Exception:
+    now = backend.clock()
+    return expired("connect", now, now if at is None else at, budget, f"no answer from the resolver about {host!r}")
+
+
+def _addresses(host: str, port: int, found: Any) -> list[Address]:
+    """What a user's resolver said, as addresses to connect to."""
+    addresses: list[Address] = []
+    if isinstance(found, str) or not isinstance(found, Iterable):
+        raise ConnectError(f"the resolver answered {found!r} about {host!r}; expected a list of IP addresses")
+    for each in found:
+        text, at_port = each if isinstance(each, tuple) else (each, port)
+        known = numeric(text, at_port) if isinstance(text, str) else None
+        if known is None:
+            raise ConnectError(f"the resolver answered {each!r} about {host!r}; expected an IP address")
+        addresses += known
+    if not addresses:
+        raise ConnectError(f"the resolver knows no address of {host!r}")
+    return addresses
+
+
+def _allowed(host: str, addresses: Sequence[Address], allows: Callable[[IPAddress], bool]) -> Sequence[Address]:
+    allowed = [address for address in addresses if allows(_ip_address(address))]
+    if addresses and not allowed:
+        denied = ", ".join(str(_ip_address(address)) for address in addresses)
+        raise AddressDenied(f"the address filter does not allow to connect to {host!r}: {denied}")
+    return allowed
+
+
+def _ip_address(address: Address) -> IPAddress:
+    """What is connected to in the end: a mapped address (RFC 4291 s.2.5.5.2) is its IPv4 address."""
+    found = ipaddress.ip_address(address[1][0])
+    return getattr(found, "ipv4_mapped", None) or found

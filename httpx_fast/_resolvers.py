@@ -1,0 +1,235 @@
+"""Who says where a host is, and where connections may go: for the arguments `resolver` and `address_filter`.
+
+A resolver is anything that is called with host and port and gives IP addresses as text: a function, or an object with a
+method `resolve`, blocking or async. Blocking ones run in a thread that is abandoned at the deadline. The classes here
+wrap others, so they can be put into each other: `CachingResolver(StaticResolver({"example.org": "127.0.0.1"}))`.
+
+An address filter is asked about each address between resolving and connecting, and about addresses in URLs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
+
+from ._net.resolver import ask_system
+from ._net.resolving import Found, IPAddress, is_async
+
+__all__ = ["AddressFilter", "CachingResolver", "Resolver", "StaticResolver"]
+
+
+class Resolver(Protocol):
+    """An object that resolves."""
+
+    def resolve(self, host: str, port: int) -> Found | Awaitable[Found]:
+        """IP addresses as text, in the order to try them; pairs with a port where it is another than `port`."""
+
+
+ResolverTypes: TypeAlias = Resolver | Callable[[str, int], Found | Awaitable[Found]]
+_Answer: TypeAlias = Sequence[str | tuple[str, int]]
+
+
+def _system(host: str, port: int) -> list[str]:
+    """What `socket.getaddrinfo` says; an IPv6 address with its zone."""
+    return [address[0] if len(address) == 2 else _with_zone(address) for _, address in ask_system(host, port)]
+
+
+def _with_zone(address: tuple[str, int, int, int]) -> str:
+    text, zone = address[0], address[3]
+    return f"{text}%{zone}" if zone and "%" not in text else text
+
+
+class _Wrapper:
+    """A resolver around another one, by default the system's."""
+
+    def __init__(self, resolver: ResolverTypes | None) -> None:
+        inner: Any = _system if resolver is None else resolver
+        self._inner = inner
+        self._question: Callable[[str, int], Any] = getattr(inner, "resolve", inner)
+        self._known = getattr(inner, "known", None)
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether `resolve` gives what is to be awaited: as that of the resolver inside does."""
+        return is_async(self._inner)
+
+    def known(self, host: str, port: int) -> _Answer | None:
+        """What can be said without asking anybody."""
+        return None if self._known is None else self._known(host, port)
+
+    def resolve(self, host: str, port: int) -> Any:
+        known = self.known(host, port)
+        if self.asynchronous:
+            return self._await(host, port, known)
+        return self._keep(host, port, self._question(host, port)) if known is None else known
+
+    async def _await(self, host: str, port: int, known: _Answer | None) -> _Answer:
+        return self._keep(host, port, await self._question(host, port)) if known is None else known
+
+    def _keep(self, host: str, port: int, found: Found) -> _Answer:
+        return tuple(found)
+
+
+class StaticResolver(_Wrapper):
+    """Fixed addresses for some hosts, as an own /etc/hosts; `otherwise` resolves the rest.
+
+    `addresses` names hosts as URLs spell them, in lower case and ASCII. Each has an IP address as text, or several in
+    the order to try them; a pair of address and port goes to another port.
+    """
+
+    def __init__(
+        self, addresses: Mapping[str, str | Sequence[str | tuple[str, int]]], otherwise: ResolverTypes | None = None
+    ) -> None:
+        super().__init__(otherwise)
+        self._fixed = {host.lower(): _checked(host, found) for host, found in addresses.items()}
+
+    def known(self, host: str, port: int) -> _Answer | None:
+        fixed = self._fixed.get(host.lower())
+        return super().known(host, port) if fixed is None else fixed
+
+
+def _checked(host: str, found: str | Sequence[str | tuple[str, int]]) -> _Answer:
+    answer = (found,) if isinstance(found, str) else tuple(found)
+    for each in answer:
+        try:
+            ipaddress.ip_address(each[0] if isinstance(each, tuple) else each)
+        except ValueError:
+            raise ValueError(f"expected IP addresses for {host!r}, got {each!r}") from None
+    if not answer:
+        raise ValueError(f"expected an IP address for {host!r}, got none")
+    return answer
+
+
+class CachingResolver(_Wrapper):
+    """Keeps what another resolver said for `ttl` seconds, for at most `max_entries` hosts. Safe to share.
+
+    The system does not say how long its answers hold, so `ttl` is what may pass until a moved service is found again.
+    Failures are not kept.
+    """
+
+    def __init__(
+        self,
+        resolver: ResolverTypes | None = None,
+        *,
+        ttl: float = 60.0,
+        max_entries: int = 1024,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(resolver)
+        if not ttl > 0:
+            raise ValueError(f"expected more than 0 seconds as ttl, got {ttl!r}")
+        if max_entries < 1:
+            raise ValueError(f"expected 1 or more as max_entries, got {max_entries!r}")
+        self._ttl = ttl
+        self._max_entries = max_entries
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, int], tuple[float, _Answer]] = {}  # oldest first
+
+    def known(self, host: str, port: int) -> _Answer | None:
+        with self._lock:
+            kept = self._kept.get((host.lower(), port))
+        if kept is not None and self._clock() < kept[0]:
+            return kept[1]
+        return super().known(host, port)
+
+    def forget(self) -> None:
+        """Lets go of all that is kept, for example after the network changed."""
+        with self._lock:
+            self._kept.clear()
+
+    def _keep(self, host: str, port: int, found: Found) -> _Answer:
+        answer = tuple(found)
+        until = self._clock() + self._ttl
+        key = (host.lower(), port)
+        with self._lock:
+            self._kept.pop(key, None)
+            self._kept[key] = until, answer
+            if len(self._kept) > self._max_entries:
+                del self._kept[next(iter(self._kept))]
+        return answer
+
+
+#: Networks that are not the public Internet, by kind (the IANA special-purpose address registries).
+KINDS: dict[str, tuple[str, ...]] = {
+    # A provider and its customers share 100.64/10 (RFC 6598); 64:ff9b:1::/48 leads into a local network (RFC 8215).
+    "private": (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fec0::/10", "64:ff9b:1::/48",
+    ),
+    "loopback": ("127.0.0.0/8", "::1/128"),
+    # Where clouds keep their metadata, credentials among them.
+    "link-local": ("169.254.0.0/16", "fe80::/10"),
+    # Linux connects 0.0.0.0 to the machine itself.
+    "unspecified": ("0.0.0.0/8", "::/128"),
+    "multicast": ("224.0.0.0/4", "ff00::/8"),
+    "reserved": (
+        "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+        "240.0.0.0/4", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16",
+    ),
+}  # fmt: skip
+
+#: IPv6 networks whose addresses lead to the IPv4 address inside, and how many bits lie behind it: IPv4-compatible
+#: (RFC 4291 s.2.5.5.1), IPv4-mapped (s.2.5.5.2), NAT64 (RFC 6052 s.2.1), 6to4 (RFC 3056 s.2).
+_EMBEDDING = tuple(
+    (ipaddress.IPv6Network(network), bits)
+    for network, bits in (("::/96", 0), ("::ffff:0:0/96", 0), ("64:ff9b::/96", 0), ("2002::/16", 80))
+)
+
+_Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class AddressFilter:
+    """Which addresses may be connected to: all but those in `deny`, and those in `allow` in any case.
+
+    Both list networks ("10.0.0.0/8") and kinds: "private", "loopback", "link-local", "unspecified", "multicast",
+    "reserved". By default all kinds are denied, so that only the public Internet is left: what a service needs that
+    fetches URLs which strangers gave it, for each redirect leads through the filter as well. An IPv6 address that
+    stands for an IPv4 address is judged as both.
+
+    It judges what is connected to. With a proxy that is the proxy, which has to be allowed, and where the proxy
+    connects to is for the proxy to judge; only `socks5` proxies are given addresses that have passed the filter.
+    """
+
+    def __init__(
+        self,
+        deny: Iterable[str | _Network] = tuple(KINDS),
+        allow: Iterable[str | _Network] = (),
+    ) -> None:
+        self._deny = _networks(deny, "deny")
+        self._allow = _networks(allow, "allow")
+
+    def __call__(self, address: IPAddress) -> bool:
+        """Whether `address` may be connected to."""
+        meant = (address, *_embedded(address))
+        if any(each in network for each in meant for network in self._allow):
+            return True
+        return not any(each in network for each in meant for network in self._deny)
+
+
+def _networks(listed: Iterable[str | _Network], name: str) -> tuple[_Network, ...]:
+    if isinstance(listed, str):
+        raise TypeError(f"expected a list of networks and kinds as {name}, got {listed!r}")
+    found: list[_Network] = []
+    for each in listed:
+        for network in KINDS.get(each, (each,)) if isinstance(each, str) else (each,):
+            try:
+                found.append(ipaddress.ip_network(network))
+            except ValueError as error:
+                kinds = ", ".join(KINDS)
+                raise ValueError(f"expected a network or one of {kinds} in {name}, got {each!r}: {error}") from None
+    return tuple(found)
+
+
+def _embedded(address: IPAddress) -> list[IPAddress]:
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    number = int(address)
+    # 0.0.0.0/8 is nobody's, and :: and ::1 are no IPv4-compatible addresses.
+    return [
+        ipaddress.IPv4Address(number >> bits & 0xFFFFFFFF)
+        for network, bits in _EMBEDDING
+        if address in network and number >> bits & 0xFF000000
+    ]

@@ -1,0 +1,101 @@
+"""What a `Proxy` means below the door: the hop that connections go through, and the heads that it forwards.
+
+Credentials become what the wire carries here, once: Proxy-Authorization for http(s) proxies (RFC 7617), a login for
+SOCKS.
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .._config import Proxy, shared_ssl_context
+from .._conn.proxy import ProxyHop
+from .._origin import Origin, Route
+from .._wire.events import RequestHead
+from .._wire.socks import MAX_TEXT
+
+if TYPE_CHECKING:
+    from .._types import ProxyTypes
+    from .._wire.events import FieldLine
+
+
+def hop_of(proxy: ProxyTypes | None, verify: ssl.SSLContext | str | bool, trust_env: bool) -> ProxyHop | None:
+    """The hop that a proxy is; None for none. Raises ValueError for credentials that it cannot be sent."""
+    if proxy is None:
+        return None
+    if not isinstance(proxy, Proxy):
+        proxy = Proxy(proxy)
+    origin = proxy.url._origin
+    scheme = origin.scheme
+    if scheme in ("http", "https"):
+        tls = _proxy_tls(proxy, verify, trust_env) if scheme == "https" else None
+        return ProxyHop(scheme, origin.host, origin.port, tls=tls, fields=_fields(proxy))
+    return ProxyHop(scheme, origin.host, origin.port, login=_login(scheme, proxy.raw_auth))
+
+
+def _proxy_tls(proxy: Proxy, verify: ssl.SSLContext | str | bool, trust_env: bool) -> Callable[[], ssl.SSLContext]:
+    """How to trust an https proxy: as its own context says, else by the authorities that the transport trusts.
+
+    Neither the origins' client certificate nor their context, which may hold one, is shown to a proxy. verify=False is
+    about origins: a proxy is sent credentials, so it has to be named itself to go unverified.
+    """
+    own = proxy.ssl_context
+    if own is not None:
+        return lambda: own
+    authorities = verify if isinstance(verify, str) else True
+    return partial(shared_ssl_context, authorities, None, trust_env, ("http/1.1",))
+
+
+def _fields(proxy: Proxy) -> tuple[FieldLine, ...]:
+    fields = list(proxy.headers.raw)
+    auth = proxy.raw_auth
+    if auth is not None and "proxy-authorization" not in proxy.headers:
+        fields.insert(0, (b"Proxy-Authorization", b"Basic " + base64.b64encode(b":".join(auth))))
+    return tuple(fields)
+
+
+def _login(scheme: str, auth: tuple[bytes, bytes] | None) -> tuple[bytes, bytes] | None:
+    if auth is None:
+        return None
+    user, password = auth
+    if scheme == "socks4a":
+        if password or b"\0" in user:
+            raise ValueError("SOCKS4a can be told a user name without NUL, and no password")
+    elif not 1 <= len(user) <= MAX_TEXT or len(password) > MAX_TEXT:
+        raise ValueError(
+            f"SOCKS5 takes user names of 1 to {MAX_TEXT} octets and passwords of at most {MAX_TEXT}, "
+            f"got {len(user)} and {len(password)}"
+        )
+    return auth
+
+
+def forward_route(hop: ProxyHop | None) -> Route | None:
+    """The route of requests that the hop forwards; None if it forwards none."""
+    return Route(Origin(hop.scheme, hop.host, hop.port), forward=True) if hop is not None and hop.forwards else None
+
+
+def forwarded(head: RequestHead, route: Route, fields: tuple[FieldLine, ...]) -> RequestHead:
+    """The head as a forwarding proxy wants it: the whole target (RFC 9112 s.3.2.2), and what is for the proxy.
+
+    Field lines of the request win over those for the proxy. A target that is none of the origin's, as that of CONNECT,
+    stays as it is. The head is kept beside the one that it was made of.
+    """
+    found = head.forwarded
+    if found is not None and found.route is route:
+        return found
+    target = head.target
+    if target == b"*":
+        target = b""  # s.3.2.4: the last proxy makes an asterisk of it
+    if target[:1] in (b"", b"/"):
+        target = head.scheme + b"://" + head.authority + target
+    own = {name.lower() for name, _ in head.fields}
+    lines = [*head.fields, *(line for line in fields if line[0].lower() not in own)]
+    found = RequestHead(head.method, head.scheme, head.authority, target, lines)
+    found.route = route
+    found.http1  # noqa: B018  # what cannot be sent is refused here, before anything is leased
+    head.forwarded = found
+    return found
