@@ -260,7 +260,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-p", "--params", **_PAIRS, help="query parameter; repeatable, as all options with NAME")
     add("-c", "--content", metavar="TEXT", help="body of the request")
     add("-d", "--data", **_PAIRS, help="field of a form")
-    add("-f", "--files", **_PAIRS | {"metavar": ("NAME", "FILENAME")}, help="file of a form")
+    add("-f", "--files", **_FILES, help="file of a form")
     add("-j", "--json", metavar="TEXT", type=_json, help="JSON body of the request")
     add("-h", "--headers", **_PAIRS, help="header of the request")
     add("--cookies", **_PAIRS, help="cookie of the request")
@@ -281,6 +281,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _PAIRS: dict[str, Any] = {"nargs": 2, "action": "append", "default": [], "metavar": ("NAME", "VALUE")}
+_FILES: dict[str, Any] = _PAIRS | {"metavar": ("NAME", "FILENAME")}
 
 
 def _checked(read: Callable[[str], Any], expected: str) -> Callable[[str], Any]:

@@ -146,7 +146,7 @@ class Headers(MutableMapping[str, str]):
     @overload
     def get(self, key: str, default: str | _T) -> str | _T: ...
 
-    def get(self, key: str, default: _T | None = None) -> str | _T | None:
+    def get(self, key: str, default: str | _T | None = None) -> str | _T | None:
         """The value of a field, those of repeated lines joined by commas; `default` if there is none."""
         values = self._values(key)
         if not values:
