@@ -13,9 +13,9 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .._config import DEFAULT_LIMITS, Limits, Proxy, check_ssl_settings, shared_ssl_context
+from .._config import DEFAULT_LIMITS, Limits, TCPKeepAlive, check_ssl_settings, shared_ssl_context
 from .._conn.dial import DialOptions
 from .._conn.http1 import Budgets
 from .._drive import drive
@@ -24,6 +24,7 @@ from .._journey import Journey
 from .._models import Headers, Request, Response
 from .._net.auto import backend_for, current_token, has_ended
 from .._net.base import Backend, SocketOption
+from .._net.resolving import IPAddress
 from .._net.sync import SyncBackend
 from .._origin import Route
 from .._pool.pool import Lease, Pool, Reply
@@ -31,6 +32,10 @@ from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
 from .._wire.events import FieldLine, RequestHead
 from .base import AsyncBaseTransport, BaseTransport
 from .network import AsyncNetworkStream, NetworkStream, handed_over, of_async_response, of_response
+from .proxying import forward_route, forwarded, hop_of
+
+if TYPE_CHECKING:
+    from .._resolvers import ResolverTypes
 
 __all__ = ["AsyncHTTPTransport", "HTTPTransport"]
 
@@ -55,17 +60,19 @@ class _Door:
         retries: int,
         socket_options: Iterable[SocketOption] | None,
         replay: bool | None,
+        resolver: ResolverTypes | None,
+        address_filter: Callable[[IPAddress], bool] | None,
+        keepalive: TCPKeepAlive | bool,
     ) -> None:
-        if proxy is not None:
-            raise NotImplementedError(
-                f"proxies are not supported yet: {Proxy(proxy) if isinstance(proxy, str) else proxy!r}"
-            )
         if http2 or not http1:
             raise NotImplementedError("HTTP/2 is not supported yet: leave http1=True and http2=False")
         check_ssl_settings(verify, cert, trust_env)
         tls: Callable[[], ssl.SSLContext] = partial(shared_ssl_context, verify, cert, trust_env, ("http/1.1",))
         if isinstance(verify, str) or cert is not None:
             tls()  # what is wrong in files that were named shows now, not on the first request
+        hop = hop_of(proxy, verify, trust_env)
+        self._forward = forward_route(hop)
+        self._proxy_fields = () if hop is None else hop.fields
         self._limits = limits
         self._options = DialOptions(
             tls=tls,
@@ -73,6 +80,10 @@ class _Door:
             local_address=local_address,
             socket_options=tuple(socket_options or ()),
             retries=retries,
+            proxy=hop,
+            resolver=resolver,
+            allows=address_filter,
+            keepalive=() if not keepalive else (TCPKeepAlive() if keepalive is True else keepalive).socket_options(),
         )
         self._replay = replay
 
@@ -171,6 +182,11 @@ class HTTPTransport(_Door, BaseTransport):
     again within `timeout.connect`; `socket_options` are arguments of `socket.setsockopt`. `replay` says whether a
     request that met a dead reused connection is sent once more: True always, False never, None (and unless the
     request's extension "replay" says otherwise) if it is idempotent, by its method or an Idempotency-Key.
+
+    `resolver` gives addresses for host and port, see `Resolver`; None for the system's. `address_filter` says of each
+    address whether it may be connected to, see `AddressFilter`. `keepalive` are the probes on silent connections, by
+    default after 60 s; False for none. All of it holds for the way to `proxy` too: `uds` and `local_address` then say
+    how the proxy is reached, and `timeout.connect` bounds the whole way through it.
     """
 
     def __init__(
@@ -187,6 +203,9 @@ class HTTPTransport(_Door, BaseTransport):
         retries: int = 0,
         socket_options: Iterable[SocketOption] | None = None,
         replay: bool | None = None,
+        resolver: ResolverTypes | None = None,
+        address_filter: Callable[[IPAddress], bool] | None = None,
+        keepalive: TCPKeepAlive | bool = True,
     ) -> None:
         _Door.__init__(
             self,
@@ -202,12 +221,17 @@ class HTTPTransport(_Door, BaseTransport):
             retries,
             socket_options,
             replay,
+            resolver,
+            address_filter,
+            keepalive,
         )
         self._pool = self._make_pool(SyncBackend())
 
     def handle_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
         head = _head(request)
+        if self._forward is not None and head.scheme == b"http":
+            head = forwarded(head, self._forward, self._proxy_fields)
         pool = self._pool
         journey = Journey(pool.clock(), pool.clock)
         octets = request._body
@@ -249,6 +273,9 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         retries: int = 0,
         socket_options: Iterable[SocketOption] | None = None,
         replay: bool | None = None,
+        resolver: ResolverTypes | None = None,
+        address_filter: Callable[[IPAddress], bool] | None = None,
+        keepalive: TCPKeepAlive | bool = True,
     ) -> None:
         _Door.__init__(
             self,
@@ -264,6 +291,9 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
             retries,
             socket_options,
             replay,
+            resolver,
+            address_filter,
+            keepalive,
         )
         # The loop that was used last and its pool, in one reference: loops in other threads change it meanwhile.
         self._last: tuple[object, Pool | None] = (None, None)
@@ -277,6 +307,8 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
     async def handle_async_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
         head = _head(request)
+        if self._forward is not None and head.scheme == b"http":
+            head = forwarded(head, self._forward, self._proxy_fields)
         token = current_token()
         last, pool = self._last
         if pool is None or token is not last:
