@@ -72,19 +72,34 @@ def test_only_the_named_one_is_replaced(run: Run):
     )
 
 
-@pytest.mark.parametrize("module", IMPORTED)
 @pytest.mark.parametrize("first", ["httpx", "httpx_fast"])
-def test_submodules_are_the_same_objects_in_whatever_order_they_are_imported(run: Run, module: str, first: str):
+def test_submodules_are_the_same_objects_in_whatever_order_they_are_imported(run: Run, first: str):
     second = {"httpx": "httpx_fast", "httpx_fast": "httpx"}[first]
+    # The late ones first, before others have imported them.
+    modules = sorted(IMPORTED, key=lambda module: not module.startswith("_transports."))
     program = f"""
+from importlib import import_module
 httpx_fast.alias("httpx", "httpx2")
-import {first}.{module}
-import {second}.{module}, httpx2.{module}
-same = sys.modules["httpx_fast.{module}"]
-print(httpx.{module} is same, httpx2.{module} is same, httpx_fast.{module} is same, same.__name__, same.__spec__.name)
-from httpx.{module} import {IMPORTED[module].replace(" ", ", ")}
+for module in {modules!r}:
+    found = [import_module(f"{{name}}.{{module}}") for name in ({first!r}, {second!r}, "httpx2")]
+    same = sys.modules[f"httpx_fast.{{module}}"]
+    assert all(each is same for each in found), module
+    assert same.__name__ == same.__spec__.name == f"httpx_fast.{{module}}"
+import httpx
+for module in {modules!r}:
+    # As attributes too, step by step.
+    reached = httpx
+    for part in module.split("."):
+        reached = getattr(reached, part)
+    assert reached is sys.modules[f"httpx_fast.{{module}}"], module
+print(len({modules!r}))
 """
-    assert run(program) == f"True True True httpx_fast.{module} httpx_fast.{module}\n"
+    assert run(program) == f"{len(IMPORTED)}\n"
+
+
+def test_modules_have_the_names_that_others_import(run: Run):
+    imports = "\n".join(f"from httpx.{module} import {', '.join(names.split())}" for module, names in IMPORTED.items())
+    assert run(f"httpx_fast.alias('httpx')\n{imports}\nprint('all')") == "all\n"
 
 
 def test_a_module_that_does_not_exist_is_missing_under_its_old_name_too(run: Run):
