@@ -7,6 +7,7 @@ peer's end), and it takes all or nothing of what is written, so writing always s
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import select
 import socket
@@ -36,7 +37,7 @@ _EXTRA = {
 class AnyIOStream(TimedStream):
     """Owns `stream`, which must let a receive be cancelled without losing octets."""
 
-    __slots__ = ("_extra", "_scopes", "_stream", "_turn")
+    __slots__ = ("_extra", "_scopes", "_stream", "_torn", "_turn")
 
     def __init__(self, stream: anyio.abc.ByteStream, clock: Callable[[], float]) -> None:
         # Asked for now: a closed stream has no addresses any more.
@@ -45,6 +46,7 @@ class AnyIOStream(TimedStream):
         self._stream = stream
         self._scopes = Scopes(self, anyio.CancelScope, anyio.current_time)
         self._turn = anyio.Lock()  # who waits to write
+        self._torn = False  # a write was cancelled, so that nobody knows how much of it was sent
 
     def arm(self, phase: str, at: float | None, budget: float | None) -> None:
         super().arm(phase, at, budget)
@@ -58,8 +60,27 @@ class AnyIOStream(TimedStream):
         await self._scopes.wait(self._receive_on, writes=False)
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
+        if self._torn:
+            raise self._write_failed(OSError(errno.ECANCELED, "a write before was cancelled half way"))
         self._unsent += [memoryview(buffer) for buffer in buffers]
         return self._scopes.wait(self._send_all, writes=True)
+
+    async def drain(self, reading: bool) -> None:
+        if not self._unsent:
+            return
+        if not reading:
+            await self._scopes.wait(self._send_all, writes=True)
+            return
+        failure: Exception | None = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._receive_until_fault)
+            try:
+                await self._scopes.wait(self._send_all, writes=True)
+            except Exception as error:  # noqa: BLE001  # raised below, outside of the group that would wrap it
+                failure = error
+            group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     def poll_idle(self) -> None:
         raw = self._extra["socket"]
@@ -95,14 +116,23 @@ class AnyIOStream(TimedStream):
             self._postpone()
             self._scopes.move()
 
+    async def _receive_until_fault(self) -> None:
+        """Pushes what arrives until that fails, which is for who receives next."""
+        try:
+            while True:
+                await self._receive_on()
+        except Exception as fault:  # noqa: BLE001  # as the sink wants it
+            self._fault = fault
+
     async def _send_all(self) -> None:
         async with self._turn:
             while self._unsent:
                 waiting, self._unsent = b"".join(self._unsent), []
                 for start in range(0, len(waiting), _PIECE):
                     try:
-                        # Cancelled here, nobody knows how much of it was sent: only close() is left.
+                        self._torn = True
                         await self._stream.send(waiting[start : start + _PIECE])
+                        self._torn = False
                     except _FAULTS as error:
                         raise self._write_failed(_as_oserror(error)) from error
                     self._postpone_write()

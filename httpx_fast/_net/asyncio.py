@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 from .._exceptions import ReadError, WriteError
 from .base import HIGH_WATER, Buffer, Sink, Stream, Waiter
-from .connecting import Connector
+from .connecting import Connector, connect_error
 from .faults import closed_here, peer_closed
 from .scratch import scratch
 from .sockets import SocketBackend, SocketStream
@@ -65,6 +65,10 @@ class LoopStream(SocketStream):
             super().arm(phase, at, budget)
         if self._senders or self._future is not None:
             self._set_timer()
+
+    async def drain(self, reading: bool) -> None:
+        if self.unsent:
+            await self._sender()
 
     def receive(self) -> Awaitable[None]:
         if self._future is not None and not self._future.done():
@@ -233,7 +237,7 @@ class LoopStream(SocketStream):
         if receiving and now >= self._at:
             self._fail_receiver(self._expired(now))
         if self._senders and now >= self._write_at:
-            self._fail_senders(self._write_expired(now, f", {self._unsent_size()} octets are left"))
+            self._fail_senders(self._write_expired(now, f", {self.unsent} octets are left"))
         self._set_timer()
 
 
@@ -347,6 +351,10 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
         self._left = self._transport.get_write_buffer_size()
         return self._sender() if self._left else None
 
+    @property
+    def unsent(self) -> int:
+        return int(self._transport.get_write_buffer_size())
+
     # Called by the loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -398,9 +406,6 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
         self._pushed(done)
 
     # Called by LoopStream.
-
-    def _unsent_size(self) -> int:
-        return int(self._transport.get_write_buffer_size())
 
     def _has_sent(self) -> bool:
         before, self._left = self._left, self._transport.get_write_buffer_size()
@@ -478,11 +483,11 @@ class _SelectorConnects:
                 self._loop.remove_writer(number)
         return dict.fromkeys(ended)
 
-    def outcome(self, sock: socket.socket) -> int:
-        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    def outcome(self, sock: socket.socket) -> OSError | None:
+        return connect_error(sock)
 
-    def forget(self, sock: socket.socket) -> None:
-        """Nothing is kept between two waits."""
+    def drop(self, sock: socket.socket) -> None:
+        sock.close()
 
 
 class _TaskConnects:
@@ -505,15 +510,19 @@ class _TaskConnects:
         ended, _ = await asyncio.wait(self._tasks.values(), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         return [sock for sock, task in self._tasks.items() if task in ended]
 
-    def outcome(self, sock: socket.socket) -> int:
+    def outcome(self, sock: socket.socket) -> OSError | None:
         failure = self._tasks.pop(sock).exception()
         if failure is not None and not isinstance(failure, OSError):
             raise failure
-        return 0 if failure is None else failure.errno or errno.ECONNABORTED
+        return failure
 
-    def forget(self, sock: socket.socket) -> None:
+    def drop(self, sock: socket.socket) -> None:
         task = self._tasks.pop(sock, None)
-        if task is not None:
+        if task is None:
+            sock.close()
+        else:
+            # The loop lets go of the descriptor when the task ends; closed before, it might be another's by then.
+            task.add_done_callback(lambda task: sock.close())
             task.cancel()
 
 
@@ -521,6 +530,7 @@ class AsyncioBackend(SocketBackend):
     """The world of one running asyncio loop; `force_protocol` treats every loop as one without `add_reader`."""
 
     name = "asyncio"
+    pushes = True
 
     def __init__(self, *, force_protocol: bool = False) -> None:
         self._force_protocol = force_protocol
@@ -530,6 +540,9 @@ class AsyncioBackend(SocketBackend):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def soon(self, call: Callable[[], object]) -> None:
+        asyncio.get_running_loop().call_soon(call, context=contextvars.Context())
 
     def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
         loop = asyncio.get_running_loop()

@@ -17,7 +17,8 @@ Sockets, TLS and time; no HTTP. The rules:
 5. Cancelling `receive()` loses nothing: another one may follow. Cancelling what `write()` gave leaves the rest to be
    sent before whatever is written next (asyncio sends it by itself), so that frames stay whole; who cannot make use of
    that calls `close()`. One task (or thread) may receive while another writes; two may not do the same thing at once,
-   except that tasks may write at once: what they wrote goes out in the order of the calls.
+   except that tasks may write at once: what they wrote goes out in the order of the calls. Running out of time is like
+   being cancelled.
 6. Socket and TLS errors are mapped to the exceptions of `_exceptions` here, and only here.
 """
 
@@ -94,6 +95,28 @@ class Stream(abc.ABC):
         The buffers belong to the stream until all of them is sent. Raises WriteError, WriteTimeout.
         """
 
+    def post(self, *buffers: Buffer) -> bool:
+        """As `write()`, for who does not wait: False where something is left unsent, for `drain()`."""
+        unsent = self.write(*buffers)
+        if unsent is None:
+            return True
+        forget(unsent)
+        return False
+
+    @property
+    @abc.abstractmethod
+    def unsent(self) -> int:
+        """Octets of what was written that are still to be sent."""
+
+    @abc.abstractmethod
+    async def drain(self, reading: bool) -> None:
+        """Sends on what was left unsent, until all of it is sent. Raises WriteError, WriteTimeout; ReadError.
+
+        For connections that many share: one may drain, while others `post()` (threads too, one after the other) and
+        one receives. With `reading` nobody receives, and what arrives meanwhile is pushed here: a peer that wants to be
+        read before it reads on would else wait for us, and we for it.
+        """
+
     @abc.abstractmethod
     def receive(self) -> Awaitable[None]:
         """Waits until the sink returns True for a push, or the peer closes. Raises ReadError, ReadTimeout.
@@ -142,6 +165,14 @@ class Stream(abc.ABC):
         """ "socket", "client_addr", "server_addr", "ssl_object"; None for what there is not."""
 
 
+def forget(unsent: Any) -> None:
+    """Nobody waits for what a `write()` gave; the rest goes out before whatever is written next."""
+    if hasattr(unsent, "close"):
+        unsent.close()
+    else:
+        unsent.cancel()
+
+
 class Waiter(Protocol):
     """One wait for one event, between tasks (or threads) of one backend."""
 
@@ -156,6 +187,8 @@ class Backend(abc.ABC):
     """How to connect and wait in one world: blocking, asyncio or trio."""
 
     name: ClassVar[str]
+    #: Whether streams push what arrives while nobody waits, and so whether `soon()` may be used.
+    pushes: ClassVar[bool] = False
     clock: Callable[[], float] = staticmethod(time.monotonic)
 
     @abc.abstractmethod
@@ -188,6 +221,10 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def waiter(self) -> Waiter:
         """A new wait."""
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Has `call` made once the tasks that can go on now have done so. Only in worlds that push."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:

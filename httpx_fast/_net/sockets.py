@@ -76,9 +76,6 @@ class SocketStream(TimedStream):
         if len(rest) < len(some) or len(rest[0]) < len(some[0]):
             self._postpone_write()
 
-    def _unsent_size(self) -> int:
-        return sum(map(len, self._unsent))
-
 
 class PulledStream(SocketStream):
     """A stream whose socket is read when somebody asks, by `_pull`."""

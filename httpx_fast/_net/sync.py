@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import struct
 import sys
@@ -21,7 +22,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, Final
 
 from .base import DONE, Buffer, Stream, Waiter
-from .connecting import Connector
+from .connecting import Connector, connect_error
 from .sockets import NO_WAIT, PulledStream, SocketBackend, poller, wait_writable
 from .timed import NEVER
 
@@ -36,13 +37,14 @@ _LONGEST: Final = 1_000_000.0  # seconds; what lies further ahead is for ever
 
 
 class SyncStream(PulledStream):
-    __slots__ = ("_granted", "_kernel_times")
+    __slots__ = ("_granted", "_kernel_times", "_turn")
 
     def __init__(self, sock: socket.socket, address: Any, clock: Callable[[], float]) -> None:
         super().__init__(sock, address, clock)
         # Frameworks that replace `socket` wait in a loop of their own, which knows nothing of SO_RCVTIMEO.
         self._kernel_times = _KERNEL_TIMES and type(sock).__module__ == "socket"
         self._granted = NEVER  # seconds after which the kernel gives up
+        self._turn = threading.Lock()  # held by who changes what is unsent while another may drain it
         sock.setblocking(self._kernel_times)
 
     def receive(self) -> Awaitable[None]:
@@ -62,10 +64,28 @@ class SyncStream(PulledStream):
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
         if self._unsent:
-            self._unsent += [memoryview(buffer) for buffer in buffers]
-            return self._flush()
+            with self._turn:
+                if self._unsent:
+                    self._unsent += [memoryview(buffer) for buffer in buffers]
+                    return self._flush()
         self._unsent = self._send(buffers, NO_WAIT)
         return self._flush() if self._unsent else None
+
+    async def drain(self, reading: bool) -> None:
+        try:
+            movable = _any_poller(self._sock) if reading else poller(self._sock, write=True)
+            while True:
+                with self._turn:
+                    if self._unsent:
+                        self._send_on(NO_WAIT)
+                    if not self._unsent:
+                        return
+                self._check_write_time()
+                movable(_milliseconds(self._write_at - self._clock()))
+                if reading:
+                    self._pull_some()
+        except ValueError as error:
+            raise self._write_failed(OSError(errno.EBADF, os.strerror(errno.EBADF))) from error
 
     def close(self) -> None:
         if self._closed:
@@ -105,13 +125,31 @@ class SyncStream(PulledStream):
         try:
             writable = poller(self._sock, write=True)
             while self._unsent:
-                now = self._clock()
-                if now >= self._write_at:
-                    raise self._write_expired(now, f", {self._unsent_size()} octets are left")
-                writable(_milliseconds(self._write_at - now))
+                self._check_write_time()
+                writable(_milliseconds(self._write_at - self._clock()))
                 self._send_on(NO_WAIT)
         except ValueError as error:  # closed by another thread: a closed socket has no descriptor to poll
             raise self._write_failed(OSError(errno.EBADF, os.strerror(errno.EBADF))) from error
+
+    def _check_write_time(self) -> None:
+        now = self._clock()
+        if now >= self._write_at:
+            raise self._write_expired(now, f", {self.unsent} octets are left")
+
+    def _pull_some(self) -> None:
+        try:
+            self._pull(NO_WAIT)
+        except BlockingIOError:
+            return
+
+
+def _any_poller(sock: socket.socket) -> Callable[[float | None], object]:
+    """A function of milliseconds (None for ever) that returns once `sock` can be read or written, or has failed."""
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sock, select.POLLIN | select.POLLOUT)
+        return poll.poll
+    return lambda milliseconds: select.select([sock], [sock], (), None if milliseconds is None else milliseconds / 1000)
 
 
 class SyncWaiter:
@@ -154,11 +192,11 @@ class _Connects:
             return ()
         return wait_writable(sockets, _milliseconds(left))
 
-    def outcome(self, sock: socket.socket) -> int:
-        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    def outcome(self, sock: socket.socket) -> OSError | None:
+        return connect_error(sock)
 
-    def forget(self, sock: socket.socket) -> None:
-        """Nothing is kept between two waits."""
+    def drop(self, sock: socket.socket) -> None:
+        sock.close()
 
 
 class SyncBackend(SocketBackend):
@@ -183,4 +221,4 @@ class SyncBackend(SocketBackend):
 
 
 def _milliseconds(seconds: float) -> float | None:
-    return None if seconds > _LONGEST else seconds * 1000
+    return None if seconds > _LONGEST else max(seconds, 0.0) * 1000

@@ -73,6 +73,10 @@ class TimedStream(Stream):
         self._write_at = at
         self._write_budget = budget
 
+    @property
+    def unsent(self) -> int:
+        return sum(map(len, self._unsent))
+
     async def start_tls(
         self,
         context: ssl.SSLContext,

@@ -20,7 +20,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, WriteError
-from .base import DONE, SCRATCH_SIZE, Buffer, Sink, Stream
+from .base import DONE, SCRATCH_SIZE, Buffer, Sink, Stream, forget
 from .faults import closed_here, peer_closed, peer_name, reason
 from .scratch import scratch
 
@@ -147,6 +147,18 @@ class TLSStream(Stream):
             self._unsent.extend(view[start : start + _SLICE] for start in range(0, len(view), _SLICE))
         unsent = self._write_on()
         return None if unsent is None else self._flush(unsent)
+
+    @property
+    def unsent(self) -> int:
+        return self._inner.unsent + sum(map(len, self._unsent))
+
+    async def drain(self, reading: bool) -> None:
+        while True:
+            await self._inner.drain(reading)
+            unsent = self._write_on()
+            if unsent is None:
+                return
+            forget(unsent)
 
     def receive(self) -> Awaitable[None]:
         if self._fault is not None:
@@ -279,7 +291,7 @@ class TLSStream(Stream):
         with self._lock:
             made = self._outgoing.read()
             if made[:1] != bytes([_RENEGOTIATION]):
-                _forget(self._inner.write(made))
+                self._inner.post(made)
                 return
         self._fault = ReadError(f"{self._name} asked to renegotiate TLS, which is refused")
         raise self._fault
@@ -317,19 +329,9 @@ class TLSStream(Stream):
         """Last words, as far as the socket takes them."""
         try:
             with self._lock:
-                _forget(self._inner.write(self._outgoing.read()))
+                self._inner.post(self._outgoing.read())
         except NetworkError:  # there is worse going on
             return
-
-
-def _forget(unsent: Any) -> None:
-    """Nobody waits until the rest is sent; it goes out before whatever is written next."""
-    if unsent is None:
-        return
-    if hasattr(unsent, "close"):
-        unsent.close()
-    else:
-        unsent.cancel()
 
 
 def _why(error: ssl.SSLError) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from .base import Buffer, Stream, Waiter
-from .connecting import Connector
+from .connecting import Connector, connect_error
 from .sockets import PulledStream, SocketBackend, wait_writable
 from .timed import NEVER, Scopes
 
@@ -49,6 +49,23 @@ class TrioStream(PulledStream):
             self._unsent = self._send(buffers)
         return self._scopes.wait(self._send_all, writes=True) if self._unsent else None
 
+    async def drain(self, reading: bool) -> None:
+        if not self._unsent:
+            return
+        if not reading:
+            await self._scopes.wait(self._send_all, writes=True)
+            return
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._pull_on)
+            try:
+                await self._scopes.wait(self._send_all, writes=True)
+            except Exception as error:  # noqa: BLE001  # raised below, outside of the nursery that would wrap it
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
     def close(self) -> None:
         if self._closed:
             return
@@ -72,6 +89,20 @@ class TrioStream(PulledStream):
                 continue
             self._postpone()
             self._scopes.move()
+
+    async def _pull_on(self) -> None:
+        """Pushes what arrives until that fails, which is for who receives next."""
+        try:
+            while True:
+                await trio.lowlevel.wait_readable(self._sock)
+                try:
+                    self._pull()
+                except BlockingIOError:
+                    continue
+        except _CLOSED as error:
+            self._fault = self._read_failed(OSError(errno.EBADF, str(error)))
+        except Exception as fault:  # noqa: BLE001  # as the sink wants it
+            self._fault = fault
 
     async def _send_all(self) -> None:
         async with self._turn:
@@ -122,11 +153,11 @@ class _Connects:
         await trio.lowlevel.wait_writable(sock)
         scope.cancel()
 
-    def outcome(self, sock: socket.socket) -> int:
-        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    def outcome(self, sock: socket.socket) -> OSError | None:
+        return connect_error(sock)
 
-    def forget(self, sock: socket.socket) -> None:
-        """Nothing is kept between two waits."""
+    def drop(self, sock: socket.socket) -> None:
+        sock.close()
 
 
 class TrioBackend(SocketBackend):

@@ -42,6 +42,11 @@ class ScriptedStream(Stream):
         self.sent.append(b"".join(buffers))
         return None
 
+    unsent = 0
+
+    async def drain(self, reading: bool) -> None:
+        """All is sent at once."""
+
     async def receive(self) -> None:
         assert self.sink is not None
         while True:
