@@ -34,11 +34,11 @@ class Connector(Protocol):
     async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
         """Those whose connect has ended, once there is one; none if `until` (monotonic seconds) comes first."""
 
-    def outcome(self, sock: socket.socket) -> int:
-        """The error number of a connect that has ended, 0 if it is connected."""
+    def outcome(self, sock: socket.socket) -> OSError | None:
+        """Why a connect that has ended failed; None if it is connected."""
 
-    def forget(self, sock: socket.socket) -> None:
-        """The socket lost and is about to be closed."""
+    def drop(self, sock: socket.socket) -> None:
+        """Closes a socket that lost."""
 
 
 def open_socket(
@@ -86,15 +86,14 @@ class Race:
     async def run(self) -> tuple[socket.socket, Any]:
         """The socket that won and its address. Raises ConnectError, ConnectTimeout."""
         try:
-            while True:
+            while self._running or self._waiting:
                 winner = self._start() if self._waiting and self._may_start() else await self._wait()
                 if winner is not None:
                     return winner, self._running.pop(winner)[1]
-                if not self._running and not self._waiting:
-                    raise connect_failed(self._faults)
+            raise connect_failed(self._faults)
         finally:
             for sock in self._running:
-                self._close(sock)
+                self._connector.drop(sock)
 
     def _may_start(self) -> bool:
         return self._next_at <= self._clock()
@@ -118,20 +117,20 @@ class Race:
             return sock
         if code == errno.EAGAIN and family == getattr(socket, "AF_UNIX", None):
             del self._running[sock]
-            self._close(sock)
+            self._connector.drop(sock)
             self._waiting.appendleft(address)
             self._next_at = self._clock() + _QUEUE_PAUSE
         elif code not in _IN_PROGRESS:
-            self._lost(sock, _error(code))
+            self._lost(sock, OSError(code, os.strerror(code)))
         return None
 
     async def _wait(self) -> socket.socket | None:
         until = min(self._at, self._next_at) if self._waiting else self._at
         for sock in await self._connector.wait(self._running, until):
-            code = self._connector.outcome(sock)
-            if code == 0:
+            error = self._connector.outcome(sock)
+            if error is None:
                 return sock
-            self._lost(sock, _error(code))
+            self._lost(sock, error)
         now = self._clock()
         if now >= self._at:
             tried = ", ".join(peer_name(place) for _, place in self._running.values()) or "no address"
@@ -140,20 +139,18 @@ class Race:
 
     def _lost(self, sock: socket.socket, error: OSError) -> None:
         _, place = self._running.pop(sock)
-        self._close(sock)
+        self._connector.drop(sock)
         self._failed(place, error)
-
-    def _close(self, sock: socket.socket) -> None:
-        self._connector.forget(sock)
-        sock.close()
 
     def _failed(self, place: Any, error: OSError) -> None:
         self._faults.append((place, error))
         self._next_at = 0.0
 
 
-def _error(code: int) -> OSError:
-    return OSError(code, os.strerror(code))
+def connect_error(sock: socket.socket) -> OSError | None:
+    """What the system says about a connect that has ended."""
+    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    return OSError(code, os.strerror(code)) if code else None
 
 
 def _taking_turns(addresses: Sequence[Address]) -> list[Address]:
