@@ -126,8 +126,8 @@ def test_bench_blocks_decoded(benchmark, kind, decoder):
 
 #: What makes an encoder of field sections, by name.
 ENCODERS: dict[str, Callable[[], Callable[[Any], bytes]]] = {
-    "c": lambda: twin("hpack", "c").HpackEncoder().encode,
-    "python": lambda: twin("hpack", "py").HpackEncoder().encode,
+    "c": lambda: twin("hpack_encoder", "c").HpackEncoder().encode,
+    "python": lambda: twin("hpack_encoder", "py").HpackEncoder().encode,
     "hpack": lambda: hpack.Encoder().encode,
     "jh2": lambda: jh2().Encoder().encode,  # from triples, the third member says whether the field is a secret
 }

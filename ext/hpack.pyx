@@ -1,11 +1,10 @@
 # cython: language_level=3, freethreading_compatible=True
-"""HPACK: field blocks to field sections and back (RFC 7541). The twin of httpx_fast/_kernel/hpack_py.py.
+"""HPACK: field blocks to field sections (RFC 7541). The twin of httpx_fast/_kernel/hpack_py.py.
 
 The twin states the rules and the policy; here is said only what C adds:
 
 1. A pointer into the caller's octets lives as long as the Py_buffer that it came with, which is one call.
-2. An entry holds one reference to its pair. What a table, the fields found in a call, and a slot of the encoder's cache
-   hold is let go of in one place each.
+2. What the table and the fields found in a call refer to is let go of in one place each: `drop_oldest`, `forget`.
 3. Huffman codes are read two at a time: the next 12 bits say the next symbol, and the one after it where both fit.
    Codes of more than 12 bits are found by their length, which a canonical code gives away by comparison.
 """
@@ -13,16 +12,20 @@ The twin states the rules and the policy; here is said only what C adds:
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_New
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from httpx_fast import _hpack_tables as tables
 from httpx_fast._kernel import facts, h2_facts
 from httpx_fast._kernel import h2_faults as faults
 
 cimport cython
+from hpack_parts cimport (
+    STATIC, Entry, Table, as_number, count_of, decref, drop_oldest, fill, first_of, free_table, get_item, incref,
+    newest, octets, octets_of, push, size_of,
+)
 from octets cimport find_control, is_blank
 
 cdef extern from *:
@@ -38,32 +41,16 @@ cdef extern from *:
     uint64_t load "hpack_load"(const unsigned char *at) noexcept nogil
 
 cdef extern from "Python.h":
-    # With plain pointers, so that nothing is counted that need not be.
-    PyObject *first_of "PyTuple_GET_ITEM"(PyObject *, Py_ssize_t) noexcept
-    PyObject *get_item "PyDict_GetItemWithError"(PyObject *, PyObject *) except? NULL
     void set_item "PyList_SET_ITEM"(PyObject *, Py_ssize_t, PyObject *) noexcept
-    char *octets_of "PyBytes_AS_STRING"(PyObject *) noexcept
-    Py_ssize_t size_of "PyBytes_GET_SIZE"(PyObject *) noexcept
-    bint is_exactly_bytes "PyBytes_CheckExact"(PyObject *) noexcept
-    bint is_exactly_tuple "PyTuple_CheckExact"(PyObject *) noexcept
-    Py_ssize_t tuple_size "PyTuple_GET_SIZE"(PyObject *) noexcept
-    long long as_number "PyLong_AsLongLong"(PyObject *) except? -1
-    void incref "Py_INCREF"(PyObject *) noexcept
-    void decref "Py_DECREF"(PyObject *) noexcept
-    void xdecref "Py_XDECREF"(PyObject *) noexcept
 
-__all__ = ["FieldSection", "HpackDecoder", "HpackEncoder"]
-
-ctypedef const unsigned char *octets
+__all__ = ["FieldSection", "HpackDecoder"]
 
 cdef enum:
     SHORT_BITS = 12
-    STATIC = 61  # entries
     REGULAR = -1  # the status of a field that is no pseudo field
     NOTHING_DUE = -1
     SMALL_SCRATCH = 4096  # octets; more is let go of after the block that needed it
     SMALL_FOUND = 128  # entries, likewise
-    SLOTS = 32
 
 cdef int MAX_INTEGER_OCTETS = h2_facts.MAX_INTEGER_OCTETS
 cdef int ENTRY_OVERHEAD = h2_facts.ENTRY_OVERHEAD
@@ -82,31 +69,13 @@ cdef long long BAD_LENGTH = facts.BAD_LENGTH
 cdef uint64_t MAX_LENGTH = facts.MAX_LENGTH
 cdef int HAS_CONTENT_LENGTH = facts.HAS_CONTENT_LENGTH
 cdef Py_ssize_t SHOWN_AND_ONE = faults.SHOWN_AND_ONE
-cdef int64_t MAX_ENCODER_TABLE = h2_facts.MAX_ENCODER_TABLE
 
 cdef unsigned char IS_TOKEN[256]
 cdef unsigned char IS_LOWER[256]  # a token without upper-case letters
-cdef unsigned char IS_VALUE[256]
-
-
-cdef int fill(unsigned char *table, bytes members) except -1:
-    memset(table, 0, 256)
-    for member in members:
-        table[<unsigned char> member] = 1
-    return 0
 
 
 fill(IS_TOKEN, facts.TOKEN_OCTETS)
 fill(IS_LOWER, bytes([octet for octet in facts.TOKEN_OCTETS if not chr(octet).isupper()]))
-fill(IS_VALUE, facts.VALUE_OCTETS)
-
-
-cdef inline Py_ssize_t count_of(const unsigned char *table, octets at, Py_ssize_t size) noexcept:
-    """How many octets from `at` on are members of a table; `size` when all are."""
-    cdef Py_ssize_t i = 0
-    while i < size and table[at[i]]:
-        i += 1
-    return i
 
 
 cdef inline bytes seen(octets at, octets end):
@@ -116,10 +85,6 @@ cdef inline bytes seen(octets at, octets end):
 
 # Huffman's code.
 
-cdef struct Code:
-    uint32_t code
-    uint8_t bits
-
 cdef struct Step:
     # What the next 12 bits say. `bits` are those of both symbols where two fit, `first_bits` is 0 where none does.
     uint8_t first
@@ -127,7 +92,6 @@ cdef struct Step:
     uint8_t first_bits
     uint8_t bits
 
-cdef Code CODES[256]
 cdef Step STEPS[1 << SHORT_BITS]
 # Of codes with more than 12 bits, by length: the first number that is above all of them when 32 bits are looked at, the
 # first one of them, and where their symbols begin in SYMBOLS.
@@ -147,9 +111,6 @@ cdef int fill_codes() except -1:
         symbol = order[position]
         code, bits = tables.HUFFMAN_CODES[symbol]
         SYMBOLS[position] = symbol
-        if symbol < 256:
-            CODES[symbol].code = code
-            CODES[symbol].bits = bits
         if bits <= SHORT_BITS:
             for at in range(code << (SHORT_BITS - bits), (code + 1) << (SHORT_BITS - bits)):
                 STEPS[at].first = symbol
@@ -244,40 +205,7 @@ cdef inline bint is_padding(uint64_t window, int bits) noexcept:
     return bits < 8 and window >> (64 - bits) == <uint64_t> ((1 << bits) - 1)
 
 
-cdef inline Py_ssize_t huffman_size(octets at, Py_ssize_t size) noexcept:
-    cdef Py_ssize_t bits = 7
-    cdef Py_ssize_t i
-    for i in range(size):
-        bits += CODES[at[i]].bits
-    return bits >> 3
-
-
-cdef unsigned char *put_huffman(unsigned char *out, octets at, Py_ssize_t size) noexcept:
-    cdef uint64_t window = 0  # the lower `bits` bits are to be written, at most 7 before each turn
-    cdef int bits = 0
-    cdef Py_ssize_t i
-    for i in range(size):
-        window = window << CODES[at[i]].bits | CODES[at[i]].code
-        bits += CODES[at[i]].bits
-        while bits >= 8:
-            bits -= 8
-            out[0] = <unsigned char> (window >> bits)
-            out += 1
-    if bits:
-        out[0] = <unsigned char> (window << (8 - bits) | (0xFF >> bits))
-        out += 1
-    return out
-
-
 # Entries and tables.
-
-cdef struct Entry:
-    PyObject *pair  # name and value
-    Py_ssize_t size
-    int flag  # of the name, see facts.FIELD_FLAGS
-    int offences  # those that can be seen from the field alone
-    int status  # REGULAR, the status of a response, or 0 for what is wrong with a pseudo field
-
 
 cdef struct Known:
     PyObject *name
@@ -398,8 +326,6 @@ cdef int make_entry(Entry *entry, bytes name, octets value, Py_ssize_t size) exc
 
 
 cdef Entry STATIC_ENTRIES[STATIC + 1]
-cdef dict static_pairs = {}  # to the negative index, so that it cannot be taken for the number of a dynamic entry
-cdef dict static_names = {}  # likewise, to the first one
 
 
 cdef int fill_static() except -1:
@@ -414,68 +340,10 @@ cdef int fill_static() except -1:
         STATIC_ENTRIES[index].size = len(pair[0]) + len(pair[1]) + ENTRY_OVERHEAD
         describe_value(&STATIC_ENTRIES[index], <octets> PyBytes_AS_STRING(pair[1]), len(pair[1]))
         STATIC_ENTRIES[index].pair = <PyObject *> pair  # owned by the tables
-        static_pairs[pair] = -index
-        static_names.setdefault(pair[0], -index)
     return 0
 
 
 fill_static()
-
-
-cdef struct Table:
-    # The newest entry is the last one of `count` from `first` on; `room` is a power of two.
-    Entry *ring
-    uint32_t room
-    uint32_t first
-    uint32_t count
-    int64_t used  # octets, as RFC 7541 s.4.1 counts them
-    int64_t size  # octets that it may use
-
-
-cdef inline Entry *newest(Table *table, uint32_t index) noexcept:
-    """The entry at `index`, counted from the newest one, of which there are more than `index`."""
-    return &table.ring[(table.first + table.count - 1 - index) & (table.room - 1)]
-
-
-cdef int grow_table(Table *table) except -1:
-    cdef uint32_t room = 2 * table.room if table.room else 16
-    cdef Entry *ring = <Entry *> PyMem_Malloc(room * sizeof(Entry))
-    cdef uint32_t i
-    if ring == NULL:
-        raise MemoryError
-    for i in range(table.count):
-        ring[i] = table.ring[(table.first + i) & (table.room - 1)]
-    PyMem_Free(table.ring)
-    table.ring = ring
-    table.room = room
-    table.first = 0
-    return 0
-
-
-cdef inline Entry *drop_oldest(Table *table) noexcept:
-    """Takes the oldest entry out; its reference is the caller's, and it lies where it lay until something is added."""
-    cdef Entry *entry = &table.ring[table.first]
-    table.first = (table.first + 1) & (table.room - 1)
-    table.count -= 1
-    table.used -= entry.size
-    return entry
-
-
-cdef inline int push(Table *table, Entry *entry) except -1:
-    """Adds what fits; takes a reference of its own."""
-    if table.count == table.room:
-        grow_table(table)
-    incref(entry.pair)
-    table.count += 1
-    table.used += entry.size
-    newest(table, 0)[0] = entry[0]
-    return 0
-
-
-cdef void free_table(Table *table) noexcept:
-    while table.count:
-        decref(drop_oldest(table).pair)
-    PyMem_Free(table.ring)
 
 
 @cython.final
@@ -857,307 +725,3 @@ cdef bytes name_of(Entry *entry, octets at, Py_ssize_t size):
         entry.status = REGULAR
         entry.offences = offences_of_name(at, size)
     return name
-
-
-# What the encoder does with a field that is in no table.
-cdef enum:
-    INDEXED = 0
-    UNINDEXED = 1
-    NEVER_INDEXED = 2
-    NEVER_IF_SHORT = 3
-
-cdef dict policies = {}
-policies.update({name: UNINDEXED for name in h2_facts.CHANGING_FIELDS})
-policies.update({name: NEVER_INDEXED for name in h2_facts.SECRET_FIELDS})
-policies.update({name: NEVER_IF_SHORT for name in h2_facts.GUESSABLE_FIELDS})
-cdef Py_ssize_t GUESSABLE_SIZE = h2_facts.GUESSABLE_SIZE
-
-
-cdef struct Slot:
-    # A block made of a tuple; each object with a reference.
-    PyObject *fields
-    PyObject *sensitive
-    PyObject *block
-    uint64_t generation
-
-
-cdef struct Output:
-    unsigned char *octets
-    Py_ssize_t size
-    Py_ssize_t room
-
-
-cdef int reserve(Output *output, Py_ssize_t size) except -1:
-    cdef Py_ssize_t room = max(2 * output.room, output.size + size, 512)
-    cdef unsigned char *grown
-    if output.room - output.size >= size:
-        return 0
-    grown = <unsigned char *> PyMem_Realloc(output.octets, room)
-    if grown == NULL:
-        raise MemoryError
-    output.octets = grown
-    output.room = room
-    return 0
-
-
-cdef inline unsigned char *put_integer(unsigned char *out, uint64_t value, int mask, int pattern) noexcept:
-    """Takes at most ten octets and the first one."""
-    if value < <uint64_t> mask:
-        out[0] = <unsigned char> (pattern | <int> value)
-        return out + 1
-    out[0] = <unsigned char> (pattern | mask)
-    out += 1
-    value -= mask
-    while value >= 0x80:
-        out[0] = <unsigned char> (value | 0x80)
-        out += 1
-        value >>= 7
-    out[0] = <unsigned char> value
-    return out + 1
-
-
-cdef inline unsigned char *put_string(unsigned char *out, PyObject *text) noexcept:
-    cdef octets at = <octets> octets_of(text)
-    cdef Py_ssize_t size = size_of(text)
-    cdef Py_ssize_t coded = huffman_size(at, size)
-    if coded < size:
-        return put_huffman(put_integer(out, coded, 0x7F, 0x80), at, size)
-    out = put_integer(out, size, 0x7F, 0)
-    memcpy(out, at, size)
-    return out + size
-
-
-@cython.final
-cdef class HpackEncoder:
-    """Encodes the field sections that are sent to one peer, in their order."""
-
-    cdef Table table
-    cdef dict pairs  # to the number of the dynamic entry, or the negative index of the static one
-    cdef dict names  # likewise, to the one that the name is taken from
-    cdef int64_t added  # how many entries were ever added, which is the number of the newest one
-    cdef uint64_t generation  # changes when an index may mean something else
-    cdef int64_t due  # the lowest size since the last block, which the peer has to be told, or NOTHING_DUE
-    cdef Output output
-    cdef Slot *slots
-
-    def __cinit__(self):
-        self.pairs = static_pairs.copy()
-        self.names = static_names.copy()
-        self.table.size = h2_facts.DEFAULT_TABLE_SIZE
-        self.due = NOTHING_DUE
-        self.slots = <Slot *> PyMem_Calloc(SLOTS, sizeof(Slot))
-        if self.slots == NULL:
-            raise MemoryError
-
-    def __dealloc__(self):
-        cdef int i
-        free_table(&self.table)
-        PyMem_Free(self.output.octets)
-        if self.slots != NULL:
-            for i in range(SLOTS):
-                empty(&self.slots[i])
-        PyMem_Free(self.slots)
-
-    @property
-    def max_table_size(self):
-        """Octets that the table may use: the peer's SETTINGS_HEADER_TABLE_SIZE, up to MAX_ENCODER_TABLE."""
-        return self.table.size
-
-    @max_table_size.setter
-    def max_table_size(self, int64_t size):
-        size = min(size, MAX_ENCODER_TABLE)
-        if size != self.table.size:
-            self.resize(size)
-
-    @property
-    def table_size(self):
-        """Octets that the table uses, as RFC 7541 s.4.1 counts them."""
-        return self.table.used
-
-    cdef int resize(self, int64_t size) except -1:
-        self.table.size = size
-        if self.due == NOTHING_DUE or size < self.due:
-            self.due = size
-        self.generation += 1
-        return self.make_room(0)
-
-    def encode(self, fields, sensitive=None):
-        """The block of a field section, whose fields have names in lower case; `sensitive` names are never indexed.
-
-        A tuple of tuples and a frozenset are remembered together with their block. Raises LocalProtocolError if a
-        field cannot be sent, and the block is as if it had never been asked for.
-        """
-        cdef Slot *slot = &self.slots[(<size_t> <PyObject *> fields >> 4) % SLOTS]
-        cdef uint64_t before
-        if (
-            slot.fields == <PyObject *> fields and slot.sensitive == <PyObject *> sensitive
-            and slot.generation == self.generation and self.due == NOTHING_DUE
-        ):
-            return <object> slot.block
-        cdef bytes block = self.begin()
-        before = self.generation
-        self.output.size = 0
-        try:
-            for field in fields:
-                self.put(field, sensitive)
-        except BaseException:
-            self.start_over()
-            raise
-        if block is not None:
-            return block + PyBytes_FromStringAndSize(<char *> self.output.octets, self.output.size)
-        block = PyBytes_FromStringAndSize(<char *> self.output.octets, self.output.size)
-        if self.generation == before and is_constant(fields, sensitive):
-            remember(slot, fields, sensitive, block, self.generation)
-        return block
-
-    cdef bytes begin(self):
-        """The changes of the table's size that the peer has to be told first; None for none (RFC 7541 s.4.2)."""
-        cdef unsigned char changes[24]
-        cdef unsigned char *out = changes
-        if self.due == NOTHING_DUE:
-            return None
-        if self.due < self.table.size:
-            out = put_integer(out, self.due, 0x1F, 0x20)
-        out = put_integer(out, self.table.size, 0x1F, 0x20)
-        self.due = NOTHING_DUE
-        return PyBytes_FromStringAndSize(<char *> changes, out - changes)
-
-    cdef int start_over(self) except -1:
-        """After a block that is not sent: the next one has both sides forget what is in the table."""
-        cdef int64_t size = self.table.size
-        self.resize(0)
-        return self.resize(size)
-
-    cdef int put(self, object field, object sensitive) except -1:
-        cdef bytes name
-        cdef bytes value
-        cdef tuple pair
-        cdef PyObject *number
-        cdef bint secret
-        name, value = field
-        if name is None or value is None:
-            raise TypeError("name and value of a field have to be bytes, not None")
-        pair = <tuple> field if is_exactly_tuple(<PyObject *> field) else (name, value)
-        secret = sensitive is not None and name in sensitive
-        reserve(&self.output, PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 40)
-        if not secret:
-            number = get_item(<PyObject *> self.pairs, <PyObject *> pair)
-            if number != NULL:
-                self.put_index(as_number(number), 0x7F, 0x80)
-                return 0
-        check(name, value)
-        return self.put_literal(pair, NEVER_INDEXED if secret else policy_of(name, value))
-
-    cdef inline void put_index(self, int64_t number, int mask, int pattern) noexcept:
-        cdef uint64_t index = <uint64_t> (-number if number < 0 else STATIC + 1 + self.added - number)
-        cdef unsigned char *out = put_integer(self.output.octets + self.output.size, index, mask, pattern)
-        self.output.size = out - self.output.octets
-
-    cdef int put_literal(self, tuple pair, int policy) except -1:
-        cdef PyObject *name = first_of(<PyObject *> pair, 0)
-        cdef PyObject *value = first_of(<PyObject *> pair, 1)
-        cdef PyObject *number = get_item(<PyObject *> self.names, name)
-        cdef Py_ssize_t size = size_of(name) + size_of(value) + ENTRY_OVERHEAD
-        cdef bint adds = policy == INDEXED and 4 * size <= 3 * self.table.size
-        cdef int mask = 0x3F if adds else 0x0F
-        cdef int pattern = 0x40 if adds else 0x10 if policy == NEVER_INDEXED else 0
-        cdef unsigned char *out
-        if number != NULL:
-            self.put_index(as_number(number), mask, pattern)
-            out = self.output.octets + self.output.size
-        else:
-            out = put_integer(self.output.octets + self.output.size, 0, mask, pattern)
-            out = put_string(out, name)
-        out = put_string(out, value)
-        self.output.size = out - self.output.octets
-        if adds:
-            self.add(pair, size)
-        return 0
-
-    cdef int add(self, tuple pair, Py_ssize_t size) except -1:
-        """Adds a field that fits into the table and is not in it."""
-        cdef Entry entry = Entry(<PyObject *> pair, size, 0, 0, 0)
-        cdef PyObject *number
-        self.make_room(size)
-        push(&self.table, &entry)
-        self.added += 1
-        self.generation += 1
-        self.pairs[pair] = self.added
-        number = get_item(<PyObject *> self.names, first_of(entry.pair, 0))
-        if number == NULL or as_number(number) > 0:
-            self.names[pair[0]] = self.added
-        return 0
-
-    cdef int make_room(self, int64_t size) except -1:
-        cdef PyObject *number
-        cdef int64_t oldest
-        cdef tuple pair
-        while self.table.count and self.table.used + size > self.table.size:
-            oldest = self.added - self.table.count + 1
-            pair = <tuple> newest(&self.table, self.table.count - 1).pair
-            decref(drop_oldest(&self.table).pair)
-            del self.pairs[pair]
-            number = get_item(<PyObject *> self.names, first_of(<PyObject *> pair, 0))
-            if number != NULL and as_number(number) == oldest:
-                del self.names[pair[0]]
-        return 0
-
-
-cdef int policy_of(bytes name, bytes value) except -1:
-    cdef PyObject *found = get_item(<PyObject *> policies, <PyObject *> name)
-    cdef int policy
-    if found == NULL:
-        return INDEXED
-    policy = <int> as_number(found)
-    if policy == NEVER_IF_SHORT:
-        return NEVER_INDEXED if PyBytes_GET_SIZE(value) < GUESSABLE_SIZE else INDEXED
-    return policy
-
-
-cdef int check(bytes name, bytes value) except -1:
-    cdef octets at = <octets> PyBytes_AS_STRING(name)
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
-    cdef Py_ssize_t pseudo = 1 if size and at[0] == b":" else 0
-    cdef Py_ssize_t sendable
-    if size == pseudo or count_of(IS_LOWER, at + pseudo, size - pseudo) != size - pseudo:
-        raise faults.unsendable_name(name)
-    at = <octets> PyBytes_AS_STRING(value)
-    size = PyBytes_GET_SIZE(value)
-    if size == 0:
-        return 0
-    if is_blank(at[0]):
-        raise faults.unsendable_value(name, value, 0)
-    sendable = count_of(IS_VALUE, at, size)
-    if sendable != size:
-        raise faults.unsendable_value(name, value, sendable)
-    if is_blank(at[size - 1]):
-        raise faults.unsendable_value(name, value, size - 1)
-    return 0
-
-
-cdef bint is_constant(object fields, object sensitive):
-    """Whether neither can change as long as it lives. That they are bytes was seen when they were encoded."""
-    if not is_exactly_tuple(<PyObject *> fields) or not (sensitive is None or type(sensitive) is frozenset):
-        return False
-    for field in <tuple> fields:
-        if not is_exactly_tuple(<PyObject *> field):
-            return False
-    return True
-
-
-cdef void empty(Slot *slot) noexcept:
-    xdecref(slot.fields)
-    xdecref(slot.sensitive)
-    xdecref(slot.block)
-    slot.fields = slot.sensitive = slot.block = NULL
-
-
-cdef void remember(Slot *slot, object fields, object sensitive, bytes block, uint64_t generation) noexcept:
-    empty(slot)
-    slot.fields = <PyObject *> fields
-    slot.sensitive = <PyObject *> sensitive
-    slot.block = <PyObject *> block
-    incref(slot.fields)
-    incref(slot.sensitive)
-    incref(slot.block)
-    slot.generation = generation

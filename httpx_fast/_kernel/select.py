@@ -20,7 +20,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 KERNELS = ("buffer", "http1")
-HTTP2_KERNELS = ("hpack", "frames")
+HTTP2_KERNELS = ("frames", "hpack", "hpack_encoder")
 
 
 def _choose(wanted: str) -> tuple[str, str]:
@@ -65,13 +65,14 @@ else:
 
 if TYPE_CHECKING:
     from .frames_py import FrameReader, data_head, headers_frames
-    from .hpack_py import FieldSection, HpackDecoder, HpackEncoder
+    from .hpack_encoder_py import HpackEncoder
+    from .hpack_py import FieldSection, HpackDecoder
 
 _LATE = {
     "FieldSection": "hpack",
     "FrameReader": "frames",
     "HpackDecoder": "hpack",
-    "HpackEncoder": "hpack",
+    "HpackEncoder": "hpack_encoder",
     "data_head": "frames",
     "headers_frames": "frames",
 }
