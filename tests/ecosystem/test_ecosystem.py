@@ -24,6 +24,7 @@ NEEDED = {
     "httpx_retries": "httpx_retries",
     "httpx_sse": "httpx_sse",
     "httpx_ws": "httpx_ws",
+    "huggingface_hub": "huggingface_hub",
     "openai": "openai",
     "opentelemetry": "opentelemetry.instrumentation.httpx",
     "pytest_httpx": "pytest_httpx",
