@@ -412,7 +412,7 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
         return self._left < before
 
     def _start_reading(self) -> None:
-        self._transport.resume_reading()
+        contextvars.Context().run(self._transport.resume_reading)
 
     def _stop_reading(self) -> None:
         self._transport.pause_reading()
@@ -559,7 +559,11 @@ class AsyncioBackend(SocketBackend):
             return AsyncioStream(sock, address, self.clock, loop)
         stream = ProtocolStream(sock, address, self.clock, loop)
         making = loop.create_connection(lambda: stream, sock=sock)
-        await loop.create_task(making, context=contextvars.Context())  # the context that callbacks will run in
+        try:
+            await loop.create_task(making, context=contextvars.Context())  # the context that callbacks will run in
+        except BaseException:
+            stream.close()  # cancelled when the transport was made already, nobody else would close it
+            raise
         return stream
 
     def _only_protocols(self, loop: asyncio.AbstractEventLoop) -> bool:

@@ -1,0 +1,178 @@
+"""What only the blocking world does: it leaves waiting to the kernel, and serves several threads."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from net_worlds import Listener, Sink
+
+from httpx_fast._drive import drive
+from httpx_fast._exceptions import ReadError, ReadTimeout
+from httpx_fast._net import sync
+from httpx_fast._net.sync import SyncBackend, SyncStream
+
+KERNEL = pytest.mark.skipif(not sync._KERNEL_TIMES, reason="the kernel's times are not used here")
+
+
+class CountingSocket(socket.socket):
+    """Counts what it is asked."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.calls: list[str] = []
+
+    def send(self, *arguments: Any) -> int:
+        self.calls.append("send")
+        return super().send(*arguments)
+
+    def recv_into(self, *arguments: Any) -> int:
+        self.calls.append("recv")
+        return super().recv_into(*arguments)
+
+    def setsockopt(self, *arguments: Any) -> None:
+        self.calls.append("setsockopt")
+        super().setsockopt(*arguments)
+
+
+CountingSocket.__module__ = "socket"  # as the system's own
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[CountingSocket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    counting = CountingSocket(fileno=ours.detach())
+    with counting, theirs:
+        yield counting, theirs
+
+
+def attached(sock: socket.socket, clock: Any = SyncBackend.clock) -> tuple[SyncStream, Sink]:
+    stream, sink = SyncStream(sock, "pair", clock), Sink()
+    stream.attach(sink)
+    return stream, sink
+
+
+@KERNEL
+def test_a_warm_exchange_is_one_send_and_one_receive(pair: tuple[CountingSocket, socket.socket]):
+    ours, theirs = pair
+    stream, _ = attached(ours)
+    clock = stream._clock
+    for number in range(3):
+        theirs.sendall(b"answer")
+        assert stream.write(b"question") is None
+        stream.arm("read", clock() + 5, 5.0)
+        drive(_await(stream.receive()))
+        assert theirs.recv(100) == b"question"
+        if number:
+            assert ours.calls == ["send", "recv"]
+        ours.calls.clear()
+
+
+async def _await(awaitable: Any) -> Any:
+    return await awaitable
+
+
+@KERNEL
+@pytest.mark.parametrize(
+    ("before", "after", "set_again"),
+    [
+        (5.0, 4.999, False),
+        (5.0, 1.0, True),
+        (5.0, 60.0, True),
+        (5.0, None, True),
+        (None, 5.0, True),
+        (None, None, False),
+    ],
+)
+def test_the_kernels_time_is_set_when_the_deadline_needs_another(
+    pair: tuple[CountingSocket, socket.socket], before: float | None, after: float | None, set_again: bool
+):
+    ours, theirs = pair
+    stream, _ = attached(ours, lambda: 100.0)
+    for left in (before, after):
+        ours.calls.clear()
+        theirs.sendall(b"x")
+        stream.arm("read", None if left is None else 100.0 + left, left)
+        stream.receive()
+    assert ("setsockopt" in ours.calls) == set_again
+    seconds, micros = struct.unpack("@ll", ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16))
+    granted = seconds + micros / 1e6
+    if after is None:
+        assert granted == 0  # for ever
+    else:
+        # The kernel may be late by an eighth: it still gives up before the deadline, and poll waits for the rest.
+        assert 0 < granted * 1.125 <= after
+
+
+@KERNEL
+def test_a_kernel_that_gives_up_early_is_not_a_timeout(pair: tuple[CountingSocket, socket.socket]):
+    ours, theirs = pair
+    times = iter([0.0, 0.0, 0.0] + [0.02] * 10)
+    stream, _ = attached(ours, lambda: next(times))
+    stream.arm("read", 0.02, 0.02)
+    with pytest.raises(ReadTimeout, match=r"read timed out after 0\.02 s of 0\.02 s: unix socket 'pair' sent nothing"):
+        stream.receive()
+    assert ours.calls.count("recv") >= 2
+    theirs.close()
+
+
+def test_a_replaced_socket_is_not_left_to_the_kernel(pair: tuple[CountingSocket, socket.socket]):
+    ours, _ = pair
+
+    class Green(socket.socket):
+        """As a framework's that switches tasks inside `recv`."""
+
+    with Green(fileno=ours.detach()) as green:
+        stream, _ = attached(green)
+        assert green.gettimeout() == 0
+        stream.arm("read", stream._clock() + 0.01, 0.01)
+        with pytest.raises(ReadTimeout, match="sent nothing"):
+            stream.receive()
+
+
+def test_closing_from_another_thread_wakes_who_reads_without_a_deadline():
+    with contextlib.closing(Listener()) as peer:
+        stream = drive(SyncBackend().connect_tcp([(peer.family, peer.address)], None, None))
+        stream.attach(Sink())
+        peer.accept()
+        failures: list[Exception] = []
+
+        def read() -> None:
+            try:
+                drive(_await(stream.receive()))
+            except ReadError as error:
+                failures.append(error)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        stream.close()
+        reader.join(30)
+        assert not reader.is_alive()
+        assert "was closed on this side" in str(failures[0])
+
+
+def test_threads_share_no_buffer():
+    octets = [bytes([letter]) * 500_000 for letter in b"abcd"]
+    results: dict[int, bytes] = {}
+
+    def visit(number: int) -> None:
+        with contextlib.closing(Listener()) as peer:
+            peer.serve(lambda connection: connection.sendall(octets[number]))
+            stream = drive(SyncBackend().connect_tcp([(peer.family, peer.address)], None, None))
+            sink = Sink(wanted=500_000)
+            stream.attach(sink)
+            with contextlib.closing(stream):
+                drive(_await(stream.receive()))
+            results[number] = sink.received
+
+    threads = [threading.Thread(target=visit, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [results[number] for number in range(4)] == octets
