@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import huggingface_hub
 import pytest
+import tqdm
 from huggingface_hub import HfApi, close_session, get_session, hf_hub_download, set_client_factory
-from huggingface_hub.utils import disable_progress_bars
 
 from httpx_fast.testing import Reply, Request
 
@@ -25,8 +25,8 @@ def answer(request: Request) -> Reply:
 
 
 @pytest.fixture
-def site(serve):
-    disable_progress_bars()  # they have a thread
+def site(serve, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tqdm.tqdm, "monitor_interval", 0)  # no thread for progress bars
     yield serve(answer)
     set_client_factory(httpx.Client)
     close_session()
