@@ -422,7 +422,8 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
             self._sock.shutdown(socket.SHUT_RDWR)  # the transport lets go in the loop's next turn; the peer knows now
         except OSError:  # not connected any more
             pass
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
 
 class AsyncioWaiter:
