@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ._trace import Tracer
+
 PHASES = ("pool", "dns", "tcp", "proxy", "tls", "send", "wait", "receive")
 
 
@@ -34,6 +36,7 @@ class ConnectionFacts:
         "tls_done",
         "tls_resumed",
         "tls_version",
+        "trace",
     )
 
     def __init__(self) -> None:
@@ -51,6 +54,7 @@ class ConnectionFacts:
         self.tls_version: str | None = None
         self.tls_resumed: bool | None = None
         self.cipher: str | None = None
+        self.trace: Tracer | None = None  # of the request that it is dialled for, while it is
 
 
 class Journey:
@@ -67,6 +71,7 @@ class Journey:
     stopped: float | None = None  # it failed, or was given up, before the end of the body
     connection: ConnectionFacts | None = None
     nth = 0  # this was the n-th request on its connection, counted from 1
+    trace: Tracer | None = None  # who is told of each step; None where nobody watches
     rested_since: float | None = None  # since then a reused connection had been idle
 
     def __init__(self, started: float, clock: Callable[[], float]) -> None:
@@ -83,6 +88,8 @@ class Journey:
         self._clock = attempt._clock
         self.started = now
         self.attempts = attempts
+        if attempt.trace is not None:
+            self.trace = attempt.trace
 
     @property
     def reused(self) -> bool:

@@ -6,9 +6,11 @@ the socket and of TLS belong here and nowhere above.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .._exceptions import AddressDenied, ConnectError, ConnectTimeout
@@ -16,8 +18,9 @@ from .._journey import ConnectionFacts
 from .._net.base import Address, Backend, SocketOption, Stream
 from .._net.resolving import IPAddress, resolve
 from .._origin import Origin, Route
+from .._trace import Tracer
 from .._wire.socks import Unreachable
-from .proxy import ProxyHop, shake_hands, tunnel
+from .proxy import ProxyHop, tunnel
 
 #: Seconds before the n-th further try of `retries`: at once, then 0.5, 1, 2, ... up to this.
 _MAX_PAUSE = 8.0
@@ -73,15 +76,19 @@ async def dial(
     at = None if budget is None else now + budget
     pause = 0.0
     tries = options.retries
+    kind = _Dial if facts.trace is None else _TracedDial
     while True:
         try:
-            return await _Dial(backend, options, at, budget, facts).run(route)
+            return await kind(backend, options, at, budget, facts).run(route)
         except (ConnectTimeout, AddressDenied):
             raise
         except ConnectError:
             if tries <= 0 or (at is not None and clock() + pause >= at):
                 raise
         tries -= 1
+        if facts.trace is not None:
+            facts.trace.note("connection.retry.started", {"delay": pause})
+            facts.trace.note("connection.retry.complete", {"return_value": None})
         if pause:
             await backend.sleep(pause)
         pause = min(max(2 * pause, 0.5), _MAX_PAUSE)
@@ -104,7 +111,7 @@ class _Dial:
         facts, options = self._facts, self._options
         origin = route.origin
         if options.proxy is None:
-            stream = await self._reach(origin.host, origin.port)
+            stream = await self._connect(await self._find(origin.host, origin.port))
         else:
             stream = await self._pass(options.proxy, route)
         if origin.scheme == "https" and not route.forward:
@@ -118,13 +125,13 @@ class _Dial:
         options = self._options
         return await resolve(self._backend, host, port, self._at, self._budget, options.resolver, options.allows)
 
-    async def _reach(self, host: str, port: int) -> Stream:
-        """A stream to host and port, or to the Unix socket that stands for them."""
-        addresses = None
-        if self._options.uds is None:
-            addresses = await self._resolve(host, port)
-            self._facts.dns_done = self._backend.clock()
-        return await self._connect(addresses)
+    async def _find(self, host: str, port: int) -> Sequence[Address] | None:
+        """Addresses to connect to; None where a Unix socket stands for them."""
+        if self._options.uds is not None:
+            return None
+        addresses = await self._resolve(host, port)
+        self._facts.dns_done = self._backend.clock()
+        return addresses
 
     async def _connect(self, addresses: Sequence[Address] | None) -> Stream:
         options, backend = self._options, self._backend
@@ -160,36 +167,85 @@ class _Dial:
 
     async def _pass(self, hop: ProxyHop, route: Route) -> Stream:
         """A stream to a proxy that forwards, or through one that tunnels."""
-        facts = self._facts
-        facts.proxy = str(hop)
-        origin = route.origin
-        if hop.resolves:
-            return await self._enter(await self._reach(hop.host, hop.port), hop, route, origin.host)
+        self._facts.proxy = str(hop)
+        host, port = route.origin.host, route.origin.port
         # Both names belong to the step "dns". The proxy may have ways to some addresses of the origin only.
-        targets = await self._resolve(origin.host, origin.port)
-        proxies = None if self._options.uds is not None else await self._resolve(hop.host, hop.port)
-        facts.dns_done = self._backend.clock()
-        for _, target in targets[:-1]:
+        targets = [host] if hop.resolves else [address[0] for _, address in await self._resolve(host, port)]
+        with _on_the_way_to(hop):
+            proxies = await self._find(hop.host, hop.port)
+        for target in targets[:-1]:
             try:
-                return await self._enter(await self._connect(proxies), hop, route, target[0])
+                return await self._enter(hop, proxies, route, target)
             except Unreachable:
                 continue
-        return await self._enter(await self._connect(proxies), hop, route, targets[-1][1][0])
+        return await self._enter(hop, proxies, route, targets[-1])
 
-    async def _enter(self, stream: Stream, hop: ProxyHop, route: Route, host: str) -> Stream:
-        """What is to be done with a stream to the proxy. Closes it if that fails, or is cancelled."""
+    async def _enter(self, hop: ProxyHop, proxies: Sequence[Address] | None, route: Route, target: str) -> Stream:
+        """Connects to the proxy, and has it connect to `target` unless it forwards."""
         sessions = self._options.sessions
         key = Route(Origin("https", hop.host, hop.port), forward=True)
-        try:
+        with _on_the_way_to(hop):
+            stream = await self._connect(proxies)
             if hop.tls is not None:
-                stream = await shake_hands(stream, hop, sessions.get(key))
-            if not route.forward:
-                await tunnel(stream, hop, host, route.origin.port)
-                if hop.tls is not None:
-                    keep_session(self._options, key, stream)
-        except BaseException:
-            stream.close()
-            raise
+                stream = await stream.start_tls(hop.tls(), hop.host, sessions.get(key))
+        if not route.forward:
+            try:
+                await tunnel(stream, hop, target, route.origin.port)
+            except BaseException:
+                stream.close()
+                raise
+            if hop.tls is not None:
+                keep_session(self._options, key, stream)
         if hop.tls is not None or not route.forward:
             self._facts.proxy_done = self._backend.clock()
         return stream
+
+
+@contextlib.contextmanager
+def _on_the_way_to(hop: ProxyHop) -> Iterator[None]:
+    """Says in errors that it is the proxy which could not be reached."""
+    try:
+        yield
+    except (ConnectError, ConnectTimeout) as error:
+        raise type(error)(f"the proxy {hop} was not reached: {error}") from error
+
+
+class _TracedDial(_Dial):
+    """The same, and each step is told to the tracer of the request that it is done for."""
+
+    async def _resolve(self, host: str, port: int) -> Sequence[Address]:
+        return await self._tracer.step(
+            "dns.resolve", {"host": host, "port": port}, partial(super()._resolve, host, port)
+        )
+
+    async def _connect(self, addresses: Sequence[Address] | None) -> Stream:
+        options = self._options
+        connect = partial(super()._connect, addresses)
+        info: dict[str, Any] = {"timeout": self._budget, "socket_options": options.socket_options}
+        if addresses is None:
+            return await self._tracer.step("connection.connect_unix_socket", {"path": options.uds, **info}, connect)
+        host, port = addresses[0][1][:2]
+        info = {"host": host, "port": port, "local_address": options.local_address, **info}
+        return await self._tracer.step("connection.connect_tcp", info, connect)
+
+    async def _secure(self, stream: Stream, route: Route) -> Stream:
+        info = {
+            "ssl_context": self._options.tls(),
+            "server_hostname": route.server_name or route.origin.host,
+            "timeout": self._budget,
+        }
+        try:
+            return await self._tracer.step("connection.start_tls", info, partial(super()._secure, stream, route))
+        except BaseException:
+            stream.close()  # if telling failed, nobody else does
+            raise
+
+    async def _enter(self, hop: ProxyHop, proxies: Sequence[Address] | None, route: Route, target: str) -> Stream:
+        info = {"proxy": str(hop), "host": target, "port": route.origin.port, "timeout": self._budget}
+        return await self._tracer.step("proxy.connect", info, partial(super()._enter, hop, proxies, route, target))
+
+    @property
+    def _tracer(self) -> Tracer:
+        trace = self._facts.trace
+        assert trace is not None
+        return trace

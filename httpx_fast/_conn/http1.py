@@ -18,7 +18,7 @@ from .._journey import ConnectionFacts, Journey
 from .._kernel.select import chunk_head
 from .._net.base import Stream
 from .._origin import Route
-from .._wire.events import RequestHead
+from .._wire.events import FieldLine, RequestHead
 from .._wire.framing import CHUNKED
 from .._wire.h1 import DEAD, ENDED, HEAD, IDLE, TUNNEL, ResponseReader
 
@@ -86,7 +86,13 @@ class Http1Connection(ResponseReader):
         self.begin(head.method, whole)
         stream = self.stream
         refused: WriteError | None = None
+        trace = journey.trace
         try:
+            if trace is not None:
+                await trace.started("http11.send_request_headers")
+                if body or framing:  # it goes out with the head, or right after it
+                    await trace.complete()
+                    await trace.started("http11.send_request_body")
             if not body and not framing:
                 unsent = stream.write(head.http1)
                 if unsent is not None:
@@ -94,40 +100,65 @@ class Http1Connection(ResponseReader):
                     await unsent
             else:
                 refused = await self._send(head.http1, body, framing, budgets.write)
+            if trace is not None:
+                if not body and not framing:
+                    await trace.complete()
+                    await trace.started("http11.send_request_body")
+                await trace.complete()
+                await trace.started("http11.receive_response_headers")
             journey.sent = now = clock()
             read = budgets.read
             stream.arm("read", None if read is None else now + read, read)
             if self.state == HEAD or not self.ready:
                 # Cancelled here, the answer may still be on its way: the connection is closed below.
                 await stream.receive()
-        except (NetworkError, RemoteProtocolError):
+            if trace is not None:
+                await trace.complete(self._told_head())
+        except (NetworkError, RemoteProtocolError) as error:
             self.close()
+            if trace is not None:
+                await trace.failed(refused or error)
             if refused is not None:
                 raise refused from None
             raise
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if trace is not None:
+                await trace.failed(error)
             raise
 
     async def next_chunk(self) -> bytes:
         """The next piece of the body as it arrived; b"" after its end. Closes the connection when it fails."""
         if self.state == TUNNEL:
             return b""
+        journey = self.journey
+        trace = None if journey is None else journey.trace
+        if trace is not None and trace.idle:
+            await trace.started("http11.receive_response_body")
         piece = self.take()
-        if piece or self.state == ENDED:
-            return piece
-        budgets = self._budgets
-        assert budgets is not None
-        read = budgets.read
-        try:
-            while not piece and self.state != ENDED:
-                self.stream.arm("read", None if read is None else self._clock() + read, read)
-                await self.stream.receive()
-                piece = self.take()
-        except BaseException:
-            self.close()
-            raise
+        if not piece and self.state != ENDED:
+            budgets = self._budgets
+            assert budgets is not None
+            read = budgets.read
+            try:
+                while not piece and self.state != ENDED:
+                    self.stream.arm("read", None if read is None else self._clock() + read, read)
+                    await self.stream.receive()
+                    piece = self.take()
+            except BaseException as error:
+                self.close()
+                if trace is not None:
+                    await trace.failed(error)
+                raise
+        if trace is not None and (not piece or self.complete):
+            await trace.complete()
         return piece
+
+    def _told_head(self) -> tuple[bytes, int, bytes, list[FieldLine]]:
+        head = self.head
+        assert head is not None
+        version = b"HTTP/1.0" if head.minor == 0 else b"HTTP/1.1"
+        return version, head.status, head.reason, list(head.fields())
 
     @property
     def complete(self) -> bool:
@@ -145,12 +176,15 @@ class Http1Connection(ResponseReader):
 
     def rest(self, now: float) -> bool:
         """The exchange is over: True if the connection can serve another, and is now idle; else it is closed."""
+        reusable = self.state == ENDED and self.persistent
         journey = self.journey
         if journey is not None:
             self.journey = None
             if journey.done is None:
                 journey.stopped = now
-        if self.state == ENDED and self.persistent:
+            if journey.trace is not None:
+                journey.trace.closed("http11", reusable)
+        if reusable:
             if self.chunks:
                 self.chunks.clear()
                 self.pending = 0

@@ -8,7 +8,7 @@
 - Nothing may follow the proxy's leave before something was sent through the tunnel: neither TLS nor HTTP begins with
   the origin's word, so such octets are the proxy's, and would be taken for the origin's.
 
-Whoever calls closes the stream when any of it fails.
+TLS with an https proxy comes before; whoever calls closes the stream when any of it fails.
 """
 
 from __future__ import annotations
@@ -52,17 +52,6 @@ class ProxyHop:
 
     def __str__(self) -> str:
         return f"{self.scheme}://{_authority(self.host, self.port)}"
-
-
-async def shake_hands(stream: Stream, hop: ProxyHop, session: ssl.SSLSession | None) -> Stream:
-    """TLS with an https proxy. Raises ConnectError, ConnectTimeout."""
-    assert hop.tls is not None
-    try:
-        return await stream.start_tls(hop.tls(), hop.host, session)
-    except ConnectTimeout:
-        raise
-    except ConnectError as error:
-        raise ConnectError(f"the proxy {hop} was reached, but: {error}") from error
 
 
 async def tunnel(stream: Stream, hop: ProxyHop, host: str, port: int) -> None:

@@ -27,6 +27,7 @@ from .._journey import ConnectionFacts, Journey
 from .._kernel.select import ResponseHead
 from .._net.base import Backend, Stream, Waiter
 from .._origin import Route
+from .._trace import Tracer
 from .._wire.events import FieldLine, RequestHead
 from .._wire.h1 import ENDED
 from .plan import CLOSED, Answer, Plan, Ticket
@@ -72,7 +73,14 @@ class Lease:
         if not piece or connection.complete:
             self.trailers = connection.trailers
             self.close()
+            if self.trace is not None:
+                await self.trace.deliver()
         return piece
+
+    @property
+    def trace(self) -> Tracer | None:
+        """Who is told of what the response's end brought about."""
+        return self._journey.trace
 
     def tunnel(self) -> tuple[Stream, bytes] | None:
         """Stream and first octets of a connection that speaks HTTP no longer, for the lease's owner; else None."""
@@ -149,7 +157,7 @@ class Pool:
                     journey.leased = journey.started
                 else:
                     connection = await self._lease(route, found, budgets, journey, since)
-                await connection.exchange(head, body, framing, budgets, journey, whole)
+                await connection.exchange(head, body, framing, budgets, journey, whole and journey.trace is None)
                 break
             except BaseException as error:
                 again = connection is not None and _met_dead_connection(error, connection, journey)
@@ -162,11 +170,13 @@ class Pool:
                     error.journey = journey
                     if journey.stopped is None:
                         journey.stopped = self.clock()
+                if journey.trace is not None:
+                    await journey.trace.deliver()
                 raise
         received = connection.head
         assert received is not None
         interim = connection.interim
-        if connection.state != ENDED:
+        if connection.state != ENDED or journey.trace is not None:
             return received, None, interim, (), Lease(self, connection, journey)
         octets, trailers = connection.take_whole(), connection.trailers
         self.release(connection)
@@ -236,7 +246,7 @@ class Pool:
         """Makes a leased connection that is alive of what the plan answered; `since` is when waiting began."""
         while True:
             if isinstance(found, Turn):
-                found = await self._wait(found, budgets.pool, since)
+                found = await self._wait(found, budgets.pool, since, journey.trace)
             if found is CLOSED:
                 raise ConnectError(f"the pool was closed before a connection to {route.origin} could be had")
             if journey.leased is None:
@@ -249,32 +259,46 @@ class Pool:
                 found = self._plan.replace(found)
                 self._carry_out()
 
-    async def _wait(self, turn: Turn, budget: float | None, since: float) -> Http1Connection | Answer:
+    async def _wait(
+        self, turn: Turn, budget: float | None, since: float, trace: Tracer | None
+    ) -> Http1Connection | Answer:
         """Waits in the queue. PoolTimeout when the turn does not come within `budget` seconds of `since`."""
         plan = self._plan
         try:
+            if trace is not None:
+                await trace.started("pool.wait", {"timeout": budget})
             await turn.waiter.wait(None if budget is None else since + budget)
-        except BaseException:
+        except BaseException as error:
             # Cancelled: what may have been granted in the meantime goes to the next in the queue.
             with self._lock:
                 plan.cancel(turn, self.clock())
                 self._carry_out()
+            if trace is not None:
+                trace.ended(error=error)
             raise
         with self._lock:
             # A grant that came in the last moment is taken: it is better than an error.
-            if turn.grant is not None:
-                return turn.grant
-            plan.cancel(turn, self.clock())
-            self._carry_out()
-            detail = (
-                f"{plan.open} of {self._limit} connections are open ({plan.leased} in use, "
-                f"{plan.dialling} connecting, {plan.idle} idle), {plan.waiting} more requests wait"
-            )
-        raise timed_out("pool", self.clock() - since, budget or 0.0, detail)
+            grant = turn.grant
+            if grant is None:
+                plan.cancel(turn, self.clock())
+                self._carry_out()
+                detail = (
+                    f"{plan.open} of {self._limit} connections are open ({plan.leased} in use, "
+                    f"{plan.dialling} connecting, {plan.idle} idle), {plan.waiting} more requests wait"
+                )
+        if grant is not None:
+            if trace is not None:
+                trace.ended()
+            return grant
+        failure = timed_out("pool", self.clock() - since, budget or 0.0, detail)
+        if trace is not None:
+            trace.ended(error=failure)
+        raise failure
 
     async def _dial(self, route: Route, budget: float | None, journey: Journey) -> Http1Connection:
         """Uses up a leave to dial."""
         facts = journey.connection = ConnectionFacts()
+        facts.trace = journey.trace
         try:
             stream = await dial(self.backend, route, self._options, budget, facts)
             connection = Http1Connection(stream, route, facts, self.clock, self._lost)
@@ -283,6 +307,7 @@ class Pool:
                 self._plan.dial_failed(route)
                 self._carry_out()
             raise
+        facts.trace = None
         with self._lock:
             self._plan.connected(route, connection)
         return connection

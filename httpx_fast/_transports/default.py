@@ -28,6 +28,7 @@ from .._net.resolving import IPAddress
 from .._net.sync import SyncBackend
 from .._origin import Route
 from .._pool.pool import Lease, Pool, Reply
+from .._trace import tracer
 from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
 from .._wire.events import FieldLine, RequestHead
 from .base import AsyncBaseTransport, BaseTransport
@@ -114,6 +115,16 @@ class _Door:
 
 def _budgets(timeout: Mapping[str, float | None]) -> Budgets:
     return Budgets(timeout.get("connect"), timeout.get("read"), timeout.get("write"), timeout.get("pool"))
+
+
+def _journey(request: Request, pool: Pool) -> Journey:
+    """A journey that begins now, with who is to be told of it."""
+    journey = Journey(pool.clock(), pool.clock)
+    extensions = request._extensions
+    watcher = tracer(None if extensions is None else extensions.get("trace"), request)
+    if watcher is not None:
+        journey.trace = watcher
+    return journey
 
 
 def _head(request: Request) -> RequestHead:
@@ -233,7 +244,7 @@ class HTTPTransport(_Door, BaseTransport):
         if self._forward is not None and head.scheme == b"http":
             head = forwarded(head, self._forward, self._proxy_fields)
         pool = self._pool
-        journey = Journey(pool.clock(), pool.clock)
+        journey = _journey(request, pool)
         octets = request._body
         framing = _framing(head, octets)
         body: bytes | AsyncIterator[bytes]
@@ -313,7 +324,7 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         last, pool = self._last
         if pool is None or token is not last:
             pool = self._pool_of(token)
-        journey = Journey(pool.clock(), pool.clock)
+        journey = _journey(request, pool)
         octets = request._body
         framing = _framing(head, octets)
         budgets = self._granted(request)
@@ -400,6 +411,8 @@ class SyncBody(_Body, SyncByteStream):
 
     def close(self) -> None:
         self._lease.close()
+        if self._lease.trace is not None:
+            drive(self._lease.trace.deliver())
 
 
 class AsyncBody(_Body, AsyncByteStream):
@@ -417,6 +430,8 @@ class AsyncBody(_Body, AsyncByteStream):
 
     async def aclose(self) -> None:
         self._lease.close()
+        if self._lease.trace is not None:
+            await self._lease.trace.deliver()
 
 
 async def _stepped(stream: SyncByteStream) -> AsyncIterator[bytes]:

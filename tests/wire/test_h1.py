@@ -164,13 +164,13 @@ def test_end_of_file_while_idle_kills_the_connection(kernel: str) -> None:
     assert (reader.state, reader.told) == (h1.DEAD, ["dead"])
 
 
-def test_end_of_file_in_a_tunnel_ends_it(kernel: str) -> None:
+def test_end_of_file_in_a_tunnel_is_no_end_of_a_message(kernel: str) -> None:
     reader = Reader()
     reader.begin(b"CONNECT", True)
     assert feed(reader, b"HTTP/1.1 200 OK\r\n\r\n", []) == [True]
     assert feed(reader, b"anything", []) == [True]
     assert reader.eof_received(True)
-    assert (reader.take(), reader.state) == (b"anything", h1.ENDED)
+    assert (reader.take(), reader.state) == (b"anything", h1.TUNNEL)
 
 
 @pytest.mark.parametrize("count", [h1.MAX_INTERIM - 1, h1.MAX_INTERIM, h1.MAX_INTERIM + 1])

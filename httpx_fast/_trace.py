@@ -1,0 +1,156 @@
+"""What happens to a request, told step by step: to `extensions={"trace": callable}` and to the DEBUG loggers.
+
+Event names and what goes with them are httpcore's, where it has such an event: `connection.connect_tcp.started`, then
+`.complete` with `{"return_value": ...}` or `.failed` with `{"exception": ...}`. Beyond that `pool.wait` and
+`dns.resolve`. The rules:
+
+1. A request that nobody watches has no tracer: `journey.trace` is None, and that is all it costs.
+2. The callable runs where the request's own code runs, never in a callback of an event loop, and may be `async`: what
+   cannot be awaited where it happens is noted, and told, in order, when the request goes on.
+3. Whether anybody listens to the loggers is asked once per request.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+PACKAGE = "httpx_fast"
+#: The logger for each first word of an event's name, but for TLS, which has its own.
+LOGGERS = {
+    name: logging.getLogger(f"{PACKAGE}.{name}")
+    for name in ("connection", "dns", "http11", "http2", "pool", "proxy", "tls")
+}
+_TLS = "start_tls"
+#: Fields whose values are credentials, or as good as that.
+_SECRET = frozenset(
+    {b"authorization", b"authentication-info", b"cookie", b"proxy-authorization", b"proxy-authenticate", b"set-cookie"}
+)
+
+
+class _AnyLogger(logging.Logger):
+    """Enabled for a level as soon as one of `LOGGERS` is. It asks them again only when some level was changed."""
+
+    # Set for loggers that a configuration does not name; it may name one of ours and not this.
+    disabled = property(lambda self: False, lambda self, value: None)  # type: ignore[assignment]
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802
+        return min(logger.getEffectiveLevel() for logger in LOGGERS.values())
+
+
+_any_logger = logging.getLogger(f"{PACKAGE}.trace")
+_any_logger.__class__ = _AnyLogger
+
+
+class Tracer:
+    """The steps of one request. Of those that `started` begins one is open at a time."""
+
+    __slots__ = ("_call", "_logs", "_noted", "_open", "request")
+
+    def __init__(self, call: Callable[[str, dict[str, Any]], Any] | None, request: Any, logs: bool) -> None:
+        #: What `started` events of a message carry as "request".
+        self.request = request
+        self._call = call
+        self._logs = logs
+        self._noted: deque[tuple[str, dict[str, Any]]] = deque()
+        self._open: str | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no step is open."""
+        return self._open is None
+
+    def note(self, name: str, info: dict[str, Any] | None = None) -> None:
+        """Something happened that is told when the request goes on: `deliver()`."""
+        info = {} if info is None else info
+        if self._logs:
+            _log(name, info)
+        if self._call is not None:
+            self._noted.append((name, info))
+
+    async def deliver(self) -> None:
+        """Tells what was noted."""
+        noted, call = self._noted, self._call
+        assert call is not None or not noted
+        while noted:
+            name, info = noted.popleft()
+            told = call(name, info)  # type: ignore[misc]
+            if told is not None and hasattr(told, "__await__"):
+                await told
+
+    async def started(self, name: str, info: dict[str, Any] | None = None) -> None:
+        """A step begins; `complete` or `failed` ends it."""
+        self._open = name
+        self.note(f"{name}.started", {"request": self.request} if info is None else info)
+        await self.deliver()
+
+    def ended(self, value: Any = None, error: BaseException | None = None) -> None:
+        """The open step, if there is one, is done or failed; to be told when the request goes on."""
+        name, self._open = self._open, None
+        if name is None:
+            return
+        if error is None:
+            self.note(f"{name}.complete", {"return_value": value})
+        else:
+            self.note(f"{name}.failed", {"exception": error})
+
+    async def complete(self, value: Any = None) -> None:
+        """The open step is done."""
+        self.ended(value)
+        await self.deliver()
+
+    async def failed(self, error: BaseException) -> None:
+        """The open step, if there is one, ended with an exception."""
+        self.ended(error=error)
+        await self.deliver()
+
+    def closed(self, protocol: str, reusable: bool) -> None:
+        """The response is done with, and so is its connection unless it is `reusable`."""
+        self._open = None
+        self.note(f"{protocol}.response_closed.started", {"request": self.request})
+        if not reusable:
+            self.note("connection.close.started")
+            self.note("connection.close.complete", {"return_value": None})
+        self.note(f"{protocol}.response_closed.complete", {"return_value": None})
+
+    async def step(self, name: str, info: dict[str, Any], do: Callable[[], Awaitable[T]]) -> T:
+        """Awaits `do()` as a step, which may have others in it; what it gives is the event's "return_value".
+
+        The end is told with what comes next: nobody could take care of the value if telling was cancelled.
+        """
+        self.note(f"{name}.started", info)
+        await self.deliver()
+        try:
+            value = await do()
+        except BaseException as error:
+            self.note(f"{name}.failed", {"exception": error})
+            await self.deliver()
+            raise
+        self.note(f"{name}.complete", {"return_value": value})
+        return value
+
+
+def tracer(call: Callable[[str, dict[str, Any]], Any] | None, request: Any) -> Tracer | None:
+    """The tracer of a request whose extension "trace" is `call`; None if nobody watches."""
+    logs = _any_logger.isEnabledFor(logging.DEBUG)
+    return Tracer(call, request, logs) if logs or call is not None else None
+
+
+def _log(name: str, info: dict[str, Any]) -> None:
+    room, _, event = name.partition(".")
+    logger = LOGGERS.get("tls" if event.startswith(_TLS) else room, _any_logger)
+    if logger.isEnabledFor(logging.DEBUG):
+        words = "".join(f" {key}={_shown(value)}" for key, value in info.items() if value is not None)
+        logger.debug("%s%s", event, words)
+
+
+def _shown(value: Any) -> str:
+    """The repr; of a response's head without what is secret in its fields."""
+    if isinstance(value, tuple) and value and isinstance(value[-1], list):
+        fields = [(name, b"[secure]" if name.lower() in _SECRET else field) for name, field in value[-1]]
+        value = (*value[:-1], fields)
+    return repr(value)
