@@ -4,203 +4,190 @@ It does no I/O, reads no clock, holds no lock and knows no HTTP: routes are anyt
 compared by identity. Whoever owns it calls it under one lock, and after every call closes what is in `doomed`, wakes
 what is in `granted`, and clears both.
 
-1. A connection is leased to one request, idle, or being dialled; the three together never pass `max_connections`.
+1. A connection is leased, idle, or being dialled; the three together never pass `max_connections`, nor those of one
+   host `max_per_host`.
 2. Of the idle connections of a route the one released last is taken: the others may then grow old and go.
-3. At the limit the connection idle for longest, of whatever route, makes room for one that is needed now.
-4. Who finds neither waits. While anybody waits nothing is idle and no place is free, so that nobody is overtaken by a
-   newcomer, and only a release, a failed dial or a cancelled grant can serve a waiter.
-5. A freed connection goes to the first waiter of its route, a place without a connection to the first of all. A route
-   that keeps its connections busy could so starve the others; hence MAX_OVERTAKEN.
+3. At a limit the connection idle for longest, of whatever route (of the host), makes room for one that is needed now.
+4. Who finds neither waits. While anybody waits who could use a place nothing is idle and no place is free, so that
+   nobody is overtaken by a newcomer, and only a release, a failed dial or a cancelled grant can serve him.
+5. A freed connection goes to the first waiter of its route, a place without a connection to the first of all who could
+   use it. A route that keeps its connections busy could so starve the others; hence MAX_OVERTAKEN.
+6. A shared connection (HTTP/2) has as many uses as its peer allows, and is leased while it has any. A route that may
+   be shared dials one connection at a time, and the others wait for what comes of it, although places may be free. If
+   it is a connection for one (HTTP/1.1) all may dial, now and as long as anything of the route is here.
+7. Uses are given past the first of all MAX_OVERTAKEN times too; then one shared connection takes no more of them, and
+   makes room when its last one has ended.
 
-Every step takes constant time (`expire` and `close`: per connection that goes).
+Every step takes constant time, but for the line's logarithm of waiting routes (`expire` and `close`: per connection
+that goes).
 """
 
 from __future__ import annotations
 
-import enum
 import math
-from collections import OrderedDict
-from collections.abc import Hashable
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Hashable
+from typing import Any, Final
 
-C = TypeVar("C", bound=Hashable)
+from .line import Answer, C, Lane, Share, Ticket
+from .places import DRAINS, Places
+
+__all__ = ["CLOSED", "DIAL", "MAX_OVERTAKEN", "Answer", "Plan", "Ticket"]
 
 # Connections handed past the first waiter before one is given up for it. A new handshake costs some ten times a short
 # exchange, so being just at every turn would cost more than it gives; being overtaken 16 times is hardly felt.
 MAX_OVERTAKEN: Final = 16
 
-
-class Answer(enum.Enum):
-    """What a request is told where it gets no connection."""
-
-    DIAL = "dial"  # a place is reserved: dial, then say connected() or dial_failed()
-    CLOSED = "closed"  # the plan is closed: there will be no connection
-
-
 DIAL: Final = Answer.DIAL
 CLOSED: Final = Answer.CLOSED
 
 
-class Ticket(Generic[C]):
-    """One wait. Subclasses add how the one who waits is woken."""
-
-    __slots__ = ("grant", "overtaken", "route")
-
-    def __init__(self) -> None:
-        self.route: Hashable = None
-        self.grant: C | Answer | None = None  # None while waiting
-        self.overtaken = 0  # connections handed past this ticket while it was the first of all
+def _itself(route: Hashable) -> Hashable:
+    return route
 
 
-class _Lane(Generic[C]):
-    """A route's share of the plan; it exists as long as there is anything in it."""
+class Plan(Places[C]):
+    """The state of a pool. Counts of connections, `None` for no limit; `keepalive_expiry` and `now` in seconds.
 
-    __slots__ = ("idle", "open", "route", "waiting")
+    `host_of` gives the host of a route, for `max_per_host`.
+    """
 
-    def __init__(self, route: Hashable) -> None:
-        self.route = route
-        self.open = 0
-        # Ordered dicts here and below: unlike lists they let go of any member in constant time, and unlike plain dicts
-        # they find their oldest member in constant time after many deletions.
-        self.idle: OrderedDict[C, None] = OrderedDict()
-        self.waiting: OrderedDict[Ticket[C], None] = OrderedDict()
+    __slots__ = ("_tickets",)
 
+    def __init__(
+        self,
+        max_connections: int | None,
+        max_keepalive: int | None,
+        keepalive_expiry: float | None,
+        max_per_host: int | None = None,
+        host_of: Callable[[Any], Hashable] = _itself,
+    ) -> None:
+        super().__init__(max_connections, max_keepalive, keepalive_expiry, max_per_host, host_of)
+        self._tickets = 0
 
-class Plan(Generic[C]):
-    """The state of a pool. Counts of connections, `None` for no limit; `keepalive_expiry` and `now` in seconds."""
+    def request(self, route: Hashable, now: float, may_share: bool = False) -> C | Answer | None:
+        """A connection, leave to dial one, or None: then `wait()`, under the same lock.
 
-    __slots__ = (
-        "_closed",
-        "_expire_from",
-        "_expiry",
-        "_idle_since",
-        "_lane_of",
-        "_lanes",
-        "_max_connections",
-        "_max_keepalive",
-        "_waiting",
-        "dialling",
-        "doomed",
-        "granted",
-        "idle",
-        "leased",
-    )
-
-    def __init__(self, max_connections: int | None, max_keepalive: int | None, keepalive_expiry: float | None) -> None:
-        self.leased = 0
-        self.idle = 0
-        self.dialling = 0
-        self.doomed: list[C] = []
-        self.granted: list[Ticket[C]] = []
-        self._max_connections: float = math.inf if max_connections is None else max_connections
-        self._max_keepalive: float = math.inf if max_keepalive is None else max_keepalive
-        self._expiry: float = math.inf if keepalive_expiry is None else keepalive_expiry
-        if self._expiry <= 0:
-            self._max_keepalive = 0
-        # Before this time nothing expires: one comparison per request instead of a look at the oldest connection.
-        self._expire_from = math.inf if self._expiry == math.inf else -math.inf
-        self._lanes: dict[Hashable, _Lane[C]] = {}
-        self._lane_of: dict[C, _Lane[C]] = {}  # of every connection that is leased or idle
-        self._idle_since: OrderedDict[C, float] = OrderedDict()  # oldest first
-        self._waiting: OrderedDict[Ticket[C], None] = OrderedDict()  # first come first
-        self._closed = False
-
-    @property
-    def open(self) -> int:
-        """Places taken."""
-        return self.leased + self.idle + self.dialling
-
-    @property
-    def waiting(self) -> int:
-        """Tickets that wait."""
-        return len(self._waiting)
-
-    def request(self, route: Hashable, now: float) -> C | Answer | None:
-        """A connection, leave to dial one, or None: then `wait()`, under the same lock."""
+        `may_share` says that a connection of this route may turn out to be shared.
+        """
         if now >= self._expire_from:
             self.expire(now)
         lane = self._lanes.get(route)
-        if lane is not None and lane.idle:
-            connection, _ = lane.idle.popitem()
-            del self._idle_since[connection]
-            self.idle -= 1
-            self.leased += 1
-            return connection
+        if lane is not None:
+            if lane.special:
+                found = self._use(lane)
+                if found is not None:
+                    return found
+            elif lane.idle:
+                connection, _ = lane.idle.popitem()
+                del self._idle_since[connection]
+                self.idle -= 1
+                self.leased += 1
+                return connection
         if self._closed:
             return CLOSED
-        if self.leased + self.idle + self.dialling >= self._max_connections:
-            if not self.idle:
-                return None
-            self._discard(next(iter(self._idle_since)))
-        self._reserve(route)
-        return DIAL
+        if lane is None:
+            lane = self._open_lane(route, may_share)
+        return DIAL if lane.may_dial and self._reserve(lane) else None
 
     def wait(self, route: Hashable, ticket: Ticket[C]) -> None:
         """Queues `ticket`; when its turn comes it is in `granted`, with what it gets in `ticket.grant`."""
-        ticket.route = route
-        self._lane(route).waiting[ticket] = None
-        self._waiting[ticket] = None
+        lane = ticket.lane = self._lanes[route]
+        self._tickets += 1
+        ticket.number = self._tickets
+        lane.waiting[ticket] = None
+        self.waiting += 1
+        if lane.may_dial:
+            self._line.add(lane)
 
     def cancel(self, ticket: Ticket[C], now: float) -> None:
         """Ends a wait; what was granted meanwhile, and not taken up, is given back."""
+        lane = ticket.lane
+        assert lane is not None
         grant = ticket.grant
         if grant is None:
-            if ticket in self._waiting:
-                self._unqueue(ticket)
-                self._tidy(self._lanes[ticket.route])
+            if ticket in lane.waiting:
+                self._unqueue(lane, ticket)
+                self._tidy(lane)
             return
         ticket.grant = None
         if grant is DIAL:
-            self.dial_failed(ticket.route)
+            self.dial_failed(lane.route)
         elif not isinstance(grant, Answer):
             self.release(grant, True, now)
 
-    def connected(self, route: Hashable, connection: C) -> None:
-        """A dial came to its end: its connection is leased to the one who dialled."""
+    def connected(self, route: Hashable, connection: C, limit: int | None = None) -> None:
+        """A dial came to its end: its connection is leased to the one who dialled.
+
+        `limit` is how many uses it has at once if it is shared, None if it is not.
+        """
+        lane = self._lane_of[connection] = self._lanes[route]
         self.dialling -= 1
+        lane.dialling -= 1
         self.leased += 1
-        self._lane_of[connection] = self._lanes[route]
+        lane.together = limit is not None
+        if limit is not None:
+            lane.special = True
+            self._shared[connection] = Share(DRAINS if self._closed else limit)
+            self._spread(lane, connection)
+        if lane.waiting:
+            self._line.add(lane)
+            self._fill()
 
     def dial_failed(self, route: Hashable) -> None:
         """A dial failed or was given up: its place goes to the next in line."""
+        lane = self._lanes[route]
         self.dialling -= 1
-        self._vacate(self._lanes[route])
+        lane.dialling -= 1
+        self._line.add(lane)
+        self._vacate(lane)
 
-    def release(self, connection: C, reusable: bool, now: float) -> None:
-        """A lease ends. A connection that is not wanted any more is in `doomed` then."""
-        self.leased -= 1
-        if not reusable:
-            self._retire(connection)
-        elif self._waiting:
-            self._hand_over(connection)
-        else:
-            self._lane_of[connection].idle[connection] = None
-            self._idle_since[connection] = now
-            self.idle += 1
-            # The one just used is the one most likely to be alive and needed, so the oldest goes.
-            if self.idle > self._max_keepalive:
-                self._discard(next(iter(self._idle_since)))
+    def release(self, connection: C, reusable: bool, now: float, until: float | None = None) -> None:
+        """A lease ends, or a use of a shared connection, which takes no more of them if it is not `reusable`.
 
-    def replace(self, connection: C) -> C | Answer:
-        """A leased connection turned out to be dead: what its holder gets for it, ahead of all who wait.
-
-        Its turn has come already; with a release and a new request it would go to the end of the queue.
+        A connection that is not wanted any more is in `doomed` then. `until` is when it goes if it is idle then, where
+        that is sooner than `keepalive_expiry` says.
         """
         lane = self._lane_of[connection]
-        if self._closed:
+        if lane.special or self.waiting or not reusable:
+            if not self._rests(lane, connection, reusable):
+                return
+            self._rest(lane, connection, now)
+        else:
             self.leased -= 1
-            self._retire(connection)
+            lane.idle[connection] = None
+            self._idle_since[connection] = now
+            self.idle += 1
+        if until is not None and until < now + self._expiry:
+            self._go_at(until, connection, now)
+        # The one just used is the one most likely to be alive and needed, so the oldest goes.
+        if self.idle > self._max_keepalive:
+            self._discard(next(iter(self._idle_since)))
+
+    def replace(self, connection: C, now: float) -> C | Answer | None:
+        """A leased connection turned out to be dead: what its holder gets for it, ahead of all who wait.
+
+        Its turn has come already; with a release and a new request it would go to the end of the queue. It goes there
+        only where others still use a shared connection, or have another or are dialling one: then None may be the
+        answer, as to a request.
+        """
+        lane = self._lane_of[connection]
+        self.drain(connection)
+        share = self._shared.get(connection)
+        if share is not None and (share.uses > 1 or lane.dialling or lane.spare):
+            self.release(connection, False, now)
+            return self.request(lane.route, now, lane.together)
+        self.leased -= 1
+        if self._closed:
+            self._retire(lane, connection)
             return CLOSED
         self.doomed.append(connection)
-        del self._lane_of[connection]
+        self._let_go(lane, connection)
         if not lane.idle:
-            self.leased -= 1
             self.dialling += 1
+            lane.dialling += 1
             return DIAL
-        lane.open -= 1
-        other, _ = lane.idle.popitem()
-        del self._idle_since[other]
-        self.idle -= 1
+        other = self._wake(lane)
+        self._vacate(lane)
         return other
 
     def dead(self, connection: C) -> bool:
@@ -210,21 +197,36 @@ class Plan(Generic[C]):
         self._forget(connection)
         return True
 
-    def next_expiry(self) -> float | None:
-        """When the connection idle for longest expires; None where none will."""
-        if not self.idle or self._expiry == math.inf:
-            return None
-        return next(iter(self._idle_since.values())) + self._expiry
+    def limit(self, connection: C, limit: int) -> None:
+        """The peer of a shared connection allows another number of uses at once; nothing if it is not known here."""
+        share = self._shared.get(connection)
+        if share is None or share.limit == DRAINS:
+            return
+        share.limit = limit
+        lane = self._lane_of[connection]
+        if connection not in self._idle_since:
+            self._spread(lane, connection)
+        elif not limit:
+            lane.idle.pop(connection, None)
+        elif connection not in lane.idle:
+            lane.idle[connection] = None
+            heir = lane.first()
+            if heir is not None:
+                self._wake(lane)
+                self._grant(lane, heir, connection)
+                self._spread(lane, connection)
 
-    def expire(self, now: float) -> None:
-        """Dooms what has been idle for `keepalive_expiry`."""
-        while (at := self.next_expiry()) is not None:
-            if at > now:
-                self._expire_from = at
-                return
-            self._discard(next(iter(self._idle_since)))
-        # What is released from now on expires no sooner than this.
-        self._expire_from = now + self._expiry
+    def drain(self, connection: C) -> None:
+        """A shared connection takes no more uses, and goes with the last one; nothing if it is not known here."""
+        share = self._shared.get(connection)
+        if share is None:
+            return
+        share.limit = DRAINS
+        if connection in self._idle_since:
+            self._discard(connection)
+            return
+        self._lane_of[connection].spare.pop(connection, None)
+        self._break_promise(share)
 
     def close(self) -> None:
         """Dooms what is idle and turns away who waits; what is leased or dialled is doomed when it is released."""
@@ -232,71 +234,161 @@ class Plan(Generic[C]):
         self._max_keepalive = 0
         while self._idle_since:
             self._discard(next(iter(self._idle_since)))
-        while self._waiting:
-            ticket = next(iter(self._waiting))
-            self._grant(ticket, CLOSED)
-            self._tidy(self._lanes[ticket.route])
+        for connection in self._shared:
+            self.drain(connection)
+        for ticket in self.tickets():
+            assert ticket.lane is not None
+            self._grant(ticket.lane, ticket, CLOSED)
+            self._tidy(ticket.lane)
 
-    def _hand_over(self, connection: C) -> None:
-        """Gives a freed connection to one who waits for its route, or its place to the first of all."""
-        first = next(iter(self._waiting))
-        heir = next(iter(self._lane_of[connection].waiting), None)
-        if heir is None or (heir is not first and first.overtaken >= MAX_OVERTAKEN):
-            self._retire(connection)
-            return
-        if heir is not first:
-            first.overtaken += 1
+    # Uses of shared connections.
+
+    def _use(self, lane: Lane[C]) -> C | None:
+        """A use of the connection of the lane that had one to spare last, or else an idle one."""
+        while lane.spare:
+            connection = next(reversed(lane.spare))
+            share = self._shared[connection]
+            if self.waiting and not self._may_use(lane, connection, share, math.inf):
+                del lane.spare[connection]
+                continue
+            share.uses += 1
+            if share.uses >= share.limit:
+                del lane.spare[connection]
+            return connection
+        return self._wake(lane) if lane.idle else None
+
+    def _wake(self, lane: Lane[C]) -> C:
+        """Leases the idle connection of the lane that was released last."""
+        connection, _ = lane.idle.popitem()
+        self._stir(lane, connection)
         self.leased += 1
-        self._grant(heir, connection)
+        share = self._shared.get(connection)
+        if share is not None:
+            share.uses = 1
+            if share.spare:
+                lane.spare[connection] = None
+        return connection
 
-    def _retire(self, connection: C) -> None:
+    def _rests(self, lane: Lane[C], connection: C, reusable: bool) -> bool:
+        """Ends a lease, or a use; whether the connection is to be idle then."""
+        share = self._shared.get(connection)
+        if share is not None:
+            if not self._end_use(lane, connection, share, reusable):
+                return False
+            reusable = share.limit != DRAINS
+        self.leased -= 1
+        if not reusable:
+            self._retire(lane, connection)
+            return False
+        return not (self.waiting and self._pass_on(lane, connection))
+
+    def _end_use(self, lane: Lane[C], connection: C, share: Share[C], reusable: bool) -> bool:
+        """One use of a shared connection less; whether that was the last one."""
+        share.uses -= 1
+        if not reusable:
+            self.drain(connection)
+        if share.uses:
+            self._spread(lane, connection)
+            return False
+        lane.spare.pop(connection, None)
+        self._break_promise(share)
+        return True
+
+    def _spread(self, lane: Lane[C], connection: C) -> None:
+        """Gives the uses that a leased connection has left to who waits for its route, and keeps the rest to spare."""
+        share = self._shared[connection]
+        while share.spare and (heir := lane.first()) is not None:
+            if not self._may_use(lane, connection, share, heir.number):
+                break
+            share.uses += 1
+            self._grant(lane, heir, connection)
+        if share.spare:
+            lane.spare[connection] = None
+        else:
+            lane.spare.pop(connection, None)
+
+    def _may_use(self, lane: Lane[C], connection: C, share: Share[C], number: float) -> bool:
+        """Whether a use may go to the ticket of that number; if not, the connection is promised to the first of all.
+
+        It takes one connection to make room for a ticket: when it was promised that, the others serve freely.
+        """
+        first = self._claimant(lane)
+        if first is None or first.promised is not None or self._may_pass(first, lane, number):
+            return True
+        first.promised = connection
+        share.rival = first
+        return False
+
+    # Who gets what is free.
+
+    def _claimant(self, lane: Lane[C]) -> Ticket[C] | None:
+        """The first of all who could use the place of a connection of `lane`."""
+        first = self._line.first(self._max_per_host)
+        if lane.host is not None:
+            for other in lane.host.blocked:
+                ticket = other.first()
+                if ticket is not None and other.may_dial and (first is None or ticket.number < first.number):
+                    first = ticket
+        return first
+
+    def _may_pass(self, first: Ticket[C], lane: Lane[C], number: float) -> bool:
+        """Whether something of `lane` may go to the ticket of that number, which counts if it is past the first."""
+        if first.lane is lane or first.number > number:
+            return True
+        if first.overtaken >= MAX_OVERTAKEN:
+            return False
+        first.overtaken += 1
+        return True
+
+    def _pass_on(self, lane: Lane[C], connection: C) -> bool:
+        """Gives a freed connection to one who waits for its route, or up for who could use its place; False if none."""
+        share = self._shared.get(connection)
+        heir = lane.first() if share is None or share.limit else None
+        first = self._claimant(lane)
+        if heir is not None and (first is None or self._may_pass(first, lane, heir.number)):
+            self.leased += 1
+            self._grant(lane, heir, connection)
+            if share is not None:
+                share.uses = 1
+                self._spread(lane, connection)
+            return True
+        if first is None:
+            return False
+        self._retire(lane, connection)
+        return True
+
+    def _retire(self, lane: Lane[C], connection: C) -> None:
         """Dooms a connection that was leased."""
         self.doomed.append(connection)
-        self._vacate(self._lane_of.pop(connection))
+        self._let_go(lane, connection)
+        self._vacate(lane)
 
-    def _vacate(self, lane: _Lane[C]) -> None:
-        """Passes a place of this lane that has become free to the first of all."""
-        lane.open -= 1
-        if self._waiting:
-            ticket = next(iter(self._waiting))
-            self._reserve(ticket.route)
-            self._grant(ticket, DIAL)
+    def _vacate(self, lane: Lane[C]) -> None:
+        """Passes a place of this lane on."""
+        self._free(lane)
+        if self.waiting:
+            self._fill()
         self._tidy(lane)
 
-    def _discard(self, connection: C) -> None:
-        """Dooms a connection that is idle."""
-        self.doomed.append(connection)
-        self._forget(connection)
+    def _fill(self) -> None:
+        """Gives places to the first of all, as long as there are any."""
+        while (ticket := self._line.first(self._max_per_host)) is not None:
+            lane = ticket.lane
+            assert lane is not None
+            if not self._reserve(lane):
+                return
+            self._grant(lane, ticket, DIAL)
 
-    def _forget(self, connection: C) -> None:
-        """Frees the place of a connection that is idle; nobody can be waiting for it."""
-        self.idle -= 1
-        del self._idle_since[connection]
-        lane = self._lane_of.pop(connection)
-        del lane.idle[connection]
-        lane.open -= 1
-        self._tidy(lane)
-
-    def _reserve(self, route: Hashable) -> None:
-        self.dialling += 1
-        self._lane(route).open += 1
-
-    def _grant(self, ticket: Ticket[C], grant: C | Answer) -> None:
-        self._unqueue(ticket)
+    def _grant(self, lane: Lane[C], ticket: Ticket[C], grant: C | Answer) -> None:
         ticket.grant = grant
         self.granted.append(ticket)
+        self._unqueue(lane, ticket)
 
-    def _unqueue(self, ticket: Ticket[C]) -> None:
-        del self._waiting[ticket]
-        del self._lanes[ticket.route].waiting[ticket]
-
-    def _lane(self, route: Hashable) -> _Lane[C]:
-        lane = self._lanes.get(route)
-        if lane is None:
-            lane = self._lanes[route] = _Lane(route)
-        return lane
-
-    def _tidy(self, lane: _Lane[C]) -> None:
-        """Drops an empty lane: a crawler meets millions of routes, and is in touch with a few."""
-        if not lane.open and not lane.waiting:
-            del self._lanes[lane.route]
+    def _unqueue(self, lane: Lane[C], ticket: Ticket[C]) -> None:
+        """Ends a wait; a connection that was to make room for it takes uses again."""
+        del lane.waiting[ticket]
+        self.waiting -= 1
+        connection, ticket.promised = ticket.promised, None
+        if connection is not None:
+            self._shared[connection].rival = None
+            self._spread(self._lane_of[connection], connection)

@@ -256,7 +256,7 @@ class Pool:
             if found.alive():
                 return found
             with self._lock:
-                found = self._plan.replace(found)
+                found = self._plan.replace(found, self.clock())  # type: ignore[assignment]  # nothing is shared yet
                 self._carry_out()
 
     async def _wait(

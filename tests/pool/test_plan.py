@@ -5,58 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from planned import Pool
 
-from httpx_fast._pool.plan import CLOSED, DIAL, MAX_OVERTAKEN, Plan, Ticket
-
-
-class Connection:
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-class Pool:
-    """A plan with what a test says again and again."""
-
-    def __init__(self, limit: int | None = 10, keep: int | None = 10, expiry: float | None = 5.0) -> None:
-        self.plan: Plan[Connection] = Plan(limit, keep, expiry)
-        self.made = 0
-
-    def lease(self, route: str = "a", now: float = 0.0) -> Connection:
-        """A connection that had to be dialled."""
-        assert self.plan.request(route, now) is DIAL
-        return self.connect(route)
-
-    def connect(self, route: str) -> Connection:
-        self.made += 1
-        connection = Connection(f"{route}{self.made}")
-        self.plan.connected(route, connection)
-        return connection
-
-    def queue(self, route: str = "a", now: float = 0.0) -> Ticket[Connection]:
-        assert self.plan.request(route, now) is None
-        ticket: Ticket[Connection] = Ticket()
-        self.plan.wait(route, ticket)
-        return ticket
-
-    def idle(self, *routes: str, now: float = 0.0) -> list[Connection]:
-        connections = [self.lease(route, now) for route in routes]
-        for connection in connections:
-            self.plan.release(connection, True, now)
-        return connections
-
-    def granted(self) -> list[Ticket[Connection]]:
-        granted, self.plan.granted = self.plan.granted, []
-        return granted
-
-    def doomed(self) -> list[Connection]:
-        doomed, self.plan.doomed = self.plan.doomed, []
-        return doomed
-
-    def counts(self) -> tuple[int, int, int]:
-        return self.plan.leased, self.plan.idle, self.plan.dialling
+from httpx_fast._pool.plan import CLOSED, DIAL, MAX_OVERTAKEN
 
 
 def test_first_request_dials_and_takes_a_place() -> None:
@@ -326,17 +277,17 @@ def test_dead_connection_is_replaced_by_another_of_its_route() -> None:
     pool = Pool()
     dead = pool.lease("a")
     older, newer, _ = pool.idle("a", "a", "b")
-    assert pool.plan.replace(dead) is newer
+    assert pool.plan.replace(dead, 0.0) is newer
     assert pool.doomed() == [dead]
     assert pool.counts() == (1, 2, 0)
-    assert pool.plan.replace(newer) is older
+    assert pool.plan.replace(newer, 0.0) is older
 
 
 def test_holder_of_a_dead_connection_may_dial_in_its_place_before_all_who_wait() -> None:
     pool = Pool(limit=1)
     dead = pool.lease("a")
     pool.queue("b")
-    assert pool.plan.replace(dead) is DIAL
+    assert pool.plan.replace(dead, 0.0) is DIAL
     assert pool.doomed() == [dead]
     assert pool.granted() == []
     assert pool.counts() == (0, 0, 1)
@@ -346,7 +297,7 @@ def test_dead_connection_of_a_closed_plan_is_not_replaced() -> None:
     pool = Pool()
     dead = pool.lease()
     pool.plan.close()
-    assert pool.plan.replace(dead) is CLOSED
+    assert pool.plan.replace(dead, 0.0) is CLOSED
     assert pool.doomed() == [dead]
     assert pool.plan.open == 0
 
