@@ -36,8 +36,23 @@ class ByteStream(AsyncByteStream, SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         yield self._stream
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._stream
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _OnePiece(self._stream)
+
+
+class _OnePiece:
+    """Gives one piece. Not a generator: trio warns of those that are left before their end."""
+
+    def __init__(self, piece: bytes) -> None:
+        self._left = [piece]
+
+    def __aiter__(self) -> _OnePiece:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
 
 
 class IteratorByteStream(SyncByteStream):
