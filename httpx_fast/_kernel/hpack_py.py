@@ -141,8 +141,9 @@ def _grow_tree() -> None:
 
 _grow_tree()
 
-# What an octet does at a node: the symbols that it completes, and the node that it leads to. Filled when first needed,
-# since most of the 65,536 never are, and all of them take a while.
+# What an octet does at a node: the symbols that it completes, and the node that it leads to. Filled when first needed:
+# dates, numbers and tokens need some thousands, and a peer that means to could have all 65,536 filled, 12 MB.
+_MAX_MOVES = 16384  # entries that are kept, some 3 MB
 _moves: dict[int, tuple[bytes, int]] = {}
 _EOS_SEEN: Final = -1
 
@@ -157,7 +158,9 @@ def _move(key: int) -> tuple[bytes, int]:
         if node < 0:
             symbols.append(~node)
             node = 0
-    move = _moves[key] = bytes(symbols), node << 8
+    move = bytes(symbols), node << 8
+    if len(_moves) < _MAX_MOVES:
+        _moves[key] = move
     return move
 
 

@@ -300,5 +300,17 @@ def test_static_entries_keep_their_references(compiled):
     assert [sys.getrefcount(pair) for pair in pairs] == before
 
 
+def test_pure_twin_keeps_a_bounded_number_of_moves(twins, monkeypatch):
+    from httpx_fast._kernel import hpack_py
+
+    monkeypatch.setattr(hpack_py, "_moves", {})
+    monkeypatch.setattr(hpack_py, "_MAX_MOVES", 100)
+    chance = random.Random(6)
+    for _ in range(300):
+        fields = [(b"n", bytes(chance.choices(b"aeio01:%XYZ{\xff", k=60)))]
+        assert twins[1].HpackDecoder().decode(twins[1].HpackEncoder().encode(fields)) == fields
+    assert len(hpack_py._moves) == 100
+
+
 def test_limits_have_room_for_each_other():
     assert h2_facts.MAX_CONTINUATIONS * h2_facts.DEFAULT_FRAME_SIZE >= h2_facts.MAX_BLOCK_SIZE >= h2_facts.MAX_LIST_SIZE
