@@ -20,7 +20,19 @@ class RequestHead:
     `fields` are all field lines, Host included. `scheme` and `authority` are for HTTP/2, which sends them apart.
     """
 
-    __slots__ = ("_framing", "_http1", "authority", "fields", "forwarded", "method", "route", "scheme", "target")
+    __slots__ = (
+        "_framing",
+        "_http1",
+        "_http2",
+        "_http2_size",
+        "authority",
+        "fields",
+        "forwarded",
+        "method",
+        "route",
+        "scheme",
+        "target",
+    )
 
     def __init__(
         self, method: bytes, scheme: bytes, authority: bytes, target: bytes, fields: Sequence[FieldLine]
@@ -33,6 +45,8 @@ class RequestHead:
         self.route: Route | None = None  # kept here by the door for the next request from the same template
         self.forwarded: RequestHead | None = None  # likewise, as a proxy gets it
         self._http1: bytes | None = None
+        self._http2: tuple[FieldLine, ...] | None = None
+        self._http2_size: int | None = None
         self._framing: int | Literal[False] | None = False
 
     @property
@@ -42,6 +56,24 @@ class RequestHead:
         if octets is None:
             octets = self._http1 = request_head(self.method, self.target, self.fields)
         return octets
+
+    @property
+    def http2(self) -> tuple[FieldLine, ...]:
+        """All fields as HTTP/2 sends them; the same object each time, whose block an encoder remembers."""
+        fields = self._http2
+        if fields is None:
+            from .h2_head import http2_fields  # who speaks HTTP/1 only never loads it
+
+            fields = self._http2 = http2_fields(self.method, self.scheme, self.authority, self.target, self.fields)
+        return fields
+
+    @property
+    def http2_size(self) -> int:
+        """Octets of `http2` as RFC 9113 s.6.5.2 counts them."""
+        size = self._http2_size
+        if size is None:
+            size = self._http2_size = sum(len(name) + len(value) + 32 for name, value in self.http2)
+        return size
 
     @property
     def idempotent(self) -> bool:

@@ -7,7 +7,7 @@ two parties could read in two ways is how requests are smuggled, so what is ambi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError, shown
 from .._kernel.facts import (
@@ -33,6 +33,12 @@ TRICKY_FACTS = HAS_TRANSFER_ENCODING | CONNECTION_CLOSE
 TRICKY_METHODS = frozenset({b"HEAD", b"CONNECT"})
 
 
+class Section(Protocol):
+    """A field section, as any kernel gives it."""
+
+    def get_all(self, lower_name: bytes) -> list[bytes]: ...
+
+
 def response_framing(method: bytes, head: ResponseHead) -> int:
     """The framing of a final response, or of a 101, to a request with `method`. RemoteProtocolError if ambiguous."""
     status = head.status
@@ -44,7 +50,7 @@ def response_framing(method: bytes, head: ResponseHead) -> int:
         return _coded(head)
     if head.content_length != -2:
         return head.content_length if head.content_length >= 0 else UNTIL_CLOSE
-    return _repeated_length(head)
+    return repeated_length(head)
 
 
 def persists(head: ResponseHead, framing: int) -> bool:
@@ -66,7 +72,7 @@ def _coded(head: ResponseHead) -> int:
     raise RemoteProtocolError(f"Transfer-Encoding {shown(codings)} was not asked for; expected 'chunked' alone")
 
 
-def _repeated_length(head: ResponseHead) -> int:
+def repeated_length(head: Section) -> int:
     """s.6.3 item 5: a list in which all values are valid and the same is taken as that value."""
     values = {value.strip(b" \t") for line in head.get_all(b"content-length") for value in line.split(b",")}
     if len(values) == 1:

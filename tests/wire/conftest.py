@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Sequence
 from types import ModuleType
 
+import far_end
 import pytest
+from far_end import FarEnd
 
-from httpx_fast._wire import h1
+from httpx_fast._wire import h1, h2
+from httpx_fast._wire.events import RequestHead
 
 
 @pytest.fixture(params=["c", "python"])
@@ -16,7 +20,76 @@ def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     monkeypatch.setattr(h1, "HeadParser", http1.HeadParser)
     monkeypatch.setattr(h1, "ChunkedDecoder", http1.ChunkedDecoder)
     monkeypatch.setattr(h1, "BodyBuffer", buffer.BodyBuffer)
+    frames, hpack, hpack_encoder = (_twin(name, request.param) for name in ("frames", "hpack", "hpack_encoder"))
+    for name in ("FrameReader", "data_head", "headers_frames"):
+        monkeypatch.setattr(h2, name, getattr(frames, name))
+    monkeypatch.setattr(h2, "HpackDecoder", hpack.HpackDecoder)
+    monkeypatch.setattr(h2, "HpackEncoder", hpack_encoder.HpackEncoder)
     return str(request.param)
+
+
+@pytest.fixture
+def talk(kernel: str) -> Talk:
+    """A session and the server's end of its connection, which has said its settings."""
+    return Talk()
+
+
+class Stream(h2.StreamReader):
+    """Counts how often it is woken, and records what it is told."""
+
+    def __init__(self, method: bytes, whole: bool) -> None:
+        super().__init__(method, whole)
+        self.woken = 0
+        self.told: list[str] = []
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def head_arrived(self) -> None:
+        self.told.append("head")
+
+    def message_ended(self) -> None:
+        self.told.append("end")
+
+
+class Talk:
+    """A session that speaks with a server's end; `heard` is what the server has heard since it was last asked."""
+
+    def __init__(self, *settings: tuple[int, int]) -> None:
+        self.session = h2.Session()
+        self.far = FarEnd()
+        self.clock = 0.0
+        self.say(far_end.settings(*settings))
+        self.opening = self.heard()
+
+    def head(self, method: bytes = b"GET", *fields: tuple[bytes, bytes]) -> RequestHead:
+        return RequestHead(method, b"https", b"example.org", b"/", [(b"Host", b"example.org"), *fields])
+
+    def open(
+        self, method: bytes = b"GET", whole: bool = True, end: bool = True, head: RequestHead | None = None
+    ) -> Stream:
+        """Begins a stream, which the server hears of."""
+        stream = Stream(method, whole)
+        self.session.open(stream, head or self.head(method), end)
+        return stream
+
+    def say(self, *octets: bytes) -> None:
+        """The server says something, all of it at once."""
+        self.clock += 1.0
+        self.session.feed(b"".join(octets), self.clock)
+
+    def respond(
+        self, stream: Stream, *octets: bytes, fields: Sequence[tuple[str, str]] = (), status: str = "200"
+    ) -> None:
+        """A head, and DATA that ends the stream if there is any; the last frame ends it in any case."""
+        head = self.far.head(stream.id, [(":status", status), *fields], end=not octets)
+        frames = [far_end.data(stream.id, each, each is octets[-1]) for each in octets]
+        self.say(head, *frames)
+
+    def heard(self) -> list[str]:
+        octets = b"".join(self.session.outgoing)
+        self.session.outgoing.clear()
+        return self.far.hear(octets)
 
 
 def _twin(name: str, which: str) -> ModuleType:

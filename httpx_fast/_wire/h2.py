@@ -1,0 +1,532 @@
+"""One HTTP/2 connection as the client's side speaks it (RFC 9113): octets in, streams fed, octets to send collected.
+
+No socket, no clock, no lock: whoever owns a session calls it from one thread at a time, tells it the moment with what
+has arrived, and sends what `outgoing` holds before long. Rules:
+
+1. What breaks a stream resets that stream, and never touches its siblings. What breaks the connection says GOAWAY, and
+   fails every stream: `broken` tells why.
+2. A session keeps no stream that has ended on both sides. Of those that we reset the last ones are remembered by their
+   number, since frames for them may still be on their way (s.5.1); these are counted, credited and dropped.
+3. After GOAWAY, or when its numbers are used up, a session is `draining`: the streams that it has go on.
+4. A stream that the peer cannot have processed (above GOAWAY's last one, or refused) fails with `error.unprocessed`.
+5. All that a peer may send without end is counted, per stretch of time (`begin_stretch`), against a named limit.
+
+Windows are explained in `windows`, messages in `h2_stream`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+from .._exceptions import LocalProtocolError, RemoteProtocolError, TransportError, shown
+from .._kernel.h2_control import (
+    SETTINGS_ACK,
+    goaway_frame,
+    ping_frame,
+    reset_frame,
+    settings_frame,
+    window_update_frame,
+)
+from .._kernel.h2_facts import (
+    ACK,
+    CANCEL,
+    DATA,
+    DEFAULT_FRAME_SIZE,
+    DEFAULT_WINDOW_SIZE,
+    ENABLE_PUSH,
+    END_STREAM,
+    ENHANCE_YOUR_CALM,
+    ERROR_NAMES,
+    FAULT,
+    FLOW_CONTROL_ERROR,
+    GOAWAY,
+    HEADER_TABLE_SIZE,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    MAX_CONCURRENT_STREAMS,
+    MAX_FRAME_SIZE,
+    MAX_HEADER_LIST_SIZE,
+    MAX_LIST_SIZE,
+    MAX_STREAM_ID,
+    MAX_WINDOW_SIZE,
+    PING,
+    PREFACE,
+    REFUSED_STREAM,
+    RST_STREAM,
+    SETTINGS,
+    STREAM_CLOSED,
+    WINDOW_UPDATE,
+)
+from .._kernel.h2_faults import Http2Fault, SectionTooLarge
+from .._kernel.select import FrameReader, HpackDecoder, HpackEncoder, data_head, headers_frames
+from .events import RequestHead
+from .h2_stream import ENDED, StreamReader
+from .windows import CONNECTION_WINDOW, STREAM_WINDOW, grown
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+# Octets of one frame that we take: as much as is read from a socket at once, so that it costs one object.
+FRAME_SIZE: Final = 256 * 1024
+# Octets of DATA that one stream puts into `outgoing` at once: others get their turn in between, and with the heads of
+# the frames they fit what is written in one go.
+BATCH: Final = 48 * 1024
+# Streams that we begin before the peer has said how many it takes; s.6.5.2 advises it to take no fewer.
+INITIAL_LIMIT: Final = 100
+
+# Per stretch, for a connection. Each costs about a microsecond and most of them an answer, so that a peer gets a
+# hundredth of a second of work for each stretch; servers send a few per second.
+MAX_CONTROL_FRAMES: Final = 2000  # SETTINGS, PING, RST_STREAM, GOAWAY, PRIORITY, unknown ones, HEADERS nobody waits for
+MAX_EMPTY_DATA: Final = 1000  # frames of DATA without an octet that do not end their stream
+# Besides those that answer our DATA, of which a peer may send two (stream, connection) for each frame, and it may
+# split what it gives back.
+MAX_WINDOW_UPDATES: Final = 2000
+UPDATES_PER_DATA: Final = 8
+MAX_SETTINGS: Final = 64  # in one frame; there are some ten
+# Numbers remembered of streams that we reset; a peer that sends for older ones is believed to be late.
+MAX_RESETS_KEPT: Final = 1000
+
+_SETTINGS = settings_frame(
+    [
+        (ENABLE_PUSH, 0),
+        (INITIAL_WINDOW_SIZE, STREAM_WINDOW),
+        (MAX_FRAME_SIZE, FRAME_SIZE),
+        (MAX_HEADER_LIST_SIZE, MAX_LIST_SIZE),
+    ]
+)
+_OPENING = PREFACE + _SETTINGS + window_update_frame(0, CONNECTION_WINDOW - DEFAULT_WINDOW_SIZE)
+
+
+class Session:
+    """One connection's state, and the streams that are under way."""
+
+    __slots__ = (
+        "_blocked",
+        "_control",
+        "_decoder",
+        "_empty",
+        "_encoder",
+        "_forgotten",
+        "_frame_size",
+        "_frames",
+        "_list_limit",
+        "_resets",
+        "_stream_window",
+        "_updates",
+        "broken",
+        "draining",
+        "farewell",
+        "moment",
+        "next_id",
+        "outgoing",
+        "peer_limit",
+        "pinged",
+        "pinged_at",
+        "room",
+        "rtt",
+        "settled",
+        "streams",
+        "window_out",
+    )
+
+    def __init__(self) -> None:
+        self.streams: dict[int, StreamReader] = {}
+        #: What is to be sent, in this order. The preface waits there for the first request.
+        self.outgoing: list[Buffer] = [_OPENING]
+        self.next_id = 1
+        self.moment = 0.0  # of what arrived last
+        self.peer_limit: int | None = INITIAL_LIMIT  # streams that the peer takes at once; None for any number
+        self.room = CONNECTION_WINDOW  # octets that the peer may send now
+        self.window_out = DEFAULT_WINDOW_SIZE  # octets that we may send now
+        self.settled = False  # the peer has sent its settings
+        self.draining = False  # no stream may begin any more
+        self.broken: TransportError | None = None
+        self.farewell: str | None = None  # what the peer's GOAWAY said
+        self.pinged = b""  # what a PING of ours says that is not answered
+        self.pinged_at = 0.0
+        self.rtt: float | None = None  # between the last PING of ours and its answer
+        self._frames = FrameReader(FRAME_SIZE)
+        self._decoder = HpackDecoder()
+        self._encoder = HpackEncoder()
+        self._frame_size = DEFAULT_FRAME_SIZE  # octets of a frame that the peer takes
+        self._stream_window = DEFAULT_WINDOW_SIZE  # octets that the peer takes first on a stream
+        self._list_limit: int | None = None  # octets of a field section that the peer takes
+        self._blocked: dict[StreamReader, None] = {}  # who waits for the connection's window
+        self._resets: dict[int, None] = {}
+        self._forgotten = 0  # up to this number it is not known any more which streams we reset
+        self._control = self._empty = self._updates = 0
+
+    @property
+    def limit(self) -> int | None:
+        """Streams that there may be at once now; None for any number."""
+        return 0 if self.draining else self.peer_limit
+
+    # Our side.
+
+    def open(self, stream: StreamReader, head: RequestHead, end: bool) -> None:
+        """Begins a stream; `end` if there is no body. LocalProtocolError if the head cannot be sent.
+
+        An error with `unprocessed` if the connection takes no more streams (now).
+        """
+        streams = self.streams
+        limit = self.peer_limit
+        if self.draining or (limit is not None and len(streams) >= limit):
+            raise self._refusal()
+        fields = head.http2
+        if self._list_limit is not None and head.http2_size > self._list_limit:
+            raise LocalProtocolError(
+                f"the field section has {head.http2_size} octets, the peer takes {self._list_limit} (RFC 9113 s.6.5.2)"
+            )
+        block = self._encoder.encode(fields)
+        stream_id = self.next_id
+        self.next_id = stream_id + 2
+        if stream_id + 2 > MAX_STREAM_ID:
+            self.draining = True
+        self.outgoing.append(headers_frames(stream_id, block, end, self._frame_size))
+        stream.id = stream_id
+        stream.sending = not end
+        stream.window_out = self._stream_window
+        streams[stream_id] = stream
+
+    def send(self, stream: StreamReader, octets: Buffer, end: bool) -> int:
+        """Sends of `octets` what windows allow and is one stream's turn; how many. `end` if these are the last ones.
+
+        0 means that the stream is `blocked`: it is woken when a window has grown, or when it has failed.
+        """
+        size = len(octets)
+        count = min(size, stream.window_out, self.window_out, BATCH) if size else 0
+        if count <= 0 < size:
+            stream.blocked = True
+            if self.window_out <= 0:
+                self._blocked[stream] = None
+            return 0
+        end = end and count == size
+        view = memoryview(octets)
+        outgoing = self.outgoing
+        at = 0
+        while True:
+            part = min(count - at, self._frame_size)
+            last = at + part == count
+            outgoing.append(data_head(stream.id, part, end and last))
+            if part:
+                outgoing.append(view[at : at + part])
+            at += part
+            self._updates -= UPDATES_PER_DATA
+            if last:
+                break
+        stream.window_out -= count
+        self.window_out -= count
+        if end:
+            stream.sending = False
+            if stream.state >= ENDED:
+                self.streams.pop(stream.id, None)
+        return count
+
+    def claim(self, stream: StreamReader) -> bytes:
+        """The oldest piece of body that nobody has claimed, and its credit to the peer; b"" if there is none now."""
+        chunks = stream.chunks
+        if not chunks:
+            return b""
+        piece = chunks.popleft()
+        size = len(piece)
+        stream.pending -= size
+        if stream.state < ENDED:
+            self._give_back(stream, size, not chunks)
+        return piece
+
+    def reset(self, stream: StreamReader, code: int = CANCEL) -> None:
+        """Ends a stream from our side, if it has not ended on both."""
+        if self.streams.pop(stream.id, None) is not None:
+            self._remember(stream.id)
+            self._blocked.pop(stream, None)
+            self.outgoing.append(reset_frame(stream.id, code))
+            stream.sending = False
+
+    def ping(self, octets: bytes, moment: float) -> None:
+        """Asks the peer for a sign of life; the answer sets `rtt` and empties `pinged`."""
+        self.pinged = octets
+        self.pinged_at = moment
+        self.outgoing.append(ping_frame(octets))
+
+    def begin_stretch(self) -> None:
+        """Some time has passed: what a peer may send per stretch it may send anew."""
+        self._control = self._empty = self._updates = 0
+
+    def fail(self, error: TransportError) -> None:
+        """The connection is broken; all streams fail. What the peer did wrong it is told by GOAWAY."""
+        if self.broken is not None:
+            return
+        self.broken = error
+        self.draining = True
+        if isinstance(error, Http2Fault):
+            self.outgoing.append(goaway_frame(0, error.code, str(error).encode()))
+        streams, self.streams = self.streams, {}
+        self._blocked.clear()
+        for stream in streams.values():
+            stream.fail(self._for_stream(error))
+
+    def end_of_file(self, clean: bool) -> None:
+        """The peer will send no more."""
+        how = "closed the connection" if clean else "ended TLS without close_notify"
+        if self.farewell is not None:
+            how += f" after {self.farewell}"
+        self.fail(RemoteProtocolError(f"peer {how} before the response was complete"))
+
+    # The peer's side.
+
+    def feed(self, data: memoryview | bytes, moment: float) -> None:
+        """Takes what has arrived. Never raises: see `broken`, and each stream's `error`."""
+        self.moment = moment
+        if self.broken is not None:
+            return
+        frames: list[tuple[int, int, int, Any, int]] = self._frames.feed(data, 0, len(data))
+        for kind, flags, stream_id, contents, size in frames:
+            try:
+                if kind == DATA:
+                    self._data(flags, stream_id, contents, size)
+                elif kind == HEADERS:
+                    self._section(flags, stream_id, contents)
+                else:
+                    self._other(kind, flags, stream_id, contents)
+            except Http2Fault as fault:
+                if not fault.stream_id:
+                    self.fail(fault)
+                    return
+                self._refuse(fault)
+
+    def _data(self, flags: int, stream_id: int, octets: bytes, size: int) -> None:
+        room = self.room - size
+        if room < CONNECTION_WINDOW >> 1:
+            if room < 0:
+                raise Http2Fault(
+                    f"DATA of {size} octets is {-room} more than the connection's window (RFC 9113 s.6.9.1)",
+                    FLOW_CONTROL_ERROR,
+                )
+            self.outgoing.append(window_update_frame(0, CONNECTION_WINDOW - room))
+            room = CONNECTION_WINDOW
+        self.room = room
+        stream = self.streams.get(stream_id)
+        if stream is None or stream.state >= ENDED:
+            self._late("DATA", stream_id, stream)
+            return
+        left = stream.left - size
+        stream.left = left
+        if left < 0:
+            raise Http2Fault(
+                f"DATA of {size} octets is {-left} more than the window of stream {stream_id} (RFC 9113 s.6.9.1)",
+                FLOW_CONTROL_ERROR,
+                stream_id,
+            )
+        stream.moment = self.moment
+        if octets:
+            stream.take_data(octets)
+        elif not flags & END_STREAM:
+            self._empty += 1
+            if self._empty > MAX_EMPTY_DATA:
+                raise _flood(f"{MAX_EMPTY_DATA} empty DATA frames")
+        if flags & END_STREAM:
+            stream.end()
+            if not stream.sending:
+                del self.streams[stream_id]
+        elif stream.whole:
+            self._give_back(stream, size, True)
+        elif size != len(octets):
+            self._give_back(stream, size - len(octets), False)
+
+    def _give_back(self, stream: StreamReader, octets: int, keeps_up: bool) -> None:
+        remaining = stream.remaining
+        if 0 <= remaining <= stream.left:
+            stream.owed += octets  # all that is still to come fits into what the peer has
+            return
+        increment = stream.give_back(octets, keeps_up)
+        if increment:
+            self.outgoing.append(window_update_frame(stream.id, increment))
+
+    def _section(self, flags: int, stream_id: int, block: bytes) -> None:
+        # Decoded in any case, since it changes the table that all streams share (s.4.3).
+        try:
+            section = self._decoder.decode_response(block)
+        except SectionTooLarge as fault:
+            self._known(stream_id)
+            raise Http2Fault(str(fault), fault.code, stream_id) from None
+        stream = self.streams.get(stream_id)
+        if stream is None or stream.state >= ENDED:
+            self._late("HEADERS", stream_id, stream)
+            return
+        stream.moment = self.moment
+        stream.take_section(section, flags & END_STREAM != 0)
+        if stream.state == ENDED and not stream.sending:
+            del self.streams[stream_id]
+
+    def _late(self, what: str, stream_id: int, stream: StreamReader | None) -> None:
+        """A frame for a stream that takes none: fine if we reset it, since the peer may not know that yet (s.5.1)."""
+        self._known(stream_id)
+        if stream is not None:
+            raise Http2Fault(
+                f"{what} came after the end of stream {stream_id} (RFC 9113 s.5.1)", STREAM_CLOSED, stream_id
+            )
+        if stream_id > self._forgotten and stream_id not in self._resets:
+            raise Http2Fault(f"{what} came after the end of stream {stream_id} (RFC 9113 s.5.1)", STREAM_CLOSED)
+        if what != "DATA":
+            self._count_control()
+
+    def _known(self, stream_id: int) -> None:
+        if stream_id >= self.next_id or not stream_id & 1:
+            raise Http2Fault(f"a frame names stream {stream_id}, which was never begun (RFC 9113 s.5.1)")
+
+    def _other(self, kind: int, flags: int, stream_id: int, contents: Any) -> None:
+        if kind == WINDOW_UPDATE:
+            self._window_update(stream_id, contents)
+            return
+        self._count_control()
+        if kind == SETTINGS:
+            if not flags & ACK:
+                self._settings(contents)
+        elif kind == PING:
+            self._ping(flags, contents)
+        elif kind == RST_STREAM:
+            self._reset_by_peer(stream_id, contents)
+        elif kind == GOAWAY:
+            self._goaway(*contents)
+        elif kind == FAULT:
+            raise contents
+
+    def _count_control(self) -> None:
+        self._control += 1
+        if self._control > MAX_CONTROL_FRAMES:
+            raise _flood(f"{MAX_CONTROL_FRAMES} control frames")
+
+    def _window_update(self, stream_id: int, increment: int) -> None:
+        self._updates += 1
+        if self._updates > MAX_WINDOW_UPDATES:
+            raise _flood(f"{MAX_WINDOW_UPDATES} WINDOW_UPDATE frames beyond {UPDATES_PER_DATA} for each DATA")
+        if stream_id == 0:
+            self.window_out = grown(self.window_out, increment, 0)
+            blocked, self._blocked = self._blocked, {}
+            for each in blocked:
+                self._unblock(each)
+            return
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            self._known(stream_id)
+            return
+        stream.window_out = grown(stream.window_out, increment, stream_id)
+        if stream.blocked:
+            self._unblock(stream)
+
+    def _unblock(self, stream: StreamReader) -> None:
+        stream.blocked = False
+        stream.moment = self.moment
+        stream.wake()
+
+    def _settings(self, settings: Sequence[tuple[int, int]]) -> None:
+        if len(settings) > MAX_SETTINGS:
+            raise _flood(f"{MAX_SETTINGS} settings in one frame")
+        self.outgoing.append(SETTINGS_ACK)
+        first_window = self._stream_window
+        if not self.settled:
+            self.settled = True
+            self.peer_limit = None
+        for setting, value in settings:
+            if setting == HEADER_TABLE_SIZE:
+                self._encoder.max_table_size = value
+            elif setting == MAX_CONCURRENT_STREAMS:
+                self.peer_limit = value
+            elif setting == INITIAL_WINDOW_SIZE:
+                self._stream_window = value
+            elif setting == MAX_FRAME_SIZE:
+                self._frame_size = value
+            elif setting == MAX_HEADER_LIST_SIZE:
+                self._list_limit = value
+        if self._stream_window != first_window:
+            self._move_windows(self._stream_window - first_window)
+
+    def _move_windows(self, change: int) -> None:
+        """RFC 9113 s.6.9.2: of streams that are under way, too; they may be below 0 then."""
+        for stream in self.streams.values():
+            stream.window_out += change
+            if stream.window_out > MAX_WINDOW_SIZE:
+                raise Http2Fault(
+                    f"SETTINGS_INITIAL_WINDOW_SIZE makes the window of stream {stream.id} {stream.window_out} octets, "
+                    f"expected {MAX_WINDOW_SIZE} at most (RFC 9113 s.6.9.2)",
+                    FLOW_CONTROL_ERROR,
+                )
+            if stream.blocked and stream.window_out > 0:
+                self._unblock(stream)
+
+    def _ping(self, flags: int, octets: bytes) -> None:
+        if not flags & ACK:
+            self.outgoing.append(ping_frame(octets, ack=True))
+        elif octets == self.pinged:
+            self.rtt = self.moment - self.pinged_at
+            self.pinged = b""
+
+    def _reset_by_peer(self, stream_id: int, code: int) -> None:
+        stream = self.streams.pop(stream_id, None)
+        if stream is None:
+            self._known(stream_id)
+            return
+        self._blocked.pop(stream, None)
+        error = RemoteProtocolError(f"peer reset stream {stream_id}: {_name(code)}")
+        if code == REFUSED_STREAM:
+            error.unprocessed = True  # s.8.7
+        else:
+            stream.touched = True  # it is an answer, if a poor one, and no sign of a dead connection
+        stream.fail(error)
+
+    def _goaway(self, last: int, code: int, debug: bytes) -> None:
+        self.draining = True
+        self.farewell = f"GOAWAY: {_name(code)}" + (f" {shown(debug)}" if debug else "")
+        gone = [stream for stream_id, stream in self.streams.items() if stream_id > last]
+        for stream in gone:
+            del self.streams[stream.id]
+            self._blocked.pop(stream, None)
+            error = RemoteProtocolError(
+                f"peer does not process stream {stream.id}, its last one is {last}: {self.farewell}"
+            )
+            error.unprocessed = True
+            stream.fail(error)
+
+    def _refuse(self, fault: Http2Fault) -> None:
+        """Resets a stream on which the peer broke a rule; one that is not there any more needs no reset."""
+        stream = self.streams.get(fault.stream_id)
+        if stream is None:
+            return
+        self.reset(stream, fault.code)
+        stream.fail(self._for_stream(fault))
+
+    def _remember(self, stream_id: int) -> None:
+        resets = self._resets
+        resets[stream_id] = None
+        if len(resets) > MAX_RESETS_KEPT:
+            oldest = next(iter(resets))
+            del resets[oldest]
+            self._forgotten = max(self._forgotten, oldest)
+
+    def _refusal(self) -> TransportError:
+        error: TransportError
+        if self.broken is not None:
+            error = self._for_stream(self.broken)
+        elif self.draining:
+            error = RemoteProtocolError(
+                f"the connection takes no more streams: {self.farewell or 'numbers are used up'}"
+            )
+        else:
+            error = RemoteProtocolError(
+                f"the peer takes {self.peer_limit} streams at once, {len(self.streams)} are open"
+            )
+        error.unprocessed = True
+        return error
+
+    def _for_stream(self, error: TransportError) -> TransportError:
+        """An exception of its own for each stream: they are raised by different tasks and threads."""
+        kind = RemoteProtocolError if isinstance(error, Http2Fault) else type(error)
+        return kind(str(error))
+
+
+def _name(code: int) -> str:
+    return ERROR_NAMES[code] if code < len(ERROR_NAMES) else f"error 0x{code:x}"
+
+
+def _flood(what: str) -> Http2Fault:
+    return Http2Fault(f"peer sent more than {what} in a short time, the most that is taken", ENHANCE_YOUR_CALM)

@@ -1,0 +1,47 @@
+"""A request's head as HTTP/2 sends it (RFC 9113 s.8.2, s.8.3.1): pseudo fields first, names in lower case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+from .._kernel.h2_facts import CONNECTION_FIELDS
+
+FieldLine: TypeAlias = tuple[bytes, bytes]
+
+#: Said by :authority instead, or to the next hop of HTTP/1 only.
+_DROPPED = CONNECTION_FIELDS | {b"host", b"http2-settings"}
+
+
+def http2_fields(
+    method: bytes, scheme: bytes, authority: bytes, target: bytes, fields: Sequence[FieldLine]
+) -> tuple[FieldLine, ...]:
+    """All of a request's fields; a tuple of tuples, so that an encoder can remember what became of it."""
+    names = [name.lower() for name, _ in fields]
+    for name, (_, value) in zip(names, fields, strict=True):
+        if name == b"host":
+            authority = value
+    if method == b"CONNECT":
+        pseudo = [(b":method", method), (b":authority", authority)]
+    else:
+        pseudo = [(b":method", method), (b":scheme", scheme), (b":authority", authority), (b":path", target)]
+    return (*pseudo, *_kept(names, fields))
+
+
+def _kept(names: Sequence[bytes], fields: Sequence[FieldLine]) -> Iterator[FieldLine]:
+    """Without what belongs to a connection of HTTP/1: by name, or because Connection says so (RFC 9110 s.7.6.1)."""
+    nominated = {
+        option.strip(b" \t").lower()
+        for name, (_, value) in zip(names, fields, strict=True)
+        if name == b"connection"
+        for option in value.split(b",")
+    }
+    for name, (_, value) in zip(names, fields, strict=True):
+        if name in _DROPPED or name in nominated:
+            continue
+        # RFC 9113 s.8.2.2: TE may be sent, and say nothing but "trailers".
+        if name == b"te":
+            if any(option.strip(b" \t").lower() == b"trailers" for option in value.split(b",")):
+                yield name, b"trailers"
+            continue
+        yield name, value

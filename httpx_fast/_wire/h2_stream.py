@@ -1,0 +1,234 @@
+"""One stream of HTTP/2 as the client's side reads it: field sections and DATA in, one response out.
+
+    HEAD > BODY > ENDED                     any > FAILED
+
+It knows the rules of a message (RFC 9113 s.8.1) and its own window, and nothing of frames or of other streams: a
+`Session` feeds it, and resets the stream where a rule was broken. Rules:
+
+- With `whole` the body is wanted in one piece: nobody is woken before the message has ended, and octets count as
+  claimed when they arrive. Otherwise each arrival is handed on, and held back by the window while nobody claims it.
+- `error` says why a stream has FAILED; what was claimed before stays true.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from .._exceptions import RemoteProtocolError, TransportError
+from .._kernel import h2_faults as faults
+from .._kernel.facts import HAS_CONTENT_LENGTH
+from .._kernel.h2_facts import ENHANCE_YOUR_CALM
+from .._kernel.h2_faults import Http2Fault
+from .._kernel.select import FieldSection
+from . import framing
+from .events import FieldLine
+from .h1 import MAX_INTERIM
+from .windows import STREAM_WINDOW, ReceiveWindow
+
+HEAD: Final = 0
+BODY: Final = 1
+ENDED: Final = 2
+FAILED: Final = 3
+
+# A frame of one octet costs us an object of 60: so many small ones in a row are joined to one.
+_SMALL = 256  # octets
+_MANY = 256  # frames
+
+
+class StreamReader(ReceiveWindow):
+    """Reads the response of one stream. A subclass is told of what it cannot know by itself: see the hooks."""
+
+    __slots__ = (
+        "_small",
+        "blocked",
+        "chunks",
+        "error",
+        "head",
+        "id",
+        "interim",
+        "method",
+        "moment",
+        "pending",
+        "remaining",
+        "sending",
+        "state",
+        "touched",
+        "trailers",
+        "whole",
+        "window_out",
+    )
+
+    def __init__(self, method: bytes, whole: bool) -> None:
+        # ReceiveWindow's, without the call.
+        self.granted = self.left = STREAM_WINDOW
+        self.owed = 0
+        self.id = 0
+        self.method = method
+        self.whole = whole
+        self.state = HEAD
+        self.sending = True  # our side has not ended
+        self.window_out = 0  # octets that we may send; below 0 after the peer has made it smaller
+        self.blocked = False  # there is something to send, and no window for it
+        self.head: FieldSection | None = None
+        self.interim: list[FieldSection] = []
+        self.trailers: Sequence[FieldLine] = ()
+        self.chunks: deque[bytes] = deque()
+        self.pending = 0  # octets in `chunks` that a reader who streams has not claimed
+        self.remaining = -1  # octets of the body that Content-Length still promises; -1 if it says nothing
+        self.touched = False  # something of the answer was seen
+        self.moment = 0.0  # when that was, last, in the words of who feeds the session
+        self.error: TransportError | None = None
+        self._small = 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether what a request waits for is there already: the message, or at least its head if not `whole`."""
+        state = self.state
+        return state >= ENDED or (state == BODY and not self.whole)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the message is complete."""
+        return self.state == ENDED
+
+    def take_whole(self) -> bytes:
+        """All of an ended body."""
+        chunks = self.chunks
+        if not chunks:
+            return b""
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self.pending = 0
+        return body
+
+    # What a connection knows and the wire does not.
+
+    def wake(self) -> None:
+        """What is waited for may be there: see `ready`, `chunks`, `blocked`."""
+
+    def head_arrived(self) -> None:
+        """The final response's head was read."""
+
+    def message_ended(self) -> None:
+        """The message is complete."""
+
+    # Called by the session. Http2Fault where the message is malformed.
+
+    def take_section(self, section: FieldSection, end: bool) -> None:
+        """A field section has come: an interim response, the head, or trailers."""
+        self.touched = True
+        if section.offences:
+            raise faults.malformed(section, self.id)
+        if self.state == BODY:
+            self._take_trailers(section, end)
+            return
+        status = section.status
+        if status < 200:
+            self._take_interim(section, end)
+            return
+        self.head = section
+        if section.flags & HAS_CONTENT_LENGTH:
+            self.remaining = self._length(section)
+        self.state = BODY
+        self.head_arrived()
+        if end:
+            self.end()
+        elif not self.whole:
+            self.wake()
+
+    def take_data(self, octets: bytes) -> None:
+        """Some of the body (at least one octet) has come, for which there was window."""
+        if self.state == HEAD:
+            raise Http2Fault("DATA came before a final response's head (RFC 9113 s.8.1)", stream_id=self.id)
+        size = len(octets)
+        remaining = self.remaining
+        if remaining >= 0:
+            remaining -= size
+            if remaining < 0:
+                raise self._wrong_length(f"{-remaining} octets more came")
+            self.remaining = remaining
+        elif self._has_no_content():
+            raise Http2Fault("DATA came in a response that has no content (RFC 9110 s.6.4.1)", stream_id=self.id)
+        self.chunks.append(octets)
+        if size < _SMALL:
+            self._join_small()
+        else:
+            self._small = 0
+        if not self.whole:
+            self.pending += size
+            self.wake()
+
+    def end(self) -> None:
+        """The peer's side has ended."""
+        if self.state == HEAD:
+            raise Http2Fault("the stream ended without a final response (RFC 9113 s.8.1)", stream_id=self.id)
+        if self.remaining > 0:
+            raise self._wrong_length(f"{self.remaining} octets less came")
+        self.state = ENDED
+        self.message_ended()
+        self.wake()
+
+    def fail(self, error: TransportError) -> None:
+        """Nothing more will come: what waits, and whoever asks later, gets `error`. A message that has ended stays."""
+        self.sending = False
+        if self.state < ENDED:
+            self.state = FAILED
+            self.error = error
+        self.wake()
+
+    # Inside.
+
+    def _take_trailers(self, section: FieldSection, end: bool) -> None:
+        if not end:
+            raise Http2Fault("a trailer section does not end the stream (RFC 9113 s.8.1)", stream_id=self.id)
+        if section.status:
+            raise Http2Fault("a trailer section has a pseudo field (RFC 9113 s.8.1)", stream_id=self.id)
+        self.trailers = section.fields()
+        self.end()
+
+    def _take_interim(self, section: FieldSection, end: bool) -> None:
+        status = section.status
+        if status == 0:
+            raise Http2Fault("a response has no status (RFC 9113 s.8.3.2)", stream_id=self.id)
+        if end:
+            raise Http2Fault(f"the interim response {status} ends the stream (RFC 9113 s.8.1)", stream_id=self.id)
+        if status == 101:
+            raise Http2Fault("101 came, which HTTP/2 does not have (RFC 9113 s.8.6)", stream_id=self.id)
+        self.interim.append(section)
+        if len(self.interim) > MAX_INTERIM:
+            raise Http2Fault(
+                f"more than {MAX_INTERIM} interim responses, the last one {status}", ENHANCE_YOUR_CALM, self.id
+            )
+
+    def _has_no_content(self) -> bool:
+        assert self.head is not None
+        return self.method == b"HEAD" or self.head.status in (204, 304)
+
+    def _length(self, section: FieldSection) -> int:
+        """The octets that Content-Length promises (RFC 9113 s.8.1.1), -1 where there are none to come."""
+        if self._has_no_content():
+            return -1
+        if section.content_length >= 0:
+            return section.content_length
+        try:
+            return framing.repeated_length(section)
+        except RemoteProtocolError as error:
+            raise Http2Fault(str(error), stream_id=self.id) from None
+
+    def _wrong_length(self, seen: str) -> Http2Fault:
+        assert self.head is not None
+        expected = self._length(self.head)
+        return Http2Fault(
+            f"{seen} than the {expected} octets that Content-Length says (RFC 9113 s.8.1.1)", stream_id=self.id
+        )
+
+    def _join_small(self) -> None:
+        self._small += 1
+        chunks = self.chunks
+        if self._small >= _MANY <= len(chunks):
+            self._small = 0
+            last = [chunks.pop() for _ in range(_MANY)]
+            last.reverse()
+            chunks.append(b"".join(last))
