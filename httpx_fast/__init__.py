@@ -55,6 +55,7 @@ from ._urls import URL, Origin, QueryParams
 
 if TYPE_CHECKING:
     from ._alias import alias
+    from ._sse import EventSource, ServerSentEvent
     from ._resolvers import AddressFilter, CachingResolver, Resolver, StaticResolver
     from ._transports import ASGITransport, AsyncHTTPTransport, HTTPTransport, WSGITransport
 
@@ -80,6 +81,7 @@ __all__ = [
     "Cookies",
     "DecodingError",
     "DigestAuth",
+    "EventSource",
     "FunctionAuth",
     "HTTPError",
     "HTTPStatusError",
@@ -106,6 +108,7 @@ __all__ = [
     "Resolver",
     "Response",
     "ResponseNotRead",
+    "ServerSentEvent",
     "SSEError",
     "StaticResolver",
     "StreamClosed",
@@ -145,10 +148,12 @@ _LATE = {
     "ASGITransport": "._transports.asgi",
     "AddressFilter": "._resolvers",
     "AsyncHTTPTransport": "._transports.default",
+    "EventSource": "._sse",
     "CachingResolver": "._resolvers",
     "HTTPTransport": "._transports.default",
     "Resolver": "._resolvers",
     "StaticResolver": "._resolvers",
+    "ServerSentEvent": "._sse",
     "WSGITransport": "._transports.wsgi",
     "alias": "._alias",
     "main": "._cli",

@@ -36,7 +36,7 @@ class _AnyLogger(logging.Logger):
     """Enabled for a level as soon as one of `LOGGERS` is. It asks them again only when some level was changed."""
 
     # Set for loggers that a configuration does not name; it may name one of ours and not this.
-    disabled = property(lambda self: False, lambda self, value: None)  # type: ignore[assignment]
+    disabled = property(lambda self: False, lambda self, value: None)
 
     def getEffectiveLevel(self) -> int:  # noqa: N802
         return min(logger.getEffectiveLevel() for logger in LOGGERS.values())
@@ -44,6 +44,7 @@ class _AnyLogger(logging.Logger):
 
 _any_logger = logging.getLogger(f"{PACKAGE}.trace")
 _any_logger.__class__ = _AnyLogger
+_any_listens = _any_logger.isEnabledFor
 
 
 class Tracer:
@@ -134,10 +135,11 @@ class Tracer:
         return value
 
 
-def tracer(call: Callable[[str, dict[str, Any]], Any] | None, request: Any) -> Tracer | None:
-    """The tracer of a request whose extension "trace" is `call`; None if nobody watches."""
-    logs = _any_logger.isEnabledFor(logging.DEBUG)
-    return Tracer(call, request, logs) if logs or call is not None else None
+def tracer(extensions: dict[str, Any] | None, request: Any) -> Tracer | None:
+    """The tracer of a request with these extensions; None if nobody watches."""
+    if extensions is None or extensions.get("trace") is None:
+        return Tracer(None, request, True) if _any_listens(logging.DEBUG) else None
+    return Tracer(extensions["trace"], request, _any_listens(logging.DEBUG))
 
 
 def _log(name: str, info: dict[str, Any]) -> None:

@@ -6,9 +6,16 @@ import ssl
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from .._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG, Limits, Proxy
+from .._config import (
+    DEFAULT_LIMITS,
+    DEFAULT_MAX_EVENT_SIZE_BYTES,
+    DEFAULT_MAX_REDIRECTS,
+    DEFAULT_TIMEOUT_CONFIG,
+    Limits,
+    Proxy,
+)
 from .._drive import drive
 from .._models import Request, Response
 from .._transports.base import BaseTransport
@@ -28,6 +35,9 @@ from .._types import (
 from .._urls import URL
 from . import flow
 from .base import USE_CLIENT_DEFAULT, BaseClient, EventHook, UseClientDefault, warn_of_cookies
+
+if TYPE_CHECKING:
+    from .._sse import EventSource
 
 
 class Client(BaseClient):
@@ -211,6 +221,49 @@ class Client(BaseClient):
             yield response
         finally:
             response.close()
+
+    @contextmanager
+    def sse(
+        self,
+        url: URL | str,
+        *,
+        method: str = "GET",
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+        max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES,
+    ) -> Generator[EventSource]:
+        """Like `stream()`, for server-sent events: gives the source to iterate over.
+
+        An event may have at most `max_event_size` octets; None for no limit. Iterating raises SSEError for a larger
+        one, and for a response that is no event stream.
+        """
+        from .._sse import EventSource, request_headers
+
+        with self.stream(
+            method,
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=request_headers(headers),
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        ) as response:
+            yield EventSource(response, max_event_size=max_event_size)
 
     def send(
         self,

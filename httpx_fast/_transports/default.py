@@ -120,8 +120,7 @@ def _budgets(timeout: Mapping[str, float | None]) -> Budgets:
 def _journey(request: Request, pool: Pool) -> Journey:
     """A journey that begins now, with who is to be told of it."""
     journey = Journey(pool.clock(), pool.clock)
-    extensions = request._extensions
-    watcher = tracer(None if extensions is None else extensions.get("trace"), request)
+    watcher = tracer(request._extensions, request)
     if watcher is not None:
         journey.trace = watcher
     return journey

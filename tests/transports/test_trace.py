@@ -324,19 +324,19 @@ def test_loggers_tell_the_same_without_secrets(backend, peer, authority, caplog)
 @pytest.mark.parametrize("name", sorted(LOGGERS))
 def test_one_logger_alone_may_be_switched_on(name):
     logger = LOGGERS[name]
-    assert tracer(None, None) is None
+    assert tracer({"trace": None}, None) is None
     logger.setLevel(logging.DEBUG)
     try:
-        assert tracer(None, None) is not None
+        assert tracer({}, None) is not None
     finally:
         logger.setLevel(logging.NOTSET)
-    assert tracer(None, None) is None
+    assert tracer({"trace": None}, None) is None
 
 
 def test_a_configuration_that_names_one_logger_leaves_it_on():
     logging.config.dictConfig({"version": 1, "loggers": {"httpx_fast.pool": {"level": "DEBUG"}}})
     try:
-        assert tracer(None, None) is not None
+        assert tracer({}, None) is not None
     finally:
         LOGGERS["pool"].setLevel(logging.NOTSET)
         for logger in [*LOGGERS.values(), *map(logging.getLogger, logging.root.manager.loggerDict)]:

@@ -17,7 +17,7 @@ import httpx_fast
 
 httpx2 = pytest.importorskip("httpx2", reason="httpx2 is what the interface is compared with")
 
-_LATER = "not there yet: WebSockets and server-sent events"
+_LATER = "not there yet: WebSockets"
 _JOURNEY = "how the request went"
 _DIALLING = "resolver, address_filter and keepalive of transports"
 _REQUEST_ERRORS = [
@@ -26,8 +26,6 @@ _REQUEST_ERRORS = [
     if isinstance(each, type) and issubclass(each, httpx_fast.RequestError) and hasattr(httpx2, name)
 ]
 DIFFERENCES = {
-    "httpx2.EventSource": _LATER,
-    "httpx2.ServerSentEvent": _LATER,
     "httpx2.alias_httpx": "alias() takes the names that it replaces",
     "httpx2.websocket": _LATER,
     "httpx_fast.AddressDenied": _DIALLING,
@@ -37,10 +35,8 @@ DIFFERENCES = {
     "httpx_fast.StaticResolver": _DIALLING,
     "httpx_fast.TCPKeepAlive": _DIALLING,
     "httpx_fast.alias": "alias_httpx(), for httpx2 as well",
-    "AsyncClient.sse": _LATER,
     "AsyncClient.websocket": _LATER,
     "AsyncHTTPTransport.__init__": "replay, resolver, address_filter and keepalive at the end",
-    "Client.sse": _LATER,
     "Client.websocket": _LATER,
     "HTTPStatusError.journey": _JOURNEY,
     "HTTPTransport.__init__": "replay, resolver, address_filter and keepalive at the end",

@@ -1,0 +1,212 @@
+"""Server-sent events: octets in, events out, and the face that `client.sse()` gives.
+
+The format is that of the WHATWG HTML standard, section "Server-sent events": UTF-8 whatever Content-Type says, lines
+that end by LF, CR or CR LF, an event at each empty line, and what the end cuts off is none. The rules:
+
+1. An event is given as soon as its last octet is there: a CR is an end before anybody knows whether LF follows.
+2. Each octet is looked at once, however small the pieces are, and what an event may hold of memory is limited.
+3. One thing is not the standard's, but httpx2's: an event without data is given too, if it says anything at all. A
+   browser drops it, but a server that names an event or sets `retry` means something by it.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ._config import DEFAULT_MAX_EVENT_SIZE_BYTES
+from ._exceptions import SSEError, shown
+from ._models import Headers, Response
+from ._types import HeaderTypes
+
+__all__ = ["EventSource", "SSEError", "ServerSentEvent"]
+
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class ServerSentEvent:
+    """One event. `id` is the last one that the stream set, this event or an earlier one; `retry` is milliseconds."""
+
+    event: str = "message"
+    data: str = ""
+    id: str = ""
+    retry: int | None = None
+
+    def json(self) -> object:
+        """The data as JSON; exceptions are those of `json.loads`."""
+        return jsonlib.loads(self.data)
+
+
+class EventParser:
+    """The parser of one stream. `max_event_size` bounds the octets of an event's lines; None for no limit."""
+
+    def __init__(self, max_event_size: int | None = None) -> None:
+        self._limit = max_event_size
+        self._started = False
+        self._after_cr = False  # an LF that comes next belongs to the CR before it
+        self._line: list[bytes] = []  # a line that has not ended
+        self._line_size = 0
+        self._size = 0  # octets of the event's lines that have
+        self._event = ""
+        self._data: list[str] = []
+        self._id = ""
+        self._retry: int | None = None
+        self._says_something = False
+
+    def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
+        """The events that `data` completes. To be iterated to its end. Raises SSEError for one that is too large."""
+        if self._after_cr and data:
+            self._after_cr = False
+            if data[:1] == b"\n":
+                data = data[1:]
+        if not data:
+            return
+        self._after_cr = data[-1:] == b"\r"
+        *lines, rest = _LINE_END.split(data)
+        if lines and self._line:
+            lines[0] = b"".join([*self._line, lines[0]])
+            self._line = []
+            self._line_size = 0
+        for line in lines:
+            if not self._started:
+                self._started = True
+                line = line.removeprefix(_BOM)
+            if line:
+                self._read(line)
+            elif self._says_something:
+                yield self._dispatch()
+            else:
+                self._size = 0
+        if rest:
+            self._line.append(rest)
+            self._line_size += len(rest)
+            self._check(self._size + self._line_size)
+
+    def _dispatch(self) -> ServerSentEvent:
+        event = ServerSentEvent(self._event or "message", "\n".join(self._data), self._id, self._retry)
+        self._event = ""
+        self._data = []
+        self._retry = None
+        self._size = 0
+        self._says_something = False
+        return event
+
+    def _read(self, line: bytes) -> None:
+        """A line that is not empty."""
+        if line[:1] == b":":  # a comment: what keeps the connection open
+            return
+        self._size += len(line)
+        self._check(self._size)
+        octets, _, field = line.partition(b":")
+        value = field[field[:1] == b" " :].decode("utf-8", "replace")
+        if octets == b"data":
+            self._data.append(value)
+        elif octets == b"event":
+            self._event = value
+        elif octets == b"id" and "\0" not in value:
+            self._id = value
+        elif octets == b"retry" and value.isascii() and value.isdigit():
+            self._retry = _milliseconds(value)
+        else:
+            return
+        self._says_something = True
+
+    def _check(self, size: int) -> None:
+        if self._limit is not None and size > self._limit:
+            raise SSEError(f"a server-sent event has more than max_event_size={self._limit} octets")
+
+
+def _milliseconds(digits: str) -> int:
+    # Whatever has more digits is for ever, and would cost the square of their number.
+    return int(digits[:18])
+
+
+class EventSource:
+    """The events of a response, for `for` and `async for`; they can be iterated over once."""
+
+    def __init__(self, response: Response, max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES) -> None:
+        self._response = response
+        self._max_event_size = max_event_size
+
+    @property
+    def response(self) -> Response:
+        """The response whose body the events are."""
+        return self._response
+
+    def __iter__(self) -> Iterator[ServerSentEvent]:
+        return _Events(self._parser(), self._response)
+
+    def __aiter__(self) -> AsyncIterator[ServerSentEvent]:
+        return _AsyncEvents(self._parser(), self._response)
+
+    def _parser(self) -> EventParser:
+        """Raises SSEError for a response that is no stream of events."""
+        response = self._response
+        content_type = response.headers.get("content-type", "")
+        if content_type.partition(";")[0].strip().lower() != "text/event-stream":
+            seen = f"Content-Type {shown(content_type.encode())}" if content_type else "no Content-Type"
+            raise SSEError(
+                f"the response ({response.status_code}) has {seen}; expected text/event-stream",
+                request=response._request,
+            )
+        return EventParser(self._max_event_size)
+
+
+class _Source:
+    """The events of the piece that came last, and where more come from."""
+
+    def __init__(self, parser: EventParser, response: Response) -> None:
+        self._parser = parser
+        self._response = response
+        self._ready: Iterator[ServerSentEvent] = iter(())
+
+    def _next_ready(self) -> ServerSentEvent | None:
+        try:
+            return next(self._ready, None)
+        except SSEError as error:
+            error._request = self._response._request
+            raise
+
+
+class _Events(_Source):
+    def __init__(self, parser: EventParser, response: Response) -> None:
+        super().__init__(parser, response)
+        self._pieces = response.iter_bytes()
+
+    def __iter__(self) -> _Events:
+        return self
+
+    def __next__(self) -> ServerSentEvent:
+        while (event := self._next_ready()) is None:
+            self._ready = self._parser.feed(next(self._pieces))
+        return event
+
+
+class _AsyncEvents(_Source):
+    """Not a generator, for the reason that `_iterators.AsyncPieces` gives."""
+
+    def __init__(self, parser: EventParser, response: Response) -> None:
+        super().__init__(parser, response)
+        self._pieces = response.aiter_bytes()
+
+    def __aiter__(self) -> _AsyncEvents:
+        return self
+
+    async def __anext__(self) -> ServerSentEvent:
+        while (event := self._next_ready()) is None:
+            self._ready = self._parser.feed(await anext(self._pieces))
+        return event
+
+    async def aclose(self) -> None:
+        """Gives up the rest."""
+        await self._pieces.aclose()
+
+
+def request_headers(headers: HeaderTypes | None) -> Any:
+    """`headers`, and what a request for events has besides."""
+    return Headers({"Accept": "text/event-stream", "Cache-Control": "no-store"}) | Headers(headers)
