@@ -137,12 +137,12 @@ class LoopStream(SocketStream):
         self._arrived = True
         future = self._future
         if future is not None:
-            if not done:
-                self._postpone()
-                return
-            self._future = None
-            if not future.done():
+            if not future.done():  # else who waited was cancelled
+                if not done:
+                    self._postpone()
+                    return
                 future.set_result(None)
+            self._future = None
         if self._sink.pending >= HIGH_WATER and not self._halted:
             self._halted = self._paused = True
             self._stop_reading()

@@ -27,7 +27,8 @@ from .scratch import scratch
 # Octets encrypted, and fed to be decrypted, in one go: OpenSSL's buffers keep the size that they once grew to.
 _SLICE = 64 * 1024
 _SMALL = 16 * 1024  # octets; buffers that fit one record together are joined: one record costs less than two
-_RENEGOTIATION = 22  # a handshake record once the handshake is over; TLS 1.3 shows no such records (RFC 8446 s.5.2)
+# How a handshake record begins; once the handshake is over TLS 1.3 shows none (RFC 8446 s.5.2).
+_RENEGOTIATION = b"\x16"
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
 
 
@@ -248,7 +249,7 @@ class TLSStream(Stream):
             return True  # the handshake looks for itself; and after the end nothing counts
         done = False
         more: object = True
-        while more:
+        while more and not self._closed:
             buffer = sink.get_buffer()
             view = scratch.plain if buffer is None else buffer
             try:
@@ -263,7 +264,7 @@ class TLSStream(Stream):
                 return self._ended(self._inner_clean)
             if sink.data_received(view[:count]) if buffer is None else sink.buffer_updated(count):
                 done = True
-        if self._outgoing.pending:
+        if self._outgoing.pending and not self._closed:
             self._answer()
         return done
 
@@ -287,11 +288,14 @@ class TLSStream(Stream):
         raise self._fault from error
 
     def _answer(self) -> None:
-        """What reading made: an answer to a key update or to a request for a certificate, or a new handshake."""
+        """What reading made: an answer to a request for a certificate, or a new handshake."""
         with self._lock:
             made = self._outgoing.read()
-            if made[:1] != bytes([_RENEGOTIATION]):
-                self._inner.post(made)
+            if made[:1] != _RENEGOTIATION:
+                try:
+                    self._inner.post(made)
+                except NetworkError:  # whoever writes or reads next is told
+                    pass
                 return
         self._fault = ReadError(f"{self._name} asked to renegotiate TLS, which is refused")
         raise self._fault

@@ -535,6 +535,41 @@ def test_a_closed_stream_refuses_in_words(backend: World, peer: Listener):
     backend.run(body)
 
 
+def test_a_sink_may_close_its_stream(backend: World, peer: Listener):
+    async def body() -> None:
+        stream = await backend.connect(peer)
+        with contextlib.closing(stream):
+            sink = Sink()
+            sink.told = stream.close
+            stream.attach(sink)
+            far = peer.accept()
+            far.sendall(b"x")
+            with contextlib.suppress(ReadError):  # closing ends the wait, or the push does
+                await stream.receive()
+            assert sink.received == b"x"
+            with pytest.raises(ReadError, match="was closed on this side"):
+                await stream.receive()
+        await backend.settle()
+
+    backend.run(body)
+
+
+def test_a_sink_may_close_its_stream_while_idle(backend: World, peer: Listener):
+    async def body() -> None:
+        stream = await backend.connect(peer)
+        with contextlib.closing(stream):
+            sink = Sink()
+            sink.told = stream.close
+            stream.attach(sink)
+            peer.accept().close()
+            await backend.settle()
+            stream.poll_idle()
+            assert sink.ends == [True]
+        await backend.settle()
+
+    backend.run(body)
+
+
 def test_an_idle_stream_notices_that_the_peer_left(backend: World, peer: Listener):
     async def body() -> None:
         with contextlib.closing(await backend.connect(peer)) as stream:
@@ -583,6 +618,44 @@ def test_what_comes_while_idle_is_pushed(backend: World, peer: Listener):
             stream.poll_idle()
             assert sink.received == b"unasked"
             assert sink.ends == [True]
+
+    backend.run(body)
+
+
+def test_who_was_cancelled_does_not_keep_a_full_sink_reading(backend: World, peer: Listener):
+    if not backend.pushes:
+        pytest.skip("nothing is read while nobody waits")
+
+    async def body() -> None:
+        peer.serve(lambda connection: connection.recv(1) and connection.sendall(bytes(BIG)))
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink(wanted=BIG)
+            pieces = [0]
+
+            def count() -> None:
+                sink.pending = pieces[0] = pieces[0] + len(sink.received)
+                sink.received = b""
+
+            sink.told = count
+            stream.attach(sink)
+
+            async def read() -> None:
+                await stream.receive()
+
+            await backend.cancel(read)
+            await send(stream, b"x")
+            while pieces[0] < HIGH_WATER:
+                await backend.settle()
+            for _ in range(20):
+                await backend.settle()
+            assert pieces[0] <= HIGH_WATER + 256 * 1024
+            backend.arm(stream, "read", 30)
+            sink.pending = 0
+            while pieces[0] < BIG:
+                sink.wanted = 1
+                sink.told = lambda: pieces.__setitem__(0, pieces[0] + len(sink.received))
+                await stream.receive()
+                sink.received = b""
 
     backend.run(body)
 
