@@ -1,10 +1,58 @@
-"""What tests and demonstrations need of the other side: a local server, made on the spot.
+"""What tests and demonstrations need of the other side: a local server, and one that goes wrong as a script says.
 
-It speaks HTTP with code of its own, so that the client is never its own witness, and uses the standard library only.
+It speaks HTTP with code of its own, so that the client is never its own witness, and uses the standard library only
+(`pytest_plugin` needs pytest).
 """
 
 from .certificate import Certificate
+from .lab import FaultLab, Script
 from .replies import Reply, Request, answer
 from .server import LocalServer
+from .steps import (
+    Close,
+    Delay,
+    Drip,
+    HalfClose,
+    Hold,
+    Mute,
+    Read,
+    ReadBody,
+    ReadHead,
+    Repeat,
+    Reset,
+    Send,
+    Step,
+    Tell,
+    Tls,
+    chunked,
+    redirect,
+    response,
+)
 
-__all__ = ["Certificate", "LocalServer", "Reply", "Request", "answer"]
+__all__ = [
+    "Certificate",
+    "LocalServer",
+    "Reply",
+    "Request",
+    "answer",
+    "FaultLab",
+    "Script",
+    "Step",
+    "Close",
+    "Delay",
+    "Drip",
+    "HalfClose",
+    "Hold",
+    "Mute",
+    "Read",
+    "ReadBody",
+    "ReadHead",
+    "Repeat",
+    "Reset",
+    "Send",
+    "Tell",
+    "Tls",
+    "chunked",
+    "redirect",
+    "response",
+]

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -97,13 +98,26 @@ class Connection:
         return bytes(octets[:size])
 
     def close(self) -> None:
-        """Says goodbye, as far as the socket takes that at once, and lets go of it."""
+        """Says goodbye, as far as the socket takes that at once, and lets go of it; repeatable."""
+        self.half_close()
+        self._socket.close()
+
+    def half_close(self, *, notify: bool = True) -> None:
+        """Says that nothing more comes, by close_notify too if there is TLS and `notify`."""
         with contextlib.suppress(OSError):  # ssl.SSLError is one
-            if self.tls is not None:
+            if self.tls is not None and notify:
                 with contextlib.suppress(ssl.SSLWantReadError):
                     self.tls.unwrap()
                 self._socket.send(self._outgoing.read())
             self._socket.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        """Lets go of the socket without goodbye: FIN, and no close_notify."""
+        self._socket.close()
+
+    def reset(self) -> None:
+        """Lets go of the socket with RST, which is what lingering for no time means."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
     async def _with_tls(self, step: Callable[[], T]) -> T:

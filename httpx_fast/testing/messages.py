@@ -5,6 +5,7 @@ Written apart from the client's own code, so that a fault of that cannot hide he
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 from .connection import Connection
@@ -19,7 +20,17 @@ class Malformed(Exception):
 
 
 async def receive(connection: Connection, nth: int) -> Request | None:
-    """The next request (RFC 9112 s.3), None at the end of the connection."""
+    """The next request, with its body; None at the end of the connection."""
+    request = await receive_head(connection, nth)
+    if request is None:
+        return None
+    if (request.field("Expect") or "").lower() == "100-continue":
+        await connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return dataclasses.replace(request, body=await receive_body(connection, request))
+
+
+async def receive_head(connection: Connection, nth: int) -> Request | None:
+    """The next request (RFC 9112 s.3) as far as its head goes, None at the end of the connection."""
     head = await connection.read_until(b"\r\n\r\n", MAX_HEAD)
     if not head:
         return None
@@ -33,10 +44,7 @@ async def receive(connection: Connection, nth: int) -> Request | None:
     request = Request(method, target, http_version, fields, b"", connection.number, nth, tls_version)
     if http_version not in ("HTTP/1.1", "HTTP/1.0"):
         raise Malformed(f"this server speaks HTTP/1.1, not {http_version[:64]!r}")
-    if (request.field("Expect") or "").lower() == "100-continue":
-        await connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-    body = await _receive_body(connection, request)
-    return Request(method, target, http_version, fields, body, connection.number, nth, tls_version)
+    return request
 
 
 def _field(line: str) -> tuple[str, str]:
@@ -47,8 +55,8 @@ def _field(line: str) -> tuple[str, str]:
     return name, value.strip(" \t")
 
 
-async def _receive_body(connection: Connection, request: Request) -> bytes:
-    """The body (RFC 9112 s.6)."""
+async def receive_body(connection: Connection, request: Request) -> bytes:
+    """The body that follows the head of `request` (RFC 9112 s.6)."""
     length, coding = request.field("Content-Length"), request.field("Transfer-Encoding")
     if coding is not None:
         if coding.lower() != "chunked" or length is not None:

@@ -1,0 +1,157 @@
+"""A server that goes wrong as a script says: real sockets on this machine, in a thread of their own.
+
+    from httpx_fast.testing import FaultLab, Read, Repeat, Reset, Send, response
+
+    with FaultLab() as lab:
+        lab.serve([Read(), Send(response(bytes(100))[:60]), Reset()], [Repeat(Read(), Send(response(b"good")))])
+        ...  # the first connection is reset within the body; all later ones are served well
+        assert lab.accepted == 2
+
+`steps.py` has what scripts are made of. Plain and TLS connections come to the same port; the step `Tls()` shakes hands.
+What a peer does ends its script at worst; what is wrong with a script is raised by `close()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import TypeAlias
+
+from .certificate import Certificate
+from .connection import Connection, PeerClosed
+from .listening import Listening
+from .replies import Request
+from .steps import Dialogue, Gate, Read, Repeat, Send, Step, response
+
+Script: TypeAlias = Sequence[Step]
+
+_KNOCKS = 2  # connections; Linux lets one more wait than a backlog of 0 says, and drops the next
+
+
+class FaultLab(Listening):
+    """A scripted server; a context manager. Until `serve()` is called it answers every request with an empty 200.
+
+    `sleep` is the clock of `Delay`: it is given seconds and awaited in the lab's thread. `certificate` is what `Tls`
+    shows, None for one that is made when it is needed.
+    """
+
+    def __init__(
+        self,
+        *,
+        certificate: Certificate | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        super().__init__()
+        #: What was read so far, in the order in which it was complete; `Request.connection` and `.nth` count from 1.
+        self.requests: list[Request] = []
+        self._certificate = certificate
+        self._making = threading.Lock()  # the lab's thread and the user's may ask for the certificate at once
+        self._sleep = sleep
+        self._scripts: list[Script] = [(Repeat(Read(), Send(response())),)]
+        self._gate = Gate()
+        self._failures: list[BaseException] = []
+        self._holes = contextlib.ExitStack()
+
+    def serve(self, *scripts: Step | Script) -> None:
+        """What the connections from now on get: one script, given step by step, or a script for each in turn.
+
+        The last script is for all later connections. TypeError where steps and scripts are mixed.
+        """
+        if not scripts:
+            raise TypeError("expected steps, or scripts, to serve")
+        steps = [each for each in scripts if not isinstance(each, Sequence)]
+        several = [each for each in scripts if isinstance(each, Sequence)]
+        if steps and several:
+            raise TypeError("expected either the steps of one script, or several scripts; these are both")
+        # Popped in the lab's thread; to be replaced by one store.
+        self._scripts = several[::-1] if several else [steps]
+
+    def url(self, path: str = "/") -> str:
+        """Where to reach the lab without TLS."""
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def tls_url(self, path: str = "/") -> str:
+        """Where to reach the lab with TLS; `client_context()` trusts it."""
+        return f"https://127.0.0.1:{self.port}{path}"
+
+    def black_hole(self) -> str:
+        """The URL of a port that answers no attempt to connect: it listens, and its queue is full.
+
+        Open until the lab is closed. NotImplementedError on systems other than Linux, which refuse then.
+        """
+        if sys.platform != "linux":
+            raise NotImplementedError("a full queue answers nothing on Linux only")
+        listener = self._holes.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(_KNOCKS):
+            knocking = self._holes.enter_context(socket.socket())
+            knocking.setblocking(False)
+            knocking.connect_ex(listener.getsockname())
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+    def release(self, count: int | None = 1) -> None:
+        """Lets `count` steps pass that hold, or will: a `Hold`, or one piece of a `Drip`; None for all, for ever.
+
+        RuntimeError when the lab is not running.
+        """
+        if self._loop is None:
+            raise RuntimeError("this lab was not started")
+        self._loop.call_soon_threadsafe(self._gate.let, math.inf if count is None else count)
+
+    @property
+    def certificate(self) -> Certificate:
+        """What TLS clients are shown."""
+        with self._making:
+            if self._certificate is None:
+                self._certificate = Certificate()
+            return self._certificate
+
+    def client_context(self) -> ssl.SSLContext:
+        """A context that trusts this lab and no other."""
+        return self.certificate.client_context()
+
+    def close(self) -> None:
+        """Ends all scripts and connections; raises what a script raised, once. Repeatable."""
+        super().close()
+        self._holes.close()
+        failures, self._failures = self._failures, []
+        if failures:
+            raise failures[0]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            # What went wrong in the block is told first; a script that failed may be why.
+            try:
+                self.close()
+            except Exception as failure:  # noqa: BLE001 - any script's
+                error.add_note(f"a script of the lab failed: {type(failure).__name__}: {failure}")
+
+    async def converse(self, connection: Connection) -> None:
+        """Follows the script of one connection to its end."""
+        scripts = self._scripts
+        script = scripts.pop() if len(scripts) > 1 else scripts[0]
+        dialogue = Dialogue(connection, self.requests, self._gate, self._sleep, lambda: self._server_context)
+        try:
+            for step in script:
+                await step.run(dialogue)
+        except (PeerClosed, OSError):  # ssl.SSLError is one
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever a user's step or function raises
+            self._failures.append(error)
+        finally:
+            connection.close()
+
+    @cached_property
+    def _server_context(self) -> ssl.SSLContext:
+        return self.certificate.server_context()

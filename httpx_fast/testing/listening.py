@@ -1,0 +1,102 @@
+"""A thread that accepts connections on this machine; what it says to them is a subclass's business.
+
+One event loop serves all connections. Listening begins in `start()`, so that the port is known and connections are
+taken from the moment it returns; `close()` lets go of everything. It knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+from .connection import Connection
+
+
+class Listening:
+    """Accepts on `port`; a context manager."""
+
+    def __init__(self) -> None:
+        self.accepted = 0  # count of connections so far
+        self.port = 0
+        self._loop: asyncio.SelectorEventLoop | None = None
+        self._listeners: list[socket.socket] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread: threading.Thread | None = None
+        self._stop = asyncio.Event()
+
+    async def converse(self, connection: Connection) -> None:
+        """Owns an accepted connection, in this thread's loop, and closes it."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Listens on a free port. RuntimeError when it has been started before."""
+        if self._thread is not None:
+            raise RuntimeError("this server has been started already")
+        self._listeners = _listen()
+        self.port = self._listeners[0].getsockname()[1]
+        # Not what the user's policy says: the same sockets on every platform, and nothing to install.
+        self._loop = asyncio.SelectorEventLoop()
+        self._thread = threading.Thread(target=self._run, args=(self._loop,), name="httpx-fast server", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Closes all connections and waits for the thread to end; repeatable."""
+        if self._thread is None or self._loop is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _run(self, loop: asyncio.SelectorEventLoop) -> None:
+        try:
+            loop.run_until_complete(self._serve())
+        finally:
+            loop.close()
+
+    async def _serve(self) -> None:
+        for listener in self._listeners:
+            self._spawn(self._accept(listener))
+        await self._stop.wait()
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
+        for listener in self._listeners:
+            listener.close()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            sock, _ = await loop.sock_accept(listener)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.accepted += 1
+            self._spawn(self.converse(Connection(sock, self.accepted)))
+
+
+def _listen() -> list[socket.socket]:
+    """Listens on a free port of 127.0.0.1, and on the same of ::1 if there is such: "localhost" may mean either."""
+    listeners = [socket.create_server(("127.0.0.1", 0))]
+    with contextlib.suppress(OSError):
+        listeners.append(socket.create_server(("::1", listeners[0].getsockname()[1]), family=socket.AF_INET6))
+    for listener in listeners:
+        listener.setblocking(False)
+    return listeners
