@@ -13,9 +13,9 @@ from .base import Backend
 def current_token() -> object:
     """What stays the same while one event loop runs: the asyncio loop, or trio's token. RuntimeError if none runs."""
     loop = running_loop()
-    # Trio may run inside an asyncio loop (guest mode), and is asked first; if nobody imported it, it does not run.
+    # If nobody imported trio, it does not run. It may run inside an asyncio loop (guest mode), but never in a task of it.
     trio = sys.modules.get("trio")
-    if trio is not None and (loop is None or trio.lowlevel.in_trio_task()):
+    if trio is not None and (loop is None or (asyncio.current_task(loop) is None and trio.lowlevel.in_trio_task())):
         try:
             return trio.lowlevel.current_trio_token()
         except RuntimeError:
