@@ -13,7 +13,7 @@ from .base import Backend
 def current_token() -> object:
     """What stays the same while one event loop runs: the asyncio loop, or trio's token. RuntimeError if none runs."""
     loop = running_loop()
-    # If nobody imported trio, it does not run. It may run inside an asyncio loop (guest mode), but never in a task of it.
+    # Trio that nobody imported does not run. It may run inside an asyncio loop (guest mode), but never in a task of it.
     trio = sys.modules.get("trio")
     if trio is not None and (loop is None or (asyncio.current_task(loop) is None and trio.lowlevel.in_trio_task())):
         try:
