@@ -10,6 +10,7 @@ import contextlib
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .._exceptions import AddressDenied, ConnectError, ConnectTimeout
@@ -17,6 +18,7 @@ from .._journey import ConnectionFacts
 from .._net.base import Address, Backend, SocketOption, Stream
 from .._net.resolving import IPAddress, resolve
 from .._origin import Origin, Route
+from .._trace import Tracer
 from .._wire.socks import Unreachable
 from .proxy import ProxyHop, tunnel
 
@@ -74,15 +76,19 @@ async def dial(
     at = None if budget is None else now + budget
     pause = 0.0
     tries = options.retries
+    kind = _Dial if facts.trace is None else _TracedDial
     while True:
         try:
-            return await _Dial(backend, options, at, budget, facts).run(route)
+            return await kind(backend, options, at, budget, facts).run(route)
         except (ConnectTimeout, AddressDenied):
             raise
         except ConnectError:
             if tries <= 0 or (at is not None and clock() + pause >= at):
                 raise
         tries -= 1
+        if facts.trace is not None:
+            facts.trace.note("connection.retry.started", {"delay": pause})
+            facts.trace.note("connection.retry.complete", {"return_value": None})
         if pause:
             await backend.sleep(pause)
         pause = min(max(2 * pause, 0.5), _MAX_PAUSE)
@@ -202,3 +208,44 @@ def _on_the_way_to(hop: ProxyHop) -> Iterator[None]:
         yield
     except (ConnectError, ConnectTimeout) as error:
         raise type(error)(f"the proxy {hop} was not reached: {error}") from error
+
+
+class _TracedDial(_Dial):
+    """The same, and each step is told to the tracer of the request that it is done for."""
+
+    async def _resolve(self, host: str, port: int) -> Sequence[Address]:
+        return await self._tracer.step(
+            "dns.resolve", {"host": host, "port": port}, partial(super()._resolve, host, port)
+        )
+
+    async def _connect(self, addresses: Sequence[Address] | None) -> Stream:
+        options = self._options
+        connect = partial(super()._connect, addresses)
+        info: dict[str, Any] = {"timeout": self._budget, "socket_options": options.socket_options}
+        if addresses is None:
+            return await self._tracer.step("connection.connect_unix_socket", {"path": options.uds, **info}, connect)
+        host, port = addresses[0][1][:2]
+        info = {"host": host, "port": port, "local_address": options.local_address, **info}
+        return await self._tracer.step("connection.connect_tcp", info, connect)
+
+    async def _secure(self, stream: Stream, route: Route) -> Stream:
+        info = {
+            "ssl_context": self._options.tls(),
+            "server_hostname": route.server_name or route.origin.host,
+            "timeout": self._budget,
+        }
+        try:
+            return await self._tracer.step("connection.start_tls", info, partial(super()._secure, stream, route))
+        except BaseException:
+            stream.close()  # if telling failed, nobody else does
+            raise
+
+    async def _enter(self, hop: ProxyHop, proxies: Sequence[Address] | None, route: Route, target: str) -> Stream:
+        info = {"proxy": str(hop), "host": target, "port": route.origin.port, "timeout": self._budget}
+        return await self._tracer.step("proxy.connect", info, partial(super()._enter, hop, proxies, route, target))
+
+    @property
+    def _tracer(self) -> Tracer:
+        trace = self._facts.trace
+        assert trace is not None
+        return trace
