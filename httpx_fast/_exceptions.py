@@ -123,6 +123,9 @@ class WriteTimeout(TimeoutException):
 class PoolTimeout(TimeoutException):
     """No connection became free within `timeout.pool`."""
 
+    #: What the pool's `stats()` said then: how many connections there were, and who had one for longest.
+    pool: Any = None
+
 
 class NetworkError(TransportError):
     """The operating system or the peer ended what was going on."""

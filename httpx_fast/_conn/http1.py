@@ -11,7 +11,8 @@ It speaks heads and octets, never a `Request`. Rules:
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import NamedTuple
+from math import inf
+from typing import Final, NamedTuple, Self
 
 from .._exceptions import LocalProtocolError, NetworkError, RemoteProtocolError, WriteError
 from .._journey import ConnectionFacts, Journey
@@ -39,7 +40,10 @@ class Budgets(NamedTuple):
 class Http1Connection(ResponseReader):
     """A connection that speaks HTTP/1.1. Its owner is whoever leases it from the pool."""
 
-    __slots__ = ("_budgets", "_clock", "facts", "idle_since", "journey", "lost", "route", "stream")
+    __slots__ = ("_budgets", "_clock", "allowed", "facts", "idle_since", "journey", "lost", "route", "stream")
+
+    #: Exchanges that it takes at once: it is for one alone.
+    limit: Final = None
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Http1Connection(ResponseReader):
         self.lost = lost
         self.journey: Journey | None = None
         self.idle_since: float | None = None
+        self.allowed = inf  # count of requests that the peer takes, as far as it has said so
         self._clock = clock
         self._budgets: Budgets | None = None
         stream.attach(self)
@@ -69,7 +74,7 @@ class Http1Connection(ResponseReader):
         budgets: Budgets,
         journey: Journey,
         whole: bool,
-    ) -> None:
+    ) -> Self:
         """Sends a request and waits for its response: for all of it if `whole`, else for the head.
 
         `body` is octets (none at all are no body), or pieces of them; `framing` its length, or CHUNKED. Raises what
@@ -126,6 +131,7 @@ class Http1Connection(ResponseReader):
             if trace is not None:
                 await trace.failed(error)
             raise
+        return self
 
     async def next_chunk(self) -> bytes:
         """The next piece of the body as it arrived; b"" after its end. Closes the connection when it fails."""
@@ -159,6 +165,11 @@ class Http1Connection(ResponseReader):
         assert head is not None
         version = b"HTTP/1.0" if head.minor == 0 else b"HTTP/1.1"
         return version, head.status, head.reason, list(head.fields())
+
+    @property
+    def ended(self) -> bool:
+        """Whether the response has ended."""
+        return self.state == ENDED
 
     @property
     def complete(self) -> bool:

@@ -545,6 +545,10 @@ class AsyncioBackend(SocketBackend):
     def soon(self, call: Callable[[], object]) -> None:
         asyncio.get_running_loop().call_soon(call, context=contextvars.Context())
 
+    def timer(self) -> Callable[[float, Callable[[], object]], Callable[[], object]]:
+        loop = asyncio.get_running_loop()
+        return lambda seconds, call: loop.call_later(seconds, call, context=contextvars.Context()).cancel
+
     def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
         loop = asyncio.get_running_loop()
         return lambda: loop.call_soon_threadsafe(call)

@@ -226,6 +226,13 @@ class Backend(abc.ABC):
         """Has `call` made once the tasks that can go on now have done so. Only in worlds that push."""
         raise NotImplementedError
 
+    def timer(self) -> Callable[[float, Callable[[], object]], Callable[[], object]] | None:
+        """What has a call made after some seconds, without a task, and gives what cancels it; None where nothing does.
+
+        To be asked for in this world, and used in it. What it gives may raise RuntimeError once the world has ended.
+        """
+        return None
+
     @abc.abstractmethod
     def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
         """What any thread, and the garbage collector at any moment, may call to have `call` made in this world soon.

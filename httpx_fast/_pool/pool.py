@@ -2,113 +2,75 @@
 
 `plan.py` decides; this room does what it says: dials, waits, wakes, closes. Rules:
 
-- The plan is touched under the lock only, and nothing is awaited while holding it.
-- A connection that is leased has one owner, who gives it back through `release`, once, synchronously. If the owner is
-  collected instead, its connection waits in `dropped` for the next who has the lock: a finalizer may run within any
-  line, so it takes no lock that it could find held by its own thread.
+- The plan is touched under the lock only; nothing is awaited, closed or told to a connection while holding it.
+- What is leased has one owner, who gives it back through `release`, once, synchronously. If the owner is collected
+  instead, it waits in `dropped` for the next who can take the lock: a finalizer may run within any line, so it takes
+  no lock that it could find held by its own thread.
 - Who waits keeps the deadline that it came with, whatever it is granted on the way.
+- Connections that have been idle for long enough are closed by a timer on asyncio. trio and blocking code have no timer
+  that is not a task or a thread: there the next request does it, whatever its route.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
-import warnings
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from types import FrameType
-from typing import TypeAlias
+from collections.abc import AsyncIterator, Callable, Sequence
+from math import inf
+from operator import attrgetter
+from typing import Final, TypeAlias
 
 from .._conn.dial import DialOptions, dial, keep_session
 from .._conn.http1 import Budgets, Http1Connection
-from .._exceptions import ConnectError, ReadError, RemoteProtocolError, RequestError, WriteError, timed_out
+from .._exceptions import (
+    ConnectError,
+    PoolTimeout,
+    ReadError,
+    RemoteProtocolError,
+    RequestError,
+    WriteError,
+    timed_out,
+)
 from .._journey import ConnectionFacts, Journey
-from .._kernel.select import ResponseHead
+from .._kernel.facts import HAS_KEEP_ALIVE
 from .._net.base import Backend, Stream, Waiter
 from .._origin import Route
 from .._trace import Tracer
 from .._wire.events import FieldLine, RequestHead
-from .._wire.h1 import ENDED
+from .habits import MARGIN, Habits, promised
+from .lease import Connection, Exchange, Head, Lease
 from .plan import CLOSED, Answer, Plan, Ticket
+from .stats import ConnectionInfo, PoolStats, WaiterInfo
+from .view import connection_infos, longest_lease
+
+__all__ = ["Lease", "Pool", "Reply"]
 
 #: Final head; whole body, or None; interim heads; trailers; the lease while the body is unread.
-Reply: TypeAlias = "tuple[ResponseHead, bytes | None, list[ResponseHead], Sequence[FieldLine], Lease | None]"
+Reply: TypeAlias = "tuple[Head, bytes | None, Sequence[Head], Sequence[FieldLine], Lease | None]"
+
+# Requests that the peer did nothing with are sent again at most so many times: a peer that refuses every one of them
+# (RFC 9113 s.8.7) must be an error some day.
+MAX_REPLAYS: Final = 3
+#: Uses of a connection whose peer sets them no limit.
+UNLIMITED: Final = 2**31 - 1
+
+_LATE: Final = 0.001  # seconds; a timer may come a little before what it was set for
 
 
-class Turn(Ticket[Http1Connection]):
+class Turn(Ticket[Connection]):
     """A place in the queue, and how to wake who stands there."""
 
-    __slots__ = ("waiter",)
+    __slots__ = ("route", "since", "waiter")
 
-    def __init__(self, waiter: Waiter) -> None:
+    def __init__(self, route: Route, since: float, waiter: Waiter) -> None:
         super().__init__()
+        self.route = route
+        self.since = since
         self.waiter = waiter
 
 
-class Lease:
-    """The right to read the rest of one response, and to nothing else of its connection."""
-
-    __slots__ = ("_connection", "_journey", "_made_at", "_pool", "trailers")
-
-    def __init__(self, pool: Pool, connection: Http1Connection, journey: Journey) -> None:
-        self._pool = pool
-        self._connection: Http1Connection | None = connection
-        self._journey = journey
-        self._made_at = _caller()
-        self.trailers: Sequence[FieldLine] = ()
-
-    async def next_chunk(self) -> bytes:
-        """The next piece of the body; b"" after its end, when the lease has ended by itself."""
-        connection = self._connection
-        if connection is None:
-            return b""
-        try:
-            piece = await connection.next_chunk()
-        except BaseException as error:
-            if isinstance(error, RequestError):
-                error.journey = self._journey
-            self.close()
-            raise
-        if not piece or connection.complete:
-            self.trailers = connection.trailers
-            self.close()
-            if self.trace is not None:
-                await self.trace.deliver()
-        return piece
-
-    @property
-    def trace(self) -> Tracer | None:
-        """Who is told of what the response's end brought about."""
-        return self._journey.trace
-
-    def tunnel(self) -> tuple[Stream, bytes] | None:
-        """Stream and first octets of a connection that speaks HTTP no longer, for the lease's owner; else None."""
-        connection = self._connection
-        return connection.detach() if connection is not None and connection.upgraded else None
-
-    def close(self) -> None:
-        """Gives the connection back; it is closed if the body was not read to its end. Repeatable."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._pool.release(connection)
-
-    def __del__(self) -> None:
-        connection = self._connection
-        if connection is None:
-            return
-        self._pool.drop(connection)
-        warnings.warn(
-            f"a response of {connection.route.origin} was neither read to its end nor closed; it was requested at "
-            f"{self._made_at}",
-            ResourceWarning,
-            source=self,
-            stacklevel=2,
-        )
-
-
 class Pool:
-    """Connections by route, within limits."""
+    """Connections by route, within limits: counts, None for none; `keepalive_expiry` and `max_age` in seconds."""
 
     def __init__(
         self,
@@ -117,17 +79,32 @@ class Pool:
         max_connections: int | None,
         max_keepalive_connections: int | None,
         keepalive_expiry: float | None,
+        max_per_host: int | None = None,
+        max_age: float | None = None,
     ) -> None:
         self.backend = backend
         self.clock = backend.clock
+        #: Where the responses were asked for that are still to be read.
+        self.held: dict[Journey, str] = {}
         self._options = options
-        self._limit = max_connections
-        self._plan: Plan[Http1Connection] = Plan(max_connections, max_keepalive_connections, keepalive_expiry)
+        self._limits = max_connections, max_per_host
+        self._max_age = max_age
+        self._may_share = options.http2
+        self._plan: Plan[Connection] = Plan(
+            max_connections, max_keepalive_connections, keepalive_expiry, max_per_host, attrgetter("origin")
+        )
         self._lock = threading.Lock()
-        self._dropped: deque[Http1Connection] = deque()
+        self._guests: dict[Journey, Connection] = {}  # requests that have a use of a shared connection
+        self._habits = Habits()
+        self._watchful = max_age is not None  # there may be more to say of how long a connection is kept
+        self._dropped: deque[tuple[Connection, Exchange, Journey]] = deque()
         self._take_up_soon = backend.from_any_thread(self._take_up_dropped)
         #: `close()` for who lives in another world or thread; RuntimeError if this world has ended.
         self.close_soon = backend.from_any_thread(self.close)
+        self._timer = backend.timer()
+        self._untimed = self._timer is not None  # the timer is to be set when something is idle
+        self._reap_at = inf  # what goes sooner needs it to be set anew
+        self._cancel_timer: Callable[[], object] | None = None
 
     async def request(
         self,
@@ -149,7 +126,7 @@ class Pool:
         assert route is not None
         since = journey.started
         while True:
-            connection: Http1Connection | None = None
+            connection: Connection | None = None
             try:
                 found = self._ask(route, journey.started)
                 if found.__class__ is Http1Connection and found.alive():
@@ -157,15 +134,17 @@ class Pool:
                     journey.leased = journey.started
                 else:
                     connection = await self._lease(route, found, budgets, journey, since)
-                await connection.exchange(head, body, framing, budgets, journey, whole and journey.trace is None)
+                exchange = await connection.exchange(
+                    head, body, framing, budgets, journey, whole and journey.trace is None
+                )
                 break
             except BaseException as error:
-                again = connection is not None and _met_dead_connection(error, connection, journey)
                 if connection is not None:
-                    self.release(connection)
-                if again and isinstance(body, bytes) and (head.idempotent if replay is None else replay):
-                    journey.begin_again(f"the reused connection was dead: {error}")
-                    continue
+                    reason = _why_again(error, connection, journey, head, replay) if isinstance(body, bytes) else None
+                    self._failed(connection, error, journey)
+                    if reason is not None:
+                        journey.begin_again(reason)
+                        continue
                 if isinstance(error, RequestError):
                     error.journey = journey
                     if journey.stopped is None:
@@ -173,76 +152,145 @@ class Pool:
                 if journey.trace is not None:
                     await journey.trace.deliver()
                 raise
-        received = connection.head
+        received = exchange.head
         assert received is not None
-        interim = connection.interim
-        if connection.state != ENDED or journey.trace is not None:
-            return received, None, interim, (), Lease(self, connection, journey)
-        octets, trailers = connection.take_whole(), connection.trailers
-        self.release(connection)
+        interim = exchange.interim
+        # Wanted whole it is there whole, but where the reader found that nothing of it is to be had so (`whole` is off
+        # then). It may have come at once even if it was wanted in pieces.
+        if not exchange.whole and (journey.trace is not None or not exchange.ended):
+            return received, None, interim, (), Lease(self, connection, exchange, journey)
+        octets, trailers = exchange.take_whole(), exchange.trailers
+        self.release(connection, exchange, journey)
         return received, octets, interim, trailers, None
 
-    def release(self, connection: Http1Connection) -> None:
+    def release(self, connection: Connection, exchange: Exchange, journey: Journey) -> None:
         """Ends a lease: the connection goes to the next who waits, becomes idle, or is closed."""
-        facts = connection.facts
-        if facts.requests == 1 and facts.tls_version is not None and connection.head is not None:
+        head = exchange.head
+        if journey.nth == 1 and head is not None and connection.facts.tls_version is not None:
             keep_session(self._options, connection.route, connection.stream)
         now = self.clock()
-        reusable = connection.rest(now)
+        reusable = exchange.rest(now)
+        if self.held or self._guests:
+            self.held.pop(journey, None)
+            self._guests.pop(journey, None)
+        until: float | None = None
+        if reusable and (self._watchful or (head is not None and head.flags & HAS_KEEP_ALIVE)):
+            until = self._kept_until(connection, head, now)
+            reusable = until > now
         plan = self._plan
         with self._lock:
-            plan.release(connection, reusable, now)
-            if plan.granted or plan.doomed:
-                self._carry_out()
+            plan.release(connection, reusable, now, until)
+            if until is not None or self._untimed:
+                self._set_timer(now)
+            decided = self._decided() if plan.granted or plan.doomed else None
+        if decided is not None:
+            _carry_out(*decided)
+        if self._dropped:
+            self._take_up_dropped()
 
-    def close(self) -> None:
-        """Closes what is idle now, and what is leased when it comes back."""
-        with self._lock:
-            self._plan.close()
-            self._carry_out()
-
-    def _ask(self, route: Route, now: float) -> Http1Connection | Answer | Turn:
-        """What the plan answers to a request; a place in the queue if it has nothing."""
-        plan = self._plan
-        with self._lock:
-            if self._dropped:
-                self._release_dropped()
-            found = plan.request(route, now)
-            if found is None:
-                turn = Turn(self.backend.waiter())
-                plan.wait(route, turn)
-                return turn
-            if plan.doomed:
-                self._carry_out()
-            return found
-
-    def drop(self, connection: Http1Connection) -> None:
+    def drop(self, connection: Connection, exchange: Exchange, journey: Journey) -> None:
         """Ends a lease whose owner was collected, as soon as that can be done: callable from finalizers."""
-        self._dropped.append(connection)
+        self._dropped.append((connection, exchange, journey))
         try:
             self._take_up_soon()
         except RuntimeError:  # the event loop is closed
             connection.close()
 
-    def _take_up_dropped(self) -> None:
-        # Held by this very thread, where a finalizer runs within one of these blocks: the next request takes them up.
-        if self._lock.acquire(blocking=False):
-            try:
-                self._release_dropped()
-            finally:
-                self._lock.release()
+    def close(self) -> None:
+        """Closes what is idle now, and what is leased when it comes back."""
+        with self._lock:
+            self._plan.close()
+            decided = self._decided()
+            if self._cancel_timer is not None:
+                self._cancel_timer()
+                self._cancel_timer = None
+        _carry_out(*decided)
 
-    def _release_dropped(self) -> None:
-        """Under the lock."""
-        while self._dropped:
-            connection = self._dropped.popleft()
-            now = self.clock()
-            self._plan.release(connection, connection.rest(now), now)
-        self._carry_out()
+    # What it tells.
+
+    def stats(self) -> PoolStats:
+        """Counts, as they are now."""
+        with self._lock:
+            return self._stats()
+
+    def connections(self) -> list[ConnectionInfo]:
+        """Every connection, and every one that is being made."""
+        with self._lock:
+            return connection_infos(self._plan, self._guests, self.held, self.clock())
+
+    def waiters(self) -> list[WaiterInfo]:
+        """Who waits for a connection, first come first."""
+        now = self.clock()
+        with self._lock:
+            return [WaiterInfo(turn.route, now - turn.since) for turn in self._plan.tickets() if isinstance(turn, Turn)]
+
+    def _stats(self) -> PoolStats:
+        plan, now = self._plan, self.clock()
+        return PoolStats(
+            plan.leased,
+            plan.idle,
+            plan.dialling,
+            plan.waiting,
+            *self._limits,
+            longest_lease(plan, self._guests, self.held, now),
+            self._habits.learnt(now),
+        )
+
+    # What connections tell. From any thread, or from a callback of the loop; they hold none of their own locks then.
+
+    def lost(self, connection: Connection) -> None:
+        """It died, or was closed by the peer, while nothing was under way."""
+        now, since = self.clock(), connection.idle_since
+        with self._lock:
+            if since is not None:
+                self._watchful |= self._habits.learn(connection.route.origin, now - since, now)
+            idle = self._plan.dead(connection)
+            if not idle:
+                self._plan.drain(connection)
+            decided = self._decided()
+        if idle:
+            connection.close()
+        _carry_out(*decided)
+
+    def limit_changed(self, connection: Connection, limit: int | None) -> None:
+        """Its peer takes that many requests at once from now on, None for any number."""
+        with self._lock:
+            self._plan.limit(connection, UNLIMITED if limit is None else limit)
+            decided = self._decided()
+        _carry_out(*decided)
+
+    def draining(self, connection: Connection) -> None:
+        """It takes no more requests; those under way go on, or fail by themselves."""
+        with self._lock:
+            self._plan.drain(connection)
+            decided = self._decided()
+        _carry_out(*decided)
+
+    # Leases.
+
+    def _ask(self, route: Route, now: float) -> Connection | Answer | Turn:
+        """What the plan answers to a request; a place in the queue if it has nothing."""
+        if self._dropped:
+            self._take_up_dropped()
+        plan = self._plan
+        with self._lock:
+            found = plan.request(route, now, self._may_share)
+            if found is None:
+                return self._queue(route, now)
+            if not plan.doomed:
+                return found
+            decided = self._decided()
+        _carry_out(*decided)
+        return found
+
+    def _queue(self, route: Route, since: float) -> Turn:
+        turn = Turn(route, since, self.backend.waiter())
+        self._plan.wait(route, turn)
+        return turn
 
     async def _lease(
-        self, route: Route, found: Http1Connection | Answer | Turn, budgets: Budgets, journey: Journey, since: float
-    ) -> Http1Connection:
+        self, route: Route, found: Connection | Answer | Turn, budgets: Budgets, journey: Journey, since: float
+    ) -> Connection:
         """Makes a leased connection that is alive of what the plan answered; `since` is when waiting began."""
         while True:
             if isinstance(found, Turn):
@@ -252,105 +300,210 @@ class Pool:
             if journey.leased is None:
                 journey.leased = self.clock()
             if isinstance(found, Answer):
-                return await self._dial(route, budgets.connect, journey)
-            if found.alive():
-                return found
-            with self._lock:
-                found = self._plan.replace(found, self.clock())  # type: ignore[assignment]  # nothing is shared yet
-                self._carry_out()
+                found = await self._dial(route, budgets.connect, journey)
+            elif not found.alive():
+                found = self._replace(route, found, since)
+                continue
+            if found.__class__ is not Http1Connection:
+                self._guests[journey] = found
+            return found
 
-    async def _wait(
-        self, turn: Turn, budget: float | None, since: float, trace: Tracer | None
-    ) -> Http1Connection | Answer:
+    def _replace(self, route: Route, connection: Connection, since: float) -> Connection | Answer | Turn:
+        """What who was given a dead connection gets instead."""
+        with self._lock:
+            found: Connection | Answer | Turn | None = self._plan.replace(connection, self.clock())
+            if found is None:
+                found = self._queue(route, since)
+            decided = self._decided()
+        _carry_out(*decided)
+        return found
+
+    async def _wait(self, turn: Turn, budget: float | None, since: float, trace: Tracer | None) -> Connection | Answer:
         """Waits in the queue. PoolTimeout when the turn does not come within `budget` seconds of `since`."""
-        plan = self._plan
         try:
             if trace is not None:
                 await trace.started("pool.wait", {"timeout": budget})
             await turn.waiter.wait(None if budget is None else since + budget)
         except BaseException as error:
             # Cancelled: what may have been granted in the meantime goes to the next in the queue.
-            with self._lock:
-                plan.cancel(turn, self.clock())
-                self._carry_out()
+            self._leave(turn)
             if trace is not None:
                 trace.ended(error=error)
             raise
+        stats: PoolStats | None = None
         with self._lock:
             # A grant that came in the last moment is taken: it is better than an error.
             grant = turn.grant
             if grant is None:
-                plan.cancel(turn, self.clock())
-                self._carry_out()
-                detail = (
-                    f"{plan.open} of {self._limit} connections are open ({plan.leased} in use, "
-                    f"{plan.dialling} connecting, {plan.idle} idle), {plan.waiting} more requests wait"
-                )
+                self._plan.cancel(turn, self.clock())
+                stats = self._stats()
+            decided = self._decided()
+        _carry_out(*decided)
         if grant is not None:
             if trace is not None:
                 trace.ended()
             return grant
-        failure = timed_out("pool", self.clock() - since, budget or 0.0, detail)
+        failure = timed_out("pool", self.clock() - since, budget or 0.0, str(stats))
+        assert isinstance(failure, PoolTimeout)
+        failure.pool = stats
         if trace is not None:
             trace.ended(error=failure)
         raise failure
 
-    async def _dial(self, route: Route, budget: float | None, journey: Journey) -> Http1Connection:
+    def _leave(self, turn: Turn) -> None:
+        """Ends a wait without a connection."""
+        with self._lock:
+            self._plan.cancel(turn, self.clock())
+            decided = self._decided()
+        _carry_out(*decided)
+
+    async def _dial(self, route: Route, budget: float | None, journey: Journey) -> Connection:
         """Uses up a leave to dial."""
         facts = journey.connection = ConnectionFacts()
         facts.trace = journey.trace
         try:
             stream = await dial(self.backend, route, self._options, budget, facts)
-            connection = Http1Connection(stream, route, facts, self.clock, self._lost)
+            connection = self._speak(stream, route, facts)
         except BaseException:
             with self._lock:
                 self._plan.dial_failed(route)
-                self._carry_out()
+                decided = self._decided()
+            _carry_out(*decided)
             raise
         facts.trace = None
+        limit: int | None = None
+        if connection.__class__ is not Http1Connection:
+            limit = UNLIMITED if connection.limit is None else connection.limit
         with self._lock:
-            self._plan.connected(route, connection)
+            self._plan.connected(route, connection, limit)
+            decided = self._decided()
+        _carry_out(*decided)
         return connection
 
-    def _lost(self, connection: Http1Connection) -> None:
-        """An idle connection died (told by its stream)."""
+    def _speak(self, stream: Stream, route: Route, facts: ConnectionFacts) -> Connection:
+        """A connection in the protocol that was negotiated, or that is known to be spoken (RFC 9113 s.3.2, s.3.3)."""
+        options = self._options
+        if options.http2:
+            tls = stream.get_extra_info("ssl_object")
+            negotiated = None if tls is None else tls.selected_alpn_protocol()
+            # What is asked of a proxy is asked in HTTP/1.1, unless that agreed to another.
+            if negotiated == "h2" or not (options.http1 or route.forward):
+                from .._conn.http2 import Http2Connection
+
+                return Http2Connection(stream, route, facts, self.clock, self)
+        return Http1Connection(stream, route, facts, self.clock, self.lost)
+
+    # What goes back.
+
+    def _failed(self, connection: Connection, error: BaseException, journey: Journey) -> None:
+        """Ends the lease of an exchange that failed. A shared connection says by itself whether it is broken."""
+        if isinstance(connection, Http1Connection):
+            self.release(connection, connection, journey)
+            return
+        self._guests.pop(journey, None)
+        # Refused for the second time, a request is to find another connection. After the first time it may not: then
+        # the peer's limit was not known yet.
+        refused = isinstance(error, RequestError) and error.unprocessed and journey.attempts
+        now = self.clock()
         with self._lock:
-            if self._plan.dead(connection):
-                connection.close()
-            self._carry_out()
+            self._plan.release(connection, not refused, now)
+            self._set_timer(now)
+            decided = self._decided()
+        _carry_out(*decided)
 
-    def _carry_out(self) -> None:
-        """Does what the plan decided: under the lock, and without waiting."""
+    def _kept_until(self, connection: Connection, head: Head | None, now: float) -> float:
+        """When a connection is too old to be used again, or likely to be closed by its peer."""
+        facts = connection.facts
+        until = inf
+        if self._max_age is not None:
+            until = (facts.tls_done or facts.tcp_done or now) + self._max_age
+        learnt = self._habits.expiry(connection.route.origin, now)
+        if learnt is not None:
+            until = min(until, now + learnt)
+        if isinstance(connection, Http1Connection) and head is not None and head.flags & HAS_KEEP_ALIVE:
+            seconds, requests = promised(head.get_all(b"keep-alive"))
+            until = min(until, now + max(seconds - MARGIN, 0.0))
+            # Apache counts down what is left, others repeat what they began with: the least that was meant is kept to,
+            # with a margin of one request.
+            connection.allowed = min(connection.allowed, facts.requests + requests - 1)
+            if facts.requests >= connection.allowed:
+                until = now
+        return until
+
+    def _take_up_dropped(self) -> None:
+        """Gives back what collected owners had."""
+        # Held by this very thread, where a finalizer runs within one of these blocks: the next request takes them up.
+        if not self._lock.acquire(blocking=False):
+            return
+        self._lock.release()
+        while self._dropped:
+            self.release(*self._dropped.popleft())
+
+    def _set_timer(self, now: float) -> None:
+        """Under the lock: sees to it that the next idle connection is closed when its time has come."""
+        if self._timer is None:
+            return
+        at = self._plan.next_expiry()
+        if at is None or at >= self._reap_at:
+            return
+        if self._cancel_timer is not None:
+            self._cancel_timer()
+        self._reap_at = at
+        self._untimed = False
+        try:
+            self._cancel_timer = self._timer(max(at - now, 0.0) + _LATE, self._reap)
+        except RuntimeError:  # the loop has ended, and nothing happens in it any more
+            self._cancel_timer = None
+
+    def _reap(self) -> None:
+        """The timer: closes what has been idle for long enough."""
+        now = self.clock()
+        with self._lock:
+            self._cancel_timer = None
+            self._reap_at = inf
+            self._untimed = True
+            self._plan.expire(now)
+            self._set_timer(now)
+            decided = self._decided()
+        _carry_out(*decided)
+
+    def _decided(self) -> tuple[list[Connection], list[Ticket[Connection]]]:
+        """Under the lock: what the plan wants closed, and whom it wants woken."""
         plan = self._plan
-        for connection in plan.doomed:
-            connection.close()
-        plan.doomed.clear()
-        for turn in plan.granted:
-            assert isinstance(turn, Turn)
-            turn.waiter.set()
-        plan.granted.clear()
+        doomed, granted = plan.doomed, plan.granted
+        if doomed:
+            plan.doomed = []
+        if granted:
+            plan.granted = []
+        return doomed, granted
 
 
-def _met_dead_connection(error: BaseException, connection: Http1Connection, journey: Journey) -> bool:
+def _carry_out(doomed: list[Connection], granted: list[Ticket[Connection]]) -> None:
+    """Does what the plan decided; not under the lock, since closing may make a connection tell something."""
+    for connection in doomed:
+        connection.close()
+    for turn in granted:
+        assert isinstance(turn, Turn)
+        turn.waiter.set()
+
+
+def _why_again(
+    error: BaseException, connection: Connection, journey: Journey, head: RequestHead, replay: bool | None
+) -> str | None:
+    """Why a request that failed is sent again; None if it is not."""
+    if isinstance(error, RequestError) and error.unprocessed:
+        return f"the peer did nothing with it: {error}" if len(journey.attempts) < MAX_REPLAYS else None
+    if _met_dead_connection(error, connection, journey) and (head.idempotent if replay is None else replay):
+        return f"the reused connection was dead: {error}"
+    return None
+
+
+def _met_dead_connection(error: BaseException, connection: Connection, journey: Journey) -> bool:
     """Whether a request failed because the peer had closed, or was closing, the idle connection that it was given.
 
     A server may close any time (RFC 9112 s.9.3.1). That nothing of an answer was seen does not prove that nothing was
     done, hence `replay`. One further try is enough: it is sent over a connection that was looked at after the failure.
     """
-    return (
-        isinstance(error, (ReadError, WriteError, RemoteProtocolError))
-        and journey.reused
-        and not connection.touched
-        and not journey.attempts
-    )
-
-
-_PACKAGE = os.path.dirname(os.path.dirname(__file__))
-
-
-def _caller() -> str:
-    """File and line of the innermost code outside this package that is at work: who asked for the response."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    return "an unknown place" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    if not isinstance(error, (ReadError, WriteError, RemoteProtocolError)) or journey.attempts or not journey.reused:
+        return False
+    return not (connection.touched if isinstance(connection, Http1Connection) else journey.first)

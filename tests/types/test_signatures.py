@@ -45,6 +45,7 @@ DIFFERENCES = {
     "Limits.max_per_host": "connections of one origin",
     "Origin.count": "it is a tuple as well",
     "Origin.index": "it is a tuple as well",
+    "PoolTimeout.pool": "who had the connections",
     "ReadTimeout.journey": _JOURNEY,
     "Response.informational": "1xx responses are kept",
     "Response.journey": _JOURNEY,
