@@ -78,6 +78,7 @@ server {{
   }}
   location = /chunked.json {{ default_type application/json; ssi on; ssi_types application/json; }}
   location = /gzip.json {{ default_type application/json; gzip_static always; }}
+  location = /tls {{ default_type text/plain; return 200 "$ssl_protocol $ssl_session_reused $ssl_server_name"; }}
   location = /redirect {{ return 302 /tiny; }}
   location = /echo {{ echo_read_request_body; echo_request_body; }}
   location = /status {{ stub_status; }}
