@@ -173,6 +173,14 @@ class Delay:
         await dialogue.sleep(self._seconds)
 
 
+class Receive:
+    """Takes what comes next, at least one octet, whatever it is."""
+
+    async def run(self, dialogue: Dialogue) -> None:
+        if not await dialogue.connection.receive():
+            raise PeerClosed("the peer closed instead of sending anything")
+
+
 class Mute:
     """Takes whatever comes and says nothing, until the peer closes."""
 

@@ -25,6 +25,7 @@ from httpx_fast.testing import (
     Read,
     ReadBody,
     ReadHead,
+    Receive,
     Repeat,
     Reset,
     Send,
@@ -238,6 +239,14 @@ def test_a_mute_peer_says_nothing_until_the_other_closes(fault_lab):
         assert gone.wait(PATIENCE)
         assert read(sock) == b""
     assert fault_lab.requests == []
+
+
+def test_octets_that_are_no_request_can_be_waited_for(fault_lab):
+    fault_lab.serve(Receive(), Send(b"heard"))
+    with connected(fault_lab) as sock:
+        assert silent(sock)
+        sock.sendall(b"\x16")
+        assert read(sock) == b"heard"
 
 
 def test_an_answer_may_come_before_the_body(fault_lab):
