@@ -84,6 +84,7 @@ class Response:
     _body: bytes | None = None
     _stream: Any = None
     _network: Any = None
+    _stream_id: int | None = None  # HTTP/2
     _extensions: dict[str, Any] | None = None
     _history: list[Response] | None = None
     _interim: Sequence[Any] | None = None  # heads of 1xx responses that came before
@@ -199,6 +200,8 @@ class Response:
             extensions = self._extensions = {"http_version": version}
             if not version.startswith(b"HTTP/2"):
                 extensions["reason_phrase"] = self._head.reason
+            if self._stream_id is not None:
+                extensions["stream_id"] = self._stream_id
             if self._network is not None:
                 network = self._network(self)
                 if network is not None:

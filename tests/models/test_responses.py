@@ -9,7 +9,6 @@ import io
 import json
 import pickle
 import zlib
-from types import SimpleNamespace
 from unittest.mock import patch
 
 import httpx2
@@ -680,7 +679,7 @@ def test_fields_are_those_of_the_head(wire):
 )
 def test_version_and_reason_are_those_of_the_head(wire, status, minor, phrase, version):
     network = object()
-    response = wire.response(status=status, minor=minor, network=network)
+    response = wire.response(status=status, minor=minor, network=lambda asked: network)
     assert (response.reason_phrase, response.http_version) == (phrase, version)
     assert response.extensions == {
         "http_version": version.encode(),
@@ -698,11 +697,11 @@ def test_http2_has_no_reason_and_a_stream_id(wire):
     journey = Journey(0.0, lambda: 0.0)
     journey.connection = ConnectionFacts()
     journey.connection.http_version = "HTTP/2"
-    network = SimpleNamespace(stream_id=3)
-    response = wire.response(status="404 ", journey=journey, network=network)
+    response = wire.response(status="404 ", journey=journey)
+    response._stream_id = 3
     assert response.http_version == "HTTP/2"
     assert response.reason_phrase == "Not Found"
-    assert response.extensions == {"http_version": b"HTTP/2", "network_stream": network, "stream_id": 3}
+    assert response.extensions == {"http_version": b"HTTP/2", "stream_id": 3}
 
 
 def test_elapsed_is_the_journeys_once_it_has_ended(wire):

@@ -53,7 +53,7 @@ class Echo(anyio.abc.ByteStream):
 
     async def aclose(self) -> None:
         try:
-            await anyio.sleep(60)
+            await anyio.sleep_forever()
         finally:
             self.closed = True
 

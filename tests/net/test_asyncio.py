@@ -135,7 +135,7 @@ def test_an_idle_connection_lets_its_timer_end(backend: AsyncioBackend, peer: Li
             far.sendall(b"x")
             await receive(stream, sink, 1)
             while stream._timer is not None:
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0)
 
     asyncio.run(body())
 
@@ -228,8 +228,8 @@ def test_octets_that_came_before_anybody_was_attached_are_kept(peer: Listener):
         done = peer.serve(lambda connection: connection.sendall(b"220 welcome"))
         stream = await connect(AsyncioBackend(), peer)
         await asyncio.to_thread(done.wait, 30)
-        for _ in range(3):
-            await asyncio.sleep(0.001)
+        for _ in range(20):
+            await asyncio.sleep(0)
         sink = Sink()
         with contextlib.closing(stream):
             stream.attach(sink)
