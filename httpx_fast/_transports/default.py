@@ -68,7 +68,8 @@ class _Door:
         if http2 or not http1:
             raise NotImplementedError("HTTP/2 is not supported yet: leave http1=True and http2=False")
         check_ssl_settings(verify, cert, trust_env)
-        tls: Callable[[], ssl.SSLContext] = partial(shared_ssl_context, verify, cert, trust_env, ("http/1.1",))
+        protocols = (("h2",) if http2 else ()) + (("http/1.1",) if http1 else ())
+        tls: Callable[[], ssl.SSLContext] = partial(shared_ssl_context, verify, cert, trust_env, protocols)
         if isinstance(verify, str) or cert is not None:
             tls()  # what is wrong in files that were named shows now, not on the first request
         hop = hop_of(proxy, verify, trust_env)
@@ -81,6 +82,8 @@ class _Door:
             local_address=local_address,
             socket_options=tuple(socket_options or ()),
             retries=retries,
+            http1=http1,
+            http2=http2,
             proxy=hop,
             resolver=resolver,
             allows=address_filter,
@@ -96,6 +99,8 @@ class _Door:
             limits.max_connections,
             limits.max_keepalive_connections,
             limits.keepalive_expiry,
+            limits.max_per_host,
+            limits.max_age,
         )
 
     def _may_replay(self, request: Request) -> bool | None:
