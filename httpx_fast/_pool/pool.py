@@ -37,6 +37,7 @@ from .._net.base import Backend, Stream, Waiter
 from .._origin import Route
 from .._trace import Tracer
 from .._wire.events import FieldLine, RequestHead
+from .fork import watch
 from .habits import MARGIN, Habits, promised
 from .lease import Connection, Exchange, Head, Lease
 from .plan import CLOSED, Answer, Plan, Ticket
@@ -88,11 +89,10 @@ class Pool:
         self.held: dict[Journey, str] = {}
         self._options = options
         self._limits = max_connections, max_per_host
+        self._kept = max_keepalive_connections, keepalive_expiry
         self._max_age = max_age
         self._may_share = options.http2
-        self._plan: Plan[Connection] = Plan(
-            max_connections, max_keepalive_connections, keepalive_expiry, max_per_host, attrgetter("origin")
-        )
+        self._plan = self._new_plan()
         self._lock = threading.Lock()
         self._guests: dict[Journey, Connection] = {}  # requests that have a use of a shared connection
         self._habits = Habits()
@@ -105,6 +105,24 @@ class Pool:
         self._untimed = self._timer is not None  # the timer is to be set when something is idle
         self._reap_at = inf  # what goes sooner needs it to be set anew
         self._cancel_timer: Callable[[], object] | None = None
+        watch(self)
+
+    def _new_plan(self) -> Plan[Connection]:
+        (connections, per_host), (keepalive, expiry) = self._limits, self._kept
+        return Plan(connections, keepalive, expiry, per_host, attrgetter("origin"))
+
+    def begin_anew(self) -> None:
+        """In the child of a fork: forgets all connections, which are the parent's."""
+        inherited = [connection for connection, *_ in self._plan.connections()]
+        self._lock = threading.Lock()
+        self._plan = self._new_plan()
+        self._cancel_timer = None
+        self._reap_at = inf
+        for registered in (self.held, self._guests, self._dropped):
+            registered.clear()
+        for connection in inherited:
+            # Not closed by its stream, which would shut down what the parent goes on using.
+            connection.stream.get_extra_info("socket").close()
 
     async def request(
         self,
