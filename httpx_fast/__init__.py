@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .__version__ import __description__, __title__, __version__
-from ._api import delete, get, head, options, patch, post, put, query, request, stream
+from ._api import delete, get, head, options, patch, post, put, query, request, stream, websocket
 from ._auth import Auth, BasicAuth, DigestAuth, FunctionAuth, NetRCAuth
 from ._client import USE_CLIENT_DEFAULT, AsyncClient, Client
 from ._config import Limits, Proxy, TCPKeepAlive, Timeout, create_ssl_context
@@ -141,6 +141,7 @@ __all__ = [
     "query",
     "request",
     "stream",
+    "websocket",
 ]
 
 #: Public names that are loaded late, and the module of each.

@@ -28,10 +28,10 @@ FLOORS: list[dict[str, str]] = [
     {"pool": "_pool"},
     {"face": FACE},
     {"transports": "_transports _resolvers"},
-    {"client": "_client"},
+    {"client": "_client _websockets _websocket_session"},
     {"api": "_api _alias _httpcore"},
     {"cli": "_cli _waterfall _doctor testing __main__"},
-    {"package": "__init__"},
+    {"package": "__init__ websockets"},
 ]
 #: What a room may import, where that is less than all floors below its own.
 NARROW: dict[str, set[str]] = {

@@ -9,9 +9,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .._config import (
+    DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+    DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
     DEFAULT_LIMITS,
     DEFAULT_MAX_EVENT_SIZE_BYTES,
+    DEFAULT_MAX_MESSAGE_SIZE_BYTES,
     DEFAULT_MAX_REDIRECTS,
+    DEFAULT_QUEUE_SIZE,
     DEFAULT_TIMEOUT_CONFIG,
     Limits,
     Proxy,
@@ -38,6 +42,7 @@ from .base import USE_CLIENT_DEFAULT, BaseClient, EventHook, UseClientDefault, w
 
 if TYPE_CHECKING:
     from .._sse import EventSource
+    from .._websockets import WebSocketSession
 
 
 class Client(BaseClient):
@@ -264,6 +269,53 @@ class Client(BaseClient):
             extensions=extensions,
         ) as response:
             yield EventSource(response, max_event_size=max_event_size)
+
+    @contextmanager
+    def websocket(
+        self,
+        url: URL | str,
+        *,
+        max_message_size_bytes: int = DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+        queue_size: int = DEFAULT_QUEUE_SIZE,
+        keepalive_ping_interval_seconds: float | None = DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+        keepalive_ping_timeout_seconds: float | None = DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+        subprotocols: list[str] | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Generator[WebSocketSession]:
+        """Opens a WebSocket, for `with`: gives the session, and closes it after the block.
+
+        A message may have at most `max_message_size_bytes`, fragments together; a larger one closes the session with
+        code 1009. At most `queue_size` messages are kept that nobody has received. A ping is sent each
+        `keepalive_ping_interval_seconds` (None for never), and has to be answered within
+        `keepalive_ping_timeout_seconds`. The other arguments are for the handshake. Raises WebSocketUpgradeError.
+        """
+        from .._websockets import WebSocketClient
+
+        opener: WebSocketClient[WebSocketSession] = WebSocketClient(
+            self,
+            max_message_size_bytes=max_message_size_bytes,
+            queue_size=queue_size,
+            keepalive_ping_interval_seconds=keepalive_ping_interval_seconds,
+            keepalive_ping_timeout_seconds=keepalive_ping_timeout_seconds,
+        )
+        with opener.connect(
+            str(url),
+            subprotocols=subprotocols,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        ) as session:
+            yield session
 
     def send(
         self,

@@ -11,7 +11,7 @@ import httpx_fast
 from httpx_fast import Response
 
 #: What httpx2 has and this package gives by other means, or elsewhere.
-LATER = {"alias_httpx", "websocket"}
+LATER = {"alias_httpx"}
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def methods():
         kind = getattr(httpx2, owner)
         for name, _ in inspect.getmembers(kind, inspect.isfunction):
             private = name.startswith("_") and name not in ("__init__", "_transport_for_url", "_merge_url")
-            if not private and name != "websocket":
+            if not private:
                 yield owner, name
 
 

@@ -17,7 +17,6 @@ import httpx_fast
 
 httpx2 = pytest.importorskip("httpx2", reason="httpx2 is what the interface is compared with")
 
-_LATER = "not there yet: WebSockets"
 _JOURNEY = "how the request went"
 _DIALLING = "resolver, address_filter and keepalive of transports"
 _REQUEST_ERRORS = [
@@ -27,7 +26,6 @@ _REQUEST_ERRORS = [
 ]
 DIFFERENCES = {
     "httpx2.alias_httpx": "alias() takes the names that it replaces",
-    "httpx2.websocket": _LATER,
     "httpx_fast.AddressDenied": _DIALLING,
     "httpx_fast.AddressFilter": _DIALLING,
     "httpx_fast.CachingResolver": _DIALLING,
@@ -35,9 +33,7 @@ DIFFERENCES = {
     "httpx_fast.StaticResolver": _DIALLING,
     "httpx_fast.TCPKeepAlive": _DIALLING,
     "httpx_fast.alias": "alias_httpx(), for httpx2 as well",
-    "AsyncClient.websocket": _LATER,
     "AsyncHTTPTransport.__init__": "replay, resolver, address_filter and keepalive at the end",
-    "Client.websocket": _LATER,
     "HTTPStatusError.journey": _JOURNEY,
     "HTTPTransport.__init__": "replay, resolver, address_filter and keepalive at the end",
     "Limits.__init__": "max_per_host and max_age",

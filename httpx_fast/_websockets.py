@@ -1,0 +1,473 @@
+"""WebSockets over `network_stream`: what `client.websocket()` gives, blocking and asynchronous.
+
+`_websocket_session` does the work; here is how each world takes turns, reads, writes and looks after a session that
+nobody reads. The blocking one has no thread: nothing of it happens between two calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json as jsonlib
+import threading
+from collections.abc import AsyncGenerator, Generator
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
+
+import anyio
+
+from ._client.base import USE_CLIENT_DEFAULT, UseClientDefault
+from ._config import (
+    DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+    DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+    DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+    DEFAULT_QUEUE_SIZE,
+)
+from ._drive import drive
+from ._models import Headers, Response
+from ._types import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, RequestExtensions, TimeoutTypes
+from ._websocket_session import (
+    Heard,
+    HTTPXWSException,
+    Session,
+    WebSocketDisconnect,
+    WebSocketInvalidTypeReceived,
+    WebSocketNetworkError,
+    WebSocketUpgradeError,
+)
+from ._wire.websocket import (
+    NORMAL,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Ping,
+    Pong,
+    TextMessage,
+    WebSocketFault,
+    check_acceptance,
+    new_key,
+)
+
+if TYPE_CHECKING:
+    from ._client import AsyncClient, Client
+    from ._transports.network import AsyncNetworkStream, NetworkStream
+
+__all__ = [
+    "AsyncWebSocketClient",
+    "AsyncWebSocketSession",
+    "BytesMessage",
+    "CloseConnection",
+    "HTTPXWSException",
+    "JSONMode",
+    "Ping",
+    "Pong",
+    "TextMessage",
+    "WebSocketClient",
+    "WebSocketDisconnect",
+    "WebSocketInvalidTypeReceived",
+    "WebSocketNetworkError",
+    "WebSocketSession",
+    "WebSocketUpgradeError",
+]
+
+JSONMode = Literal["text", "binary"]
+
+_READ_SIZE = 65536  # octets asked for at once
+#: How many times within a keep-alive interval the asynchronous session looks in by itself.
+_LOOKS = 8
+
+
+class PongEvent(Heard):
+    """The answer to a ping of a blocking session, in the shape of `threading.Event`."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits for it, at most `timeout` seconds; whether it has come. Raises what ends the session meanwhile."""
+        return drive(self._wait(timeout))
+
+
+class AsyncPongEvent(Heard):
+    """The answer to a ping of an asynchronous session, in the shape of `anyio.Event`."""
+
+    async def wait(self) -> None:
+        """Waits for it. Raises what ends the session meanwhile."""
+        await self._wait(None)
+
+
+def _as_text(event: Event) -> str:
+    if isinstance(event, TextMessage):
+        return event.data
+    raise WebSocketInvalidTypeReceived(event)
+
+
+def _as_bytes(event: Event) -> bytes:
+    if isinstance(event, BytesMessage):
+        return event.data
+    raise WebSocketInvalidTypeReceived(event)
+
+
+def _from_json(event: Event, mode: JSONMode) -> Any:
+    return jsonlib.loads(_as_text(event) if _checked(mode) == "text" else _as_bytes(event))
+
+
+def _to_json(data: Any, mode: JSONMode) -> Event:
+    text = jsonlib.dumps(data)
+    return TextMessage(text) if _checked(mode) == "text" else BytesMessage(text.encode("utf-8"))
+
+
+def _checked(mode: JSONMode) -> JSONMode:
+    if mode not in ("text", "binary"):
+        raise ValueError(f"mode is {mode!r}; expected 'text' or 'binary'")
+    return mode
+
+
+class WebSocketSession(Session):
+    """An open WebSocket of `Client`. Threads may send and receive at once.
+
+    `subprotocol` is what the server chose, `response` its answer to the handshake. There is no thread of its own: pings
+    are sent and answered while a call waits.
+    """
+
+    stream: NetworkStream
+
+    def _set_up(self) -> None:
+        self._reading = threading.Lock()
+        self._writing = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def ping(self, payload: bytes = b"") -> PongEvent:
+        """Sends a ping; what it returns is set, and can be waited for, when the pong has come.
+
+        `payload` tells pings apart; a random one if it is empty. Raises WebSocketNetworkError, WebSocketDisconnect.
+        """
+        pong = PongEvent(self)
+        drive(self._send_ping(pong, payload))
+        return pong
+
+    def send(self, event: Event) -> None:
+        """Sends an event. Raises WebSocketNetworkError; WebSocketDisconnect once the session is over."""
+        drive(self._send(event))
+
+    def send_text(self, data: str) -> None:
+        """Sends a message of text."""
+        self.send(TextMessage(data))
+
+    def send_bytes(self, data: bytes) -> None:
+        """Sends a message of octets."""
+        self.send(BytesMessage(data))
+
+    def send_json(self, data: Any, mode: JSONMode = "text") -> None:
+        """Sends what `json.dumps` makes of `data`, as text or as octets ("binary")."""
+        self.send(_to_json(data, mode))
+
+    def receive(self, timeout: float | None = None) -> Event:
+        """The next message. Raises TimeoutError when none came within `timeout` seconds, WebSocketDisconnect when the
+        peer has closed, WebSocketNetworkError."""
+        return drive(self._receive(timeout))
+
+    def receive_text(self, timeout: float | None = None) -> str:
+        """The next message, which must be text: WebSocketInvalidTypeReceived else."""
+        return _as_text(self.receive(timeout))
+
+    def receive_bytes(self, timeout: float | None = None) -> bytes:
+        """The next message, which must be octets: WebSocketInvalidTypeReceived else."""
+        return _as_bytes(self.receive(timeout))
+
+    def receive_json(self, timeout: float | None = None, mode: JSONMode = "text") -> Any:
+        """The next message, as JSON; exceptions are those of `json.loads` besides."""
+        return _from_json(self.receive(timeout), mode)
+
+    def close(self, code: int = NORMAL, reason: str | None = None) -> None:
+        """Closes the session, waiting a second at most for the peer's answer; repeatable."""
+        drive(self._close(code, reason))
+
+    async def _take_turn(self, at: float | None) -> bool:
+        left = -1.0 if at is None else min(max(at - monotonic(), 0.0), threading.TIMEOUT_MAX)
+        return self._reading.acquire(timeout=left)
+
+    def _pass_turn(self) -> None:
+        self._reading.release()
+
+    async def _read(self, timeout: float | None) -> bytes:
+        return self.stream.read(_READ_SIZE, timeout)
+
+    async def _write(self, octets: bytes) -> None:
+        with self._writing:
+            self.stream.write(self._due(octets))
+
+    async def _shut(self) -> None:
+        self.stream.close()
+
+
+class AsyncWebSocketSession(Session):
+    """An open WebSocket of `AsyncClient`. Tasks may send and receive at once.
+
+    `subprotocol` is what the server chose, `response` its answer to the handshake. While it is entered, a task answers
+    and sends pings when nobody receives.
+    """
+
+    stream: AsyncNetworkStream
+
+    def _set_up(self) -> None:
+        # Not to be woken by the loop where nobody holds it saves a turn of the loop for each message.
+        self._reading = anyio.Lock(fast_acquire=True)
+        self._writing = anyio.Lock(fast_acquire=True)
+        self._tasks: Any = None
+
+    async def __aenter__(self) -> Self:
+        if self._interval is not None:
+            self._tasks = await anyio.create_task_group().__aenter__()
+            self._tasks.start_soon(self._look_in, self._interval / _LOOKS)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        try:
+            await self.close()
+        finally:
+            if self._tasks is not None:
+                # The exception that is on its way stays what it is: the group is not told of it.
+                self._tasks.cancel_scope.cancel()
+                await self._tasks.__aexit__(None, None, None)
+
+    async def ping(self, payload: bytes = b"") -> AsyncPongEvent:
+        """Sends a ping; what it returns is set, and can be waited for, when the pong has come.
+
+        `payload` tells pings apart; a random one if it is empty. Raises WebSocketNetworkError, WebSocketDisconnect.
+        """
+        pong = AsyncPongEvent(self)
+        await self._send_ping(pong, payload)
+        return pong
+
+    async def send(self, event: Event) -> None:
+        """Sends an event. Raises WebSocketNetworkError; WebSocketDisconnect once the session is over."""
+        await self._send(event)
+
+    async def send_text(self, data: str) -> None:
+        """Sends a message of text."""
+        await self.send(TextMessage(data))
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Sends a message of octets."""
+        await self.send(BytesMessage(data))
+
+    async def send_json(self, data: Any, mode: JSONMode = "text") -> None:
+        """Sends what `json.dumps` makes of `data`, as text or as octets ("binary")."""
+        await self.send(_to_json(data, mode))
+
+    async def receive(self, timeout: float | None = None) -> Event:
+        """The next message. Raises TimeoutError when none came within `timeout` seconds, WebSocketDisconnect when the
+        peer has closed, WebSocketNetworkError."""
+        return await self._receive(timeout)
+
+    async def receive_text(self, timeout: float | None = None) -> str:
+        """The next message, which must be text: WebSocketInvalidTypeReceived else."""
+        return _as_text(await self.receive(timeout))
+
+    async def receive_bytes(self, timeout: float | None = None) -> bytes:
+        """The next message, which must be octets: WebSocketInvalidTypeReceived else."""
+        return _as_bytes(await self.receive(timeout))
+
+    async def receive_json(self, timeout: float | None = None, mode: JSONMode = "text") -> Any:
+        """The next message, as JSON; exceptions are those of `json.loads` besides."""
+        return _from_json(await self.receive(timeout), mode)
+
+    async def close(self, code: int = NORMAL, reason: str | None = None) -> None:
+        """Closes the session, waiting a second at most for the peer's answer; repeatable."""
+        await self._close(code, reason)
+
+    async def _look_in(self, pause: float) -> None:
+        """Reads what is there when nobody does, so that the peer's pings are answered and ours are sent."""
+        while self._end is None:
+            await anyio.sleep(pause)
+            if self._end is None and not self._reading.locked():
+                now = monotonic()
+                with contextlib.suppress(HTTPXWSException):
+                    await self._until(lambda: False, now)
+
+    async def _take_turn(self, at: float | None) -> bool:
+        try:
+            self._reading.acquire_nowait()
+        except anyio.WouldBlock:
+            with anyio.move_on_after(None if at is None else at - monotonic()):
+                await self._reading.acquire()
+                return True
+            return False
+        return True
+
+    def _pass_turn(self) -> None:
+        self._reading.release()
+
+    async def _read(self, timeout: float | None) -> bytes:
+        return await self.stream.read(_READ_SIZE, timeout)
+
+    async def _write(self, octets: bytes) -> None:
+        async with self._writing:
+            await self.stream.write(self._due(octets))
+
+    async def _shut(self) -> None:
+        await self.stream.aclose()
+
+
+SyncSession = TypeVar("SyncSession", bound=WebSocketSession)
+AsyncSession = TypeVar("AsyncSession", bound=AsyncWebSocketSession)
+
+
+def _handshake(subprotocols: list[str] | None) -> dict[str, str]:
+    """The fields that ask for a WebSocket (RFC 6455 s.4.1)."""
+    fields = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": new_key(),
+        "Sec-WebSocket-Version": "13",
+    }
+    if subprotocols is not None:
+        fields["Sec-WebSocket-Protocol"] = ", ".join(subprotocols)
+    return fields
+
+
+def _check(response: Response, key: str, subprotocols: list[str] | None) -> None:
+    """Raises WebSocketUpgradeError unless the response switches to the WebSocket that was asked for."""
+    if response.status_code != 101:
+        raise WebSocketUpgradeError(response)
+    fields = response.headers
+    try:
+        check_acceptance(
+            key,
+            fields.get("upgrade", ""),
+            fields.get("connection", ""),
+            fields.get("sec-websocket-accept", ""),
+            fields.get("sec-websocket-protocol"),
+            subprotocols or [],
+            fields.get("sec-websocket-extensions", ""),
+        )
+    except WebSocketFault as fault:
+        raise WebSocketUpgradeError(response, f"the server did not accept the WebSocket: {fault.reason}") from None
+
+
+class _Connecting:
+    """Settings of sessions to come."""
+
+    def __init__(self, client: Any, session_class: Any, **settings: Any) -> None:
+        self.client = client
+        self.session_class = session_class
+        self._settings = settings
+
+
+class WebSocketClient(_Connecting, Generic[SyncSession]):
+    """Opens WebSockets with a `Client`."""
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        max_message_size_bytes: int = DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+        queue_size: int = DEFAULT_QUEUE_SIZE,
+        keepalive_ping_interval_seconds: float | None = DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+        keepalive_ping_timeout_seconds: float | None = DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+        session_class: type[SyncSession] = WebSocketSession,  # type: ignore[assignment]
+    ) -> None:
+        super().__init__(
+            client,
+            max_message_size_bytes=max_message_size_bytes,
+            queue_size=queue_size,
+            keepalive_ping_interval_seconds=keepalive_ping_interval_seconds,
+            keepalive_ping_timeout_seconds=keepalive_ping_timeout_seconds,
+            session_class=session_class,
+        )
+
+    @contextlib.contextmanager
+    def connect(
+        self,
+        url: str,
+        *,
+        subprotocols: list[str] | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Generator[SyncSession, None, None]:
+        """Opens a session for `with`. Raises WebSocketUpgradeError if the server does not accept it."""
+        asked = _handshake(subprotocols)
+        with self.client.stream(
+            "GET",
+            url,
+            params=params,
+            headers=Headers(headers) | asked,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        ) as response:
+            _check(response, asked["Sec-WebSocket-Key"], subprotocols)
+            with self.session_class(
+                response.extensions["network_stream"], response=response, **self._settings
+            ) as session:
+                yield session
+
+
+class AsyncWebSocketClient(_Connecting, Generic[AsyncSession]):
+    """Opens WebSockets with an `AsyncClient`."""
+
+    def __init__(
+        self,
+        client: AsyncClient,
+        *,
+        max_message_size_bytes: int = DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+        queue_size: int = DEFAULT_QUEUE_SIZE,
+        keepalive_ping_interval_seconds: float | None = DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+        keepalive_ping_timeout_seconds: float | None = DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+        session_class: type[AsyncSession] = AsyncWebSocketSession,  # type: ignore[assignment]
+    ) -> None:
+        super().__init__(
+            client,
+            max_message_size_bytes=max_message_size_bytes,
+            queue_size=queue_size,
+            keepalive_ping_interval_seconds=keepalive_ping_interval_seconds,
+            keepalive_ping_timeout_seconds=keepalive_ping_timeout_seconds,
+            session_class=session_class,
+        )
+
+    @contextlib.asynccontextmanager
+    async def connect(
+        self,
+        url: str,
+        *,
+        subprotocols: list[str] | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> AsyncGenerator[AsyncSession, None]:
+        """Opens a session for `async with`. Raises WebSocketUpgradeError if the server does not accept it."""
+        asked = _handshake(subprotocols)
+        async with self.client.stream(
+            "GET",
+            url,
+            params=params,
+            headers=Headers(headers) | asked,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        ) as response:
+            _check(response, asked["Sec-WebSocket-Key"], subprotocols)
+            async with self.session_class(
+                response.extensions["network_stream"], response=response, **self._settings
+            ) as session:
+                yield session

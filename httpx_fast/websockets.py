@@ -1,0 +1,39 @@
+"""WebSockets: sessions, what opens them by hand, their events and errors. `client.websocket()` is the usual way in."""
+
+from __future__ import annotations
+
+from ._websockets import (
+    AsyncWebSocketClient,
+    AsyncWebSocketSession,
+    BytesMessage,
+    CloseConnection,
+    HTTPXWSException,
+    JSONMode,
+    Ping,
+    Pong,
+    TextMessage,
+    WebSocketClient,
+    WebSocketDisconnect,
+    WebSocketInvalidTypeReceived,
+    WebSocketNetworkError,
+    WebSocketSession,
+    WebSocketUpgradeError,
+)
+
+__all__ = [
+    "AsyncWebSocketClient",
+    "AsyncWebSocketSession",
+    "BytesMessage",
+    "CloseConnection",
+    "HTTPXWSException",
+    "JSONMode",
+    "Ping",
+    "Pong",
+    "TextMessage",
+    "WebSocketClient",
+    "WebSocketDisconnect",
+    "WebSocketInvalidTypeReceived",
+    "WebSocketNetworkError",
+    "WebSocketSession",
+    "WebSocketUpgradeError",
+]
