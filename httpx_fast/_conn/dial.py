@@ -96,7 +96,7 @@ async def dial(
 
 
 class _Dial:
-    """One try to connect, and the deadline of all its steps."""
+    """One try to connect, and the deadline of all its steps. Whatever ends it early, what it has opened is closed."""
 
     def __init__(
         self, backend: Backend, options: DialOptions, at: float | None, budget: float | None, facts: ConnectionFacts
@@ -106,20 +106,33 @@ class _Dial:
         self._at = at
         self._budget = budget
         self._facts = facts
+        self._opened: Stream | None = None
 
     async def run(self, route: Route) -> Stream:
-        facts, options = self._facts, self._options
-        origin = route.origin
-        if options.proxy is None:
-            stream = await self._connect(await self._find(origin.host, origin.port))
-        else:
-            stream = await self._pass(options.proxy, route)
-        if origin.scheme == "https" and not route.forward:
-            stream = await self._secure(stream, route)
+        try:
+            stream = await self._go(route)
+        except BaseException:
+            self._close()
+            raise
+        facts = self._facts
         stream.arm("connect", None, None)
         facts.peer_address = stream.get_extra_info("server_addr")
         facts.local_address = stream.get_extra_info("client_addr")
         return stream
+
+    async def _go(self, route: Route) -> Stream:
+        origin, proxy = route.origin, self._options.proxy
+        if proxy is None:
+            stream = await self._connect(await self._find(origin.host, origin.port))
+        else:
+            stream = await self._pass(proxy, route)
+        if origin.scheme == "https" and not route.forward:
+            stream = await self._secure(stream, route)
+        return stream
+
+    def _close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
 
     async def _resolve(self, host: str, port: int) -> Sequence[Address]:
         options = self._options
@@ -148,6 +161,7 @@ class _Dial:
             stream = await backend.connect_unix(
                 options.uds, self._at, self._budget, socket_options=options.socket_options
             )
+        self._opened = stream
         self._facts.tcp_done = backend.clock()
         stream.arm("connect", self._at, self._budget)
         return stream
@@ -156,7 +170,7 @@ class _Dial:
         """TLS with the origin."""
         facts, options = self._facts, self._options
         host = route.server_name or route.origin.host
-        stream = await stream.start_tls(options.tls(), host, options.sessions.get(route))
+        self._opened = stream = await stream.start_tls(options.tls(), host, options.sessions.get(route))
         facts.tls_done = self._backend.clock()
         tls: ssl.SSLObject = stream.get_extra_info("ssl_object")
         facts.tls_version = tls.version()
@@ -177,7 +191,7 @@ class _Dial:
             try:
                 return await self._enter(hop, proxies, route, target)
             except Unreachable:
-                continue
+                self._close()
         return await self._enter(hop, proxies, route, targets[-1])
 
     async def _enter(self, hop: ProxyHop, proxies: Sequence[Address] | None, route: Route, target: str) -> Stream:
@@ -187,13 +201,11 @@ class _Dial:
         with _on_the_way_to(hop):
             stream = await self._connect(proxies)
             if hop.tls is not None:
-                stream = await stream.start_tls(hop.tls(), hop.host, sessions.get(key))
+                self._opened = stream = await stream.start_tls(hop.tls(), hop.host, sessions.get(key))
+                if stream.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
+                    raise ConnectError("it chose HTTP/2, in which proxies are not spoken to; offer it http/1.1 alone")
         if not route.forward:
-            try:
-                await tunnel(stream, hop, target, route.origin.port)
-            except BaseException:
-                stream.close()
-                raise
+            await tunnel(stream, hop, target, route.origin.port)
             if hop.tls is not None:
                 keep_session(self._options, key, stream)
         if hop.tls is not None or not route.forward:
@@ -234,11 +246,7 @@ class _TracedDial(_Dial):
             "server_hostname": route.server_name or route.origin.host,
             "timeout": self._budget,
         }
-        try:
-            return await self._tracer.step("connection.start_tls", info, partial(super()._secure, stream, route))
-        except BaseException:
-            stream.close()  # if telling failed, nobody else does
-            raise
+        return await self._tracer.step("connection.start_tls", info, partial(super()._secure, stream, route))
 
     async def _enter(self, hop: ProxyHop, proxies: Sequence[Address] | None, route: Route, target: str) -> Stream:
         info = {"proxy": str(hop), "host": target, "port": route.origin.port, "timeout": self._budget}

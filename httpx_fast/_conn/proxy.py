@@ -8,7 +8,7 @@
 - Nothing may follow the proxy's leave before something was sent through the tunnel: neither TLS nor HTTP begins with
   the origin's word, so such octets are the proxy's, and would be taken for the origin's.
 
-TLS with an https proxy comes before; whoever calls closes the stream when any of it fails.
+TLS with an https proxy comes before. Whoever calls closes the stream when any of it fails.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
 from functools import partial
 
@@ -651,6 +652,36 @@ def test_a_proxy_has_to_be_trusted_by_itself(backend, nginx, stage, authority):
 
     backend.run(body)
     assert at.proxying.asked != []
+
+
+def test_a_proxy_that_chooses_http2_is_not_spoken_to(backend, nginx, peer, authority):
+    async def body():
+        server = peer(mute, tls=authority.server_context("127.0.0.1", "localhost", alpn=["h2"]))
+        context = authority.client_context()
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        proxy = httpx_fast.Proxy(server.url(), ssl_context=context)
+        async with backend.client(proxy=proxy, verify=context) as client:
+            for scheme in ("http", "https"):
+                with pytest.raises(httpx_fast.ConnectError, match="it chose HTTP/2, in which proxies are not spoken"):
+                    await client.get(nginx.url("/tiny", scheme))
+                assert server.closed[-1].wait(PATIENCE)
+
+    backend.run(body)
+
+
+def test_settings_of_tls_that_turn_out_wrong_leave_nothing_open(backend, nginx, scene, monkeypatch, tmp_path):
+    """What a context is built from is read when it is first wanted: with the connection open already."""
+    at = scene()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "bundle.pem"))
+    (tmp_path / "bundle.pem").write_text("nonsense")
+
+    async def body():
+        async with backend.client(proxy=at.proxy()) as client:
+            with pytest.raises(ssl.SSLError, match=r"NO_CERTIFICATE|no certificate|PEM"):
+                await client.get(nginx.url("/tiny", "https"))
+            await backend.hear(at.peer.closed[0])
+
+    backend.run(body)
 
 
 def test_certificate_of_the_origin_counts_behind_the_proxy(backend, nginx, scene):

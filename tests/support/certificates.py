@@ -18,7 +18,8 @@ class Authority:
 
     def issue(self, *names: str) -> tuple[Path, Path]:
         """The files of a certificate for `names` and of its key."""
-        certificate, key = self.folder / f"{names[0]}.pem", self.folder / f"{names[0]}.key.pem"
+        name = "+".join(names)
+        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key.pem"
         if not certificate.exists():
             issued = Certificate(names)
             certificate.write_text(issued.pem)
