@@ -5,6 +5,7 @@ with names that the proxy resolves. Rules:
 
 - `hello` is said first; `feed` takes what the proxy says, in whatever pieces, and returns what to say in turn.
 - An answer is judged as soon as the octets that tell are there, so that no proxy can make its client wait for more.
+- No answer may come before its question.
 - Nothing may follow the answer that ends a handshake: the origin speaks only when it is spoken to (TLS and HTTP).
 
 What a proxy refuses is a ProxyError, whose text says why and leaves it to the caller to say who and where to.
@@ -71,7 +72,9 @@ class Handshake:
         while not self.done and len(heard) >= self._needed:
             answer = bytes(heard[: self._needed])
             del heard[: self._needed]
-            said += self._next(answer)
+            said = self._next(answer)
+            if said and heard:
+                raise ProxyError(f"it answers before it is asked: {shown(heard)}")
         if self.done and heard:
             raise ProxyError(f"it sent more than its answer: {shown(heard)}")
         return said

@@ -66,14 +66,11 @@ def test_name_that_no_length_octet_can_tell_is_refused(make: type[Handshake]) ->
 @pytest.mark.parametrize("at_once", [True, False])
 def test_handshake_ends_behind_the_bound_address_however_it_arrives(bound: bytes, at_once: bool) -> None:
     handshake = Socks5("example.org", 443, LOGIN)
-    answers = b"\x05\x02\x01\x00\x05\x00\x00" + bound
     said = b""
-    if at_once:
-        said = handshake.feed(answers)
-    else:
-        for number in range(len(answers)):
+    for answer in (b"\x05\x02", b"\x01\x00", b"\x05\x00\x00" + bound):
+        for piece in [answer] if at_once else [bytes((octet,)) for octet in answer]:
             assert not handshake.done
-            said += handshake.feed(answers[number : number + 1])
+            said += handshake.feed(piece)
     assert handshake.done
     assert said == b"\x01\x04user\x06secret" + NAME
 
@@ -90,6 +87,8 @@ def test_handshake_ends_behind_the_bound_address_however_it_arrives(bound: bytes
         ([b"\x05\x00", b"\x05\x07"], "it does not know the command (reply 7)"),
         ([b"\x05\x00", b"\x05\x63"], "unknown reason (reply 99)"),
         ([b"\x05\x00", b"\x05\x00\x00\x02\x00"], "it answers with an address of an unknown kind (2)"),
+        ([b"\x05\x00" + GRANTED], "it answers before it is asked: b'\\x05\\x00\\x00\\x01\\x7f\\x00\\x00\\x01\\x048'"),
+        ([b"\x05\x02\x01\x00"], "it answers before it is asked: b'\\x01\\x00'"),
         ([b"\x05\x00", GRANTED + b"220 hello"], "it sent more than its answer: b'220 hello'"),
         ([b"\x05\x00", GRANTED, b"!"], "it sent more than its answer: b'!'"),
     ],
