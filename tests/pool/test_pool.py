@@ -4,107 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
+from memory import OK, SLOW, A, B, House
 from runners import RUNNERS, Runner
-from scripted import ScriptedStream
 
-from httpx_fast._conn.dial import DialOptions
 from httpx_fast._conn.http1 import Budgets
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import ConnectError, PoolTimeout, ReadError, RemoteProtocolError
-from httpx_fast._journey import Journey
-from httpx_fast._net.auto import backend_for, current_token
-from httpx_fast._net.base import Address, Backend, Stream, Waiter
-from httpx_fast._net.sync import SyncBackend
-from httpx_fast._origin import Origin, Route
-from httpx_fast._pool.pool import Pool, Reply
-from httpx_fast._wire.events import RequestHead
-
-A = Route(Origin("http", "a.example", 80))
-B = Route(Origin("http", "b.example", 80))
-PATIENT = Budgets(None, None, None, None)
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-SLOW = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
-
-
-class MemoryBackend(Backend):
-    """Connects to scripts; waits are those of the world it is made in."""
-
-    name = "memory"
-
-    def __init__(self, world: Backend) -> None:
-        self.world = world
-        self.now = 100.0
-        self.clock = lambda: self.now  # type: ignore[method-assign]
-        self.scripts: list[list[Any]] = []
-        self.streams: list[ScriptedStream] = []
-        self.slept: list[float] = []
-
-    async def resolve(self, host: str, port: int, at: float | None, budget: float | None) -> Sequence[Address]:
-        return []
-
-    async def connect_tcp(self, addresses: Any, at: float | None, budget: float | None, **options: Any) -> Stream:
-        script = self.scripts.pop(0) if self.scripts else [OK] * 100
-        if isinstance(script[0], ConnectError):
-            raise script[0]
-        self.streams.append(ScriptedStream(script))
-        return self.streams[-1]
-
-    async def connect_unix(self, path: str, at: float | None, budget: float | None, **options: Any) -> Stream:
-        return await self.connect_tcp([path], at, budget)
-
-    def waiter(self) -> Waiter:
-        return self.world.waiter()
-
-    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
-        return self.world.from_any_thread(call)
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-class House:
-    """A pool and its backend, made inside a test's world."""
-
-    def __init__(self, runner: Runner, connections: int = 2, keepalive: int | None = None, retries: int = 0) -> None:
-        world = backend_for(current_token()) if runner.asynchronous else SyncBackend()
-        self.backend = MemoryBackend(world)
-        options = DialOptions(tls=lambda: pytest.fail("no TLS here"), retries=retries)
-        self.pool = Pool(self.backend, options, connections, keepalive, 5.0)
-
-    async def get(
-        self,
-        route: Route = A,
-        budgets: Budgets = PATIENT,
-        whole: bool = True,
-        method: bytes = b"GET",
-        fields: Sequence[tuple[bytes, bytes]] = (),
-        body: Any = b"",
-        replay: bool | None = None,
-    ) -> Reply:
-        head = RequestHead(method, b"http", b"a.example", b"/", [(b"Host", b"a.example"), *fields])
-        head.route = route
-        self.last = self.journey()
-        return await self.pool.request(head, body, head.framing or 0, budgets, self.last, whole, replay)
-
-    def journey(self) -> Journey:
-        return Journey(self.backend.now, self.backend.clock)
-
-    @property
-    def counts(self) -> tuple[int, int, int]:
-        """Leased, idle, dialling; the three are what is open."""
-        plan = self.pool._plan
-        assert plan.leased + plan.idle + plan.dialling == plan.open
-        return plan.leased, plan.idle, plan.dialling
-
-
-@pytest.fixture
-def run(backend: Runner) -> Callable[[Callable[[Runner], Awaitable[None]]], None]:
-    return lambda body: backend.run(body, backend)
+from httpx_fast._origin import Route
 
 
 def test_second_request_reuses_the_connection(run: Any) -> None:
@@ -402,7 +311,7 @@ def test_response_that_was_forgotten_gives_its_connection_back_and_is_told_of(ru
         held = [await house.get(whole=False)]
         assert house.counts == (1, 0, 0)
         with pytest.warns(
-            ResourceWarning, match=r"http://a\.example was neither read .* requested at .*test_pool\.py:\d+"
+            ResourceWarning, match=r"http://a\.example was neither read .* requested at .*memory\.py:\d+"
         ):
             collect(held)
         assert (await house.get())[1] == b"ok"  # takes up what was dropped

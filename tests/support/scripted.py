@@ -32,6 +32,7 @@ class ScriptedStream(Stream):
         self.refuses_after: int | None = None
         self.sink: Sink | None = None
         self.idle: list[bytes | None] = []
+        self.info: dict[str, Any] = {}
 
     def attach(self, sink: Sink) -> None:
         self.sink = sink
@@ -84,4 +85,4 @@ class ScriptedStream(Stream):
         self.closed += 1
 
     def get_extra_info(self, name: str) -> Any:
-        return None
+        return self.info.get(name)

@@ -1,0 +1,74 @@
+"""What peers say of idle connections, and what is learnt of them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from httpx_fast._origin import Origin
+from httpx_fast._pool.habits import MAX_LEARNT, MEMORY, Habits, promised
+
+A = Origin("http", "a.example", 80)
+B = Origin("http", "b.example", 80)
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds", "requests"),
+    [
+        ([b"timeout=5, max=100"], 5, 100),
+        ([b" Timeout = 5 ,MAX=1"], 5, 1),
+        ([b'timeout="7"'], 7, math.inf),
+        ([b"timeout=5", b"timeout=3, max=0"], 3, 0),
+        ([b"timeout=0"], 0, math.inf),
+        ([b"timeout=-1, max=1.5"], math.inf, math.inf),
+        ([b"timeout=\xb2"], math.inf, math.inf),
+        ([b"timeout=1234567890"], math.inf, math.inf),
+        ([b"timeout", b"", b"="], math.inf, math.inf),
+        ([], math.inf, math.inf),
+    ],
+)
+def test_keep_alive_values(values: list[bytes], seconds: float, requests: float) -> None:
+    assert promised(values) == (seconds, requests)
+
+
+def test_nothing_is_known_of_an_origin_at_first() -> None:
+    assert Habits().expiry(A, 0.0) is None
+
+
+def test_age_at_which_a_connection_died_is_learnt_with_a_margin() -> None:
+    habits = Habits()
+    assert habits.learn(A, 10.0, 0.0)
+    assert habits.expiry(A, 0.0) == 9.0
+    assert habits.expiry(B, 0.0) is None
+    habits.learn(A, 1.5, 0.0)
+    assert habits.expiry(A, 0.0) == 0.75
+    habits.learn(A, 20.0, 0.0)
+    assert habits.expiry(A, 0.0) == 0.75
+    assert dict(habits.learnt(0.0)) == {A: 0.75}
+
+
+def test_connection_that_was_closed_at_once_says_nothing_of_times() -> None:
+    habits = Habits()
+    assert not habits.learn(A, 0.9, 0.0)
+    assert habits.expiry(A, 0.0) is None
+
+
+def test_what_was_learnt_is_forgotten_after_a_while() -> None:
+    habits = Habits()
+    habits.learn(A, 10.0, 5.0)
+    assert habits.expiry(A, 4.9 + MEMORY) == 9.0
+    assert not habits.learnt(5.0 + MEMORY)
+    assert habits.expiry(A, 5.0 + MEMORY) is None
+    habits.learn(A, 30.0, 5.0 + MEMORY)
+    assert habits.expiry(A, 5.0 + MEMORY) == 29.0
+
+
+@pytest.mark.parametrize(("more", "known"), [(-1, True), (0, False), (1, False)])
+def test_origins_are_bounded(more: int, known: bool) -> None:
+    habits = Habits()
+    habits.learn(A, 10.0, 0.0)
+    for number in range(MAX_LEARNT + more):
+        habits.learn(Origin("http", f"{number}.example", 80), 10.0, 0.0)
+    assert (habits.expiry(A, 0.0) is not None) is known
+    assert len(habits.learnt(0.0)) == min(MAX_LEARNT, MAX_LEARNT + more + 1)

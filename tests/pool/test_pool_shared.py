@@ -1,0 +1,388 @@
+"""The pool with connections that serve several requests at once, played by a double of the HTTP/2 connection."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from memory import A, B, House
+from runners import Runner
+from scripted import ScriptedStream
+
+from httpx_fast._conn.http1 import Budgets, Http1Connection
+from httpx_fast._exceptions import PoolTimeout, ReadError, RemoteProtocolError
+from httpx_fast._journey import ConnectionFacts
+from httpx_fast._kernel.select import HeadParser
+from httpx_fast._origin import Origin, Route
+
+OCTETS = b"HTTP/1.1 200 OK\r\n\r\n"
+
+
+class Shared:
+    """A connection that says what it is told to say. A step of `script` is what an exchange does: see `exchange`."""
+
+    made: list[Shared]
+    first_limit: int | None
+    script: list[Any]
+
+    def __init__(
+        self, stream: Any, route: Route, facts: ConnectionFacts, clock: Callable[[], float], owner: Any
+    ) -> None:
+        self.stream, self.route, self.facts, self.clock, self.owner = stream, route, facts, clock, owner
+        self.limit = Shared.first_limit
+        self.idle_since: float | None = None
+        self.usable = True
+        self.closed = 0
+        facts.http_version = "HTTP/2"
+        facts.stream = stream
+        Shared.made.append(self)
+
+    async def exchange(self, head: Any, body: Any, framing: int, budgets: Any, journey: Any, whole: bool) -> Any:
+        self.facts.requests += 1
+        journey.nth, journey.connection, journey.sending = self.facts.requests, self.facts, self.clock()
+        step = Shared.script.pop(0) if Shared.script else None
+        if isinstance(step, BaseException):
+            if getattr(step, "goes_away", False):
+                self.go_away()
+            raise step
+        if step is not None:
+            await step()
+        return Exchange(self, whole)
+
+    def go_away(self) -> None:
+        self.usable = False
+        self.owner.draining(self)
+
+    def alive(self) -> bool:
+        return self.usable
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Exchange:
+    interim = trailers = ()
+    upgraded = False
+
+    def __init__(self, connection: Shared, whole: bool) -> None:
+        self.connection = connection
+        self.whole = self.ended = whole
+        self.head = HeadParser().feed(memoryview(OCTETS), 0, len(OCTETS))
+        self.pieces = [b"ok"]
+
+    @property
+    def complete(self) -> bool:
+        return self.ended and not self.pieces
+
+    def take_whole(self) -> bytes:
+        return self.pieces.pop()
+
+    async def next_chunk(self) -> bytes:
+        self.ended = True
+        return self.pieces.pop() if self.pieces else b""
+
+    def rest(self, now: float) -> bool:
+        self.connection.idle_since = now
+        return self.connection.usable
+
+
+@pytest.fixture(autouse=True)
+def double(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What speaks HTTP/2 here."""
+    module = types.ModuleType("httpx_fast._conn.http2")
+    module.Http2Connection = Shared  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    Shared.made, Shared.script, Shared.first_limit = [], [], 100
+
+
+def house_of(runner: Runner, **options: Any) -> House:
+    return House(runner, **{"connections": 10, "http1": False, "http2": True, **options})
+
+
+def barrier(house: House, count: int) -> Callable[[], Any]:
+    """Holds exchanges until so many are under way."""
+    waiting: list[Any] = []
+
+    async def step() -> None:
+        waiter = house.backend.world.waiter()
+        waiting.append(waiter)
+        if len(waiting) == count:
+            for each in waiting:
+                each.set()
+        await waiter.wait(None)
+
+    return step
+
+
+def failure(text: str, *, unprocessed: bool = False, goes_away: bool = False) -> RemoteProtocolError:
+    error: Any = RemoteProtocolError(text)
+    error.unprocessed = unprocessed
+    error.goes_away = goes_away
+    return error
+
+
+@pytest.mark.parametrize(
+    ("alpn", "http1", "http2", "forward", "spoken"),
+    [
+        ("h2", True, True, False, Shared),
+        ("h2", False, True, False, Shared),
+        ("http/1.1", True, True, False, Http1Connection),
+        (None, True, True, False, Http1Connection),
+        ("none was agreed on", False, True, False, Shared),
+        (None, False, True, False, Shared),
+        (None, False, True, True, Http1Connection),
+        (None, True, False, False, Http1Connection),
+    ],
+)
+def test_protocol_is_what_tls_agreed_on_or_what_is_known(
+    run: Any, alpn: str | None, http1: bool, http2: bool, forward: bool, spoken: type
+) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner, http1=http1, http2=http2)
+        stream = ScriptedStream([])
+        if alpn is not None:
+            stream.info["ssl_object"] = types.SimpleNamespace(
+                selected_alpn_protocol=lambda: alpn if "/" in alpn or alpn == "h2" else None
+            )
+        route = Route(Origin("http", "a.example", 80), None, forward)
+        assert isinstance(house.pool._speak(stream, route, ConnectionFacts()), spoken)
+
+    run(body)
+
+
+def test_hundred_first_requests_open_one_connection(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        house.backend.close_gate(waiting=99)
+        Shared.script = [barrier(house, 100)] * 100
+        replies = await runner.together(*[house.get] * 100)
+        assert [octets for _, octets, *_ in replies] == [b"ok"] * 100
+        assert len(house.backend.streams) == 1
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+def test_more_than_the_peer_takes_at_once_opens_further_connections(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        Shared.first_limit = 2
+        Shared.script = [barrier(house, 5)] * 5
+        await runner.together(*[house.get] * 5)
+        assert len(house.backend.streams) == 3
+        assert house.counts == (0, 3, 0)
+
+    run(body)
+
+
+def test_connection_for_one_lets_those_who_wait_dial_at_once(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner, http1=True)
+        house.backend.close_gate(waiting=2)
+        await runner.together(*[house.get] * 3)
+        assert len(house.backend.streams) == 3
+        assert not Shared.made
+        assert house.counts == (0, 3, 0)
+
+    run(body)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+def test_request_that_the_peer_did_nothing_with_is_sent_again(run: Any, method: bytes) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        Shared.script = [failure("GOAWAY", unprocessed=True, goes_away=True)]
+        assert (await house.get(method=method, replay=False))[1] == b"ok"
+        (attempt,) = house.last.attempts
+        assert attempt.failure == "the peer did nothing with it: GOAWAY"
+        assert [each.closed for each in Shared.made] == [1, 0]
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+def test_request_that_is_always_refused_fails_after_three_replays(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        Shared.script = [failure("REFUSED_STREAM", unprocessed=True) for _ in range(10)]
+        with pytest.raises(RemoteProtocolError, match="REFUSED_STREAM") as caught:
+            await house.get()
+        assert caught.value.journey is not None
+        assert len(caught.value.journey.attempts) == 3
+        # The first replay may find the same connection; then a connection that refused it is not used again.
+        assert [each.facts.requests for each in Shared.made] == [2, 1, 1]
+        assert house.counts == (0, 0, 0)
+
+    run(body)
+
+
+def test_body_in_pieces_is_not_sent_again(run: Any) -> None:
+    async def pieces() -> Any:
+        yield b"x"
+
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        Shared.script = [failure("REFUSED_STREAM", unprocessed=True)]
+        with pytest.raises(RemoteProtocolError, match="REFUSED_STREAM"):
+            await house.get(method=b"POST", fields=[(b"Transfer-Encoding", b"chunked")], body=pieces())
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+@pytest.mark.parametrize(("method", "sent_again"), [(b"GET", True), (b"POST", False)])
+def test_request_that_may_have_been_processed_follows_the_rule_of_dead_connections(
+    run: Any, method: bytes, sent_again: bool
+) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        await house.get()
+        Shared.script = [failure("reset", goes_away=True)]
+        if not sent_again:
+            with pytest.raises(RemoteProtocolError, match="reset"):
+                await house.get(method=method)
+            return
+        await house.get(method=method)
+        assert house.last.attempts[0].failure == "the reused connection was dead: reset"
+        assert len(Shared.made) == 2
+
+    run(body)
+
+
+def test_failed_exchange_leaves_the_others_of_its_connection_alone(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        Shared.script = [ReadError("cancelled by the peer")]
+        with pytest.raises(ReadError, match="cancelled by the peer"):
+            await house.get(method=b"POST")
+        assert house.counts == (1, 0, 0)
+        assert await lease.next_chunk() == b"ok"
+        assert house.counts == (0, 1, 0)
+        assert not Shared.made[0].closed
+        assert not house.pool._guests
+        assert not house.pool.held
+
+    run(body)
+
+
+def test_draining_connection_ends_what_is_under_way_and_takes_nothing_new(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        first = Shared.made[0]
+        first.go_away()
+        await house.get()
+        assert house.counts == (1, 1, 0)
+        assert not first.closed
+        assert await lease.next_chunk() == b"ok"
+        assert first.closed
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+def test_raised_limit_wakes_who_waits(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner, connections=1)
+        Shared.first_limit = 1
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+
+        async def raise_limit() -> None:
+            house.pool.limit_changed(Shared.made[0], None)
+
+        reply, _ = await runner.together(house.get, raise_limit)
+        assert reply[1] == b"ok"
+        lease.close()
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+def test_peer_that_takes_nothing_now_is_left_for_another_connection(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        await house.get()
+        house.pool.limit_changed(Shared.made[0], 0)
+        await house.get()
+        assert len(Shared.made) == 2
+        assert house.counts == (0, 2, 0)
+
+    run(body)
+
+
+def test_idle_connection_that_is_lost_leaves_the_pool(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        await house.get()
+        house.pool.lost(Shared.made[0])
+        house.pool.draining(Shared.made[0])
+        house.pool.limit_changed(Shared.made[0], 5)
+        assert Shared.made[0].closed
+        assert house.counts == (0, 0, 0)
+
+    run(body)
+
+
+def test_dead_connection_is_found_out_before_it_is_used(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        await house.get()
+        Shared.made[0].usable = False
+        await house.get()
+        assert [each.closed for each in Shared.made] == [1, 0]
+        assert not house.last.attempts
+
+    run(body)
+
+
+def test_connection_that_is_too_old_takes_no_more_requests(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner, max_age=10.0)
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        house.backend.now += 10.0
+        await house.get()
+        assert house.counts == (1, 0, 0)
+        await house.get()
+        assert [each.facts.requests for each in Shared.made] == [2, 1]
+        lease.close()
+        assert [each.closed for each in Shared.made] == [1, 0]
+
+    run(body)
+
+
+def test_snapshots_tell_who_has_a_shared_connection(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner, connections=1)
+        leases = [(await house.get(whole=False))[4] for _ in range(2)]
+        house.backend.now += 3.0
+        (info,) = house.pool.connections()
+        assert (info.state, info.streams, info.max_streams, info.http_version) == ("leased", 2, 100, "HTTP/2")
+        assert (info.leased, info.requests, info.idle) == (3.0, 2, None)
+        assert [place.rpartition("/")[2].partition(":")[0] for place in info.held_by] == ["memory.py"] * 2
+        with pytest.raises(PoolTimeout, match=r"longest in use is one to http://a\.example, for 3 s by a response"):
+            await house.get(B, budgets=Budgets(None, None, None, 0.5))
+        for lease in leases:
+            assert lease is not None
+            lease.close()
+        (info,) = house.pool.connections()
+        assert (info.state, info.streams, info.idle, info.held_by) == ("idle", 0, 0.0, ())
+
+    run(body)
+
+
+def test_connections_of_two_routes_are_apart(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        await house.get(A)
+        await house.get(B)
+        assert [each.route for each in Shared.made] == [A, B]
+
+    run(body)
