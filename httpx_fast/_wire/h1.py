@@ -49,6 +49,7 @@ class ResponseReader:
     __slots__ = (
         "_body",
         "_decoder",
+        "_filled",
         "_parser",
         "_partial",
         "_piece",
@@ -76,7 +77,8 @@ class ResponseReader:
         self.touched = False  # an octet of the answer was seen
         self.left = 0
         self._parser = HeadParser()
-        self._partial: bytearray | None = None
+        self._partial: bytearray | None = None  # a head that has come in part
+        self._filled = 0  # octets of it
         self._piece: bytes | None = None  # a body that came in one piece, with its head
         self._body: BodyBuffer | None = None
         self._decoder: ChunkedDecoder | None = None
@@ -211,7 +213,7 @@ class ResponseReader:
         if state == HEAD:
             if not self.touched:
                 return f"peer {how} without sending a response"
-            partial = self._partial or b""
+            partial = (self._partial or b"")[: self._filled]
             return f"peer {how} within the response's head, after {len(partial)} octets: {shown(partial)}"
         if state == LENGTH:
             assert self.head is not None
@@ -223,13 +225,11 @@ class ResponseReader:
 
     def _head(self, data: memoryview, head: ResponseHead | None) -> bool:
         """Goes on with a head: `head` is what the parser has found at the beginning of `data` already."""
-        partial = self._partial
-        octets: memoryview | bytearray = data
-        start, end = 0, len(data)
-        if partial is not None:
-            partial += data
-            octets, end = partial, len(partial)
-            head = self._parser.feed(octets, 0, end)
+        octets = data
+        if self._partial is not None:
+            octets = self._joined(self._partial, data)
+            head = self._parser.feed(octets, 0, len(octets))
+        start, end = 0, len(octets)
         while head is not None:
             start += head.size
             if head.status >= 200 or head.status == 101:
@@ -237,10 +237,9 @@ class ResponseReader:
             self._interim(head)
             head = self._parser.feed(octets, start, end)
         else:
-            if partial is None:
+            if self._partial is None or start:
                 self._partial = bytearray(octets[start:])
-            elif start:
-                del partial[:start]
+                self._filled = end - start
             return False
         self._partial = None
         self.head = head
@@ -248,6 +247,21 @@ class ResponseReader:
         length = framing.response_framing(self.method, head)
         self.persistent = framing.persists(head, length)
         return self._body_starts(length, octets, start, end)
+
+    def _joined(self, partial: bytearray, data: memoryview) -> memoryview:
+        """What has come of a head so far.
+
+        Kept in a buffer with room to spare, of which a larger one is a copy: a view of it that is held yet, as PyPy
+        does until it collects, would forbid to resize it.
+        """
+        filled = self._filled
+        end = self._filled = filled + len(data)
+        if end > len(partial):
+            self._partial = bytearray(2 * end)
+            self._partial[:filled] = partial[:filled]
+            partial = self._partial
+        partial[filled:end] = data
+        return memoryview(partial)[:end]
 
     def _interim(self, head: ResponseHead) -> None:
         self.interim.append(head)
