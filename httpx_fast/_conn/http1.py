@@ -40,7 +40,18 @@ class Budgets(NamedTuple):
 class Http1Connection(ResponseReader):
     """A connection that speaks HTTP/1.1. Its owner is whoever leases it from the pool."""
 
-    __slots__ = ("_budgets", "_clock", "allowed", "facts", "idle_since", "journey", "lost", "route", "stream")
+    __slots__ = (
+        "_broken",
+        "_budgets",
+        "_clock",
+        "allowed",
+        "facts",
+        "idle_since",
+        "journey",
+        "lost",
+        "route",
+        "stream",
+    )
 
     #: Exchanges that it takes at once: it is for one alone.
     limit: Final = None
@@ -63,6 +74,7 @@ class Http1Connection(ResponseReader):
         self.idle_since: float | None = None
         self.allowed = inf  # count of requests that the peer takes, as far as it has said so
         self._clock = clock
+        self._broken: NetworkError | RemoteProtocolError | None = None  # what came with a head instead of its body
         self._budgets: Budgets | None = None
         stream.attach(self)
 
@@ -120,7 +132,15 @@ class Http1Connection(ResponseReader):
             if trace is not None:
                 await trace.complete(self._told_head())
         except (NetworkError, RemoteProtocolError) as error:
+            state = self.state
             self.close()
+            if not whole and self.head is not None and state not in (HEAD, TUNNEL):
+                # It depends on the network alone whether both came at once: who reads the body meets it, as he would if
+                # it came later.
+                self._broken = error
+                if trace is not None:
+                    await trace.complete(self._told_head())
+                return self
             if trace is not None:
                 await trace.failed(refused or error)
             if refused is not None:
@@ -148,6 +168,8 @@ class Http1Connection(ResponseReader):
             read = budgets.read
             try:
                 while not piece and self.state != ENDED:
+                    if self._broken is not None:
+                        raise self._broken
                     self.stream.arm("read", None if read is None else self._clock() + read, read)
                     await self.stream.receive()
                     piece = self.take()

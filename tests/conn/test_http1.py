@@ -182,6 +182,26 @@ def test_failure_while_streaming_closes_the_connection(scene: Callable[..., Scen
     assert at.stream.closed
 
 
+def test_a_body_that_breaks_together_with_its_head_is_the_readers_to_meet(scene: Callable[..., Scene]) -> None:
+    """It depends on the network alone whether the two come at once."""
+    at = scene(b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n")
+    at.exchange(whole=False)
+    assert at.connection.head is not None
+    assert at.connection.head.status == 404
+    for _ in range(2):
+        with pytest.raises(RemoteProtocolError, match="no size"):
+            drive(at.connection.next_chunk())
+    assert at.stream.closed
+    assert not at.connection.rest(at.clock())
+
+
+def test_a_head_that_does_not_say_where_its_body_ends_is_no_answer(scene: Callable[..., Scene]) -> None:
+    at = scene(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok")
+    with pytest.raises(RemoteProtocolError, match="Content-Length"):
+        at.exchange(whole=False)
+    assert at.stream.closed
+
+
 def test_second_request_on_the_connection_is_reuse(scene: Callable[..., Scene]) -> None:
     at = scene(OK, OK)
     at.exchange()

@@ -176,13 +176,14 @@ def test_a_fault_is_named_and_the_pool_is_whole(backend, ground, name):
     backend.run(body)
 
 
+@pytest.mark.parametrize("at_once", [False, True], ids=["after the head", "with the head"])
 @pytest.mark.parametrize("name", BROKEN_BODIES)
-def test_a_fault_in_a_streamed_body_is_named_where_it_is_read(backend, ground, name):
+def test_a_fault_in_a_streamed_body_is_met_by_who_reads_it(backend, ground, name, at_once):
     octets, ending, error, seen = BROKEN_BODIES[name]
     head = octets.index(b"\r\n\r\n") + 4
 
     async def body():
-        ground.serve([Read(), Drip(octets, [head]), *ending], [GOOD])
+        ground.serve([Read(), Drip(octets, [] if at_once else [head]), *ending], [GOOD])
         ground.lab.release()
         async with ground.client() as client:
             async with client.stream("POST", ground.url(), content=b"once") as streamed:
