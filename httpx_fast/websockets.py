@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._websocket_asgi import ASGIWebSocketTransport
 from ._websockets import (
     AsyncWebSocketClient,
     AsyncWebSocketSession,
@@ -21,6 +22,7 @@ from ._websockets import (
 )
 
 __all__ = [
+    "ASGIWebSocketTransport",
     "AsyncWebSocketClient",
     "AsyncWebSocketSession",
     "BytesMessage",

@@ -28,7 +28,7 @@ FLOORS: list[dict[str, str]] = [
     {"pool": "_pool"},
     {"face": FACE},
     {"transports": "_transports _resolvers"},
-    {"client": "_client _websockets _websocket_session"},
+    {"client": "_client _websockets _websocket_asgi _websocket_session"},
     {"api": "_api _alias _httpcore"},
     {"cli": "_cli _waterfall _doctor testing __main__"},
     {"package": "__init__ websockets"},
