@@ -58,7 +58,8 @@ def keep_session(options: DialOptions, route: Route, stream: Stream) -> None:
 
     To be called when octets have been received: a TLS 1.3 server sends its tickets after the handshake.
     """
-    session = stream.get_extra_info("ssl_object").session
+    tls = stream.get_extra_info("ssl_object")
+    session = None if tls is None else tls.session
     if session is not None:
         sessions = options.sessions
         sessions.pop(route, None)

@@ -184,7 +184,7 @@ class Pool:
     def release(self, connection: Connection, exchange: Exchange, journey: Journey) -> None:
         """Ends a lease: the connection goes to the next who waits, becomes idle, or is closed."""
         head = exchange.head
-        if journey.nth == 1 and head is not None and connection.facts.tls_version is not None:
+        if journey.nth == 1 and head is not None:
             keep_session(self._options, connection.route, connection.stream)
         now = self.clock()
         reusable = exchange.rest(now)

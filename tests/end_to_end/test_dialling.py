@@ -59,6 +59,21 @@ def test_a_second_connection_resumes_the_session_of_the_first(backend, nginx, pe
     assert all(each.requests == 1 for each in facts)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_session_with_a_proxy_is_resumed_too(backend, nginx, peer, authority, only, scheme):
+    proxying = HttpProxy()
+
+    async def body():
+        port = peer(proxying, tls=authority.server_context("127.0.0.1", "localhost")).port
+        proxy = httpx_fast.Proxy(f"https://127.0.0.1:{port}", ssl_context=only)
+        async with backend.client(verify=authority.client_context(), limits=NONE_KEPT, proxy=proxy) as client:
+            for _ in range(3):
+                assert (await client.get(nginx.url("/tiny", scheme))).text == "ok"
+
+    backend.run(body)
+    assert proxying.resumed == [False, True, True]
+
+
 def test_sessions_are_not_shared_between_clients(backend, nginx, only):
     async def body():
         told = []

@@ -199,6 +199,22 @@ def test_a_request_goes_to_the_same_url_with_and_without_proxy(backend, nginx, s
     assert at.proxying.asked == [f"GET {nginx.url('/request-line')} HTTP/1.1"] * 2
 
 
+def test_websocket_gets_a_tunnel_where_a_request_would_be_forwarded(backend, peer, stage):
+    """RFC 6455 s.4.1: a proxy that forwards would not pass the upgrade on."""
+    at = stage("http")
+    switching = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+
+    async def body():
+        origin = peer(answering(switching))
+        fields = {"Upgrade": "websocket", "Connection": "upgrade"}
+        async with at.client() as client, client.stream("GET", f"ws://127.0.0.1:{origin.port}/", headers=fields) as got:
+            assert got.status_code == 101
+        return origin.port
+
+    port = backend.run(body)
+    assert at.proxying.asked == [f"CONNECT 127.0.0.1:{port} HTTP/1.1"]
+
+
 @pytest.mark.parametrize(
     ("method", "target", "sent"),
     [

@@ -28,9 +28,11 @@ class Proxying:
         #: Of each request to an HTTP proxy: its field lines, with names in lower case.
         self.fields: list[dict[str, str]] = []
         self.peers: list[Any] = []  # where connections came from
+        self.resumed: list[bool | None] = []  # whether their TLS sessions were resumed; None without TLS
 
     def __call__(self, dialogue: Dialogue) -> None:
         self.peers.append(dialogue.connection.getpeername())
+        self.resumed.append(getattr(dialogue.connection, "session_reused", None))
         self.serve(dialogue)
 
     def serve(self, dialogue: Dialogue) -> None:
