@@ -54,9 +54,9 @@ from ._types import AsyncByteStream, SyncByteStream
 from ._urls import URL, Origin, QueryParams
 
 if TYPE_CHECKING:
-    from ._alias import alias
-    from ._sse import EventSource, ServerSentEvent
+    from ._alias import alias, alias_httpx
     from ._resolvers import AddressFilter, CachingResolver, Resolver, StaticResolver
+    from ._sse import EventSource, ServerSentEvent
     from ._transports import ASGITransport, AsyncHTTPTransport, HTTPTransport, WSGITransport
 
 __all__ = [
@@ -129,6 +129,7 @@ __all__ = [
     "__title__",
     "__version__",
     "alias",
+    "alias_httpx",
     "codes",
     "create_ssl_context",
     "delete",
@@ -157,6 +158,7 @@ _LATE = {
     "ServerSentEvent": "._sse",
     "WSGITransport": "._transports.wsgi",
     "alias": "._alias",
+    "alias_httpx": "._alias",
     "main": "._cli",
 }
 
@@ -167,10 +169,13 @@ def _adopt(public: Any) -> Any:
     return public
 
 
-for _name in __all__:
-    if _name in globals() and not _name.startswith("__"):
-        _adopt(globals()[_name])
-del _name
+def _adopt_all() -> None:
+    for name in __all__:
+        if name in globals() and not name.startswith("__"):
+            _adopt(globals()[name])
+
+
+_adopt_all()
 
 
 def __getattr__(name: str) -> Any:

@@ -22,7 +22,7 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
 
-__all__ = ["alias"]
+__all__ = ["alias", "alias_httpx"]
 
 _PACKAGE = __name__.rpartition(".")[0]
 _CORE = f"{_PACKAGE}._httpcore"
@@ -54,6 +54,11 @@ def alias(*names: str, httpcore: bool = True) -> None:
     if new:
         # First, so that nobody finds a second copy of our files by the path that the package shows.
         sys.meta_path.insert(0, _Finder(new))
+
+
+def alias_httpx() -> None:
+    """Makes `import httpx`, and `import httpcore` with it, give this package: `alias("httpx")` as httpx2 calls it."""
+    alias("httpx")
 
 
 def _taken() -> dict[str, str]:

@@ -66,6 +66,17 @@ def test_without_the_call_nothing_is_replaced(run: Run):
     assert run("import httpx, httpcore; print(httpx.OLD, httpcore.OLD)") == "True True\n"
 
 
+def test_the_name_that_httpx2_has_for_it_replaces_httpx_and_httpcore(run: Run):
+    program = """
+import sys
+httpx_fast.alias_httpx()
+httpx_fast.alias_httpx()
+import httpx, httpcore
+print(httpx is httpx_fast, hasattr(httpcore, "OLD"), len([each for each in sys.meta_path if hasattr(each, "replaced")]))
+"""
+    assert run(program) == "True False 1\n"
+
+
 def test_only_the_named_one_is_replaced(run: Run):
     assert run("httpx_fast.alias('httpx2'); import httpx, httpx2; print(httpx.OLD, httpx2 is httpx_fast)") == (
         "True True\n"

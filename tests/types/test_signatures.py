@@ -25,14 +25,13 @@ _REQUEST_ERRORS = [
     if isinstance(each, type) and issubclass(each, httpx_fast.RequestError) and hasattr(httpx2, name)
 ]
 DIFFERENCES = {
-    "httpx2.alias_httpx": "alias() takes the names that it replaces",
     "httpx_fast.AddressDenied": _DIALLING,
     "httpx_fast.AddressFilter": _DIALLING,
     "httpx_fast.CachingResolver": _DIALLING,
     "httpx_fast.Resolver": _DIALLING,
     "httpx_fast.StaticResolver": _DIALLING,
     "httpx_fast.TCPKeepAlive": _DIALLING,
-    "httpx_fast.alias": "alias_httpx(), for httpx2 as well",
+    "httpx_fast.alias": "replaces httpx2 as well",
     "AsyncHTTPTransport.__init__": "replay, resolver, address_filter and keepalive at the end",
     "HTTPStatusError.journey": _JOURNEY,
     "HTTPTransport.__init__": "replay, resolver, address_filter and keepalive at the end",
