@@ -12,7 +12,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 USE = "tests/types/typical_use.py"
-CHECKERS = {"mypy": ["mypy", "--strict", "--follow-imports=silent", USE], "pyright": ["pyright", "--pythonpath", sys.executable, USE]}
+CHECKERS = {
+    "mypy": ["mypy", "--strict", "--follow-imports=silent", USE],
+    "pyright": ["pyright", "--pythonpath", sys.executable, USE],
+}
 
 
 @pytest.mark.parametrize("name", CHECKERS)
