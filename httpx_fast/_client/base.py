@@ -260,6 +260,14 @@ class BaseClient:
         return [self._transport, *(transport for transport in self._mounts.values() if transport is not None)]
 
     @property
+    def pool(self) -> Any:
+        """The connection pool, to look into: `stats()`, `connections()`, `waiters()`.
+
+        Of the client's own transport, and of the running event loop. AttributeError if that transport has none.
+        """
+        return self._transport.pool
+
+    @property
     def is_closed(self) -> bool:
         """Whether the client has been closed."""
         return self._state is ClientState.CLOSED

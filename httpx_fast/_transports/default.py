@@ -49,21 +49,21 @@ class _Door:
 
     def __init__(
         self,
-        verify: ssl.SSLContext | str | bool,
-        cert: CertTypes | None,
-        trust_env: bool,
-        http1: bool,
-        http2: bool,
-        limits: Limits,
-        proxy: ProxyTypes | None,
-        uds: str | None,
-        local_address: str | None,
-        retries: int,
-        socket_options: Iterable[SocketOption] | None,
-        replay: bool | None,
-        resolver: ResolverTypes | None,
-        address_filter: Callable[[IPAddress], bool] | None,
-        keepalive: TCPKeepAlive | bool,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        proxy: ProxyTypes | None = None,
+        uds: str | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[SocketOption] | None = None,
+        replay: bool | None = None,
+        resolver: ResolverTypes | None = None,
+        address_filter: Callable[[IPAddress], bool] | None = None,
+        keepalive: TCPKeepAlive | bool = True,
     ) -> None:
         if http2 or not http1:
             raise NotImplementedError("HTTP/2 is not supported yet: leave http1=True and http2=False")
@@ -90,6 +90,11 @@ class _Door:
             keepalive=() if not keepalive else (TCPKeepAlive() if keepalive is True else keepalive).socket_options(),
         )
         self._replay = replay
+        self._open()
+
+    def _open(self) -> None:
+        """Makes what a world needs."""
+        raise NotImplementedError
 
     def _make_pool(self, backend: Backend) -> Pool:
         limits = self._limits
@@ -204,43 +209,8 @@ class HTTPTransport(_Door, BaseTransport):
     how the proxy is reached, and `timeout.connect` bounds the whole way through it.
     """
 
-    def __init__(
-        self,
-        verify: ssl.SSLContext | str | bool = True,
-        cert: CertTypes | None = None,
-        trust_env: bool = True,
-        http1: bool = True,
-        http2: bool = False,
-        limits: Limits = DEFAULT_LIMITS,
-        proxy: ProxyTypes | None = None,
-        uds: str | None = None,
-        local_address: str | None = None,
-        retries: int = 0,
-        socket_options: Iterable[SocketOption] | None = None,
-        replay: bool | None = None,
-        resolver: ResolverTypes | None = None,
-        address_filter: Callable[[IPAddress], bool] | None = None,
-        keepalive: TCPKeepAlive | bool = True,
-    ) -> None:
-        _Door.__init__(
-            self,
-            verify,
-            cert,
-            trust_env,
-            http1,
-            http2,
-            limits,
-            proxy,
-            uds,
-            local_address,
-            retries,
-            socket_options,
-            replay,
-            resolver,
-            address_filter,
-            keepalive,
-        )
-        self._pool = self._make_pool(SyncBackend())
+    def _open(self) -> None:
+        self.pool = self._pool = self._make_pool(SyncBackend())
 
     def handle_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
@@ -274,42 +244,7 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
     Arguments are those of `HTTPTransport`.
     """
 
-    def __init__(
-        self,
-        verify: ssl.SSLContext | str | bool = True,
-        cert: CertTypes | None = None,
-        trust_env: bool = True,
-        http1: bool = True,
-        http2: bool = False,
-        limits: Limits = DEFAULT_LIMITS,
-        proxy: ProxyTypes | None = None,
-        uds: str | None = None,
-        local_address: str | None = None,
-        retries: int = 0,
-        socket_options: Iterable[SocketOption] | None = None,
-        replay: bool | None = None,
-        resolver: ResolverTypes | None = None,
-        address_filter: Callable[[IPAddress], bool] | None = None,
-        keepalive: TCPKeepAlive | bool = True,
-    ) -> None:
-        _Door.__init__(
-            self,
-            verify,
-            cert,
-            trust_env,
-            http1,
-            http2,
-            limits,
-            proxy,
-            uds,
-            local_address,
-            retries,
-            socket_options,
-            replay,
-            resolver,
-            address_filter,
-            keepalive,
-        )
+    def _open(self) -> None:
         # The loop that was used last and its pool, in one reference: loops in other threads change it meanwhile.
         self._last: tuple[object, Pool | None] = (None, None)
         self._pools: dict[object, Pool] = {}
@@ -318,6 +253,11 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
     @property
     def _pool(self) -> Pool | None:
         return self._last[1]
+
+    @property
+    def pool(self) -> Pool:
+        """The pool of the event loop that runs; RuntimeError where none does."""
+        return self._pool_of(current_token())
 
     async def handle_async_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""

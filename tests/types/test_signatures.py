@@ -24,6 +24,7 @@ _REQUEST_ERRORS = [
     for name, each in vars(httpx_fast).items()
     if isinstance(each, type) and issubclass(each, httpx_fast.RequestError) and hasattr(httpx2, name)
 ]
+_POOL = "shows the connection pool, which httpx keeps private"
 DIFFERENCES = {
     "httpx_fast.AddressDenied": _DIALLING,
     "httpx_fast.AddressFilter": _DIALLING,
@@ -32,6 +33,9 @@ DIFFERENCES = {
     "httpx_fast.StaticResolver": _DIALLING,
     "httpx_fast.TCPKeepAlive": _DIALLING,
     "httpx_fast.alias": "replaces httpx2 as well",
+    "AsyncClient.pool": _POOL,
+    "AsyncHTTPTransport.pool": _POOL,
+    "Client.pool": _POOL,
     "AsyncHTTPTransport.__init__": "replay, resolver, address_filter and keepalive at the end",
     "HTTPStatusError.journey": _JOURNEY,
     "HTTPTransport.__init__": "replay, resolver, address_filter and keepalive at the end",
