@@ -27,8 +27,11 @@ CHUNKED = -1
 UNTIL_CLOSE = -2
 TUNNEL = -3
 
+#: Final statuses without a body, whatever the fields say: what follows all the same is not theirs (RFC 9112 s.6.3).
+NO_BODY = frozenset({204, 304})
+
 #: In HTTP/1.1 without any of these, one Content-Length is the framing and the connection persists: except after these
-#: methods, and as far as that many octets really follow (which they do not after a 204 or 304).
+#: methods, and these statuses.
 TRICKY_FACTS = HAS_TRANSFER_ENCODING | CONNECTION_CLOSE
 TRICKY_METHODS = frozenset({b"HEAD", b"CONNECT"})
 
@@ -44,7 +47,7 @@ def response_framing(method: bytes, head: ResponseHead) -> int:
     status = head.status
     if status == 101 or (method == b"CONNECT" and 200 <= status < 300):
         return TUNNEL
-    if status in (204, 304) or method == b"HEAD":
+    if status in NO_BODY or method == b"HEAD":
         return 0
     if head.flags & HAS_TRANSFER_ENCODING:
         return _coded(head)

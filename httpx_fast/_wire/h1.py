@@ -174,7 +174,7 @@ class ResponseReader:
                 head is not None
                 and head.content_length == len(data) - head.size
                 and head.minor == 1
-                and head.status >= 200
+                and ((status := head.status) == 200 or (status > 200 and status not in framing.NO_BODY))
                 and not head.flags & TRICKY_FACTS
                 and self.method not in TRICKY_METHODS
             ):
@@ -214,6 +214,8 @@ class ResponseReader:
             if not self.touched:
                 return f"peer {how} without sending a response"
             partial = (self._partial or b"")[: self._filled]
+            if not partial and self.interim:
+                return f"peer {how} after interim response {self.interim[-1].status}, without sending a final one"
             return f"peer {how} within the response's head, after {len(partial)} octets: {shown(partial)}"
         if state == LENGTH:
             assert self.head is not None
