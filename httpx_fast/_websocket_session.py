@@ -42,7 +42,7 @@ from ._wire.websocket import (
     frame,
 )
 
-_CLOSE_PATIENCE = 1.0  # seconds for the peer to answer a close frame (RFC 6455 s.7.1.1)
+CLOSE_PATIENCE = 1.0  # seconds for the peer to answer a close frame (RFC 6455 s.7.1.1)
 
 
 class HTTPXWSException(Exception):
@@ -288,7 +288,7 @@ class Session:
             if self._end is None:
                 await self._say_goodbye(code, reason)
                 self._next_ping = self._pong_by = None
-                at = monotonic() + _CLOSE_PATIENCE
+                at = monotonic() + CLOSE_PATIENCE
                 with contextlib.suppress(HTTPXWSException):
                     # Messages that come now come too late for anybody; the peer's close frame is behind them.
                     while await self._until(lambda: bool(self._ready), at):

@@ -27,6 +27,7 @@ from ._drive import drive
 from ._models import Headers, Response
 from ._types import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, RequestExtensions, TimeoutTypes
 from ._websocket_session import (
+    CLOSE_PATIENCE,
     Heard,
     HTTPXWSException,
     Session,
@@ -282,6 +283,11 @@ class AsyncWebSocketSession(Session):
     async def close(self, code: int = NORMAL, reason: str | None = None) -> None:
         """Closes the session, waiting a second at most for the peer's answer; repeatable."""
         await self._close(code, reason)
+
+    async def _say_goodbye(self, code: int, reason: str | None) -> None:
+        # Who is cancelled tells the peer nevertheless; it hardly ever waits.
+        with anyio.move_on_after(CLOSE_PATIENCE, shield=True):
+            await super()._say_goodbye(code, reason)
 
     async def _look_in(self, pause: float) -> None:
         """Reads what is there when nobody does, so that the peer's pings are answered and ours are sent."""

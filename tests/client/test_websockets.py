@@ -6,6 +6,7 @@ import contextlib
 import inspect
 import threading
 
+import anyio
 import pytest
 
 import httpx_fast
@@ -551,6 +552,67 @@ def test_what_the_block_raises_leaves_it_as_it_is_and_closes(backend, peer):
                 async with opened(client, url(there)):
                     raise KeyError("own")
             await backend.hear(there.closed[0])
+
+    backend.run(body)
+
+
+def test_who_is_cancelled_says_goodbye(backend, peer):
+    if not backend.asynchronous:
+        pytest.skip("nobody cancels a thread")
+    there = peer(far(lambda far: far.answer_close()))
+
+    async def body():
+        async with backend.client() as client:
+            with anyio.move_on_after(30) as scope:
+                async with opened(client, url(there)) as session:
+                    # The deadline is passed in the middle of waiting.
+                    scope.deadline = anyio.current_time() + 0.05
+                    await session.receive()
+            assert scope.cancelled_caught
+        await backend.hear(there.closed[0])
+
+    backend.run(body)
+
+
+def test_a_receive_that_is_cancelled_loses_nothing(backend, peer):
+    if not backend.asynchronous:
+        pytest.skip("nobody cancels a thread")
+    go = threading.Event()
+
+    def talk(far):
+        far.dialogue.send(server(1, b"in two")[:4])
+        assert go.wait(10)
+        far.dialogue.send(server(1, b"in two")[4:])
+        far.answer_close()
+
+    there = peer(far(talk))
+
+    async def body():
+        async with backend.client() as client, opened(client, url(there)) as session:
+            with anyio.move_on_after(0.05) as scope:
+                await session.receive()
+            assert scope.cancelled_caught
+            go.set()
+            assert await session.receive_text(timeout=10) == "in two"
+
+    backend.run(body)
+
+
+def test_several_who_receive_get_a_message_each(backend, peer):
+    def talk(far):
+        for number in range(3):
+            far.send(1, b"%d" % number)
+        far.answer_close()
+
+    there = peer(far(talk))
+
+    async def body():
+        async with backend.client() as client, opened(client, url(there)) as session:
+
+            async def receive():
+                return await done(session.receive_text(timeout=10))
+
+            assert sorted(await backend.together(receive, receive, receive)) == ["0", "1", "2"]
 
     backend.run(body)
 
