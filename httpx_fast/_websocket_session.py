@@ -41,6 +41,7 @@ from ._wire.websocket import (
     close_frame,
     frame,
 )
+from ._wire.websocket_deflate import WORTHWHILE, Deflate
 
 CLOSE_PATIENCE = 1.0  # seconds for the peer to answer a close frame (RFC 6455 s.7.1.1)
 
@@ -98,6 +99,7 @@ class Session:
         self.response = response
         self.subprotocol = None if response is None else response.headers.get("sec-websocket-protocol")
         self._reader = MessageReader(max_message_size_bytes)
+        self._deflate: Deflate | None = None
         self._queue_size = queue_size
         self._interval = keepalive_ping_interval_seconds
         self._timeout = keepalive_ping_timeout_seconds
@@ -112,6 +114,10 @@ class Session:
         self._set_up()
 
     # How to wait; each kind has its own.
+
+    def _agree(self, deflate: Deflate | None) -> None:
+        """What the handshake has agreed on for messages (RFC 7692)."""
+        self._deflate = self._reader.inflater = deflate
 
     def _set_up(self) -> None:
         raise NotImplementedError
@@ -240,7 +246,11 @@ class Session:
             payload = data.encode("utf-8") if isinstance(data, str) else bytes(data)
             if not getattr(event, "message_finished", True):
                 raise TypeError("messages are sent whole: join the fragments")
-            await self._send_frame(frame(TEXT if isinstance(data, str) else BINARY, payload))
+            compressed = self._deflate is not None and len(payload) >= WORTHWHILE
+            if compressed:
+                assert self._deflate is not None
+                payload = self._deflate.compress(payload)
+            await self._send_frame(frame(TEXT if isinstance(data, str) else BINARY, payload, compressed=compressed))
         elif kind in ("Ping", "Pong"):
             await self._send_frame(frame(PING if kind == "Ping" else PONG, bytes(event.payload)))
         elif kind == "CloseConnection":

@@ -48,6 +48,7 @@ from ._wire.websocket import (
     check_acceptance,
     new_key,
 )
+from ._wire.websocket_deflate import Deflate, agreed
 
 if TYPE_CHECKING:
     from ._client import AsyncClient, Client
@@ -339,8 +340,8 @@ def _handshake(subprotocols: list[str] | None) -> dict[str, str]:
     return fields
 
 
-def _check(response: Response, key: str, subprotocols: list[str] | None) -> None:
-    """Raises WebSocketUpgradeError unless the response switches to the WebSocket that was asked for."""
+def _check(response: Response, key: str, subprotocols: list[str] | None) -> Deflate | None:
+    """What is agreed on. Raises WebSocketUpgradeError unless it is the WebSocket that was asked for."""
     if response.status_code != 101:
         raise WebSocketUpgradeError(response)
     fields = response.headers
@@ -352,8 +353,9 @@ def _check(response: Response, key: str, subprotocols: list[str] | None) -> None
             fields.get("sec-websocket-accept", ""),
             fields.get("sec-websocket-protocol"),
             subprotocols or [],
-            fields.get("sec-websocket-extensions", ""),
         )
+        offered = response.request.headers.get("sec-websocket-extensions", "")
+        return agreed(offered, fields.get("sec-websocket-extensions", ""))
     except WebSocketFault as fault:
         raise WebSocketUpgradeError(response, f"the server did not accept the WebSocket: {fault.reason}") from None
 
@@ -416,10 +418,11 @@ class WebSocketClient(_Connecting, Generic[SyncSession]):
             timeout=timeout,
             extensions=extensions,
         ) as response:
-            _check(response, asked["Sec-WebSocket-Key"], subprotocols)
+            deflate = _check(response, asked["Sec-WebSocket-Key"], subprotocols)
             with self.session_class(
                 response.extensions["network_stream"], response=response, **self._settings
             ) as session:
+                session._agree(deflate)
                 yield session
 
 
@@ -472,8 +475,9 @@ class AsyncWebSocketClient(_Connecting, Generic[AsyncSession]):
             timeout=timeout,
             extensions=extensions,
         ) as response:
-            _check(response, asked["Sec-WebSocket-Key"], subprotocols)
+            deflate = _check(response, asked["Sec-WebSocket-Key"], subprotocols)
             async with self.session_class(
                 response.extensions["network_stream"], response=response, **self._settings
             ) as session:
+                session._agree(deflate)
                 yield session

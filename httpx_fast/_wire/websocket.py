@@ -21,7 +21,7 @@ import os
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 CONTINUATION: Final = 0
 TEXT: Final = 1
@@ -29,6 +29,8 @@ BINARY: Final = 2
 CLOSE: Final = 8
 PING: Final = 9
 PONG: Final = 10
+
+COMPRESSED: Final = 0x40  # RSV1 of a message's first frame (RFC 7692 s.6)
 
 MAX_CONTROL = 125  # octets of a control frame's payload (s.5.5)
 MAX_REASON = MAX_CONTROL - 2  # octets of a close frame's reason
@@ -109,11 +111,10 @@ def check_acceptance(
     accept: str,
     subprotocol: str | None,
     offered: Sequence[str],
-    extensions: str,
 ) -> None:
     """Whether a 101 switches to the WebSocket that was asked for (s.4.1): WebSocketFault says why not.
 
-    `subprotocol` is None where the response names none; extensions are never offered.
+    `subprotocol` is None where the response names none.
     """
     if upgrade.strip().lower() != "websocket":
         raise WebSocketFault(PROTOCOL_ERROR, f"Upgrade is {upgrade[:64]!r}; expected 'websocket'")
@@ -123,8 +124,6 @@ def check_acceptance(
         raise WebSocketFault(PROTOCOL_ERROR, f"Sec-WebSocket-Accept is {accept[:64]!r}, which answers another key")
     if subprotocol is not None and subprotocol not in offered:
         raise WebSocketFault(PROTOCOL_ERROR, f"the subprotocol {subprotocol[:64]!r} was not offered")
-    if extensions.strip():
-        raise WebSocketFault(PROTOCOL_ERROR, f"the extension {extensions[:64]!r} was not offered")
 
 
 # Frames out.
@@ -142,11 +141,13 @@ def mask(octets: bytes, key: bytes) -> bytes:
     return (int.from_bytes(octets, "little") ^ int.from_bytes(keys, "little")).to_bytes(size, "little")
 
 
-def frame(opcode: int, payload: bytes, final: bool = True, key: bytes | None = None) -> bytes:
+def frame(opcode: int, payload: bytes, final: bool = True, key: bytes | None = None, compressed: bool = False) -> bytes:
     """A frame as a client sends it; `key` masks it, a new random one unless given."""
     if key is None:
         key = os.urandom(4)
     first = opcode | 0x80 if final else opcode
+    if compressed:
+        first |= COMPRESSED
     size = len(payload)
     if size < 126:
         head = struct.pack("!BB", first, 0x80 | size)
@@ -170,6 +171,13 @@ def close_frame(code: int, reason: str | None) -> bytes:
 # Octets in.
 
 
+class Inflater(Protocol):
+    """Undoes the compression of messages, piece by piece."""
+
+    def inflate(self, piece: bytes, ends: bool, limit: int) -> bytes:
+        """What `piece` inflates to; `ends` with the last one. WebSocketFault above `limit` octets."""
+
+
 class MessageReader:
     """Reads what a server sends. `max_message_size` bounds the octets of a message, all of its fragments together."""
 
@@ -181,6 +189,8 @@ class MessageReader:
         self._final = False
         self._opcode = CONTINUATION
         self._control: list[bytes] = []
+        self.inflater: Inflater | None = None  # where compression was agreed on
+        self._compressed = False  # the message that goes on
         self._kind: int | None = None  # TEXT or BINARY while a message goes on
         self._size = 0  # octets of the message so far, those announced by its last frame included
         self._octets: list[bytes] = []
@@ -240,8 +250,8 @@ class MessageReader:
     def _check_kind(self, first: int, length: int) -> None:
         """The rules of s.5.2 and s.5.4 on the first two octets of a frame."""
         opcode = first & 0x0F
-        if first & 0x70:
-            raise WebSocketFault(PROTOCOL_ERROR, "a frame has a reserved bit, and no extension was agreed on")
+        if first & 0x70 and (first & 0x70 != COMPRESSED or self.inflater is None or opcode not in (TEXT, BINARY)):
+            raise WebSocketFault(PROTOCOL_ERROR, "a frame has a reserved bit that was not agreed on")
         if length & 0x80:
             raise WebSocketFault(PROTOCOL_ERROR, "a frame of the server is masked")
         if opcode >= CLOSE:
@@ -266,7 +276,10 @@ class MessageReader:
         if opcode < CLOSE:
             if opcode:
                 self._kind = opcode
+                self._compressed = bool(first & COMPRESSED)
                 self._size = 0
+            if self._compressed:
+                return  # what counts is what it inflates to
             self._size += length
             if self._size > self._limit:
                 raise WebSocketFault(TOO_BIG, f"a message has more than max_message_size_bytes={self._limit} octets")
@@ -284,6 +297,10 @@ class MessageReader:
                 events.append(self._control_event(payload))
             return
         ends = done and self._final
+        if self._compressed:
+            assert self.inflater is not None
+            piece = self.inflater.inflate(piece, ends, self._limit - self._size)
+            self._size += len(piece)
         if self._kind == TEXT:
             try:
                 text = self._decoder.decode(piece, ends)

@@ -667,16 +667,18 @@ def echo(connection):
         connection.send(message)
 
 
-@pytest.mark.parametrize("compression", [None, "deflate"])
-def test_a_real_server_echoes_messages_of_all_sizes(backend, real, compression):
-    port = real(echo, compression=compression)
+@pytest.mark.parametrize("offer", [None, "permessage-deflate", "permessage-deflate; client_max_window_bits"])
+def test_a_real_server_echoes_messages_of_all_sizes(backend, real, offer):
+    port = real(echo, compression="deflate")
+    headers = None if offer is None else {"Sec-WebSocket-Extensions": offer}
     sizes = [0, 1, 125, 126, 127, 65535, 65536, 1_000_000]
 
     async def body():
         async with (
             backend.client() as client,
-            opened(client, f"ws://127.0.0.1:{port}/", max_message_size_bytes=4_000_000) as session,
+            opened(client, f"ws://127.0.0.1:{port}/", max_message_size_bytes=4_000_000, headers=headers) as session,
         ):
+            assert ("permessage-deflate" in session.response.headers.get("sec-websocket-extensions", "")) == bool(offer)
             for size in sizes:
                 octets = bytes(range(256)) * (size // 256 + 1)
                 await done(session.send_bytes(octets[:size]))

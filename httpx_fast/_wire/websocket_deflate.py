@@ -1,0 +1,88 @@
+"""Compressed WebSocket messages (RFC 7692, permessage-deflate): what was agreed on, and messages in and out.
+
+It is used when the user offers it, by the field Sec-WebSocket-Extensions of the handshake, and the server takes it. The
+rules: messages of ours are compressed each for itself, so that they can be made in any order; what a message inflates
+to is bounded, and never made in one step.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+from .websocket import PROTOCOL_ERROR, TOO_BIG, WebSocketFault
+
+_NAME = "permessage-deflate"
+_TAIL = b"\x00\x00\xff\xff"  # ends each message, and is not sent (s.7.2.1)
+WORTHWHILE: Final = 64  # octets; what is shorter seldom gets shorter still
+
+
+class Deflate:
+    """What one connection agreed on; it keeps the state of the server's compression."""
+
+    def __init__(self, forgets: bool = False, window_bits: int = 15) -> None:
+        self._forgets = forgets  # the server begins each message anew (server_no_context_takeover)
+        self._window_bits = window_bits  # of what we send
+        self._inflater = zlib.decompressobj(-15)
+
+    def compress(self, payload: bytes) -> bytes:
+        """A message's payload, compressed."""
+        deflater = zlib.compressobj(wbits=-self._window_bits)
+        return (deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
+
+    def inflate(self, piece: bytes, ends: bool, limit: int) -> bytes:
+        """What `piece` of a message inflates to, at most `limit` octets. Raises WebSocketFault."""
+        waiting = piece + _TAIL if ends else piece
+        found = []
+        try:
+            while waiting:
+                octets = self._inflater.decompress(waiting, limit + 1)
+                found.append(octets)
+                limit -= len(octets)
+                if limit < 0:
+                    raise WebSocketFault(TOO_BIG, "a compressed message has more than max_message_size_bytes")
+                waiting = self._inflater.unconsumed_tail
+                if self._inflater.eof:  # a final block may come within a message (s.7.2.3.4)
+                    waiting = self._inflater.unused_data
+                    self._inflater = zlib.decompressobj(-15)
+        except zlib.error as error:
+            raise WebSocketFault(PROTOCOL_ERROR, f"a compressed message cannot be inflated: {error}") from None
+        if ends and self._forgets:
+            self._inflater = zlib.decompressobj(-15)
+        return b"".join(found)
+
+
+def agreed(offered: str, answered: str) -> Deflate | None:
+    """What the two fields Sec-WebSocket-Extensions agree on; None for no compression. Raises WebSocketFault."""
+    if not answered.strip():
+        return None
+    name, parameters = _parsed(answered)
+    if "," in answered or name != _NAME or _NAME not in offered:
+        raise WebSocketFault(PROTOCOL_ERROR, f"the extension {answered[:64]!r} was not offered")
+    forgets, bits = False, 15
+    for parameter, value in parameters.items():
+        if parameter in ("server_no_context_takeover", "client_no_context_takeover") and not value:
+            forgets = forgets or parameter.startswith("server")
+        elif parameter == "server_max_window_bits" and value in _BITS:
+            continue  # the largest window reads all smaller ones
+        elif parameter == "client_max_window_bits" and value in _BITS[1:] and parameter in offered:
+            bits = int(value)
+        else:
+            raise WebSocketFault(PROTOCOL_ERROR, f"the extension {answered[:64]!r} has the parameter {parameter!r}")
+    return Deflate(forgets, bits)
+
+
+#: The first is one that zlib cannot write.
+_BITS = [str(bits) for bits in range(8, 16)]
+
+
+def _parsed(field: str) -> tuple[str, dict[str, str]]:
+    """Name and parameters of an extension; WebSocketFault for a parameter that comes twice."""
+    name, *rest = [part.strip() for part in field.split(";")]
+    parameters: dict[str, str] = {}
+    for part in rest:
+        parameter, _, value = (each.strip() for each in part.partition("="))
+        if parameter in parameters:
+            raise WebSocketFault(PROTOCOL_ERROR, f"the extension {field[:64]!r} has the parameter {parameter!r} twice")
+        parameters[parameter] = value.strip('"')
+    return name.lower(), parameters
