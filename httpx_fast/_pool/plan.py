@@ -288,7 +288,10 @@ class Plan(Places[C]):
         if not reusable:
             self.drain(connection)
         if share.uses:
-            self._spread(lane, connection)
+            if lane.waiting:
+                self._spread(lane, connection)
+            elif share.uses < share.limit and share.rival is None:
+                lane.spare[connection] = None
             return False
         lane.spare.pop(connection, None)
         self._break_promise(share)

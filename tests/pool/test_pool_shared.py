@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import sys
 import types
 from collections.abc import Callable
@@ -386,3 +388,47 @@ def test_connections_of_two_routes_are_apart(run: Any) -> None:
         assert [each.route for each in Shared.made] == [A, B]
 
     run(body)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("limit", [1, 3, None])
+def test_random_cancellations_leave_full_capacity(backend: Runner, seed: int, limit: int | None) -> None:
+    """While waiting, dialling, sending and streaming, with connections that go away in between."""
+    if backend.name not in ("asyncio", "uvloop"):
+        pytest.skip("cancels tasks of asyncio")
+    dice = random.Random(seed)
+
+    async def pause() -> None:
+        for _ in range(dice.randrange(6)):
+            await asyncio.sleep(0)
+
+    async def use(house: House) -> None:
+        await pause()
+        *_, lease = await house.get(dice.choice((A, A, B)), whole=dice.random() < 0.5)
+        if lease is not None:
+            try:
+                await pause()
+            finally:
+                lease.close()
+        if dice.random() < 0.1:
+            dice.choice(Shared.made).go_away()
+
+    async def body() -> None:
+        house = house_of(backend, connections=3)
+        house.backend.dialling = pause
+        Shared.first_limit = limit
+        Shared.script = [dice.choice((None, pause, pause, ReadError("reset"))) for _ in range(1000)]
+        tasks = [asyncio.ensure_future(use(house)) for _ in range(200)]
+        for _ in range(100):
+            await asyncio.sleep(0)
+            dice.choice(tasks).cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert any(task.cancelled() for task in tasks)
+        assert house.pool.stats().leased == house.pool.stats().connecting == house.pool.stats().waiting == 0
+        assert not house.pool._guests
+        assert not house.pool.held
+        Shared.script = [barrier(house, 3)] * 3
+        Shared.first_limit = 1
+        await asyncio.gather(*[house.get() for _ in range(3)])
+
+    backend.run(body)

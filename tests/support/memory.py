@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from runners import Runner
@@ -42,6 +42,7 @@ class MemoryBackend(Backend):
         self.timers: list[tuple[float, Callable[[], object]]] = []  # when they are due, and what they call
         self.gate: Waiter | None = None  # what connecting waits for
         self.opens_at = 0  # that many who wait open it
+        self.dialling: Callable[[], Awaitable[None]] | None = None  # what goes on while a connection is made
         self.on_connect: Callable[[], object] = list  # called before each connection is made
 
     async def resolve(self, host: str, port: int, at: float | None, budget: float | None) -> Sequence[Address]:
@@ -50,6 +51,8 @@ class MemoryBackend(Backend):
     async def connect_tcp(self, addresses: Any, at: float | None, budget: float | None, **options: Any) -> Stream:
         if self.gate is not None:
             await self.gate.wait(None)
+        if self.dialling is not None:
+            await self.dialling()
         self.on_connect()
         script = self.scripts.pop(0) if self.scripts else [OK] * 100
         if isinstance(script[0], ConnectError):
