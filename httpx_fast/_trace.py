@@ -44,7 +44,8 @@ class _AnyLogger(logging.Logger):
 
 _any_logger = logging.getLogger(f"{PACKAGE}.trace")
 _any_logger.__class__ = _AnyLogger
-_any_listens = _any_logger.isEnabledFor
+#: Of a level; asked once per request.
+any_logger_listens = _any_logger.isEnabledFor
 
 
 class Tracer:
@@ -138,8 +139,8 @@ class Tracer:
 def tracer(extensions: dict[str, Any] | None, request: Any) -> Tracer | None:
     """The tracer of a request with these extensions; None if nobody watches."""
     if extensions is None or extensions.get("trace") is None:
-        return Tracer(None, request, True) if _any_listens(logging.DEBUG) else None
-    return Tracer(extensions["trace"], request, _any_listens(logging.DEBUG))
+        return Tracer(None, request, True) if any_logger_listens(logging.DEBUG) else None
+    return Tracer(extensions["trace"], request, any_logger_listens(logging.DEBUG))
 
 
 def _log(name: str, info: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
+from logging import DEBUG
 from typing import TYPE_CHECKING, Any
 
 from .._config import DEFAULT_LIMITS, Limits, TCPKeepAlive, check_ssl_settings, shared_ssl_context
@@ -28,7 +29,7 @@ from .._net.resolving import IPAddress
 from .._net.sync import SyncBackend
 from .._origin import Route
 from .._pool.pool import Lease, Pool, Reply
-from .._trace import tracer
+from .._trace import any_logger_listens, tracer
 from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
 from .._wire.events import FieldLine, RequestHead
 from .base import AsyncBaseTransport, BaseTransport
@@ -127,13 +128,11 @@ def _budgets(timeout: Mapping[str, float | None]) -> Budgets:
     return Budgets(timeout.get("connect"), timeout.get("read"), timeout.get("write"), timeout.get("pool"))
 
 
-def _journey(request: Request, pool: Pool) -> Journey:
-    """A journey that begins now, with who is to be told of it."""
-    journey = Journey(pool.clock(), pool.clock)
+def _watch(request: Request, journey: Journey) -> None:
+    """Sees who is to be told of the journey, if anybody is."""
     watcher = tracer(request._extensions, request)
     if watcher is not None:
         journey.trace = watcher
-    return journey
 
 
 def _head(request: Request) -> RequestHead:
@@ -218,7 +217,9 @@ class HTTPTransport(_Door, BaseTransport):
         if self._forward is not None and head.scheme == b"http":
             head = forwarded(head, self._forward, self._proxy_fields)
         pool = self._pool
-        journey = _journey(request, pool)
+        journey = Journey(pool.clock(), pool.clock)
+        if request._extensions is not None or any_logger_listens(DEBUG):
+            _watch(request, journey)
         octets = request._body
         framing = _framing(head, octets)
         body: bytes | AsyncIterator[bytes]
@@ -268,7 +269,9 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         last, pool = self._last
         if pool is None or token is not last:
             pool = self._pool_of(token)
-        journey = _journey(request, pool)
+        journey = Journey(pool.clock(), pool.clock)
+        if request._extensions is not None or any_logger_listens(DEBUG):
+            _watch(request, journey)
         octets = request._body
         framing = _framing(head, octets)
         budgets = self._granted(request)
