@@ -2,8 +2,8 @@
 
 Options are httpx's where it has them. What it adds is the way of the requests (`--journey`) and the state of the
 installation (`--doctor`). Without a URL it asks a server of its own, twice, so that there is something to see wherever
-it runs. Only the standard library; exit status 0 for a response with a 2xx status, 1 for anything else, 2 for options
-that make no sense.
+it runs. The standard library is enough for all of it. Exit status 0 for a response with a 2xx status, 1 for anything
+else, 2 for options that make no sense.
 """
 
 from __future__ import annotations
@@ -13,23 +13,21 @@ import contextlib
 import getpass
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from . import _waterfall
 from .__version__ import __version__
 from ._client.client import Client
 from ._exceptions import HTTPError, InvalidURL
 from ._journey import Journey
 from ._models import Request, Response
+from ._terminal import Terminal
+from ._waterfall import tell_connection
 
 #: Media types that are text without being called so.
 _TEXT_TYPES = ("application/xml", "application/javascript", "application/x-www-form-urlencoded", "application/x-ndjson")
-#: What a terminal would obey instead of showing it: C0 and C1 but for tab and line ends.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,44 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-class Terminal:
-    """Standard output or standard error, and what it can show."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._encoding = stream.encoding or "ascii"
-        self._tty = stream.isatty()
-        self._blocks = self._can_show("▏█")
-        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        # Older consoles of Windows show the sequences instead of obeying them.
-        self._colors = self._tty and not plain and (sys.platform != "win32" or "WT_SESSION" in os.environ)
-
-    def say(self, *lines: str) -> None:
-        """Shows lines, and nothing in them commands the terminal."""
-        for line in lines:
-            self._print(line.translate(_CONTROLS) if self._tty else line)
-
-    def draw(self, journeys: Sequence[Journey], labels: Sequence[str]) -> None:
-        width = shutil.get_terminal_size().columns if self._tty else 80
-        lines = _waterfall.draw(journeys, labels, width=width, blocks=self._blocks, colors=self._colors)
-        self._print("\n".join(lines))
-
-    def _print(self, text: str) -> None:
-        if not self._can_show(text):
-            text = text.encode(self._encoding, "backslashreplace").decode(self._encoding)
-        print(text, file=self._stream, flush=True)
-
-    def _can_show(self, text: str) -> bool:
-        try:
-            text.encode(self._encoding)
-        except UnicodeEncodeError:
-            return False
-        return True
-
-
 def _run(options: argparse.Namespace, out: Terminal) -> int:
     with contextlib.ExitStack() as stack:
-        settings: dict[str, Any] = {"timeout": options.timeout, "verify": options.verify}
+        settings: dict[str, Any] = {"timeout": options.timeout, "verify": options.verify, "http2": options.http2}
         if options.proxy is not None:
             settings["proxy"] = options.proxy
         if options.url is None:
@@ -166,19 +129,24 @@ def _show(response: Response, options: argparse.Namespace, out: Terminal) -> Non
     """Heads of all messages, then the content of the last one."""
     for each in (*response.history, response):
         if options.verbose:
-            out.say(*_request_head(each.request), "")
-        out.say(*_response_head(each), "")
+            if each.journey is not None and each.journey.connection is not None:
+                out.say(f"* {tell_connection(each.journey)}", "")
+            out.say(*_request_head(each.request, each.http_version), language="http")
+            out.say("")
+        out.say(*_response_head(each), language="http")
+        out.say("")
     if options.download is not None:
-        out.say(_download(response, options.download))
+        out.say(_download(response, options.download, out))
         return
     response.read()
     if response.content:
-        out.say(_content(response))
+        text, language = _content(response)
+        out.say(text, language=language)
 
 
-def _request_head(request: Request) -> list[str]:
+def _request_head(request: Request, http_version: str) -> list[str]:
     target = request.url.raw_path.decode("ascii")
-    return [f"{request.method} {target} HTTP/1.1", *_field_lines(request.headers.raw)]
+    return [f"{request.method} {target} {http_version}", *_field_lines(request.headers.raw)]
 
 
 def _response_head(response: Response) -> list[str]:
@@ -190,29 +158,35 @@ def _field_lines(raw: Sequence[tuple[bytes, bytes]]) -> list[str]:
     return [f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in raw]
 
 
-def _content(response: Response) -> str:
-    """The content as text: JSON laid out for reading, other text as it is, and of the rest its size."""
+def _content(response: Response) -> tuple[str, str | None]:
+    """The content as text: JSON laid out for reading, other text as it is, and of the rest its size.
+
+    And what it is written in, where that may be shown with colours.
+    """
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
         with contextlib.suppress(ValueError):
-            return json.dumps(response.json(), indent=4, ensure_ascii=False)
-        return response.text
+            return json.dumps(response.json(), indent=4, ensure_ascii=False), "json"
+        return response.text, None
     if kind.startswith("text/") or kind in _TEXT_TYPES or kind.endswith("+xml"):
-        return response.text
+        return response.text, None
     if not kind and b"\0" not in response.content:
         with contextlib.suppress(UnicodeDecodeError):
-            return response.content.decode("utf-8")
-    return f"<{len(response.content)} bytes of binary data>"
+            return response.content.decode("utf-8"), None
+    return f"<{len(response.content)} bytes of binary data>", None
 
 
-def _download(response: Response, path: str) -> str:
+def _download(response: Response, path: str, out: Terminal) -> str:
     """Writes the content to a file, or to standard output for "-", and tells its size."""
     size = 0
+    length = response.headers.get("Content-Length", "")
     with contextlib.ExitStack() as stack:
         file = sys.stdout.buffer if path == "-" else stack.enter_context(Path(path).open("wb"))
+        progress = stack.enter_context(out.progress(int(length) if length.isdecimal() else None))
         for piece in response.iter_bytes():
             file.write(piece)
             size += len(piece)
+            progress(response.num_bytes_downloaded)  # as sent, which is what Content-Length counts
         file.flush()
     return f"<{size} bytes saved to {'standard output' if path == '-' else path}>"
 
@@ -271,7 +245,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--verify", action=argparse.BooleanOptionalAction, default=True, help="whether servers must prove who they are")
     add("--http2", action="store_true", help="not in this version")
     add("--download", metavar="FILE", help="write the content to a file, - for standard output")
-    add("-v", "--verbose", action="store_true", help="show the request, too, with its Authorization")
+    add("-v", "--verbose", action="store_true", help="show the connection and the request, too, with its Authorization")
     add("--journey", action="store_true", help="draw how long each step of the requests took")
     add("-n", "--number", metavar="COUNT", type=_count, help="send the request so often on one client, and draw that")
     add("--doctor", action="store_true", help="show what this installation is made of, and exit")

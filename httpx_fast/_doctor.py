@@ -20,7 +20,12 @@ from ._kernel.select import IMPLEMENTATION, REASON
 #: Content codings that need a package, and the extra that brings it.
 _CODINGS = {"br": "brotli", "zstd": "zstd"}
 _REQUIRED = ("anyio", "certifi", "idna")
-_OPTIONAL = {"trio": "trio", "winloop" if sys.platform == "win32" else "uvloop": "uvloop"}
+_OPTIONAL = {
+    "trio": "trio",
+    "winloop" if sys.platform == "win32" else "uvloop": "uvloop",
+    "pygments": "cli",
+    "rich": "cli",
+}
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "HTTPX_FAST_IMPL")
 

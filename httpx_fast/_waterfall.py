@@ -89,6 +89,11 @@ def draw(
     return lines + _connections(journeys)
 
 
+def tell_connection(journey: Journey) -> str:
+    """Which connection a request went over, in one line."""
+    return f"{_story(journey)}: {_facts(journey.connection or ConnectionFacts())}"
+
+
 class _Chart:
     """The scale of a drawing: how many digits a time has, and how many columns a second."""
 

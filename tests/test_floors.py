@@ -30,7 +30,7 @@ FLOORS: list[dict[str, str]] = [
     {"transports": "_transports _resolvers"},
     {"client": "_client _websockets _websocket_asgi _websocket_session"},
     {"api": "_api _alias _httpcore"},
-    {"cli": "_cli _waterfall _doctor testing __main__"},
+    {"cli": "_cli _terminal _waterfall _doctor testing __main__"},
     {"package": "__init__ websockets"},
 ]
 #: What a room may import, where that is less than all floors below its own.

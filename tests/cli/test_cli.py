@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peers import Peer
+from proxies import BASIC, KINDS, Proxying
 
+import httpx_fast
 from httpx_fast import _cli
 from httpx_fast.__version__ import __version__
-from httpx_fast._cli import Terminal, main
-from httpx_fast._journey import ConnectionFacts, Journey
+from httpx_fast._cli import main
 from httpx_fast.testing import LocalServer, Reply, Request, answer
 
 COMMAND = [sys.executable, "-m", "httpx_fast"]
@@ -162,6 +164,58 @@ def test_options_make_the_request(run: Any, server: LocalServer) -> None:
     assert fields["authorization"] == "Basic " + base64.b64encode(b"user:pass").decode()
 
 
+#: Options of httpx's command.
+HTTPX_OPTIONS = (
+    "-m --method -p --params -c --content -d --data -f --files -j --json -h --headers --cookies --auth --proxy "
+    "--timeout --follow-redirects --verify --no-verify --http2 --download -v --verbose --help"
+)
+
+
+def test_options_are_those_of_httpx_at_least(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["--help"])
+    offered = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", capsys.readouterr().out))
+    assert set(HTTPX_OPTIONS.split()) - offered == set()
+
+
+def test_long_options_say_the_same_as_short_ones(run: Any, server: LocalServer, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("in the file", encoding="ascii")
+    url = f"{server.url}/"
+    values = {"-p --params": ["a", "1"], "-h --headers": ["X-A", "1"], "-d --data": ["a", "1"]}
+    values |= {"-m --method": ["PUT"], "-c --content": ["text"], "-j --json": ["[1]"]}
+    for names, value in values.items():
+        short, long = (told(run(url, name, *value)[1]) for name in names.split())
+        assert {**short, "connection": None} == {**long, "connection": None}
+    assert "in the file" in told(run(url, "--files", "upload", str(file))[1])["body"]
+    assert split(run(url, "--verbose")[1])[0][0].startswith("* new connection: ")
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5", "socks5h"])
+def test_requests_go_through_the_proxy_that_is_named(
+    run: Any, server: LocalServer, peer: Callable[..., Peer], kind: str
+) -> None:
+    proxy: Proxying = KINDS[kind]()
+    gate = peer(proxy)
+    status, out, err = run(f"http://localhost:{server.port}/text", "--proxy", f"{kind}://127.0.0.1:{gate.port}", "-v")
+    assert (status, err) == (0, "")
+    assert len(proxy.asked) == 1
+    assert f"which is the proxy {kind}://127.0.0.1:{gate.port}" in out.splitlines()[0]
+    assert "<p>grün" in out
+
+
+def test_name_and_password_for_the_proxy_stand_in_its_url_and_are_not_shown(
+    run: Any, server: LocalServer, peer: Callable[..., Peer]
+) -> None:
+    proxy = KINDS["http"](login=("user", "secret"))
+    gate = peer(proxy)
+    assert run(f"{server.url}/text", "--proxy", f"http://127.0.0.1:{gate.port}")[0] == 1
+    status, out, _ = run(f"{server.url}/text", "--proxy", f"http://user:secret@127.0.0.1:{gate.port}", "-v")
+    assert status == 0
+    assert proxy.fields[-1]["proxy-authorization"] == BASIC
+    assert "secret" not in out
+
+
 def test_password_is_asked_for_when_it_is_a_dash(
     run: Any, server: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,12 +256,45 @@ def test_redirects_are_followed_only_on_demand_and_each_head_is_shown(run: Any, 
     ]
 
 
-def test_verbose_shows_the_request_too(run: Any, server: LocalServer) -> None:
-    head, rest = split(run(f"{server.url}/text?x=1", "-v", "-m", "DELETE", "-h", "X-Own", "yes")[1])
+def test_verbose_shows_the_connection_and_the_request_too(run: Any, server: LocalServer) -> None:
+    connection, rest = split(run(f"{server.url}/text?x=1", "-v", "-m", "DELETE", "-h", "X-Own", "yes")[1])
+    assert len(connection) == 1
+    assert re.fullmatch(rf"\* new connection: peer (127\.0\.0\.1|\[::1\]):{server.port}, HTTP/1\.1", connection[0])
+    head, rest = split(rest)
     assert head[0] == "DELETE /text?x=1 HTTP/1.1"
     assert "X-Own: yes" in head
     assert any(line.lower() == f"host: localhost:{server.port}" for line in head)
     assert rest.startswith("HTTP/1.1 404 ")
+
+
+def test_verbose_tells_of_each_redirect_which_connection_it_took(run: Any, server: LocalServer) -> None:
+    lines = run(f"{server.url}/redirect/1", "--follow-redirects", "-v")[1].splitlines()
+    assert [line.partition(":")[0] for line in lines if line.startswith("* ")] == [
+        "* new connection",
+        "* reused connection, request 2 on it",
+    ]
+    assert [line for line in lines if line.startswith("GET ")] == [
+        "GET /redirect/1 HTTP/1.1",
+        "GET / HTTP/1.1",
+    ]
+
+
+def test_verbose_tells_what_encrypts_the_connection(run: Any) -> None:
+    with LocalServer() as server:
+        first = run(f"{server.url}/", "--no-verify", "-v")[1].splitlines()[0]
+    assert re.search(r", HTTP/1\.1, TLSv1\.3 with TLS_\w+$", first)
+
+
+def test_heads_tell_the_version_that_was_spoken(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer_by_http2(request: httpx_fast.Request) -> httpx_fast.Response:
+        return httpx_fast.Response(200, extensions={"http_version": b"HTTP/2"})
+
+    def client(**settings: Any) -> httpx_fast.Client:
+        return httpx_fast.Client(transport=httpx_fast.MockTransport(answer_by_http2))
+
+    monkeypatch.setattr(_cli, "Client", client)
+    lines = run("http://localhost/", "-v")[1].splitlines()
+    assert (lines[0], lines[lines.index("") + 1]) == ("GET / HTTP/2", "HTTP/2 200 OK")
 
 
 def test_journey_is_drawn_for_a_url_and_a_count_of_requests(run: Any, server: LocalServer) -> None:
@@ -376,55 +463,3 @@ def test_output_that_cannot_show_all_characters_shows_the_rest(server: LocalServ
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"plain \\u2713" in done.stdout
     assert b"  #" in done.stdout
-
-
-class Screen(io.StringIO):
-    """A stream that says what it is."""
-
-    def __init__(self, *, tty: bool) -> None:
-        super().__init__()
-        self.tty = tty
-
-    encoding = "utf-8"
-
-    def isatty(self) -> bool:
-        return self.tty
-
-
-def test_nothing_that_a_server_sends_commands_the_terminal(
-    server: LocalServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    screen = Screen(tty=True)
-    monkeypatch.setattr(sys, "stdout", screen)
-    assert main([f"{server.url}/escape"]) == 0
-    assert "\x1b" not in screen.getvalue()
-    assert "X-Odd: \\x1b[2J\n" in screen.getvalue()
-    assert "\\x1b]0;owned\\x07\tend\n" in screen.getvalue()
-
-
-def test_text_goes_to_pipes_and_files_as_it_is(run: Any, server: LocalServer) -> None:
-    assert "\x1b]0;owned\x07\tend\n" in run(f"{server.url}/escape")[1]
-
-
-@pytest.mark.parametrize(
-    ("tty", "variables", "coloured"),
-    [
-        (True, {}, sys.platform != "win32"),
-        (False, {}, False),
-        (True, {"NO_COLOR": "1"}, False),
-        (True, {"TERM": "dumb"}, False),
-    ],
-)
-def test_colours_are_for_terminals_that_want_them(
-    tty: bool, variables: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("NO_COLOR", "TERM", "WT_SESSION", "COLUMNS"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    journey = Journey(0.0, lambda: 1.0)
-    journey.connection, journey.nth, journey.leased = ConnectionFacts(), 1, 0.5
-    screen = Screen(tty=tty)
-    Terminal(screen).draw([journey], ["GET"])
-    assert ("\x1b[" in screen.getvalue()) is coloured
-    assert "█" in screen.getvalue()

@@ -71,6 +71,7 @@ def test_missing_packages_are_told_with_how_to_get_them(monkeypatch: pytest.Monk
     told = facts()
     assert told["idna"] == "missing, and required"
     assert told["trio"] == "missing; pip install 'httpx-fast[trio]'"
+    assert told["rich"] == told["pygments"] == "missing; pip install 'httpx-fast[cli]'"
     assert told["coding br"] == "missing; pip install 'httpx-fast[brotli]'"
     assert told["coding zstd"] == "missing; pip install 'httpx-fast[zstd]'"
 

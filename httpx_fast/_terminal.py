@@ -1,0 +1,186 @@
+"""What the command shows, on standard output or standard error: lines, colours, drawings and how far a download is.
+
+A peer's words reach this module, and none of them may command the terminal: controls are spelled out before anything
+is coloured. Sequences and carriage returns go to terminals only, so that pipes and files get text; colours only where
+they are wanted (NO_COLOR, TERM). It knows no HTTP. pygments, which colours, and rich, which draws progress, are
+optional, and imported once there is something to show.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
+
+from . import _waterfall
+from ._journey import Journey
+
+#: Octets so far. Called for each piece; how often that is shown is decided here.
+Progress = Callable[[int], None]
+
+# characters; pygments colours a million of them in a second
+MAX_COLORED = 262144
+# seconds between two looks of a progress bar: each costs a write, and nobody reads faster
+_PACE = 0.1
+_BAR = 24  # columns
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+#: What a terminal would obey instead of showing it: C0 and C1 but for tab and line feed.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
+
+
+class Terminal:
+    """Standard output or standard error, and what it can show."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._encoding = stream.encoding or "ascii"
+        self._tty = stream.isatty()
+        self._dumb = os.environ.get("TERM") == "dumb"
+        self._blocks = self._can_show("▏█")
+        plain = os.environ.get("NO_COLOR") or self._dumb
+        # Older consoles of Windows show the sequences instead of obeying them.
+        self._colors = self._tty and not plain and (sys.platform != "win32" or "WT_SESSION" in os.environ)
+
+    def say(self, *lines: str, language: str | None = None) -> None:
+        """Shows lines, and nothing in them commands the terminal.
+
+        `language` is what they are written in together, "http" or "json", where colours would help to read them.
+        """
+        if self._tty:
+            # A carriage return ends lines with a line feed only; alone it lets others be written over this one.
+            lines = tuple(line.replace("\r\n", "\n").translate(_CONTROLS) for line in lines)
+        if self._colors and language is not None:
+            lines = (_colored("\n".join(lines), language),)
+        for line in lines:
+            self._print(line)
+
+    def draw(self, journeys: Sequence[Journey], labels: Sequence[str]) -> None:
+        width = shutil.get_terminal_size().columns if self._tty else 80
+        lines = _waterfall.draw(journeys, labels, width=width, blocks=self._blocks, colors=self._colors)
+        self._print("\n".join(lines))
+
+    @contextlib.contextmanager
+    def progress(self, total: int | None) -> Iterator[Progress]:
+        """Shows how far something is that has `total` octets, or None if nobody said. On terminals only."""
+        if not self._tty or self._dumb:
+            yield lambda done: None
+            return
+        with contextlib.ExitStack() as shown:
+            bar = _rich_bar(self._stream, total, self._colors, shown)
+            if bar is None:
+                bar = _PlainBar(self._stream, total, "█" if self._blocks else "#")
+                shown.callback(bar.end)
+            yield _Pace(bar)
+
+    def _print(self, text: str) -> None:
+        if not self._can_show(text):
+            text = text.encode(self._encoding, "backslashreplace").decode(self._encoding)
+        print(text, file=self._stream, flush=True)
+
+    def _can_show(self, text: str) -> bool:
+        try:
+            text.encode(self._encoding)
+        except UnicodeEncodeError:
+            return False
+        return True
+
+
+def _colored(text: str, language: str) -> str:
+    """The text with SGR sequences, where pygments is installed.
+
+    Heads and JSON only: pygments reads them in linear time. What it has for HTML takes half a minute for 100 kB of
+    "<!--", which a server is free to send.
+    """
+    if len(text) > MAX_COLORED:
+        return text
+    try:
+        import pygments
+        from pygments.formatters import TerminalFormatter
+        from pygments.lexers import get_lexer_by_name
+    except ImportError:
+        return text
+    lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    colored: str = pygments.highlight(text, lexer, TerminalFormatter())
+    return colored
+
+
+class _Pace:
+    """Passes on what is new, but not more often than anybody could read it."""
+
+    def __init__(self, show: Progress) -> None:
+        self._show = show
+        self._next = 0.0
+
+    def __call__(self, done: int) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _PACE
+            self._show(done)
+
+
+class _PlainBar:
+    """A line of text that is written over and over: how much there is, of how much, and how fast it comes."""
+
+    def __init__(self, stream: TextIO, total: int | None, block: str) -> None:
+        self._stream = stream
+        self._total = total
+        self._block = block
+        self._started = time.monotonic()
+        self._width = 0
+
+    def __call__(self, done: int) -> None:
+        line = _size(done)
+        if self._total:
+            share = min(done / self._total, 1.0)
+            bar = (self._block * int(share * _BAR)).ljust(_BAR)
+            line = f"{share:4.0%} |{bar}| {line} of {_size(self._total)}"
+        elapsed = time.monotonic() - self._started
+        if elapsed > 0:
+            line += f", {_size(done / elapsed)}/s"
+        self._write(line)
+
+    def end(self) -> None:
+        """Leaves nothing of the line: what is said next says how it ended."""
+        self._write("")
+        self._stream.write("\r")
+        self._stream.flush()
+
+    def _write(self, line: str) -> None:
+        line = line[: shutil.get_terminal_size().columns - 1]  # one that wraps could not be written over
+        self._stream.write("\r" + line.ljust(self._width))
+        self._stream.flush()
+        self._width = len(line)
+
+
+def _rich_bar(stream: TextIO, total: int | None, colors: bool, shown: contextlib.ExitStack) -> Progress | None:
+    """rich's progress bar, which is on the screen until `shown` ends; None where rich is not installed."""
+    try:
+        from rich import progress
+        from rich.console import Console
+    except ImportError:
+        return None
+    columns = (
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    # Without its thread, and gone at the end: what is said next says how it ended.
+    console = Console(file=stream, no_color=not colors)
+    bar = shown.enter_context(progress.Progress(*columns, console=console, auto_refresh=False, transient=True))
+    task = bar.add_task("", total=total)
+    return lambda done: bar.update(task, completed=done, refresh=True)
+
+
+def _size(octets: float) -> str:
+    """A size for people, in decimal units."""
+    for unit in _UNITS[:-1]:
+        if octets < 999.5:
+            return f"{octets:.0f} {unit}" if unit == "B" else f"{octets:.3g} {unit}"
+        octets /= 1000
+    return f"{octets:.3g} {_UNITS[-1]}"
