@@ -249,13 +249,15 @@ class RequestNotRead(StreamError):
 
 
 @contextlib.contextmanager
-def request_context(request: Request | None = None) -> Iterator[None]:
-    """Names `request` in every `RequestError` that leaves the block without one."""
+def request_context(request: Request | None = None, journey: Journey | None = None) -> Iterator[None]:
+    """Names `request` and `journey` in every `RequestError` that leaves the block without one."""
     try:
         yield
     except RequestError as error:
         if request is not None and error._request is None:
             error._request = request
+        if error.journey is None:
+            error.journey = journey
         raise
 
 

@@ -108,7 +108,7 @@ def pieces(response: Any, open_stage: OpenStage[T], chunk_size: int | None) -> I
         return
     source = iter(response._start("__iter__"))
     try:
-        with request_context(request=response._request):
+        with request_context(response._request, response.journey):
             for data in source:
                 response._num_bytes_downloaded += len(data)
                 yield from stage.feed(data)
@@ -157,8 +157,11 @@ class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
                 if not await self._more():
                     break
         except BaseException as error:
-            if isinstance(error, RequestError) and error._request is None:
-                error._request = self._response._request
+            if isinstance(error, RequestError):
+                if error._request is None:
+                    error._request = self._response._request
+                if error.journey is None:
+                    error.journey = self._response.journey
             await self.aclose()
             raise
         await self.aclose()

@@ -424,11 +424,10 @@ class Response:
         kind = _KINDS.get(status // 100, "an invalid status code")
         where = f", which leads to {self.headers['location']!r}" if self.has_redirect_location else ""
         answer = f"{status} {self.reason_phrase}".rstrip()
-        raise HTTPStatusError(
-            f"{request.method} {masked_url(request.url)} was answered with {answer!r}, {kind}{where}",
-            request=request,
-            response=self,
-        )
+        message = f"{request.method} {masked_url(request.url)} was answered with {answer!r}, {kind}{where}"
+        error = HTTPStatusError(message, request=request, response=self)
+        error.journey = self.journey
+        raise error
 
     def json(self, **kwargs: Any) -> Any:
         """The content as JSON; arguments and exceptions are those of `json.loads`."""
@@ -500,7 +499,7 @@ class Response:
         self._num_bytes_downloaded = len(body)
         if self._head.flags & HAS_CONTENT_ENCODING:
             self._stream = ByteStream(body)
-            with request_context(request=self._request):
+            with request_context(self._request, self.journey):
                 body = decode_all(self._codings(), body)
         self._content = body
         return True
@@ -545,7 +544,7 @@ class Response:
         if not self.is_closed:
             self.is_closed = True
             if self._stream is not None:
-                with request_context(request=self._request):
+                with request_context(self._request, self.journey):
                     self._stream.close()
 
     async def aclose(self) -> None:
@@ -556,7 +555,7 @@ class Response:
         if not self.is_closed:
             self.is_closed = True
             if self._stream is not None:
-                with request_context(request=self._request):
+                with request_context(self._request, self.journey):
                     await self._stream.aclose()
 
     def _start(self, method: str) -> Any:

@@ -337,7 +337,9 @@ async def _redirecting(
                 )
             following = client._build_redirect_request(request, response)
             await side.read(response)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, RequestError) and error.journey is None:
+                error.journey = response.journey
             await side.close(response)
             raise
         following._whole = request._whole

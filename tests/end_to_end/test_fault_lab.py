@@ -463,12 +463,48 @@ def test_a_fault_behind_a_redirect_names_the_request_that_met_it(backend, ground
     backend.run(body)
 
 
+FOLLOWERS = {
+    "content that cannot be decoded": (
+        response(b"no gzip", ("Content-Encoding", "gzip")),
+        httpx_fast.DecodingError,
+        "gzip",
+    ),
+    "a redirect to nowhere": (redirect("http://[::bad/"), httpx_fast.RemoteProtocolError, "Location"),
+    "a status that is refused": (response(status=503), httpx_fast.HTTPStatusError, "503"),
+}
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("name", FOLLOWERS)
+def test_what_is_wrong_with_an_answer_names_its_way_and_keeps_the_connection(backend, fault_lab, name, streamed):
+    octets, error, seen = FOLLOWERS[name]
+
+    async def body():
+        fault_lab.serve([Read(), Send(octets), GOOD])
+        async with backend.client(limits=ONE, follow_redirects=True) as client:
+            with pytest.raises(error, match=seen) as caught:
+                if streamed:
+                    async with client.stream("GET", fault_lab.url()) as answer:
+                        async for _ in answer.aiter_bytes():
+                            pass
+                else:
+                    answer = await client.get(fault_lab.url())
+                answer.raise_for_status()
+            assert caught.value.request.url == fault_lab.url()
+            assert caught.value.journey.nth == 1
+            second = await client.get(fault_lab.url())
+            assert second.text == "good"
+
+    backend.run(body)
+
+
 def test_redirects_without_end_are_given_up_and_keep_the_connection(backend, ground):
     async def body():
         ground.serve([Repeat(Read(), Send(redirect("/again")))])
         async with ground.client(follow_redirects=True, max_redirects=5) as client:
-            with pytest.raises(httpx_fast.TooManyRedirects, match="5"):
+            with pytest.raises(httpx_fast.TooManyRedirects, match="5") as caught:
                 await client.get(ground.url())
+            assert caught.value.journey.nth == 6
             assert counts(client) == {"idle": 1}
         assert (ground.lab.accepted, len(ground.lab.requests)) == (1, 6)
 
