@@ -651,11 +651,14 @@ def test_who_was_cancelled_does_not_keep_a_full_sink_reading(backend: World, pee
             assert pieces[0] <= HIGH_WATER + 256 * 1024
             backend.arm(stream, "read", 30)
             sink.pending = 0
-            while pieces[0] < BIG:
-                sink.wanted = 1
-                sink.told = lambda: pieces.__setitem__(0, pieces[0] + len(sink.received))
-                await stream.receive()
+
+            def add() -> None:
+                pieces[0] += len(sink.received)
                 sink.received = b""
+
+            sink.wanted, sink.told = 0, add
+            while pieces[0] < BIG:
+                await stream.receive()
 
     backend.run(body)
 
