@@ -13,7 +13,7 @@ from __future__ import annotations
 import codecs
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic
 
 from ._exceptions import DecodingError
@@ -374,10 +374,10 @@ def decode_all(codings: Sequence[str], data: bytes, limit: int | None = None) ->
 class _Chunker(Generic[AnyStr]):
     """Cuts what comes in pieces of any size into chunks of one size, or leaves it as it comes."""
 
-    def __init__(self, empty: AnyStr, chunk_size: int | None) -> None:
+    def __init__(self, join: Callable[[list[AnyStr]], AnyStr], chunk_size: int | None) -> None:
         if chunk_size is not None and chunk_size < 1:
             raise ValueError(f"expected a chunk_size of at least 1, got {chunk_size}")
-        self._empty: AnyStr = empty
+        self._join: Callable[[list[AnyStr]], AnyStr] = join
         self._chunk_size = chunk_size
         self._held: list[AnyStr] = []
         self._length = 0
@@ -391,7 +391,7 @@ class _Chunker(Generic[AnyStr]):
         self._length += len(content)
         if self._length < size:
             return []
-        whole = self._empty.join(self._held)
+        whole = self._join(self._held)
         end = self._length - self._length % size
         self._held = [whole[end:]]
         self._length -= end
@@ -399,7 +399,7 @@ class _Chunker(Generic[AnyStr]):
 
     def flush(self) -> list[AnyStr]:
         """The last chunk, which may be shorter."""
-        rest = self._empty.join(self._held)
+        rest = self._join(self._held)
         self._held = []
         self._length = 0
         return [rest] if rest else []
@@ -409,14 +409,14 @@ class ByteChunker(_Chunker[bytes]):
     """Octets in chunks of `chunk_size`; None leaves them as they come."""
 
     def __init__(self, chunk_size: int | None = None) -> None:
-        super().__init__(b"", chunk_size)
+        super().__init__(b"".join, chunk_size)
 
 
 class TextChunker(_Chunker[str]):
     """Text in chunks of `chunk_size` characters; None leaves it as it comes."""
 
     def __init__(self, chunk_size: int | None = None) -> None:
-        super().__init__("", chunk_size)
+        super().__init__("".join, chunk_size)
 
 
 class TextDecoder:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class _AnyLogger(logging.Logger):
     """Enabled for a level as soon as one of `LOGGERS` is. It asks them again only when some level was changed."""
 
     # Set for loggers that a configuration does not name; it may name one of ours and not this.
-    disabled = property(lambda self: False, lambda self, value: None)
+    disabled = cast("bool", property(lambda self: False, lambda self, value: None))  # what it is to who asks a logger
 
     def getEffectiveLevel(self) -> int:  # noqa: N802
         return min(logger.getEffectiveLevel() for logger in LOGGERS.values())

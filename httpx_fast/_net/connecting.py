@@ -52,7 +52,11 @@ def open_socket(
             # Heads and bodies are written whole: waiting for more to send only delays them.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for option in socket_options:
-            sock.setsockopt(*option)
+            if len(option) == 3:
+                level, name, value = option
+                sock.setsockopt(level, name, value)
+            else:
+                sock.setsockopt(*option)  # no value, and how long it would be
         if local_address is not None:
             sock.bind((local_address, 0))
     except BaseException:

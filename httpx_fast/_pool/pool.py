@@ -147,7 +147,7 @@ class Pool:
             connection: Connection | None = None
             try:
                 found = self._ask(route, journey.started)
-                if found.__class__ is Http1Connection and found.alive():
+                if type(found) is Http1Connection and found.alive():
                     connection = found
                     journey.leased = journey.started
                 else:
