@@ -17,7 +17,7 @@ BATCHES = 30
 BATCH = 40
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server():
     with LocalServer() as running:
         yield running

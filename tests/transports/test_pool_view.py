@@ -9,7 +9,7 @@ import httpx_fast
 from httpx_fast.testing import LocalServer
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server():
     with LocalServer(tls=False) as running:
         yield running
