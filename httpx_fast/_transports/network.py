@@ -21,7 +21,7 @@ from .._drive import drive
 from .._exceptions import RemoteProtocolError
 from .._journey import ConnectionFacts
 from .._models import Response
-from .._net.base import Backend, Buffer, Stream
+from .._net.base import Buffer, Stream
 from .._net.sockets import poller
 from .._pool.pool import Lease
 
@@ -114,7 +114,7 @@ class _Network:
         while not octets.pending:
             if octets.ended:
                 return b""
-            stream.arm("read", None if timeout is None else Backend.clock() + timeout, timeout)
+            self._arm("read", timeout)
             # Cancelled here, nothing is lost: what comes is kept for the next read.
             await stream.receive()
         return octets.take(max_bytes)
@@ -126,7 +126,7 @@ class _Network:
         stream = self._stream
         unsent = stream.write(buffer)
         if unsent is not None:
-            stream.arm("write", None if timeout is None else Backend.clock() + timeout, timeout)
+            self._arm("write", timeout)
             await unsent
 
     async def _encrypted(self, context: ssl.SSLContext, server_hostname: str | None, timeout: float | None) -> Stream:
@@ -136,7 +136,7 @@ class _Network:
             self._close()
             raise RemoteProtocolError(f"{octets.pending} octets came before the TLS handshake and were not read")
         stream = self._stream
-        stream.arm("connect", None if timeout is None else Backend.clock() + timeout, timeout)
+        self._arm("connect", timeout)
         try:
             encrypted = await stream.start_tls(context, server_hostname)
         except BaseException:
@@ -152,6 +152,12 @@ class _Network:
                 "HTTP, and its response has what there is to read"
             )
         return self._octets
+
+    def _arm(self, phase: str, timeout: float | None) -> None:
+        """Says by when the next call must be done, by the clock of the pool that the connection is of."""
+        lease = self._lease
+        assert lease is not None  # what was handed over has one
+        self._stream.arm(phase, None if timeout is None else lease.pool.clock() + timeout, timeout)
 
     def _close(self) -> None:
         if self._octets is not None:
