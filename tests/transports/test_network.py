@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import threading
+import time
 
 import pytest
 
@@ -71,6 +72,19 @@ def test_it_tells_the_certificate_after_the_response_was_read(backend, peer, aut
             tls = response.extensions["network_stream"].get_extra_info("ssl_object")
             assert tls.getpeercert()["subjectAltName"] == (("IP Address", "127.0.0.1"),)
             assert tls.version().startswith("TLSv1.")
+
+    backend.run(body)
+
+
+def test_timeouts_begin_by_the_clock_of_the_pool(backend, peer):
+    server = peer(echo())
+
+    async def body():
+        async with backend.client() as client, upgrading(client, peer=server) as response:
+            network = response.extensions["network_stream"]
+            client._transport._pool.clock = lambda: time.monotonic() + 3600
+            await done(network.write(b"question"))
+            assert await done(network.read(100, timeout=0)) == b"question"
 
     backend.run(body)
 
