@@ -130,11 +130,14 @@ class AnyIOStream(TimedStream):
                 waiting, self._unsent = b"".join(self._unsent), []
                 for start in range(0, len(waiting), _PIECE):
                     try:
-                        self._torn = True
                         await self._stream.send(waiting[start : start + _PIECE])
-                        self._torn = False
                     except _FAULTS as error:
                         raise self._write_failed(_as_oserror(error)) from error
+                    except BaseException:
+                        # Nobody knows how much of it was sent, so nothing can follow, nor an answer come.
+                        self._torn = True
+                        self._fault = self._read_failed(OSError(errno.ECANCELED, "a write was cancelled half way"))
+                        raise
                     self._postpone_write()
                     self._scopes.move()
 

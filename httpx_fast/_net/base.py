@@ -114,7 +114,7 @@ class Stream(abc.ABC):
 
         For connections that many share: one may drain, while others `post()` (threads too, one after the other) and
         one receives. With `reading` nobody receives, and what arrives meanwhile is pushed here: a peer that wants to be
-        read before it reads on would else wait for us, and we for it.
+        read before it reads on would else wait for us, and we for it. It may end when the sink has what it wants, too.
         """
 
     @abc.abstractmethod

@@ -82,8 +82,8 @@ class SyncStream(PulledStream):
                         return
                 self._check_write_time()
                 movable(_milliseconds(self._write_at - self._clock()))
-                if reading:
-                    self._pull_some()
+                if reading and self._pull_some():
+                    return
         except ValueError as error:
             raise self._write_failed(OSError(errno.EBADF, os.strerror(errno.EBADF))) from error
 
@@ -136,11 +136,11 @@ class SyncStream(PulledStream):
         if now >= self._write_at:
             raise self._write_expired(now, f", {self.unsent} octets are left")
 
-    def _pull_some(self) -> None:
+    def _pull_some(self) -> bool:
         try:
-            self._pull(NO_WAIT)
+            return self._pull(NO_WAIT)
         except BlockingIOError:
-            return
+            return False
 
 
 def _any_poller(sock: socket.socket) -> Callable[[float | None], object]:

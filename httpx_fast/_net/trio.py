@@ -57,7 +57,7 @@ class TrioStream(PulledStream):
             return
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._pull_on)
+            nursery.start_soon(self._pull_on, nursery.cancel_scope)
             try:
                 await self._scopes.wait(self._send_all, writes=True)
             except Exception as error:  # noqa: BLE001  # raised below, outside of the nursery that would wrap it
@@ -90,13 +90,15 @@ class TrioStream(PulledStream):
             self._postpone()
             self._scopes.move()
 
-    async def _pull_on(self) -> None:
-        """Pushes what arrives until that fails, which is for who receives next."""
+    async def _pull_on(self, scope: trio.CancelScope) -> None:
+        """Pushes what arrives until the sink has enough, or that fails, which is for who receives next."""
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._sock)
                 try:
-                    self._pull()
+                    if self._pull():
+                        scope.cancel()
+                        return
                 except BlockingIOError:
                     continue
         except _CLOSED as error:

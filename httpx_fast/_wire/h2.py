@@ -505,7 +505,7 @@ class Session:
 
     def _refusal(self) -> TransportError:
         error: TransportError
-        if self.broken is not None:
+        if self.broken is not None and self.farewell is None:
             error = self._for_stream(self.broken)
         elif self.draining:
             error = RemoteProtocolError(

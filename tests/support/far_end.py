@@ -8,6 +8,7 @@ Frames that were heard are told as short lines, so that a test can compare a who
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from typing import Any
 
@@ -129,3 +130,50 @@ class FarEnd:
             (bytes(name), bytes(value)) for name, value in self._decoder.decode(bytes(block), raw=True)
         ]
         return f"HEADERS {stream_id}" + (" end" if end else "")
+
+
+class Server(FarEnd):
+    """A far end over a socket: `Server(connection).until("HEADERS 1 end")`."""
+
+    def __init__(self, connection: socket.socket, *pairs: tuple[int, int]) -> None:
+        super().__init__()
+        self.connection = connection
+        self.lines: list[str] = []  # all that was heard
+        self.say(settings(*pairs), SETTINGS_ACK)
+
+    def say(self, *octets: bytes) -> None:
+        self.connection.sendall(b"".join(octets))
+
+    def respond(self, stream_id: int, body: bytes = b"ok", fields: Iterable[tuple[str, str]] = ()) -> None:
+        """A whole response."""
+        self.say(self.head(stream_id, [*OK, *fields]), data(stream_id, body, end=True))
+
+    def until(self, *wanted: str) -> None:
+        """Hears on until there are lines that begin with these, in any order."""
+        while not all(any(line.startswith(each) for line in self.lines) for each in wanted):
+            self.lines += self.hear(self._receive())
+
+    def find(self, path: str) -> int:
+        """The stream of the request for `path`, once it is there."""
+        while True:
+            for stream_id, fields in self.requests.items():
+                if (b":path", path.encode()) in fields:
+                    return stream_id
+            self.lines += self.hear(self._receive())
+
+    def forget(self) -> None:
+        """Lines heard so far count no more."""
+        self.lines.clear()
+
+    def until_closed(self) -> None:
+        """Hears on until the client has closed."""
+        try:
+            while octets := self.connection.recv(65536):
+                self.lines += self.hear(octets)
+        except ConnectionResetError:  # it did not wait for what was still on its way
+            return
+
+    def _receive(self) -> bytes:
+        octets = self.connection.recv(65536)
+        assert octets, f"the client closed after {self.lines}"
+        return octets

@@ -1,0 +1,375 @@
+"""One HTTP/2 connection: a stream of octets, the session that is spoken over it, and any number of exchanges at once.
+
+- What happens to one exchange (an error, its time running out, a cancellation, a reader who is slow or gone) resets its
+  stream and leaves the others alone. What happens to the connection fails them all.
+- The owner (the pool, which has a lock of its own) is told nothing under the session's lock. `Http2Stream.rest()` and
+  `close()` may be called under the owner's lock, and by finalizers.
+- While exchanges wait and nothing arrives the peer is pinged; one that does not answer is taken for dead.
+- On an event loop, requests that begin in one turn go out in one write.
+
+How tasks and threads share a session is in `http2_turns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final, Protocol
+
+from .._exceptions import ReadError, TransportError, timed_out
+from .._journey import ConnectionFacts, Journey
+from .._kernel.h2_control import goaway_frame
+from .._kernel.h2_facts import ENHANCE_YOUR_CALM
+from .._kernel.h2_faults import Http2Fault
+from .._net.base import Backend, Buffer, Stream
+from .._origin import Route
+from .._trace import Tracer
+from .._wire.events import FieldLine, RequestHead
+from .._wire.h2_stream import ENDED
+from .http1 import Budgets
+from .http2_stream import Http2Stream
+from .http2_turns import NEVER, SharedSession
+
+#: Seconds of silence, while exchanges wait, after which the peer is asked for a sign of life; None for never. Half of
+#: what many NATs and load balancers grant a silent connection.
+PING_AFTER: Final = 30.0
+#: Seconds in which it has to give one.
+PING_PATIENCE: Final = 15.0
+
+#: Seconds that limits "per stretch" of the session are for.
+STRETCH: Final = 1.0
+# Octets that wait for the socket to take them, answers to what the peer sends; a peer that asks and never reads.
+MAX_BACKLOG: Final = 256 * 1024
+
+
+class Owner(Protocol):
+    """Who has the connection, and leases its exchanges."""
+
+    @property
+    def backend(self) -> Backend: ...
+
+    def lost(self, connection: Any) -> None:
+        """It died, or the peer wants it closed; if it is idle, nobody will give it back. It is told to drain before."""
+
+    def limit_changed(self, connection: Any, limit: int | None) -> None:
+        """It takes so many exchanges at once now, None for any number."""
+
+    def draining(self, connection: Any) -> None:
+        """It takes no more exchanges; those that are under way go on, or have failed."""
+
+
+class Http2Connection(SharedSession):
+    """A connection that speaks HTTP/2."""
+
+    __slots__ = (
+        "_backlog",
+        "_busy_since",
+        "_closed",
+        "_flush_due",
+        "_owner",
+        "_ping_after",
+        "_pings",
+        "_soon",
+        "_stretch_ends",
+        "_told_draining",
+        "_told_limit",
+        "facts",
+        "idle_since",
+        "route",
+    )
+
+    #: The windows of the streams bound what a connection holds; the socket is always read.
+    pending: Final = 0
+
+    def __init__(
+        self,
+        stream: Stream,
+        route: Route,
+        facts: ConnectionFacts,
+        clock: Callable[[], float],
+        owner: Owner,
+        ping_after: float | None = PING_AFTER,
+    ) -> None:
+        backend = owner.backend
+        super().__init__(stream, backend, clock)
+        self.route = route
+        self.facts = facts
+        facts.stream = stream
+        facts.http_version = "HTTP/2"
+        self.idle_since: float | None = None
+        self._owner = owner
+        self._soon = backend.soon
+        self._ping_after = NEVER if ping_after is None else ping_after
+        self._pings = 0
+        self._busy_since = 0.0  # when the first of the exchanges began that are under way
+        self._flush_due = False
+        self._closed = False
+        self._backlog = 0  # octets of answers that were left unsent
+        self._stretch_ends = 0.0
+        self._told_limit = self.peer_limit
+        self._told_draining = False
+        stream.attach(self)
+
+    async def exchange(
+        self,
+        head: RequestHead,
+        body: bytes | AsyncIterator[bytes],
+        framing: int,
+        budgets: Budgets,
+        journey: Journey,
+        whole: bool,
+    ) -> Http2Stream:
+        """Sends a request and waits for its response: for all of it if `whole`, else for the head.
+
+        `body` is octets (none at all are no body), or pieces of them; `framing` its length, or below 0. Raises what
+        `_net` raises, RemoteProtocolError for a malformed response or a stream that the peer resets, and whatever
+        `body` raises. `error.unprocessed` says that the peer has done nothing with the request.
+        """
+        stream = Http2Stream(self, head.method, whole, budgets, journey)
+        no_body = isinstance(body, bytes) and not body
+        trace = journey.trace
+        try:
+            if trace is not None:
+                await self._tell_begin(trace)
+            self._begin(stream, head, no_body, journey)
+            if trace is not None:
+                await trace.complete()
+                await trace.started("http2.send_request_body")
+            if not no_body:
+                await stream.send_body(body, framing)
+            journey.sent = stream.moment = self.clock()
+            if trace is not None:
+                await trace.complete()
+                await trace.started("http2.receive_response_headers")
+            while not stream.ready:
+                await self.hear(stream, "read", budgets.read)
+            if stream.error is not None and (whole or stream.head is None):
+                raise stream.error
+            if trace is not None:
+                await trace.complete(_told_head(stream))
+        except BaseException as error:
+            self.exchange_ended(stream, self.clock())
+            if trace is not None:
+                await trace.failed(error)
+            raise
+        return stream
+
+    def alive(self) -> bool:
+        """One look, without waiting, whether the connection takes exchanges."""
+        if not self.draining:
+            self._look_for_end()
+        return not self.draining
+
+    def close(self) -> None:
+        """Closes the stream at once; what is under way fails. Repeatable."""
+        if self._closed:
+            return
+        self._closed = True
+        self.draining = True
+        if self._lock.acquire(blocking=False):
+            try:
+                if self.broken is None:
+                    if self.next_id > 1 and not self._mute:
+                        self.outgoing.append(goaway_frame(0))
+                    self.fail(ReadError("the connection was closed on this side"))
+                self._write_out()
+            finally:
+                self._lock.release()
+        self.stream.close()
+
+    # For exchanges.
+
+    async def hear(self, stream: Http2Stream, phase: str, budget: float | None, since: float | None = None) -> None:
+        """Waits until something happens to `stream` that it was not told yet. Raises the timeout of `phase`.
+
+        Time counts from `since`, or from when something last came for the stream.
+        """
+        while not stream.told:
+            now = self.clock()
+            began = stream.moment if since is None else since
+            at = NEVER if budget is None else began + budget
+            if now >= at:
+                assert budget is not None
+                raise timed_out(phase, now - began, budget, self._complaint(stream, phase))
+            wake_at = min(at, self._look(now))
+            if self._pushes:
+                waiter = stream.waiter = self._new_waiter()
+                try:
+                    await waiter.wait(None if wake_at == NEVER else wake_at)
+                finally:
+                    stream.waiter = None
+            else:
+                await self.take_part(stream, now, wake_at)
+        stream.told = False
+
+    def claim_piece(self, stream: Http2Stream) -> bytes:
+        """The oldest piece of a body that nobody has claimed; the peer gets its credit back."""
+        if not stream.chunks:
+            return b""
+        with self._lock:
+            piece = self.claim(stream)
+            if self.outgoing:
+                self._write_out()
+        return piece
+
+    async def send_some(self, stream: Http2Stream, octets: Buffer, last: bool, budget: float | None) -> int:
+        """Sends of `octets` what windows and the socket take; how many. 0 as `Session.send()` has it."""
+        if self.stream.unsent:
+            now = self.clock()
+            await self.drain(stream, now, NEVER if budget is None else now + budget, budget)
+        with self._lock:
+            if not stream.sending:
+                return 0
+            stream.told = False
+            sent = self.send(stream, octets, last)
+            if self.outgoing:
+                self._write_out()
+        return sent
+
+    async def flush(self, stream: Http2Stream, budget: float | None) -> None:
+        """Waits until the last of a body is sent, where nobody else sees to that."""
+        if not self._pushes and self.stream.unsent:
+            now = self.clock()
+            await self.drain(stream, now, NEVER if budget is None else now + budget, budget)
+
+    def exchange_ended(self, stream: Http2Stream, now: float) -> bool:
+        """Whether the connection takes others."""
+        if stream.sending or stream.state < ENDED:
+            self.abandon(stream)
+        stream.chunks.clear()
+        stream.pending = 0
+        self.idle_since = now
+        if self.draining and not self.streams:
+            self.close()
+        return not self.draining
+
+    # The sink.
+
+    def get_buffer(self) -> None:
+        """Frames are cut out of the stream's own buffer."""
+
+    def buffer_updated(self, nbytes: int) -> bool:
+        raise RuntimeError("no buffer was given")
+
+    def data_received(self, data: memoryview) -> bool:
+        now = self.clock()
+        with self._lock:
+            if now >= self._stretch_ends:
+                self._stretch_ends = now + STRETCH
+                self.begin_stretch()
+            self.feed(data, now)
+            # What answers a server that speaks first goes out with the first request.
+            if self.outgoing and (self.next_id > 1 or self.broken is not None):
+                self._answer()
+        self._look_after()
+        reader = self._reader
+        return reader is not None and (reader.told or self.stream.unsent > 0)
+
+    def eof_received(self, clean: bool) -> bool:
+        with self._lock:
+            self.end_of_file(clean)
+        self._look_after()
+        return True
+
+    # Inside: sending.
+
+    def _begin(self, stream: Http2Stream, head: RequestHead, end: bool, journey: Journey) -> None:
+        now = self.clock()
+        facts = journey.connection = self.facts
+        with self._lock:
+            alone = not self.streams
+            self.open(stream, head, end)
+            facts.requests = journey.nth = facts.requests + 1
+            if alone:
+                self._busy_since = now
+                journey.rested_since = self.idle_since
+            journey.sending = stream.moment = now
+            if alone or not end or not self._pushes:
+                self._write_out()
+            elif not self._flush_due:
+                # One write for all the requests that begin in this turn of the loop.
+                self._flush_due = True
+                self._soon(self._write_soon)
+        self._look_after()
+
+    def _write_soon(self) -> None:
+        with self._lock:
+            self._flush_due = False
+            self._write_out()
+        self._look_after()
+
+    def _answer(self) -> None:
+        """Under the lock: sends what came of an arrival, as far as the peer reads at all."""
+        unsent = self.stream.unsent
+        self._backlog = self._backlog + sum(map(len, self.outgoing)) if unsent else 0
+        if self._backlog > MAX_BACKLOG:
+            self.fail(
+                Http2Fault(
+                    f"peer makes more than {MAX_BACKLOG} octets of answers wait and does not read them",
+                    ENHANCE_YOUR_CALM,
+                )
+            )
+        self._write_out()
+
+    # Inside: what concerns the connection.
+
+    def _look_after(self) -> None:
+        """Not under the lock: tells the owner what has changed, and closes what is of no use."""
+        if self._abandoned:
+            self._take_up()
+        if self.draining:
+            if not self._told_draining:
+                self._told_draining = True
+                self._owner.draining(self)
+                if not self.streams:
+                    self._owner.lost(self)
+            if self.broken is not None or not self.streams:
+                self.close()
+        elif self.peer_limit != self._told_limit:
+            self._told_limit = self.peer_limit
+            self._owner.limit_changed(self, self.peer_limit)
+
+    def _break(self, error: TransportError) -> None:
+        """The connection is of no use any more, and whoever waits is told why."""
+        with self._lock:
+            self.fail(error)
+            self._write_out()
+        self._look_after()
+
+    def _look(self, now: float) -> float:
+        """Sees to it that the peer is alive, while exchanges wait; when to look again."""
+        heard = max(self.moment, self._busy_since)
+        if self.pinged and self.pinged_at >= heard:
+            due = self.pinged_at + PING_PATIENCE
+            if now >= due:
+                self._break(
+                    ReadError(
+                        f"the peer sent nothing for {now - heard:.3g} s and did not answer a PING within "
+                        f"{PING_PATIENCE:.3g} s: the connection is dead"
+                    )
+                )
+            return due
+        due = heard + self._ping_after
+        if now < due:
+            return due
+        with self._lock:
+            self._pings += 1
+            self.ping(self._pings.to_bytes(8, "big"), now)
+            self._write_out()
+        return now + min(PING_PATIENCE, self._ping_after)
+
+    async def _tell_begin(self, trace: Tracer) -> None:
+        if self.next_id == 1:
+            await trace.started("http2.send_connection_init")
+            await trace.complete()
+        await trace.started("http2.send_request_headers")
+
+    def _complaint(self, stream: Http2Stream, phase: str) -> str:
+        if phase == "read":
+            return f"peer sent nothing on stream {stream.id}"
+        return f"peer gave no window for more of the body on stream {stream.id}"
+
+
+def _told_head(stream: Http2Stream) -> tuple[int, list[FieldLine]]:
+    head = stream.head
+    assert head is not None
+    return head.status, list(head.fields())

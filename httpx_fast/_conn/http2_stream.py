@@ -1,0 +1,185 @@
+"""One exchange over an HTTP/2 connection: the body of its request going out, its response coming in.
+
+A body goes out as the peer's windows allow. Where it can go no further before the response is read, `next_chunk()`
+sends on: so both run at once on one stream, whatever the peer waits for first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from .._exceptions import LocalProtocolError, WriteTimeout
+from .._journey import Journey
+from .._net.base import Buffer
+from .._wire.h2_stream import ENDED, HEAD
+from .http1 import Budgets
+from .http2_turns import WaitingStream
+
+if TYPE_CHECKING:
+    from .http2 import Http2Connection
+
+
+class Http2Stream(WaitingStream):
+    """One exchange: its request on the way, and the reader of its response."""
+
+    __slots__ = ("_asked", "_body_size", "_budgets", "_connection", "_journey", "_piece", "_source", "_took_at")
+
+    def __init__(
+        self,
+        connection: Http2Connection,
+        method: bytes,
+        whole: bool,
+        budgets: Budgets,
+        journey: Journey,
+    ) -> None:
+        super().__init__(method, whole)
+        self._connection = connection
+        self._budgets = budgets
+        self._journey: Journey | None = journey
+        self._source: AsyncIterator[bytes] | None = None  # of pieces of the body that were not asked for yet
+        self._piece: Buffer | None = None  # what is left to send of the last piece
+        self._body_size = 0  # octets that the body has, or below 0 for nobody knows
+        self._asked = 0  # octets of the body that were sent, and are in `_piece`
+        self._took_at = 0.0  # when the peer's windows last took something
+
+    @property
+    def complete(self) -> bool:
+        """Whether the response has ended and all of its body was claimed."""
+        return self.state == ENDED and not self.chunks
+
+    @property
+    def upgraded(self) -> bool:
+        """Never: a connection of HTTP/2 is not handed over (RFC 9113 s.8.6)."""
+        return False
+
+    async def next_chunk(self) -> bytes:
+        """The next piece of the body as it arrived; b"" after its end."""
+        journey = self._journey
+        trace = None if journey is None else journey.trace
+        if trace is None:
+            return await self._next_chunk()
+        if trace.idle:
+            await trace.started("http2.receive_response_body")
+        try:
+            piece = await self._next_chunk()
+        except BaseException as error:
+            await trace.failed(error)
+            raise
+        if not piece or self.complete:
+            await trace.complete()
+        return piece
+
+    async def _next_chunk(self) -> bytes:
+        connection = self._connection
+        while True:
+            piece = connection.claim_piece(self)
+            if piece:
+                return piece
+            if self.state >= ENDED:
+                if self.error is not None:
+                    raise self.error
+                return b""
+            if self.sending:
+                await self._upload(patient=False)
+                if self.chunks or self.state >= ENDED:  # it came meanwhile, and was told to the upload
+                    continue
+            if not self.told:
+                self.moment = connection.clock()
+            await connection.hear(self, "read", self._budgets.read)
+
+    def rest(self, now: float) -> bool:
+        """The exchange is over: True if its connection takes others. What has not ended is reset, without waiting."""
+        journey = self._journey
+        if journey is not None:
+            self._journey = None
+            if journey.done is None:
+                journey.stopped = now
+            if journey.trace is not None:
+                journey.trace.closed("http2", reusable=True)
+        return self._connection.exchange_ended(self, now)
+
+    # Told by the session.
+
+    def head_arrived(self) -> None:
+        if self._journey is not None:
+            self._journey.first = self._connection.moment
+
+    def message_ended(self) -> None:
+        if self._journey is not None:
+            self._journey.done = self._connection.moment
+
+    # Sending the body.
+
+    async def send_body(self, body: bytes | AsyncIterator[bytes], length: int) -> None:
+        """Sends the body until it has ended, or cannot go on before the response is read: then `next_chunk()` does.
+
+        `length` is the number of its octets, or below 0.
+        """
+        if isinstance(body, bytes):
+            self._piece = body
+            self._body_size = self._asked = len(body)
+        else:
+            self._source = body
+            self._body_size = length
+        self._took_at = self._connection.clock()
+        await self._upload(patient=True)
+
+    async def _upload(self, patient: bool) -> None:
+        """Sends what windows allow; waits for more if `patient`, and if that is any use."""
+        connection = self._connection
+        budget = self._budgets.write
+        while self.sending:
+            piece = self._piece
+            if piece is None:
+                piece = self._piece = await self._next_piece()
+                self._took_at = connection.clock()
+            last = self._source is None
+            try:
+                sent = await connection.send_some(self, piece, last, budget)
+            except WriteTimeout:
+                if self.state != ENDED:
+                    raise
+                sent = 0
+            if sent == len(piece):
+                self._piece = None
+                self._took_at = connection.clock()
+                if last:
+                    await connection.flush(self, budget)
+                    return
+            elif sent:
+                self._piece = memoryview(piece)[sent:]
+                self._took_at = connection.clock()
+            elif self.state == ENDED:
+                # RFC 9113 s.8.1: the peer has answered and does not want the rest.
+                connection.abandon(self)
+                return
+            elif not patient or self._is_full():
+                return
+            else:
+                await connection.hear(self, "write", budget, self._took_at)
+
+    def _is_full(self) -> bool:
+        """Whether the peer may wait for its response to be read, before it takes any more of the body."""
+        return self.state != HEAD and self.pending >= self.granted >> 1
+
+    async def _next_piece(self) -> Buffer:
+        """The next piece of the body; an empty one ends it, and `_source` is None then."""
+        source = self._source
+        assert source is not None
+        while True:
+            try:
+                piece = await source.__anext__()
+            except StopAsyncIteration:
+                self._source = None
+                if self._asked < self._body_size:
+                    raise LocalProtocolError(
+                        f"the body ended after {self._asked} octets, its Content-Length is {self._body_size}"
+                    ) from None
+                return b""
+            if piece:
+                break
+        self._asked += len(piece)
+        if 0 <= self._body_size < self._asked:
+            raise LocalProtocolError(f"the body is longer than its Content-Length of {self._body_size} octets")
+        return piece
