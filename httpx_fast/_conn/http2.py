@@ -74,11 +74,9 @@ class Http2Connection(SharedSession):
         "_told_limit",
         "facts",
         "idle_since",
+        "pending",
         "route",
     )
-
-    #: The windows of the streams bound what a connection holds; the socket is always read.
-    pending: Final = 0
 
     def __init__(
         self,
@@ -91,6 +89,8 @@ class Http2Connection(SharedSession):
     ) -> None:
         backend = owner.backend
         super().__init__(stream, backend, clock)
+        # The windows of the streams bound what a connection holds; the socket is always read.
+        self.pending = 0
         self.route = route
         self.facts = facts
         facts.stream = stream

@@ -142,6 +142,7 @@ class SharedSession(Session):
         """Waits until what was written is sent, or something is read for `stream`. Raises WriteTimeout."""
         while True:
             waiter = None
+            reads = False
             with self._lock:
                 left = self.stream.unsent
                 if not left or self.broken is not None:
