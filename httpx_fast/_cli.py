@@ -206,8 +206,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options, checked, and completed with what follows from them."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.http2:
-        parser.error("--http2: this version speaks HTTP/1.1 only")
     has_body = options.content is not None or options.data or options.files or options.json is not None
     if options.method is None:
         options.method = "POST" if has_body else "GET"
@@ -243,7 +241,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="for each phase of the request; default 5")
     add("--follow-redirects", action="store_true", help="follow redirects")
     add("--verify", action=argparse.BooleanOptionalAction, default=True, help="whether servers must prove who they are")
-    add("--http2", action="store_true", help="not in this version")
+    add("--http2", action="store_true", help="offer HTTP/2 where there is TLS; the server chooses")
     add("--download", metavar="FILE", help="write the content to a file, - for standard output")
     add("-v", "--verbose", action="store_true", help="show the connection and the request, too, with its Authorization")
     add("--journey", action="store_true", help="draw how long each step of the requests took")

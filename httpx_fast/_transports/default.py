@@ -66,8 +66,8 @@ class _Door:
         address_filter: Callable[[IPAddress], bool] | None = None,
         keepalive: TCPKeepAlive | bool = True,
     ) -> None:
-        if http2 or not http1:
-            raise NotImplementedError("HTTP/2 is not supported yet: leave http1=True and http2=False")
+        if not (http1 or http2):
+            raise ValueError("http1=False and http2=False leave no protocol to speak")
         check_ssl_settings(verify, cert, trust_env)
         protocols = (("h2",) if http2 else ()) + (("http/1.1",) if http1 else ())
         tls: Callable[[], ssl.SSLContext] = partial(shared_ssl_context, verify, cert, trust_env, protocols)

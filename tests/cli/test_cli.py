@@ -418,7 +418,6 @@ def test_what_cannot_be_done_is_told_in_one_line(run: Any, server: LocalServer, 
         (["-j", "{"], "expected JSON, got '{'"),
         (["--timeout", "-1"], "expected seconds, got '-1'"),
         (["--timeout", "nan"], "expected seconds, got 'nan'"),
-        (["--http2"], "this version speaks HTTP/1.1 only"),
         (["--nonsense"], "unrecognized arguments"),
     ],
 )

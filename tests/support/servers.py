@@ -35,6 +35,7 @@ LISTENERS = {
     "no_keep_alive": "keepalive_timeout 0;",
     "brief": "keepalive_timeout 50ms;",
     "https": "keepalive_timeout 600s; keepalive_requests 1000000000;",
+    "http2": "keepalive_timeout 600s; keepalive_requests 1000000000;",
 }
 
 _MAIN = """
@@ -146,6 +147,7 @@ class Nginx:
     def _write_configuration(self) -> None:
         addresses = {name: f"127.0.0.1:{port}" for name, port in self._ports.items()}
         addresses["https"] += " ssl"
+        addresses["http2"] += " ssl http2"
         addresses["http"] += f"; listen unix:{self.uds}"
         fill = {"folder": self.folder, "json": JSON_BODY.decode()}
         servers = [_SERVER.format(address=addresses[name], keep_alive=LISTENERS[name], **fill) for name in LISTENERS]
@@ -169,7 +171,7 @@ class Nginx:
         return module
 
     def url(self, path: str, listener: str = "http") -> str:
-        scheme = "https" if listener == "https" else "http"
+        scheme = "https" if listener in ("https", "http2") else "http"
         return f"{scheme}://127.0.0.1:{self._ports[listener]}{path}"
 
     @property
