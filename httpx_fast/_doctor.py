@@ -37,7 +37,7 @@ def report() -> list[str]:
         "kernel": f"{'compiled' if IMPLEMENTATION == 'c' else 'pure Python'}: {REASON}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}{_build()}, {sys.executable}",
         "platform": platform.platform(),
-        "HTTP": "HTTP/1.1",
+        "HTTP": "HTTP/1.1, HTTP/2",
         "TLS": ssl.OPENSSL_VERSION,
         "trust": _trust(),
         "event loop": _event_loop(),
