@@ -351,6 +351,9 @@ def _new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) ->
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if sys.version_info >= (3, 13):
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    if context.minimum_version < ssl.TLSVersion.TLSv1_2:
+        # Debian's Python leaves it to OpenSSL's configuration; RFC 8996 has ended what came before.
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

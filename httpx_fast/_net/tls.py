@@ -16,13 +16,18 @@ from __future__ import annotations
 import ssl
 import threading
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, WriteError
 from .base import DONE, SCRATCH_SIZE, Buffer, Sink, Stream, forget
 from .faults import closed_here, peer_closed, peer_name, reason
 from .scratch import scratch
+
+try:  # PyPy's ssl
+    from _cffi_ssl._stdssl import lib as _openssl  # type: ignore[import-not-found]
+except ImportError:
+    _openssl = None
 
 # Octets encrypted, and fed to be decrypted, in one go: OpenSSL's buffers keep the size that they once grew to.
 _SLICE = 64 * 1024
@@ -92,8 +97,8 @@ class TLSStream(Stream):
                 pass
         # The methods of SSLObject only call those of the object inside, at half their cost.
         bare: Any = getattr(self._tls, "_sslobj", self._tls)
-        self._decrypt = bare.read
-        self._encrypt = bare.write
+        self._decrypt = bare.read if _openssl is None else _afresh(bare.read)
+        self._encrypt = bare.write if _openssl is None else _afresh(bare.write)
         self._left_over = bare.pending
         self._lock = threading.Lock()
         self._sink: Any = None
@@ -336,6 +341,21 @@ class TLSStream(Stream):
                 self._inner.post(self._outgoing.read())
         except NetworkError:  # there is worse going on
             return
+
+
+def _afresh(call: Callable[..., int]) -> Callable[..., int]:
+    """`call` with OpenSSL's errors forgotten first.
+
+    They are kept by thread, and have to be forgotten before a connection is read or written. CPython does that; on
+    PyPy a certificate that was refused once would be the fault of every connection that waits afterwards.
+    """
+    forget_errors = _openssl.ERR_clear_error
+
+    def afresh(*arguments: Any) -> int:
+        forget_errors()
+        return call(*arguments)
+
+    return afresh
 
 
 def _why(error: ssl.SSLError) -> str:

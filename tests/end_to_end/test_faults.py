@@ -170,6 +170,21 @@ def test_a_peer_that_takes_nothing_is_a_write_timeout(backend, peer):
     backend.run(body)
 
 
+def test_a_certificate_that_is_refused_is_no_fault_of_other_connections(backend, peer, authority):
+    """OpenSSL keeps errors by thread, and PyPy's ssl leaves them there."""
+
+    async def body():
+        server = peer(always(OK), tls=authority.server_context("127.0.0.1"))
+        async with backend.client(verify=authority.client_context()) as client, backend.client() as distrustful:
+            assert (await client.get(server.url())).text == "ok"
+            with pytest.raises(httpx_fast.ConnectError, match="certificate is not accepted"):
+                await distrustful.get(server.url())
+            for _ in range(3):
+                assert (await client.get(server.url())).journey.reused
+
+    backend.run(body)
+
+
 def test_a_refused_connection_says_where(backend, peer):
     server = peer(mute)
     server.close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import re
 
 import pytest
@@ -76,6 +77,7 @@ def test_content_outlives_the_octets_it_came_in(kernel):
     octets = bytearray(b"3\r\nabc\r\n3\r\ndef")
     content, _ = kernel.ChunkedDecoder().feed(octets, 0, len(octets))
     octets[:] = b"." * len(octets)
+    gc.collect()  # PyPy lets go of views no sooner, which forbid what follows
     octets.clear()
     assert content == b"abcdef"
 

@@ -276,8 +276,9 @@ def test_links_are_joined_as_httpx2_joins_them(base):
     ],
 )
 def test_named_difference_in_joining(base, link, ours, theirs, reason):
-    results = both(lambda url_class: url_class(base).join(link))
-    assert [result["str"] for result in results] == [ours, theirs], reason
+    here, there = both(lambda url_class: url_class(base).join(link))
+    assert here["str"] == ours, reason
+    assert there["str"] in (theirs, ours)  # urllib has learnt the first two with 3.14
 
 
 QUERY_SOURCES = [

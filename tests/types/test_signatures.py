@@ -128,7 +128,7 @@ def members(module: ModuleType, name: str) -> dict[str, Any]:
 def kind(module: ModuleType, cls: type, member: str) -> Any:
     """How a member is used: a method with what it takes, or an attribute that can or cannot be set."""
     found = inspect.getattr_static(cls, member, None)
-    if isinstance(found, property):
+    if isinstance(found, property) and not issubclass(cls, tuple):  # PyPy makes named tuples of properties
         return "attribute" if found.fset is not None else "read-only attribute"
     if inspect.isroutine(getattr(cls, member, None)):
         return shape(module, f"{cls.__name__}.{member}")
