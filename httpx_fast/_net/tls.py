@@ -349,6 +349,7 @@ def _afresh(call: Callable[..., int]) -> Callable[..., int]:
     They are kept by thread, and have to be forgotten before a connection is read or written. CPython does that; on
     PyPy a certificate that was refused once would be the fault of every connection that waits afterwards.
     """
+    assert _openssl is not None
     forget_errors = _openssl.ERR_clear_error
 
     def afresh(*arguments: Any) -> int:
