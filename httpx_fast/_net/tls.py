@@ -13,10 +13,12 @@ A `TLSStream` is the sink of the stream below it and the stream of the sink abov
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import Any
 
 from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, WriteError
@@ -24,10 +26,9 @@ from .base import DONE, SCRATCH_SIZE, Buffer, Sink, Stream, forget
 from .faults import closed_here, peer_closed, peer_name, reason
 from .scratch import scratch
 
-try:  # PyPy's ssl
-    from _cffi_ssl._stdssl import lib as _openssl  # type: ignore[import-not-found]
-except ImportError:
-    _openssl = None
+_openssl: Any = None
+with contextlib.suppress(ImportError):  # PyPy's ssl
+    _openssl = import_module("_cffi_ssl._stdssl").lib
 
 # Octets encrypted, and fed to be decrypted, in one go: OpenSSL's buffers keep the size that they once grew to.
 _SLICE = 64 * 1024
