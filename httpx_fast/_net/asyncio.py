@@ -26,6 +26,7 @@ from .faults import closed_here, peer_closed
 from .scratch import scratch
 from .sockets import SocketBackend, SocketStream
 from .timed import NEVER
+from .waits import AsyncioWaiter, Deadlines
 
 Future: TypeAlias = "asyncio.Future[None]"
 
@@ -426,41 +427,11 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
             self._transport.abort()
 
 
-class AsyncioWaiter:
-    __slots__ = ("_clock", "_future", "_is_set")
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._future: asyncio.Future[bool] | None = None
-        self._is_set = False
-
-    def set(self) -> None:
-        self._is_set = True
-        self._end(True)
-
-    async def wait(self, at: float | None) -> bool:
-        if self._is_set:
-            return True
-        loop = asyncio.get_running_loop()
-        self._future = loop.create_future()
-        if at is None:
-            return await self._future
-        timer = loop.call_later(max(at - self._clock(), 0.0), self._end, False)
-        try:
-            return await self._future
-        finally:
-            timer.cancel()
-
-    def _end(self, is_set: bool) -> None:
-        if self._future is not None and not self._future.done():
-            self._future.set_result(is_set)
-
-
 class _SelectorConnects:
     """Races sockets by `add_writer`."""
 
-    def __init__(self, clock: Callable[[], float], loop: asyncio.AbstractEventLoop) -> None:
-        self._clock = clock
+    def __init__(self, deadlines: Deadlines, loop: asyncio.AbstractEventLoop) -> None:
+        self._deadlines = deadlines
         self._loop = loop
 
     def begin(self, sock: socket.socket, address: Any) -> int:
@@ -468,7 +439,7 @@ class _SelectorConnects:
 
     async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
         ended: list[socket.socket] = []
-        waiter = AsyncioWaiter(self._clock)
+        waiter = AsyncioWaiter(self._deadlines)
 
         def end(sock: socket.socket) -> None:
             ended.append(sock)
@@ -535,9 +506,10 @@ class AsyncioBackend(SocketBackend):
 
     def __init__(self, *, force_protocol: bool = False) -> None:
         self._force_protocol = force_protocol
+        self._deadlines = Deadlines(self.clock)
 
     def waiter(self) -> Waiter:
-        return AsyncioWaiter(self.clock)
+        return AsyncioWaiter(self._deadlines)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -555,8 +527,9 @@ class AsyncioBackend(SocketBackend):
 
     def _connector(self) -> Connector:
         loop = asyncio.get_running_loop()
-        connects = _TaskConnects if self._only_protocols(loop) else _SelectorConnects
-        return connects(self.clock, loop)
+        if self._only_protocols(loop):
+            return _TaskConnects(self.clock, loop)
+        return _SelectorConnects(self._deadlines, loop)
 
     async def _stream(self, sock: socket.socket, address: Any) -> Stream:
         loop = asyncio.get_running_loop()

@@ -179,8 +179,8 @@ class Waiter(Protocol):
     def set(self) -> None:
         """Ends the wait; repeatable; may come before the wait, and on the blocking backend from any thread."""
 
-    async def wait(self, at: float | None) -> bool:
-        """True once set; False when `at` (monotonic seconds) comes first."""
+    def wait(self, at: float | None) -> Awaitable[bool]:
+        """True once set; False when `at` (monotonic seconds) comes first. To be awaited at once."""
 
 
 class Backend(abc.ABC):

@@ -121,6 +121,11 @@ class Line(Generic[C]):
         if len(self._entries) > self._tidy_at:
             self._tidy()
 
+    def only(self, lane: Lane[C]) -> bool:
+        """Whether no other lane stands in the line."""
+        entries = self._entries
+        return not entries or (len(entries) == 1 and entries[0][1] is lane)
+
     def first(self, max_per_host: float) -> Ticket[C] | None:
         """The ticket that came first of those whose lane could use a place; the others' lanes leave the line."""
         entries = self._entries

@@ -83,6 +83,8 @@ class Plan(Places[C]):
                 self.idle -= 1
                 self.leased += 1
                 return connection
+            elif lane.waiting:
+                return None  # nothing is free then, as the fourth rule says
         if self._closed:
             return CLOSED
         if lane is None:
@@ -149,6 +151,9 @@ class Plan(Places[C]):
         """
         lane = self._lane_of[connection]
         if lane.special or self.waiting or not reusable:
+            if lane.waiting and reusable and not lane.special and self._line.only(lane):
+                self._hand_over(lane, connection)
+                return
             if not self._rests(lane, connection, reusable):
                 return
             self._rest(lane, connection, now)
@@ -343,6 +348,18 @@ class Plan(Places[C]):
         first.overtaken += 1
         return True
 
+    def _hand_over(self, lane: Lane[C], connection: C) -> None:
+        """Gives a leased connection to the next of its route: what `_pass_on` does where nobody else is to be asked.
+
+        A pool whose requests are all to one host does nothing else while there is more to do than it has connections.
+        """
+        ticket, _ = lane.waiting.popitem(last=False)
+        self.waiting -= 1
+        ticket.grant = connection
+        self.granted.append(ticket)
+        if ticket.promised is not None:
+            self._keep_no_promise(ticket)
+
     def _pass_on(self, lane: Lane[C], connection: C) -> bool:
         """Gives a freed connection to one who waits for its route, or up for who could use its place; False if none."""
         share = self._shared.get(connection)
@@ -388,10 +405,15 @@ class Plan(Places[C]):
         self._unqueue(lane, ticket)
 
     def _unqueue(self, lane: Lane[C], ticket: Ticket[C]) -> None:
-        """Ends a wait; a connection that was to make room for it takes uses again."""
+        """Ends a wait."""
         del lane.waiting[ticket]
         self.waiting -= 1
+        if ticket.promised is not None:
+            self._keep_no_promise(ticket)
+
+    def _keep_no_promise(self, ticket: Ticket[C]) -> None:
+        """A wait has ended: the connection that was to make room for it takes uses again."""
         connection, ticket.promised = ticket.promised, None
-        if connection is not None:
-            self._shared[connection].rival = None
-            self._spread(self._lane_of[connection], connection)
+        assert connection is not None
+        self._shared[connection].rival = None
+        self._spread(self._lane_of[connection], connection)

@@ -312,7 +312,21 @@ class Pool:
         """Makes a leased connection that is alive of what the plan answered; `since` is when waiting began."""
         while True:
             if isinstance(found, Turn):
-                found = await self._wait(found, budgets.pool, since, journey.trace)
+                turn, budget, trace = found, budgets.pool, journey.trace
+                # Awaited right here: a coroutine less for each of the tasks that wait, who may be thousands.
+                try:
+                    if trace is not None:
+                        await trace.started("pool.wait", {"timeout": budget})
+                    await turn.waiter.wait(None if budget is None else since + budget)
+                except BaseException as error:
+                    # Cancelled: what may have been granted in the meantime goes to the next in the queue.
+                    self._leave(turn)
+                    if trace is not None:
+                        trace.ended(error=error)
+                    raise
+                found = turn.grant or self._give_up(turn, budget, since, trace)
+                if trace is not None:
+                    trace.ended()
             if found is CLOSED:
                 raise ConnectError(f"the pool was closed before a connection to {route.origin} could be had")
             if journey.leased is None:
@@ -336,31 +350,17 @@ class Pool:
         _carry_out(*decided)
         return found
 
-    async def _wait(self, turn: Turn, budget: float | None, since: float, trace: Tracer | None) -> Connection | Answer:
-        """Waits in the queue. PoolTimeout when the turn does not come within `budget` seconds of `since`."""
-        try:
-            if trace is not None:
-                await trace.started("pool.wait", {"timeout": budget})
-            await turn.waiter.wait(None if budget is None else since + budget)
-        except BaseException as error:
-            # Cancelled: what may have been granted in the meantime goes to the next in the queue.
-            self._leave(turn)
-            if trace is not None:
-                trace.ended(error=error)
-            raise
-        stats: PoolStats | None = None
+    def _give_up(self, turn: Turn, budget: float | None, since: float, trace: Tracer | None) -> Connection | Answer:
+        """Raises PoolTimeout: the turn did not come within `budget` seconds of `since`."""
         with self._lock:
             # A grant that came in the last moment is taken: it is better than an error.
             grant = turn.grant
-            if grant is None:
-                self._plan.cancel(turn, self.clock())
-                stats = self._stats()
+            if grant is not None:
+                return grant
+            self._plan.cancel(turn, self.clock())
+            stats = self._stats()
             decided = self._decided()
         _carry_out(*decided)
-        if grant is not None:
-            if trace is not None:
-                trace.ended()
-            return grant
         failure = timed_out("pool", self.clock() - since, budget or 0.0, str(stats))
         assert isinstance(failure, PoolTimeout)
         failure.pool = stats

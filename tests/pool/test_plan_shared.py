@@ -202,6 +202,20 @@ def test_connection_that_was_to_make_room_serves_again_when_nobody_needs_it() ->
     assert pool.plan.request("a", 0.0, True) is connection
 
 
+def test_connection_that_was_to_make_room_serves_again_when_who_waited_got_another() -> None:
+    pool = Pool(limit=2)
+    connection, other = pool.share("a", limit=100), pool.lease("b")
+    patient = pool.queue("b")
+    for _ in range(MAX_OVERTAKEN):
+        assert pool.plan.request("a", 0.0, True) is connection
+    assert pool.plan.request("a", 0.0, True) is None  # promised
+    pool.plan.release(other, True, 0.0)
+    assert pool.granted() == [patient]
+    assert patient.grant is other
+    assert pool.counts() == (2, 0, 0)
+    assert pool.plan.request("a", 0.0, True) is connection
+
+
 def test_dead_shared_connection_is_replaced_for_its_only_user() -> None:
     pool = Pool(limit=1)
     dead = pool.share(limit=5)

@@ -1,0 +1,104 @@
+"""Waits of one asyncio loop for one event each, and one timer for all their deadlines.
+
+A pool at its limit lets ten thousand tasks wait. A timer of the loop's for each would cost 4 us to set and to cancel,
+and five objects that the garbage collector walks through while they wait. So the deadlines stand in a heap here, and
+the loop has one timer, for the first of them. Who has waited long enough already is not looked for: his entry goes
+when it comes to the top, or when half of the heap is such entries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from typing import Final, TypeAlias
+
+from .timed import NEVER
+
+_MIN_TIDY: Final = 64  # entries
+
+Future: TypeAlias = "asyncio.Future[bool]"
+
+
+class Deadlines:
+    """Ends futures with False when their time has come, in the loop that runs when one is added."""
+
+    __slots__ = ("_clock", "_count", "_entries", "_loop", "_tidy_at", "_timer", "_timer_at")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._entries: list[tuple[float, int, Future]] = []
+        self._count = 0  # of all that ever were: entries of the same time are never compared further
+        self._tidy_at = _MIN_TIDY
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = NEVER
+
+    def add(self, loop: asyncio.AbstractEventLoop, at: float, future: Future) -> None:
+        """Has `future` end at `at` (monotonic seconds) unless it is done by then."""
+        if loop is not self._loop:  # the one before has ended, and its timer with it
+            self._loop = loop
+            self._begin_anew()
+        self._count += 1
+        entries = self._entries
+        heappush(entries, (at, self._count, future))
+        if at < self._timer_at:
+            self._set_timer(at)
+        if len(entries) > self._tidy_at:
+            self._tidy()
+
+    def _tidy(self) -> None:
+        self._entries = entries = [entry for entry in self._entries if not entry[2].done()]
+        heapify(entries)
+        self._tidy_at = max(2 * len(entries), _MIN_TIDY)
+
+    def _set_timer(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        assert self._loop is not None
+        delay = max(at - self._clock(), 0.0)
+        self._timer = self._loop.call_later(delay, self._on_time, context=contextvars.Context())
+        self._timer_at = at
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._timer_at = NEVER
+        now = self._clock()
+        entries = self._entries
+        while entries and (entries[0][0] <= now or entries[0][2].done()):
+            _, _, future = heappop(entries)
+            if not future.done():
+                future.set_result(False)
+        if entries:
+            self._set_timer(entries[0][0])
+
+
+class AsyncioWaiter:
+    """One wait. Its deadline is one of `deadlines`, which all waits of a backend share."""
+
+    __slots__ = ("_deadlines", "_future", "_is_set")
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._deadlines = deadlines
+        self._future: Future | None = None
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+        future = self._future
+        if future is not None and not future.done():
+            future.set_result(True)
+
+    def wait(self, at: float | None) -> Future:
+        """Not a coroutine: that would be one more object for each task that waits."""
+        loop = asyncio.get_running_loop()
+        self._future = future = loop.create_future()
+        if self._is_set:
+            future.set_result(True)
+        elif at is not None:
+            self._deadlines.add(loop, at, future)
+        return future
