@@ -14,7 +14,7 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def _ask(client: Client, options: argparse.Namespace, out: Terminal) -> int:
 
 
 @contextlib.contextmanager
-def _request(client: Client, options: argparse.Namespace) -> Iterator[Response]:
+def _request(client: Client, options: argparse.Namespace) -> Generator[Response]:
     """Opens the files of one request, and its response."""
     with contextlib.ExitStack() as stack:
         files = [(name, stack.enter_context(Path(path).open("rb"))) for name, path in options.files]

@@ -474,7 +474,7 @@ def offered_protocols(context: ssl.SSLContext) -> tuple[str, ...]:
     except ssl.SSLWantReadError:
         pass
     names = _extension(written.read(), _ALPN)[2:]
-    protocols = []
+    protocols: list[str] = []
     while names:
         end = 1 + names[0]
         protocols.append(names[1:end].decode("ascii", "replace"))

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 from ._exceptions import StreamClosed, StreamConsumed
 from ._multipart import MultipartStream, wrapped_file
 from ._types import AsyncByteStream, RequestContent, RequestData, RequestFiles, ResponseContent, SyncByteStream
-from ._utils import peek_filelike_remaining_length, primitive_value_to_str
+from ._utils import peek_filelike_remaining_length, primitive_values_to_str
 
 __all__ = ["ByteStream"]
 
@@ -146,13 +146,14 @@ def encode_content(content: RequestContent) -> tuple[dict[str, str], SyncByteStr
         content = bytes(content)
     if isinstance(content, bytes):
         return ({"Content-Length": str(len(content))} if content else {}), ByteStream(content)
+    kind = type(content).__name__
     # A dict iterates over its keys, which is never what was meant.
     if isinstance(content, Iterable) and not isinstance(content, dict):
         return _length_or_chunked(content), IteratorByteStream(content)
     if isinstance(content, AsyncIterable):
         return _length_or_chunked(wrapped_file(content)), AsyncIteratorByteStream(content)
     raise TypeError(
-        f"'content' is {type(content).__name__}; expected str, bytes, an iterable of bytes, or an asynchronous one "
+        f"'content' is {kind}; expected str, bytes, an iterable of bytes, or an asynchronous one "
         "(forms go to 'data', objects to 'json')"
     )
 
@@ -161,10 +162,7 @@ def encode_urlencoded_data(data: RequestData) -> tuple[dict[str, str], ByteStrea
     """A form as application/x-www-form-urlencoded."""
     pairs: list[tuple[str, str]] = []
     for key, value in data.items():
-        if isinstance(value, (list, tuple)):
-            pairs.extend([(key, primitive_value_to_str(item)) for item in value])
-        else:
-            pairs.append((key, primitive_value_to_str(value)))
+        pairs.extend([(key, each) for each in primitive_values_to_str(value)])
     return _typed(urlencode(pairs).encode(), "application/x-www-form-urlencoded")
 
 

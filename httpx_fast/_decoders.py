@@ -39,18 +39,20 @@ def _brotli_module() -> Any:
             import brotlicffi as brotli
         except ImportError:
             return None
-    return brotli if hasattr(brotli.Decompressor, "can_accept_more_data") else None
+    module: Any = brotli
+    return module if hasattr(module.Decompressor, "can_accept_more_data") else None
 
 
 def _zstd_factory() -> tuple[Any, type[Exception]]:
     """What makes a zstd decompressor, and what that raises; None without one."""
     try:
         if sys.version_info >= (3, 14):
-            from compression import zstd
+            import compression.zstd as module
         else:
-            from backports import zstd
+            import backports.zstd as module
     except ImportError:
         return _zstandard_factory()
+    zstd: Any = module
     options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: MAX_ZSTD_WINDOW_LOG}
     return lambda: zstd.ZstdDecompressor(options=options), zstd.ZstdError
 
@@ -91,7 +93,7 @@ class _SlicedZstandard:
     def decompress(self, data: bytes, max_length: int) -> bytes:
         if data:
             self._input = memoryview(data)
-        output = []
+        output: list[bytes] = []
         length = 0
         while self._input and length < max_length and not self.eof:
             piece = self._decompressor.decompress(self._input[: self.SLICE])

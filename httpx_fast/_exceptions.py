@@ -19,7 +19,7 @@ what a peer sent appear in one.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class RequestNotRead(StreamError):
 
 
 @contextlib.contextmanager
-def request_context(request: Request | None = None, journey: Journey | None = None) -> Iterator[None]:
+def request_context(request: Request | None = None, journey: Journey | None = None) -> Generator[None]:
     """Names `request` and `journey` in every `RequestError` that leaves the block without one."""
     try:
         yield

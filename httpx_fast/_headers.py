@@ -33,9 +33,11 @@ class FieldSource(Protocol):
 
     def fields(self) -> list[FieldLine]:
         """All field lines in the order received."""
+        ...
 
     def get_all(self, name: bytes, /) -> list[bytes]:
         """The values of a field, by its name in lower case."""
+        ...
 
 
 class Headers(MutableMapping[str, str]):
@@ -56,8 +58,8 @@ class Headers(MutableMapping[str, str]):
             self._encoding = encoding
         if headers is None:
             self._lines = []
-        # Exact types first: asking an abstract base class costs more than all the rest.
-        elif type(headers) is dict:
+        # Concrete types first: asking an abstract base class costs more than all the rest.
+        elif isinstance(headers, dict):
             self._lines = _encoded(headers.items(), encoding or "ascii")
         elif type(headers) is Headers or isinstance(headers, Headers):
             self._lines = headers._list

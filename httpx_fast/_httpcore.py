@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import Any, NoReturn, Self, TypeAlias
+from typing import Any, NoReturn, Self, TypeAlias, cast
 
 from . import _models as models
 from . import _urls as urls
@@ -190,7 +190,9 @@ def _octets(value: bytes | str) -> bytes:
 
 
 def _lines(headers: Any) -> _Lines:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+    pairs: Iterable[tuple[bytes | str, bytes | str]] = headers or ()
+    if isinstance(headers, Mapping):
+        pairs = cast("Mapping[bytes | str, bytes | str]", headers).items()
     return [(_octets(name), _octets(value)) for name, value in pairs]
 
 

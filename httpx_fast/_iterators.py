@@ -25,9 +25,11 @@ class Stage(Protocol[T_co]):
 
     def feed(self, data: bytes) -> Iterator[T_co]:
         """What `data` completes."""
+        ...
 
     def flush(self) -> Iterator[T_co]:
         """What the end of the body completes."""
+        ...
 
 
 class BytesStage:

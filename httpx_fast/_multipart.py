@@ -12,9 +12,9 @@ import io
 import mimetypes
 import os
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ._exceptions import StreamConsumed
 from ._types import AsyncByteStream, FileTypes, RequestData, RequestFiles, SyncByteStream
@@ -184,7 +184,8 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
 
     def _iter_fields(self, data: RequestData, files: RequestFiles) -> Iterator[FileField | DataField]:
         for name, value in data.items():
-            for item in value if isinstance(value, (list, tuple)) else (value,):
+            items = cast("Sequence[Any]", value) if isinstance(value, (list, tuple)) else (value,)
+            for item in items:
                 yield DataField(name, item)
         for name, file in files.items() if isinstance(files, Mapping) else files:
             yield FileField(name, file)

@@ -26,6 +26,7 @@ class Resolver(Protocol):
 
     def resolve(self, host: str, port: int) -> Found | Awaitable[Found]:
         """IP addresses as text, in the order to try them; pairs with a port where it is another than `port`."""
+        ...
 
 
 ResolverTypes: TypeAlias = Resolver | Callable[[str, int], Found | Awaitable[Found]]

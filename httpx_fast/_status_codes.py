@@ -19,6 +19,17 @@ _REPLACED = {
 }
 
 
+class _Code(int):
+    """What a member is written as: a number, since type checkers think that no status code equals a pair."""
+
+    def __new__(cls, value: int, phrase: str) -> Self:
+        code = int.__new__(cls, value)
+        code.phrase = phrase
+        return code
+
+    phrase: str
+
+
 class _CodesMeta(EnumMeta):
     """Finds replaced names, which are no members: so members cost no detour."""
 
@@ -36,13 +47,13 @@ class _CodesMeta(EnumMeta):
 class codes(IntEnum, metaclass=_CodesMeta):  # noqa: N801  # httpx's name
     """HTTP status codes: `codes.NOT_FOUND == 404`, `codes.NOT_FOUND.phrase == "Not Found"`."""
 
-    _value_: int  # not the pair that a member is written as
+    _value_: int
     phrase: str
 
-    def __new__(cls, value: int, phrase: str = "") -> Self:
+    def __new__(cls, value: _Code) -> Self:
         code = int.__new__(cls, value)
-        code._value_ = value
-        code.phrase = phrase
+        code._value_ = int(value)
+        code.phrase = value.phrase
         return code
 
     def __str__(self) -> str:
@@ -84,72 +95,72 @@ class codes(IntEnum, metaclass=_CodesMeta):  # noqa: N801  # httpx's name
         """Whether `value` is 4xx or 5xx."""
         return 400 <= value <= 599
 
-    CONTINUE = 100, "Continue"
-    SWITCHING_PROTOCOLS = 101, "Switching Protocols"
-    PROCESSING = 102, "Processing"
-    EARLY_HINTS = 103, "Early Hints"
+    CONTINUE = _Code(100, "Continue")
+    SWITCHING_PROTOCOLS = _Code(101, "Switching Protocols")
+    PROCESSING = _Code(102, "Processing")
+    EARLY_HINTS = _Code(103, "Early Hints")
 
-    OK = 200, "OK"
-    CREATED = 201, "Created"
-    ACCEPTED = 202, "Accepted"
-    NON_AUTHORITATIVE_INFORMATION = 203, "Non-Authoritative Information"
-    NO_CONTENT = 204, "No Content"
-    RESET_CONTENT = 205, "Reset Content"
-    PARTIAL_CONTENT = 206, "Partial Content"
-    MULTI_STATUS = 207, "Multi-Status"
-    ALREADY_REPORTED = 208, "Already Reported"
-    IM_USED = 226, "IM Used"
+    OK = _Code(200, "OK")
+    CREATED = _Code(201, "Created")
+    ACCEPTED = _Code(202, "Accepted")
+    NON_AUTHORITATIVE_INFORMATION = _Code(203, "Non-Authoritative Information")
+    NO_CONTENT = _Code(204, "No Content")
+    RESET_CONTENT = _Code(205, "Reset Content")
+    PARTIAL_CONTENT = _Code(206, "Partial Content")
+    MULTI_STATUS = _Code(207, "Multi-Status")
+    ALREADY_REPORTED = _Code(208, "Already Reported")
+    IM_USED = _Code(226, "IM Used")
 
-    MULTIPLE_CHOICES = 300, "Multiple Choices"
-    MOVED_PERMANENTLY = 301, "Moved Permanently"
-    FOUND = 302, "Found"
-    SEE_OTHER = 303, "See Other"
-    NOT_MODIFIED = 304, "Not Modified"
-    USE_PROXY = 305, "Use Proxy"
-    TEMPORARY_REDIRECT = 307, "Temporary Redirect"
-    PERMANENT_REDIRECT = 308, "Permanent Redirect"
+    MULTIPLE_CHOICES = _Code(300, "Multiple Choices")
+    MOVED_PERMANENTLY = _Code(301, "Moved Permanently")
+    FOUND = _Code(302, "Found")
+    SEE_OTHER = _Code(303, "See Other")
+    NOT_MODIFIED = _Code(304, "Not Modified")
+    USE_PROXY = _Code(305, "Use Proxy")
+    TEMPORARY_REDIRECT = _Code(307, "Temporary Redirect")
+    PERMANENT_REDIRECT = _Code(308, "Permanent Redirect")
 
-    BAD_REQUEST = 400, "Bad Request"
-    UNAUTHORIZED = 401, "Unauthorized"
-    PAYMENT_REQUIRED = 402, "Payment Required"
-    FORBIDDEN = 403, "Forbidden"
-    NOT_FOUND = 404, "Not Found"
-    METHOD_NOT_ALLOWED = 405, "Method Not Allowed"
-    NOT_ACCEPTABLE = 406, "Not Acceptable"
-    PROXY_AUTHENTICATION_REQUIRED = 407, "Proxy Authentication Required"
-    REQUEST_TIMEOUT = 408, "Request Timeout"
-    CONFLICT = 409, "Conflict"
-    GONE = 410, "Gone"
-    LENGTH_REQUIRED = 411, "Length Required"
-    PRECONDITION_FAILED = 412, "Precondition Failed"
-    CONTENT_TOO_LARGE = 413, "Content Too Large"
-    URI_TOO_LONG = 414, "URI Too Long"
-    UNSUPPORTED_MEDIA_TYPE = 415, "Unsupported Media Type"
-    RANGE_NOT_SATISFIABLE = 416, "Range Not Satisfiable"
-    EXPECTATION_FAILED = 417, "Expectation Failed"
-    IM_A_TEAPOT = 418, "I'm a teapot"
-    MISDIRECTED_REQUEST = 421, "Misdirected Request"
-    UNPROCESSABLE_CONTENT = 422, "Unprocessable Content"
-    LOCKED = 423, "Locked"
-    FAILED_DEPENDENCY = 424, "Failed Dependency"
-    TOO_EARLY = 425, "Too Early"
-    UPGRADE_REQUIRED = 426, "Upgrade Required"
-    PRECONDITION_REQUIRED = 428, "Precondition Required"
-    TOO_MANY_REQUESTS = 429, "Too Many Requests"
-    REQUEST_HEADER_FIELDS_TOO_LARGE = 431, "Request Header Fields Too Large"
-    UNAVAILABLE_FOR_LEGAL_REASONS = 451, "Unavailable For Legal Reasons"
+    BAD_REQUEST = _Code(400, "Bad Request")
+    UNAUTHORIZED = _Code(401, "Unauthorized")
+    PAYMENT_REQUIRED = _Code(402, "Payment Required")
+    FORBIDDEN = _Code(403, "Forbidden")
+    NOT_FOUND = _Code(404, "Not Found")
+    METHOD_NOT_ALLOWED = _Code(405, "Method Not Allowed")
+    NOT_ACCEPTABLE = _Code(406, "Not Acceptable")
+    PROXY_AUTHENTICATION_REQUIRED = _Code(407, "Proxy Authentication Required")
+    REQUEST_TIMEOUT = _Code(408, "Request Timeout")
+    CONFLICT = _Code(409, "Conflict")
+    GONE = _Code(410, "Gone")
+    LENGTH_REQUIRED = _Code(411, "Length Required")
+    PRECONDITION_FAILED = _Code(412, "Precondition Failed")
+    CONTENT_TOO_LARGE = _Code(413, "Content Too Large")
+    URI_TOO_LONG = _Code(414, "URI Too Long")
+    UNSUPPORTED_MEDIA_TYPE = _Code(415, "Unsupported Media Type")
+    RANGE_NOT_SATISFIABLE = _Code(416, "Range Not Satisfiable")
+    EXPECTATION_FAILED = _Code(417, "Expectation Failed")
+    IM_A_TEAPOT = _Code(418, "I'm a teapot")
+    MISDIRECTED_REQUEST = _Code(421, "Misdirected Request")
+    UNPROCESSABLE_CONTENT = _Code(422, "Unprocessable Content")
+    LOCKED = _Code(423, "Locked")
+    FAILED_DEPENDENCY = _Code(424, "Failed Dependency")
+    TOO_EARLY = _Code(425, "Too Early")
+    UPGRADE_REQUIRED = _Code(426, "Upgrade Required")
+    PRECONDITION_REQUIRED = _Code(428, "Precondition Required")
+    TOO_MANY_REQUESTS = _Code(429, "Too Many Requests")
+    REQUEST_HEADER_FIELDS_TOO_LARGE = _Code(431, "Request Header Fields Too Large")
+    UNAVAILABLE_FOR_LEGAL_REASONS = _Code(451, "Unavailable For Legal Reasons")
 
-    INTERNAL_SERVER_ERROR = 500, "Internal Server Error"
-    NOT_IMPLEMENTED = 501, "Not Implemented"
-    BAD_GATEWAY = 502, "Bad Gateway"
-    SERVICE_UNAVAILABLE = 503, "Service Unavailable"
-    GATEWAY_TIMEOUT = 504, "Gateway Timeout"
-    HTTP_VERSION_NOT_SUPPORTED = 505, "HTTP Version Not Supported"
-    VARIANT_ALSO_NEGOTIATES = 506, "Variant Also Negotiates"
-    INSUFFICIENT_STORAGE = 507, "Insufficient Storage"
-    LOOP_DETECTED = 508, "Loop Detected"
-    NOT_EXTENDED = 510, "Not Extended"
-    NETWORK_AUTHENTICATION_REQUIRED = 511, "Network Authentication Required"
+    INTERNAL_SERVER_ERROR = _Code(500, "Internal Server Error")
+    NOT_IMPLEMENTED = _Code(501, "Not Implemented")
+    BAD_GATEWAY = _Code(502, "Bad Gateway")
+    SERVICE_UNAVAILABLE = _Code(503, "Service Unavailable")
+    GATEWAY_TIMEOUT = _Code(504, "Gateway Timeout")
+    HTTP_VERSION_NOT_SUPPORTED = _Code(505, "HTTP Version Not Supported")
+    VARIANT_ALSO_NEGOTIATES = _Code(506, "Variant Also Negotiates")
+    INSUFFICIENT_STORAGE = _Code(507, "Insufficient Storage")
+    LOOP_DETECTED = _Code(508, "Loop Detected")
+    NOT_EXTENDED = _Code(510, "Not Extended")
+    NETWORK_AUTHENTICATION_REQUIRED = _Code(511, "Network Authentication Required")
 
 
 for _code in codes:

@@ -13,8 +13,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TextIO
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, TextIO
 
 from . import _waterfall
 from ._journey import Journey
@@ -64,7 +64,7 @@ class Terminal:
         self._print("\n".join(lines))
 
     @contextlib.contextmanager
-    def progress(self, total: int | None) -> Iterator[Progress]:
+    def progress(self, total: int | None) -> Generator[Progress]:
         """Shows how far something is that has `total` octets, or None if nobody said. On terminals only."""
         if not self._tty or self._dumb:
             yield lambda done: None
@@ -99,11 +99,12 @@ def _colored(text: str, language: str) -> str:
         return text
     try:
         import pygments
+        import pygments.lexers
         from pygments.formatters import TerminalFormatter
-        from pygments.lexers import get_lexer_by_name
     except ImportError:
         return text
-    lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    lexers: Any = pygments.lexers
+    lexer = lexers.get_lexer_by_name(language, stripnl=False, ensurenl=False)
     colored: str = pygments.highlight(text, lexer, TerminalFormatter())
     return colored
 
@@ -159,10 +160,12 @@ class _PlainBar:
 def _rich_bar(stream: TextIO, total: int | None, colors: bool, shown: contextlib.ExitStack) -> Progress | None:
     """rich's progress bar, which is on the screen until `shown` ends; None where rich is not installed."""
     try:
-        from rich import progress
-        from rich.console import Console
+        import rich.console as rich_console
+        import rich.progress as rich_progress
     except ImportError:
         return None
+    console: Any = rich_console
+    progress: Any = rich_progress
     columns = (
         progress.BarColumn(),
         progress.TaskProgressColumn(),
@@ -171,8 +174,8 @@ def _rich_bar(stream: TextIO, total: int | None, colors: bool, shown: contextlib
         progress.TimeRemainingColumn(),
     )
     # Without its thread, and gone at the end: what is said next says how it ended.
-    console = Console(file=stream, no_color=not colors)
-    bar = shown.enter_context(progress.Progress(*columns, console=console, auto_refresh=False, transient=True))
+    screen = console.Console(file=stream, no_color=not colors)
+    bar = shown.enter_context(progress.Progress(*columns, console=screen, auto_refresh=False, transient=True))
     task = bar.add_task("", total=total)
     return lambda done: bar.update(task, completed=done, refresh=True)
 

@@ -151,9 +151,11 @@ def _log(name: str, info: dict[str, Any]) -> None:
         logger.debug("%s%s", event, words)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """The repr; of a response's head without what is secret in its fields."""
-    if isinstance(value, tuple) and value and isinstance(value[-1], list):
-        fields = [(name, b"[secure]" if name.lower() in _SECRET else field) for name, field in value[-1]]
-        value = (*value[:-1], fields)
-    return repr(value)
+    parts = cast("tuple[object, ...]", value) if isinstance(value, tuple) else ()
+    if parts and isinstance(parts[-1], list):
+        lines = cast("list[tuple[bytes, bytes]]", parts[-1])
+        fields = [(name, b"[secure]" if name.lower() in _SECRET else field) for name, field in lines]
+        return repr((*parts[:-1], fields))
+    return f"{value!r}"

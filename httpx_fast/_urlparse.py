@@ -16,7 +16,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 from urllib.parse import quote_plus
 
 from ._exceptions import MAX_SHOWN, InvalidURL
@@ -207,6 +207,13 @@ def primitive_value_to_str(value: object) -> str:
     if value is False:
         return "false"
     return "" if value is None else str(value)
+
+
+def primitive_values_to_str(value: object) -> list[str]:
+    """What one name of a query or a form stands for: each value of a list or a tuple, or the only one."""
+    if isinstance(value, (list, tuple)):
+        return [primitive_value_to_str(each) for each in cast("Iterable[object]", value)]
+    return [primitive_value_to_str(value)]
 
 
 def urlencode(pairs: Iterable[tuple[str, str]]) -> str:

@@ -25,6 +25,7 @@ from ._urlparse import (
     plain,
     plain_target,
     primitive_value_to_str,
+    primitive_values_to_str,
     replaced,
     resolved,
     urlencode,
@@ -418,12 +419,7 @@ class QueryParams(Mapping[str, str]):
         elif isinstance(value, QueryParams):
             self._dict = value._dict
         elif isinstance(value, Mapping):
-            self._dict = {
-                str(k): [primitive_value_to_str(item) for item in v]
-                if isinstance(v, (list, tuple))
-                else [primitive_value_to_str(v)]
-                for k, v in value.items()
-            }
+            self._dict = {str(k): primitive_values_to_str(v) for k, v in value.items()}
         else:
             self._dict = {}
             for key, item in value:

@@ -9,11 +9,10 @@ import ipaddress
 import os
 import re
 import sys
-from typing import Any
+from typing import Any, overload
 
 from ._exceptions import InvalidURL
-from ._types import AnyStr
-from ._urlparse import primitive_value_to_str, urlencode
+from ._urlparse import primitive_value_to_str, primitive_values_to_str, urlencode
 from ._urls import URL
 
 __all__ = [
@@ -24,6 +23,7 @@ __all__ = [
     "peek_filelike_length",
     "peek_filelike_remaining_length",
     "primitive_value_to_str",
+    "primitive_values_to_str",
     "to_bytes",
     "to_bytes_or_str",
     "to_str",
@@ -240,7 +240,11 @@ def to_str(value: str | bytes, encoding: str = "utf-8") -> str:
     return value if isinstance(value, str) else value.decode(encoding)
 
 
-def to_bytes_or_str(value: str, match_type_of: AnyStr) -> AnyStr:
+@overload
+def to_bytes_or_str(value: str, match_type_of: str) -> str: ...
+@overload
+def to_bytes_or_str(value: str, match_type_of: bytes) -> bytes: ...
+def to_bytes_or_str(value: str, match_type_of: str | bytes) -> str | bytes:
     """`value` as text or octets, as the second argument is."""
     return value if isinstance(match_type_of, str) else value.encode()
 

@@ -46,7 +46,7 @@ def steps(journey: Journey) -> list[Step]:
         journey.sent,
         journey.first,
     )
-    found = []
+    found: list[Step] = []
     for name, begin in zip(PHASES, begins, strict=True):
         if begin is None:
             continue
@@ -78,7 +78,7 @@ def draw(
     if any(step.broken for way in ways for step in way):
         width -= len(_BROKEN)
     chart = _Chart(longest, width, blocks, colors)
-    lines = []
+    lines: list[str] = []
     for number, (journey, way) in enumerate(zip(journeys, ways, strict=True)):
         label = f" ({labels[number]})" if number < len(labels) else ""
         lines.append(f"Request {number + 1}{label}: {_story(journey)}, {chart.time(journey.total)}")
@@ -173,7 +173,7 @@ def _facts(facts: ConnectionFacts) -> str:
     return ", ".join(told)
 
 
-def _address(address: Any) -> str:
+def _address(address: tuple[Any, ...] | str | bytes | None) -> str:
     """A socket's address as it would stand in a URL; a Unix socket's is its path."""
     if isinstance(address, tuple) and len(address) >= 2:
         host, port = address[:2]

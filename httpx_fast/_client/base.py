@@ -458,10 +458,10 @@ class BaseClient:
     def _build_auth(self, auth: AuthTypes | None) -> Auth | None:
         if auth is None or isinstance(auth, Auth):
             return auth
-        if isinstance(auth, tuple):
-            return BasicAuth(username=auth[0], password=auth[1])
         if callable(auth):
             return FunctionAuth(func=auth)
+        if isinstance(auth, tuple):
+            return BasicAuth(username=auth[0], password=auth[1])
         raise TypeError(
             f"auth is {type(auth).__name__}; expected a tuple of user name and password, an Auth, or a callable"
         )

@@ -40,33 +40,42 @@ class Side(Protocol):
 
     def exchange(self, transport: Any, request: Request) -> Awaitable[Response]:
         """Asks the transport."""
+        ...
 
     def call(self, hook: Callable[..., Any], argument: Any) -> Awaitable[None]:
         """Calls an event hook."""
+        ...
 
     def read(self, response: Response) -> Awaitable[bytes]:
         """Reads the body to its end."""
+        ...
 
     def close(self, response: Response) -> Awaitable[None]:
         """Closes the response."""
+        ...
 
     def steps(self, auth: Auth, request: Request) -> Any:
         """The flow of `auth`; what `step` and `stop` take."""
 
     def step(self, steps: Any, response: Response | None) -> Awaitable[Request | None]:
         """What the flow wants sent after `response`, or first; None when it has ended."""
+        ...
 
     def stop(self, steps: Any) -> Awaitable[None]:
         """Ends the flow."""
+        ...
 
     def enter(self, transport: Any) -> Awaitable[object]:
         """Enters the transport's context."""
+        ...
 
     def leave(self, transport: Any, *exc_info: Any) -> Awaitable[object]:
         """Leaves the transport's context."""
+        ...
 
     def shut(self, transport: Any) -> Awaitable[None]:
         """Closes the transport."""
+        ...
 
 
 class _Timed:

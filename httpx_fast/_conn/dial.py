@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -50,7 +50,7 @@ class DialOptions:
     # knowledge (RFC 9113 s.3.3), which is to ask for it alone.
     http1: bool = True
     http2: bool = False
-    sessions: dict[Route, ssl.SSLSession] = field(default_factory=dict)
+    sessions: dict[Route, ssl.SSLSession] = field(default_factory=dict[Route, ssl.SSLSession])
 
 
 def keep_session(options: DialOptions, route: Route, stream: Stream) -> None:
@@ -215,7 +215,7 @@ class _Dial:
 
 
 @contextlib.contextmanager
-def _on_the_way_to(hop: ProxyHop) -> Iterator[None]:
+def _on_the_way_to(hop: ProxyHop) -> Generator[None]:
     """Says in errors that it is the proxy which could not be reached."""
     try:
         yield

@@ -278,7 +278,7 @@ def headers_frames(stream_id: int, block: bytes, end_stream: bool, max_frame_siz
     flags = END_STREAM if end_stream else 0
     if size <= max_frame_size:
         return _put_head(size >> 8, size & 0xFF, HEADERS, flags | END_HEADERS, stream_id) + block
-    parts = []
+    parts: list[bytes] = []
     kind = HEADERS
     for at in range(0, size, max_frame_size):
         part = block[at : at + max_frame_size]

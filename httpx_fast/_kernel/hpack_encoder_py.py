@@ -210,9 +210,10 @@ def _check(name: bytes, value: bytes) -> None:
         raise faults.unsendable_value(name, value, match.start())
 
 
-def _is_constant(fields: object, sensitive: object) -> bool:
+def _is_constant(fields: Iterable[object], sensitive: object) -> bool:
     """Whether neither can change as long as it lives. That they are bytes was seen when they were encoded."""
-    if type(fields) is not tuple or not (sensitive is None or type(sensitive) is frozenset):
+    kind = type(fields)
+    if kind is not tuple or not (sensitive is None or type(sensitive) is frozenset):
         return False
     return all(type(field) is tuple for field in fields)
 

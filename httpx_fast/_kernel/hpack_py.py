@@ -166,7 +166,7 @@ def _move(key: int) -> tuple[bytes, int]:
 
 def _unhuffman(octets: bytes, at: int) -> bytes:
     """The string that was encoded; `at` is where its field begins. Raises Http2Fault."""
-    parts = []
+    parts: list[bytes] = []
     node = 0
     moves = _moves
     for octet in octets:

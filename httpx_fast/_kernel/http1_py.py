@@ -271,8 +271,7 @@ class HeadParser:
 
     def _read_status(self, section: _Section, view: memoryview) -> bool:
         """True when the status line is there. A stranger is refused at once: a TLS alert, say, never ends a line."""
-        begin = section.octets[: len(_VERSION)]
-        if begin != _VERSION[: len(begin)]:
+        if not section.octets.startswith(_VERSION[: len(section.octets)]):
             raise faults.not_http1(bytes(view[: faults.SHOWN_AND_ONE]))
         line = section.next_line()
         if line is None:

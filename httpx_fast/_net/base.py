@@ -62,6 +62,7 @@ class Sink(Protocol):
     @property
     def pending(self) -> int:
         """Octets that were taken from the stream and not yet claimed by anybody; a plain attribute does."""
+        ...
 
     def get_buffer(self) -> Any | None:
         """A writable buffer (any exporter of one) for the next octets, or None: then the stream lends its own.
@@ -71,12 +72,15 @@ class Sink(Protocol):
 
     def buffer_updated(self, nbytes: int) -> bool:
         """`nbytes` (at least 1) are in the buffer given last; True when what is waited for is there."""
+        ...
 
     def data_received(self, data: memoryview) -> bool:
         """Octets (at least 1) that are lent for this call only; True when what is waited for is there."""
+        ...
 
     def eof_received(self, clean: bool) -> bool:
         """No more will come; `clean` is False where TLS ended without close_notify, so it may be an attack."""
+        ...
 
 
 class Stream(abc.ABC):
@@ -181,6 +185,7 @@ class Waiter(Protocol):
 
     def wait(self, at: float | None) -> Awaitable[bool]:
         """True once set; False when `at` (monotonic seconds) comes first. To be awaited at once."""
+        ...
 
 
 class Backend(abc.ABC):

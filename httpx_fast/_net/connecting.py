@@ -30,9 +30,11 @@ class Connector(Protocol):
 
     def begin(self, sock: socket.socket, address: Any) -> int:
         """Starts connecting; the error number, 0 if it is connected already."""
+        ...
 
     async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
         """Those whose connect has ended, once there is one; none if `until` (monotonic seconds) comes first."""
+        ...
 
     def outcome(self, sock: socket.socket) -> OSError | None:
         """Why a connect that has ended failed; None if it is connected."""

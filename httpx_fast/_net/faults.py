@@ -13,7 +13,7 @@ from typing import Any
 from .._exceptions import ConnectError, ReadError, TimeoutException, WriteError, timed_out
 
 
-def peer_name(address: Any) -> str:
+def peer_name(address: tuple[Any, ...] | str | bytes | None) -> str:
     """An address as people write it: `127.0.0.1:80`, `[::1]:80`, or the path of a Unix socket."""
     if isinstance(address, tuple) and len(address) >= 2:
         host, port = address[:2]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from .._exceptions import AddressDenied, ConnectError, RequestError
 from .base import Address, Backend
@@ -101,8 +101,8 @@ def _addresses(host: str, port: int, found: Any) -> list[Address]:
     addresses: list[Address] = []
     if isinstance(found, str) or not isinstance(found, Iterable):
         raise ConnectError(f"the resolver answered {found!r} about {host!r}; expected a list of IP addresses")
-    for each in found:
-        text, at_port = each if isinstance(each, tuple) else (each, port)
+    for each in cast("Iterable[object]", found):
+        text, at_port = cast("tuple[object, int]", each) if isinstance(each, tuple) else (each, port)
         known = numeric(text, at_port) if isinstance(text, str) else None
         if known is None:
             raise ConnectError(f"the resolver answered {each!r} about {host!r}; expected an IP address")

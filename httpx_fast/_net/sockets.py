@@ -215,7 +215,7 @@ def wait_writable(sockets: Collection[socket.socket], milliseconds: float | None
 
 def _rest(buffers: tuple[Buffer, ...], sent: int) -> list[memoryview]:
     """What is left of `buffers` after `sent` octets."""
-    rest = []
+    rest: list[memoryview] = []
     for buffer in buffers:
         size = len(buffer)
         if sent < size:

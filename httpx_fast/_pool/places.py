@@ -55,10 +55,10 @@ class Places(Generic[C]):
         max_per_host: int | None,
         host_of: Callable[[Any], Hashable],
     ) -> None:
-        self.leased = 0
-        self.idle = 0
-        self.dialling = 0
-        self.waiting = 0
+        self.leased: int = 0
+        self.idle: int = 0
+        self.dialling: int = 0
+        self.waiting: int = 0
         self.doomed: list[C] = []
         self.granted: list[Ticket[C]] = []
         self._max_connections: float = math.inf if max_connections is None else max_connections

@@ -243,7 +243,8 @@ class Pool:
             return [WaiterInfo(turn.route, now - turn.since) for turn in self._plan.tickets() if isinstance(turn, Turn)]
 
     def _stats(self) -> PoolStats:
-        plan, now = self._plan, self.clock()
+        plan = self._plan
+        now = self.clock()
         return PoolStats(
             plan.leased,
             plan.idle,

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 __all__ = ["AsyncHTTPTransport", "HTTPTransport"]
 
 _NO_BUDGETS = Budgets(None, None, None, None)
-_as_budgets = tuple.__new__  # what a named tuple's own constructor costs twice as much to do
+_tuple: type[tuple[float | None, ...]] = tuple
+# What a named tuple's own constructor costs twice as much to do.
+_as_budgets = _tuple.__new__
 
 
 class _Door:

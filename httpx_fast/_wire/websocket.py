@@ -176,6 +176,7 @@ class Inflater(Protocol):
 
     def inflate(self, piece: bytes, ends: bool, limit: int) -> bytes:
         """What `piece` inflates to; `ends` with the last one. WebSocketFault above `limit` octets."""
+        ...
 
 
 class MessageReader:

@@ -33,7 +33,7 @@ class Deflate:
     def inflate(self, piece: bytes, ends: bool, limit: int) -> bytes:
         """What `piece` of a message inflates to, at most `limit` octets. Raises WebSocketFault."""
         waiting = piece + _TAIL if ends else piece
-        found = []
+        found: list[bytes] = []
         try:
             while waiting:
                 octets = self._inflater.decompress(waiting, limit + 1)

@@ -48,7 +48,7 @@ class Reply:
     """What the server sends. A body of several pieces goes out as chunks, one for each."""
 
     status: int = 200
-    fields: list[Field] = field(default_factory=list)
+    fields: list[Field] = field(default_factory=list[Field])
     body: bytes | Iterable[bytes] = b""
 
 

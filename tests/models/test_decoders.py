@@ -288,7 +288,9 @@ def test_zstd_of_the_standard_library_or_its_backport_comes_first(monkeypatch):
     module.ZstdDecompressor = lambda options: options
     package = types.ModuleType("package")
     package.zstd = module
-    monkeypatch.setitem(sys.modules, "compression" if sys.version_info >= (3, 14) else "backports", package)
+    name = "compression" if sys.version_info >= (3, 14) else "backports"
+    monkeypatch.setitem(sys.modules, name, package)
+    monkeypatch.setitem(sys.modules, f"{name}.zstd", module)
     make, error = _decoders._zstd_factory()
     assert make() == {"window_log_max": _decoders.MAX_ZSTD_WINDOW_LOG}
     assert error is ValueError

@@ -58,6 +58,8 @@ def what_a_response_has(response: httpx.Response) -> None:
     assert_type(response.trailers, httpx.Headers)
     assert_type(httpx.codes.NOT_FOUND.value, int)
     assert_type(httpx.codes.is_client_error(response.status_code), bool)
+    assert_type(response.status_code == httpx.codes.NOT_FOUND, bool)
+    assert_type(response.status_code in (httpx.codes.OK, httpx.codes.CREATED), bool)
     assert_type(response.reason_phrase, str)
 
 
