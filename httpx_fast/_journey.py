@@ -37,6 +37,7 @@ class ConnectionFacts:
         "tls_resumed",
         "tls_version",
         "trace",
+        "warmed",
     )
 
     def __init__(self) -> None:
@@ -55,6 +56,7 @@ class ConnectionFacts:
         self.tls_resumed: bool | None = None
         self.cipher: str | None = None
         self.trace: Tracer | None = None  # of the request that it is dialled for, while it is
+        self.warmed = False  # it was made for no request, but ahead of them
 
 
 class Journey:
@@ -93,8 +95,9 @@ class Journey:
 
     @property
     def reused(self) -> bool:
-        """Whether the connection had served a request before."""
-        return self.nth > 1
+        """Whether the connection was there before: it had served a request, or `warm()` had opened it."""
+        facts = self.connection
+        return self.nth > 1 or (facts is not None and facts.warmed and self.nth == 1)
 
     @property
     def idle(self) -> float | None:
@@ -110,7 +113,7 @@ class Journey:
     def dns(self) -> float | None:
         """Resolving the host (next to nothing for an address); None on a reused connection and for Unix sockets."""
         facts = self.connection
-        if facts is None or self.nth > 1:
+        if facts is None or self.reused:
             return None
         return _span(facts.dial_started, facts.dns_done)
 
@@ -118,7 +121,7 @@ class Journey:
     def tcp(self) -> float | None:
         """Connecting; None on a reused connection."""
         facts = self.connection
-        if facts is None or self.nth > 1:
+        if facts is None or self.reused:
             return None
         return _span(facts.dial_started if facts.dns_done is None else facts.dns_done, facts.tcp_done)
 
@@ -129,7 +132,7 @@ class Journey:
         A proxy that only forwards requests, without TLS, is asked for nothing.
         """
         facts = self.connection
-        if facts is None or self.nth > 1:
+        if facts is None or self.reused:
             return None
         return _span(facts.tcp_done, facts.proxy_done)
 
@@ -137,7 +140,7 @@ class Journey:
     def tls(self) -> float | None:
         """TLS handshake with the origin; None on a reused connection, and without TLS."""
         facts = self.connection
-        if facts is None or self.nth > 1:
+        if facts is None or self.reused:
             return None
         return _span(facts.tcp_done if facts.proxy_done is None else facts.proxy_done, facts.tls_done)
 

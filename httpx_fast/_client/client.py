@@ -564,6 +564,34 @@ class Client(BaseClient):
             extensions=extensions,
         )
 
+    def warm(
+        self,
+        url: URL | str,
+        n: int = 1,
+        *,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> int:
+        """Opens connections to the URL's origin ahead of requests, until there are `n`; how many there are then.
+
+        Those that are in use count too; one that speaks HTTP/2 is enough for any `n`. It never waits for a place and
+        takes none from another origin: with `limits` used up, or `max_keepalive_connections` idle, there will be fewer.
+        They are opened one after the other. `timeout.connect` bounds each; `timeout` and `extensions` are as for a
+        request. Raises ConnectError, ConnectTimeout; what was opened stays open. 0 where a transport opens none.
+        """
+        request = self.build_request("GET", url, timeout=timeout, extensions=extensions)
+        return drive(flow.warm(self, request, n))
+
+    def drain(self, timeout: float | None = None) -> int:
+        """Lets go of all connections that there are now, without refusing requests.
+
+        Idle ones are closed at once. Those in use serve the responses that they were given for, and are closed then;
+        they are waited for, `timeout` seconds at most (None for ever): the responses that the caller holds open, too.
+        Returns how many are in use still. Requests that begin meanwhile or later connect anew: so they find what the
+        name stands for now. To end a service in peace: `drain()`, then `close()`.
+        """
+        return drive(flow.drain(self, timeout))
+
     def close(self) -> None:
         """Closes all connections, those of mounts too. The client cannot be used again."""
         drive(flow.close(self))

@@ -77,6 +77,12 @@ class Side(Protocol):
         """Closes the transport."""
         ...
 
+    def warm(self, transport: Any, request: Request, n: int) -> Awaitable[int]:
+        """Has the transport open connections for requests like this one."""
+
+    def drain(self, transport: Any, timeout: float | None) -> Awaitable[int]:
+        """Has the transport use new connections from now on."""
+
 
 class _Timed:
     """A body that knows when it was closed, counted from `started`."""
@@ -155,6 +161,14 @@ class _BlockingSide:
     async def shut(self, transport: Any) -> None:
         transport.close()
 
+    async def warm(self, transport: Any, request: Request, n: int) -> int:
+        opened: int = transport.warm(request, n)
+        return opened
+
+    async def drain(self, transport: Any, timeout: float | None) -> int:
+        left: int = transport.drain(timeout)
+        return left
+
 
 class _AsynchronousSide:
     body_type = AsyncByteStream
@@ -199,6 +213,14 @@ class _AsynchronousSide:
         closing: Awaitable[None] = transport.aclose()
         return closing
 
+    def warm(self, transport: Any, request: Request, n: int) -> Awaitable[int]:
+        opening: Awaitable[int] = transport.awarm(request, n)
+        return opening
+
+    def drain(self, transport: Any, timeout: float | None) -> Awaitable[int]:
+        draining: Awaitable[int] = transport.adrain(timeout)
+        return draining
+
 
 BLOCKING: Side = _BlockingSide()
 ASYNCHRONOUS: Side = _AsynchronousSide()
@@ -234,6 +256,43 @@ async def close(client: BaseClient) -> None:
         await _each(client._all_transports(), side.shut)
 
 
+async def warm(client: BaseClient, request: Request, n: int) -> int:
+    """Opens connections for requests like this one; how many there are."""
+    if n < 0:
+        raise ValueError(f"expected a number of connections, 0 or more, as n, got {n}")
+    _begin(client)
+    if request._timeout is None:
+        client._set_timeout(request)
+    side: Side = client._side
+    try:
+        return await side.warm(client._transport_for_url(request.url), request, n)
+    except RequestError as error:
+        if error._request is None:
+            error._request = request
+        raise
+
+
+async def drain(client: BaseClient, timeout: float | None) -> int:
+    """Lets all that is idle go, and what is in use with its requests; how much is left after `timeout` seconds."""
+    until = None if timeout is None else time.monotonic() + timeout
+    side: Side = client._side
+    transports = client._all_transports()
+    if len(transports) > 1:
+        # None keeps old connections because another one is waited for.
+        transports = [each for each in transports if await side.drain(each, 0)]
+    left = 0
+    for transport in transports:
+        left += await side.drain(transport, None if until is None else max(until - time.monotonic(), 0))
+    return left
+
+
+def _begin(client: BaseClient) -> None:
+    """The client is in use from now on. RuntimeError if it was closed."""
+    if client._state is _CLOSED:
+        raise RuntimeError("the client has been closed: it sends no more requests")
+    client._state = _OPENED
+
+
 async def _each(transports: list[Any], action: Callable[[Any], Awaitable[object]]) -> None:
     """Does it to all of them, and then raises the first exception that there was."""
     failure: BaseException | None = None
@@ -255,9 +314,7 @@ async def send(
 ) -> Response:
     """Sends `request` and what follows from it; the last response, read unless `stream`."""
     if client._state is not _OPENED:
-        if client._state is _CLOSED:
-            raise RuntimeError("the client has been closed: it sends no more requests")
-        client._state = _OPENED
+        _begin(client)
     if isinstance(follow_redirects, UseClientDefault):
         follow_redirects = client.follow_redirects
     if request._timeout is None:

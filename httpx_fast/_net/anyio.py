@@ -12,7 +12,7 @@ import os
 import select
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 import anyio
@@ -226,6 +226,9 @@ class AnyIOBackend(Backend):
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
+
+    async def together(self, calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
+        await backend_for(current_token()).together(calls)
 
     def _left(self, at: float | None) -> float:
         return NEVER if at is None else max(at - self.clock(), 0.0)

@@ -16,7 +16,7 @@ import asyncio
 import contextvars
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from .._exceptions import ReadError, WriteError
@@ -514,6 +514,12 @@ class AsyncioBackend(SocketBackend):
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
+    async def together(self, calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
+        # Cancelled here, all are cancelled, and their ends are waited for.
+        for outcome in await asyncio.gather(*[_made(call) for call in calls], return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+
     def soon(self, call: Callable[[], object]) -> None:
         asyncio.get_running_loop().call_soon(call, context=contextvars.Context())
 
@@ -553,6 +559,10 @@ class AsyncioBackend(SocketBackend):
         if self._force_protocol or type(loop).add_reader is asyncio.AbstractEventLoop.add_reader:
             return True
         return _made_by(loop, "uvloop", "winloop")
+
+
+async def _made(call: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    await call()
 
 
 def _made_by(loop: asyncio.AbstractEventLoop, *packages: str) -> bool:

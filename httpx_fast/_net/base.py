@@ -28,7 +28,7 @@ import abc
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -248,3 +248,12 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     async def sleep(self, seconds: float) -> None:
         """Lets time pass (connect retries)."""
+
+    async def together(self, calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
+        """Awaits all calls, at once where this world has tasks, and raises the first exception when all have ended.
+
+        Where it has none they are awaited one after the other, up to the first that fails. A call whose turn never
+        comes, because of that or of a cancellation, is not made.
+        """
+        for call in calls:
+            await call()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any
 
 import trio
@@ -172,6 +172,21 @@ class TrioBackend(SocketBackend):
 
     async def sleep(self, seconds: float) -> None:
         await trio.sleep(seconds)
+
+    async def together(self, calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
+        failures: list[Exception] = []
+
+        async def one(call: Callable[[], Coroutine[Any, Any, object]]) -> None:
+            try:
+                await call()
+            except Exception as error:  # noqa: BLE001 - raised below, once all have ended
+                failures.append(error)
+
+        async with trio.open_nursery() as nursery:
+            for call in calls:
+                nursery.start_soon(one, call)
+        if failures:
+            raise failures[0]
 
     def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
         token = trio.lowlevel.current_trio_token()

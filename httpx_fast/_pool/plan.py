@@ -25,7 +25,7 @@ that goes).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final
 
 from .line import Answer, C, Lane, Share, Ticket
@@ -101,8 +101,8 @@ class Plan(Places[C]):
         if lane.may_dial:
             self._line.add(lane)
 
-    def cancel(self, ticket: Ticket[C], now: float) -> None:
-        """Ends a wait; what was granted meanwhile, and not taken up, is given back."""
+    def cancel(self, ticket: Ticket[C], now: float, reusable: bool = True) -> None:
+        """Ends a wait; what was granted meanwhile, and not taken up, is given back, as `release()` has it."""
         lane = ticket.lane
         assert lane is not None
         grant = ticket.grant
@@ -115,7 +115,7 @@ class Plan(Places[C]):
         if grant is DIAL:
             self.dial_failed(lane.route)
         elif not isinstance(grant, Answer):
-            self.release(grant, True, now)
+            self.release(grant, reusable, now)
 
     def connected(self, route: Hashable, connection: C, limit: int | None = None) -> None:
         """A dial came to its end: its connection is leased to the one who dialled.
@@ -245,6 +245,65 @@ class Plan(Places[C]):
             assert ticket.lane is not None
             self._grant(ticket.lane, ticket, CLOSED)
             self._tidy(ticket.lane)
+
+    # What is done ahead of requests, and behind them.
+
+    def warm(self, route: Hashable, count: int, may_share: bool) -> int:
+        """How many of `count` further connections of a route may be dialled; `reserve()` them, under the same lock.
+
+        Only free places count, of which the connections are to be idle: what is idle makes room for requests, never for
+        this. One connection is tried first where it may turn out to be shared.
+        """
+        if self._closed:
+            return 0
+        lane = self._lanes.get(route)
+        together = may_share if lane is None else lane.together
+        room = min(count, self._max_connections - self.open, self._max_keepalive - self.idle)
+        if self._max_per_host != math.inf:
+            host = self._hosts.get(self._host_of(route))
+            room = min(room, self._max_per_host - (0 if host is None else host.open))
+        if together:
+            room = min(room, 0 if lane is not None and lane.dialling else 1)
+        return max(int(room), 0)
+
+    def reserve(self, route: Hashable, may_share: bool) -> None:
+        """Takes one of the places that `warm()` told of: dial, then say connected() or dial_failed()."""
+        self._reserve(self._lanes.get(route) or self._open_lane(route, may_share))
+
+    def hide(self, route: Hashable) -> list[C]:
+        """The idle connections of a route, oldest first, which no request is given until `show()`."""
+        lane = self._lanes.get(route)
+        if lane is None:
+            return []
+        hidden = list(lane.idle)
+        lane.idle.clear()
+        return hidden
+
+    def show(self, connections: Iterable[C]) -> None:
+        """Connections that were hidden may be given to requests again, as far as they are still here."""
+        for connection in connections:
+            share = self._shared.get(connection)
+            if connection in self._idle_since and (share is None or share.limit):
+                self._lane_of[connection].idle[connection] = None
+
+    def serving(self, route: Hashable) -> tuple[list[C], int]:
+        """The connections of a route that take requests, now or when they are released; how many are dialled."""
+        lane = self._lanes.get(route)
+        if lane is None:
+            return [], 0
+        drained = {connection for connection, share in self._shared.items() if share.limit == DRAINS}
+        found = [each for each, its in self._lane_of.items() if its is lane and each not in drained]
+        return found, lane.dialling
+
+    def outdate(self) -> list[C]:
+        """Dooms what is idle; shared connections take no more uses. Gives what is leased, for the caller to remember:
+        it is to be released as not reusable.
+        """
+        while self._idle_since:
+            self._discard(next(iter(self._idle_since)))
+        for connection in self._shared:
+            self.drain(connection)
+        return list(self._lane_of)
 
     # Uses of shared connections.
 

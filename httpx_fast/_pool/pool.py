@@ -25,10 +25,7 @@ from .._conn.http1 import Budgets, Http1Connection
 from .._exceptions import (
     ConnectError,
     PoolTimeout,
-    ReadError,
-    RemoteProtocolError,
     RequestError,
-    WriteError,
     timed_out,
 )
 from .._journey import ConnectionFacts, Journey
@@ -37,21 +34,22 @@ from .._net.base import Backend, Stream, Waiter
 from .._origin import Route
 from .._trace import Tracer
 from .._wire.events import FieldLine, RequestHead
+from .again import why_again
 from .fork import watch
 from .habits import MARGIN, Habits, promised
 from .lease import Connection, Exchange, Head, Lease
+from .outdated import Outdated
+from .places import DRAINS
 from .plan import CLOSED, Answer, Plan, Ticket
 from .stats import ConnectionInfo, PoolStats, WaiterInfo
 from .view import connection_infos, longest_lease
+from .warming import Warming
 
 __all__ = ["Lease", "Pool", "Reply"]
 
 #: Final head; whole body, or None; interim heads; trailers; the lease while the body is unread.
 Reply: TypeAlias = "tuple[Head, bytes | None, Sequence[Head], Sequence[FieldLine], Lease | None]"
 
-# Requests that the peer did nothing with are sent again at most so many times: a peer that refuses every one of them
-# (RFC 9113 s.8.7) must be an error some day.
-MAX_REPLAYS: Final = 3
 #: Uses of a connection whose peer sets them no limit.
 UNLIMITED: Final = 2**31 - 1
 
@@ -91,16 +89,19 @@ class Pool:
         self._limits = max_connections, max_per_host
         self._kept = max_keepalive_connections, keepalive_expiry
         self._max_age = max_age
-        self._may_share = options.http2
+        self.may_share = options.http2
         self._plan = self._new_plan()
         self._lock = threading.Lock()
         self._guests: dict[Journey, Connection] = {}  # requests that have a use of a shared connection
         self._habits = Habits()
         self._watchful = max_age is not None  # there may be more to say of how long a connection is kept
         self._dropped: deque[tuple[Connection, Exchange, Journey]] = deque()
+        self._outdated = Outdated()
         self._take_up_soon = backend.from_any_thread(self._take_up_dropped)
         #: `close()` for who lives in another world or thread; RuntimeError if this world has ended.
         self.close_soon = backend.from_any_thread(self.close)
+        #: `outdate()` likewise.
+        self.outdate_soon = backend.from_any_thread(self.outdate)
         self._timer = backend.timer()
         self._untimed = self._timer is not None  # the timer is to be set when something is idle
         self._reap_at = inf  # what goes sooner needs it to be set anew
@@ -116,6 +117,7 @@ class Pool:
         inherited = [connection for connection, *_ in self._plan.connections()]
         self._lock = threading.Lock()
         self._plan = self._new_plan()
+        self._outdated = Outdated()
         self._cancel_timer = None
         self._reap_at = inf
         for registered in (self.held, self._guests, self._dropped):
@@ -158,7 +160,7 @@ class Pool:
                 break
             except BaseException as error:
                 if connection is not None:
-                    reason = _why_again(error, connection, journey, head, replay) if isinstance(body, bytes) else None
+                    reason = why_again(error, connection, journey, head, replay) if isinstance(body, bytes) else None
                     self._failed(connection, error, journey)
                     if reason is not None:
                         journey.begin_again(reason)
@@ -223,6 +225,62 @@ class Pool:
                 self._cancel_timer()
                 self._cancel_timer = None
         _carry_out(*decided)
+
+    # Ahead of requests, and between them.
+
+    async def warm(self, route: Route, count: int, budget: float | None) -> int:
+        """Opens connections until `count` are there for `route`, within the limits; how many are there then.
+
+        Those count that are in use or being made. One that takes many requests at once (HTTP/2) is enough. Nothing is
+        waited for but dialling, `budget` seconds for each. Raises ConnectError, ConnectTimeout: what was opened stays.
+        """
+        return await Warming(self, self._plan, self._lock, self._outdated).run(route, count, budget)
+
+    async def open_ahead(self, route: Route, budget: float | None) -> None:
+        """Uses up a leave to dial for the requests to come. A RequestError that is raised carries a journey."""
+        journey = Journey(self.clock(), self.clock)
+        journey.leased = journey.started
+        try:
+            # Cancelled here, the place is given back. Nothing is awaited between the end of dialling and the release.
+            connection = await self._dial(route, budget, journey)
+        except RequestError as error:
+            error.journey = journey
+            journey.stopped = self.clock()
+            raise
+        connection.facts.warmed = True
+        connection.idle_since = now = self.clock()
+        until = self._kept_until(connection, None, now)
+        with self._lock:
+            self._plan.release(connection, until > now, now, until)
+            self._set_timer(now)
+            decided = self._decided()
+        _carry_out(*decided)
+
+    def outdate(self) -> set[ConnectionFacts]:
+        """No later request is given a connection that there is now: the idle ones are closed, others when released."""
+        with self._lock:
+            leased = self._plan.outdate()
+            found = self._outdated.begin([connection.facts for connection in leased])
+            self._watchful |= bool(found)
+            decided = self._decided()
+        _carry_out(*decided)
+        return found
+
+    async def drain(self, timeout: float | None) -> int:
+        """`outdate()`, and waits for what is in use; how much of that still is, after `timeout` seconds."""
+        found = self.outdate()
+        waiter = self.backend.waiter()
+        with self._lock:
+            if not self._outdated.left_of(found):
+                return 0
+            self._outdated.wait(waiter)
+        try:
+            await waiter.wait(None if timeout is None else self.clock() + timeout)
+        finally:
+            with self._lock:
+                self._outdated.give_up(waiter)
+                left = self._outdated.left_of(found)
+        return left
 
     # What it tells.
 
@@ -293,7 +351,7 @@ class Pool:
             self._take_up_dropped()
         plan = self._plan
         with self._lock:
-            found = plan.request(route, now, self._may_share)
+            found = plan.request(route, now, self.may_share)
             if found is None:
                 return self._queue(route, now)
             if not plan.doomed:
@@ -372,7 +430,9 @@ class Pool:
     def _leave(self, turn: Turn) -> None:
         """Ends a wait without a connection."""
         with self._lock:
-            self._plan.cancel(turn, self.clock())
+            grant = turn.grant
+            usable = grant is None or isinstance(grant, Answer) or grant.facts not in self._outdated
+            self._plan.cancel(turn, self.clock(), usable)
             decided = self._decided()
         _carry_out(*decided)
 
@@ -380,11 +440,14 @@ class Pool:
         """Uses up a leave to dial."""
         facts = journey.connection = ConnectionFacts()
         facts.trace = journey.trace
+        with self._lock:
+            self._outdated.dial_begins(facts)
         try:
             stream = await dial(self.backend, route, self._options, budget, facts)
             connection = self._speak(stream, route, facts)
         except BaseException:
             with self._lock:
+                self._outdated.dial_ends(facts, connected=False)
                 self._plan.dial_failed(route)
                 decided = self._decided()
             _carry_out(*decided)
@@ -394,6 +457,9 @@ class Pool:
         if connection.__class__ is not Http1Connection:
             limit = UNLIMITED if connection.limit is None else connection.limit
         with self._lock:
+            self._outdated.dial_ends(facts, connected=True)
+            if limit is not None and facts in self._outdated:
+                limit = DRAINS  # those who wait for a use of it get one that is dialled now
             self._plan.connected(route, connection, limit)
             decided = self._decided()
         _carry_out(*decided)
@@ -433,6 +499,8 @@ class Pool:
     def _kept_until(self, connection: Connection, head: Head | None, now: float) -> float:
         """When a connection is too old to be used again, or likely to be closed by its peer."""
         facts = connection.facts
+        if facts in self._outdated:
+            return now
         until = inf
         if self._max_age is not None:
             until = (facts.tls_done or facts.tcp_done or now) + self._max_age
@@ -492,6 +560,10 @@ class Pool:
         doomed, granted = plan.doomed, plan.granted
         if doomed:
             plan.doomed = []
+            if self._outdated:
+                self._outdated.gone([connection.facts for connection in doomed])
+                if not self._outdated:
+                    self._watchful = self._max_age is not None or bool(self._habits.learnt(self.clock()))
         if granted:
             plan.granted = []
         return doomed, granted
@@ -504,25 +576,3 @@ def _carry_out(doomed: list[Connection], granted: list[Ticket[Connection]]) -> N
     for turn in granted:
         assert isinstance(turn, Turn)
         turn.waiter.set()
-
-
-def _why_again(
-    error: BaseException, connection: Connection, journey: Journey, head: RequestHead, replay: bool | None
-) -> str | None:
-    """Why a request that failed is sent again; None if it is not."""
-    if isinstance(error, RequestError) and error.unprocessed:
-        return f"the peer did nothing with it: {error}" if len(journey.attempts) < MAX_REPLAYS else None
-    if _met_dead_connection(error, connection, journey) and (head.idempotent if replay is None else replay):
-        return f"the reused connection was dead: {error}"
-    return None
-
-
-def _met_dead_connection(error: BaseException, connection: Connection, journey: Journey) -> bool:
-    """Whether a request failed because the peer had closed, or was closing, the idle connection that it was given.
-
-    A server may close any time (RFC 9112 s.9.3.1). That nothing of an answer was seen does not prove that nothing was
-    done, hence `replay`. One further try is enough: it is sent over a connection that was looked at after the failure.
-    """
-    if not isinstance(error, (ReadError, WriteError, RemoteProtocolError)) or journey.attempts or not journey.reused:
-        return False
-    return not (connection.touched if isinstance(connection, Http1Connection) else journey.first)

@@ -36,6 +36,14 @@ class BaseTransport:
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement handle_request()")
 
+    def warm(self, request: Request, n: int = 1) -> int:
+        """Opens connections ahead of requests like this one; how many there are. A transport may have none to open."""
+        return 0
+
+    def drain(self, timeout: float | None = None) -> int:
+        """Lets later requests have new connections; how many of the old ones are in use after `timeout` seconds."""
+        return 0
+
     def close(self) -> None:
         """Lets go of everything that the transport holds."""
 
@@ -61,6 +69,14 @@ class AsyncBaseTransport:
         transport holds for it. Raises TransportError.
         """
         raise NotImplementedError(f"{type(self).__name__} does not implement handle_async_request()")
+
+    async def awarm(self, request: Request, n: int = 1) -> int:
+        """Opens connections ahead of requests like this one; how many there are. A transport may have none to open."""
+        return 0
+
+    async def adrain(self, timeout: float | None = None) -> int:
+        """Lets later requests have new connections; how many of the old ones are in use after `timeout` seconds."""
+        return 0
 
     async def aclose(self) -> None:
         """Lets go of everything that the transport holds."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from logging import DEBUG
 from typing import TYPE_CHECKING, Any
@@ -110,6 +111,13 @@ class _Door:
             limits.max_per_host,
             limits.max_age,
         )
+
+    def _way(self, request: Request) -> tuple[Route, float | None]:
+        """Where the connections lead that serve this request, and the seconds to make one."""
+        head = _head(request)
+        route = self._forward if self._forward is not None and head.scheme == b"http" else head.route
+        assert route is not None
+        return route, self._granted(request).connect
 
     def _may_replay(self, request: Request) -> bool | None:
         extensions = request._extensions
@@ -236,6 +244,15 @@ class HTTPTransport(_Door, BaseTransport):
         reply = drive(pool.request(head, body, framing, budgets, journey, request._whole, self._may_replay(request)))
         return _response(request, journey, reply, SyncBody)
 
+    def warm(self, request: Request, n: int = 1) -> int:
+        """Opens connections for requests like this one, one by one, until there are `n`; see `Client.warm()`."""
+        route, budget = self._way(request)
+        return drive(self._pool.warm(route, n, budget))
+
+    def drain(self, timeout: float | None = None) -> int:
+        """Gives later requests new connections, and waits for those in use; see `Client.drain()`."""
+        return drive(self._pool.drain(timeout))
+
     def close(self) -> None:
         """Closes all connections: the idle ones now, those in use when their responses are closed."""
         self._pool.close()
@@ -293,6 +310,30 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
             if close is not None:
                 await close()
         return _response(request, journey, reply, AsyncBody)
+
+    async def awarm(self, request: Request, n: int = 1) -> int:
+        """Opens connections for requests like this one, at once, until there are `n`; see `AsyncClient.warm()`."""
+        route, budget = self._way(request)
+        return await self.pool.warm(route, n, budget)
+
+    async def adrain(self, timeout: float | None = None) -> int:
+        """Gives later requests new connections, and waits for those in use; see `AsyncClient.drain()`.
+
+        In other event loops as well, whose connections are neither waited for nor counted.
+        """
+        here = current_token()
+        with self._pools_lock:
+            pools = list(self._pools.items())
+        left = 0
+        for token, pool in pools:
+            if token is here:
+                continue
+            with suppress(RuntimeError):  # that loop has ended
+                pool.outdate_soon()
+        for token, pool in pools:
+            if token is here:
+                left = await pool.drain(timeout)
+        return left
 
     async def aclose(self) -> None:
         """Closes all connections: the idle ones now, those in use when their responses are closed."""

@@ -10,9 +10,8 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from .connection import Connection
 
@@ -68,9 +67,12 @@ class Listening:
             loop.close()
 
     async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
         for listener in self._listeners:
-            self._spawn(self._accept(listener))
+            loop.add_reader(listener, self._accept, listener)
         await self._stop.wait()
+        for listener in self._listeners:
+            loop.remove_reader(listener)
         while self._tasks:
             for task in self._tasks:
                 task.cancel()
@@ -78,18 +80,21 @@ class Listening:
         for listener in self._listeners:
             listener.close()
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(coroutine)
+    def _accept(self, listener: socket.socket) -> None:
+        # Not `sock_accept()`, which loses what it has accepted when it is cancelled then.
+        try:
+            sock, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):  # the peer is gone again
+            return
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.accepted += 1
+        connection = Connection(sock, self.accepted)
+        task = asyncio.create_task(self.converse(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            sock, _ = await loop.sock_accept(listener)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.accepted += 1
-            self._spawn(self.converse(Connection(sock, self.accepted)))
+        # A task that is cancelled before it begins closes nothing.
+        task.add_done_callback(lambda _: connection.close())
 
 
 def _listen() -> list[socket.socket]:

@@ -432,3 +432,63 @@ def test_random_cancellations_leave_full_capacity(backend: Runner, seed: int, li
         await asyncio.gather(*[house.get() for _ in range(3)])
 
     backend.run(body)
+
+
+def test_one_shared_connection_is_warm_for_many_requests(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        assert await house.pool.warm(A, 5, None) == 1
+        assert await house.pool.warm(A, 5, None) == 1
+        await runner.together(*[house.get] * 3)
+        assert len(Shared.made) == 1
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+def test_one_connection_is_tried_before_the_others_where_it_might_be_shared(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner, http1=True)  # and no TLS that would agree on HTTP/2
+        dialling: list[int] = []
+        house.backend.on_connect = lambda: dialling.append(house.pool.stats().open)
+        assert await house.pool.warm(A, 3, None) == 3
+        assert dialling[0] == 1
+        assert house.counts == (0, 3, 0)
+
+    run(body)
+
+
+def test_shared_connection_takes_no_more_requests_once_drained(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        left: list[int] = []
+
+        async def drain() -> None:
+            left.append(await house.pool.drain(0))
+
+        Shared.script = [drain]
+        await house.get()
+        assert left == [1]
+        assert [connection.closed for connection in Shared.made] == [1]
+        assert await house.pool.warm(A, 1, None) == 1
+        await house.get()
+        assert [connection.facts.requests for connection in Shared.made] == [1, 1]
+
+    run(body)
+
+
+def test_shared_connection_that_was_being_made_while_draining_serves_one_request(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+
+        async def drain() -> None:
+            house.backend.dialling = None
+            assert await house.pool.drain(0) == 1
+
+        house.backend.dialling = drain
+        await house.get()
+        await house.get()
+        assert [connection.facts.requests for connection in Shared.made] == [1, 1]
+        assert house.counts == (0, 1, 0)
+
+    run(body)

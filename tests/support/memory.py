@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from runners import Runner
@@ -91,6 +91,9 @@ class MemoryBackend(Backend):
 
     def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
         return self.world.from_any_thread(call)
+
+    async def together(self, calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
+        await self.world.together(calls)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

@@ -208,6 +208,12 @@ class BlockingClient:
     async def aclose(self) -> None:
         self.blocking.close()
 
+    async def warm(self, *arguments: Any, **options: Any) -> int:
+        return self.blocking.warm(*arguments, **options)
+
+    async def drain(self, *arguments: Any, **options: Any) -> int:
+        return self.blocking.drain(*arguments, **options)
+
     async def get(self, *arguments: Any, **options: Any) -> BlockingResponse:
         return BlockingResponse(self.blocking.get(*arguments, **options))
 

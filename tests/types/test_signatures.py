@@ -25,6 +25,7 @@ _REQUEST_ERRORS = [
     if isinstance(each, type) and issubclass(each, httpx_fast.RequestError) and hasattr(httpx2, name)
 ]
 _POOL = "shows the connection pool, which httpx keeps private"
+_LIFE = "connections ahead of requests, and without those that there are"
 DIFFERENCES = {
     "httpx_fast.AddressDenied": _DIALLING,
     "httpx_fast.AddressFilter": _DIALLING,
@@ -49,6 +50,14 @@ DIFFERENCES = {
     "Response.informational": "1xx responses are kept",
     "Response.journey": _JOURNEY,
     "Response.trailers": "trailers are kept",
+    **{f"{name}.{member}": _LIFE for name in ("Client", "AsyncClient") for member in ("warm", "drain")},
+    **{
+        f"{name}.{prefix}{member}": _LIFE
+        for prefix, base in (("", httpx_fast.BaseTransport), ("a", httpx_fast.AsyncBaseTransport))
+        for name in httpx_fast.__all__
+        if isinstance(each := getattr(httpx_fast, name), type) and issubclass(each, base)
+        for member in ("warm", "drain")
+    },
     **{f"{name}.unprocessed": "whether the peer did nothing with the request" for name in _REQUEST_ERRORS},
 }
 

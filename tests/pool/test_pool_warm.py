@@ -1,0 +1,279 @@
+"""Connections opened ahead of requests, and connections that are let go of between them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from memory import OK, SLOW, A, B, House
+from runners import Runner
+
+from httpx_fast._exceptions import ConnectError
+from httpx_fast._pool.stats import ConnectionInfo
+
+OTHER = B
+
+
+def idle(house: House) -> list[ConnectionInfo]:
+    return [info for info in house.pool.connections() if info.state == "idle"]
+
+
+def test_requests_find_warm_connections(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=5)
+        assert await house.pool.warm(A, 3, None) == 3
+        assert house.counts == (0, 3, 0)
+        assert await house.pool.warm(A, 3, None) == 3
+        await house.get()
+        assert house.last.reused
+        assert house.last.nth == 1
+        assert list(house.last.phases()) == ["pool", "send", "wait", "receive"]
+        assert len(house.backend.streams) == 3
+
+    run(body)
+
+
+def test_warming_counts_what_is_in_use(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=5)
+        house.backend.scripts = [[SLOW, b"ok"]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        assert await house.pool.warm(A, 2, None) == 2
+        assert house.counts == (1, 1, 0)
+        lease.close()
+
+    run(body)
+
+
+@pytest.mark.parametrize(
+    ("limits", "opened"),
+    [({"connections": 4}, 3), ({"connections": 9, "keepalive": 3}, 2), ({"connections": 9, "per_host": 2}, 2)],
+)
+def test_warming_keeps_within_limits_and_takes_no_place_from_others(run: Any, limits: Any, opened: int) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, **limits)
+        await house.get(OTHER)
+        assert await house.pool.warm(A, 7, None) == opened
+        assert house.counts == (0, 1 + opened, 0)
+        assert not any(stream.closed for stream in house.backend.streams)
+
+    run(body)
+
+
+def test_warming_replaces_connections_that_the_peer_closed(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=5)
+        assert await house.pool.warm(A, 2, None) == 2
+        house.backend.streams[0].idle.append(None)
+        assert await house.pool.warm(A, 2, None) == 2
+        assert [stream.closed for stream in house.backend.streams] == [1, 0, 0]
+        assert house.counts == (0, 2, 0)
+
+    run(body)
+
+
+def test_warming_again_leaves_the_age_of_idle_connections_as_it_is(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=5, expiry=5.0)
+        await house.pool.warm(A, 1, None)
+        house.backend.now += 3.0
+        await house.pool.warm(A, 2, None)
+        assert [info.idle for info in idle(house)] == [3.0, 0.0]
+
+    run(body)
+
+
+def test_failure_to_warm_is_raised_and_what_was_opened_stays(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=5)
+        house.backend.scripts = [[OK], [ConnectError("refused")], [OK]]
+        with pytest.raises(ConnectError, match="refused") as caught:
+            await house.pool.warm(A, 3, None)
+        assert caught.value.journey is not None
+        assert caught.value.journey.phase == "tcp"
+        leased, opened, dialling = house.counts
+        # Without tasks it ends with the first failure, with tasks when all have ended.
+        assert (leased, opened, dialling) == (0, 2 if runner.asynchronous else 1, 0)
+        assert await house.pool.warm(A, 3, None) == 3
+
+    run(body)
+
+
+def test_warm_connection_that_turns_out_dead_costs_no_request(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        house.backend.scripts = [[None], [OK]]
+        await house.pool.warm(A, 1, None)
+        assert (await house.get())[1] == b"ok"
+        assert [attempt.failure is not None for attempt in house.last.attempts] == [True]
+
+    run(body)
+
+
+def test_warming_a_closed_pool_opens_nothing(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        house.pool.close()
+        assert await house.pool.warm(A, 1, None) == 0
+        assert house.backend.streams == []
+
+    run(body)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_cancelled_warming_leaves_no_place_taken(backend: Runner, turns: int) -> None:
+    if backend.name not in ("asyncio", "uvloop"):
+        pytest.skip("cancels tasks of asyncio")
+
+    async def body() -> None:
+        house = House(backend, connections=3)
+
+        async def slow() -> None:
+            await asyncio.sleep(0)
+
+        house.backend.dialling = slow
+        task = asyncio.ensure_future(house.pool.warm(A, 3, None))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        leased, opened, dialling = house.counts
+        assert (leased, dialling) == (0, 0)
+        assert await house.pool.warm(A, 3, None) == 3
+        assert opened <= 3
+
+    backend.run(body)
+
+
+def test_draining_closes_what_is_idle_and_requests_go_on(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        await house.get()
+        await house.get(B)
+        assert await house.pool.drain(None) == 0
+        assert [stream.closed for stream in house.backend.streams] == [1, 1]
+        assert (await house.get())[1] == b"ok"
+        assert house.counts == (0, 1, 0)
+        assert len(house.backend.streams) == 3
+
+    run(body)
+
+
+def test_connection_in_use_while_draining_is_closed_when_it_comes_back(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        house.backend.scripts = [[SLOW, b"ok"]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        assert await house.pool.drain(0) == 1
+        await house.get()  # opens another
+        assert await house.pool.drain(0) == 1
+        assert await lease.next_chunk() == b"ok"
+        assert house.counts == (0, 0, 0)
+        assert [stream.closed for stream in house.backend.streams] == [1, 1]
+        assert await house.pool.drain(0) == 0
+        # From then on releases are as cheap as before.
+        assert not house.pool._watchful
+
+    run(body)
+
+
+def test_draining_waits_for_what_is_in_use(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        house.backend.scripts = [[SLOW, b"ok"]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        begun, order = runner.event(), []
+        waiter = house.backend.waiter
+
+        def noticed() -> Any:
+            begun.set()
+            return waiter()
+
+        house.backend.waiter = noticed  # type: ignore[method-assign]
+
+        async def drain() -> None:
+            assert await house.pool.drain(None) == 0
+            order.append("drained")
+
+        async def read() -> None:
+            await begun.wait()
+            order.append("read")
+            assert await lease.next_chunk() == b"ok"
+
+        await runner.together(drain, read)
+        assert order == ["read", "drained"]
+        assert house.counts == (0, 0, 0)
+
+    run(body)
+
+
+def test_connection_that_was_being_made_while_draining_serves_one_request(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        left = []
+
+        async def drain() -> None:
+            house.backend.dialling = None
+            left.append(await house.pool.drain(0))
+
+        house.backend.dialling = drain
+        await house.get()
+        assert left == [1]
+        assert house.counts == (0, 0, 0)
+        await house.get()
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+def test_failed_dial_is_waited_for_no_longer(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        house.backend.scripts = [[ConnectError("refused")]]
+        house.backend.on_connect = house.pool.outdate
+        with pytest.raises(ConnectError, match="refused"):
+            await house.get()
+        house.backend.on_connect = list
+        assert not house.pool._outdated
+        assert await house.pool.drain(None) == 0
+
+    run(body)
+
+
+def test_warming_after_draining_counts_new_connections_only(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=5)
+        house.backend.scripts = [[SLOW, b"ok"]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        assert await house.pool.drain(0) == 1
+        assert await house.pool.warm(A, 2, None) == 2
+        assert house.counts == (1, 2, 0)
+        lease.close()
+
+    run(body)
+
+
+def test_waiter_that_gives_up_does_not_keep_a_drained_connection(backend: Runner) -> None:
+    if backend.name not in ("asyncio", "uvloop"):
+        pytest.skip("cancels tasks of asyncio")
+
+    async def body() -> None:
+        house = House(backend, connections=1)
+        house.backend.scripts = [[SLOW, b"ok", OK], [OK]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        waiting = asyncio.ensure_future(house.get())
+        await asyncio.sleep(0)
+        assert await lease.next_chunk() == b"ok"  # granted to the one who waits, who does not know yet
+        assert len(house.pool.outdate()) == 1
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert house.counts == (0, 0, 0)
+        assert not house.pool._outdated
+
+    backend.run(body)
