@@ -4,6 +4,7 @@ It speaks HTTP with code of its own, so that the client is never its own witness
 (`pytest_plugin` needs pytest).
 """
 
+from . import frames
 from .certificate import Certificate
 from .lab import FaultLab, Script
 from .replies import Reply, Request, answer
@@ -14,9 +15,11 @@ from .steps import (
     Drip,
     HalfClose,
     Hold,
+    Http2,
     Mute,
     Read,
     ReadBody,
+    ReadFrames,
     ReadHead,
     Receive,
     Repeat,
@@ -44,9 +47,11 @@ __all__ = [
     "Drip",
     "HalfClose",
     "Hold",
+    "Http2",
     "Mute",
     "Read",
     "ReadBody",
+    "ReadFrames",
     "ReadHead",
     "Receive",
     "Repeat",
@@ -57,4 +62,5 @@ __all__ = [
     "chunked",
     "redirect",
     "response",
+    "frames",
 ]

@@ -7,8 +7,9 @@
         ...  # the first connection is reset within the body; all later ones are served well
         assert lab.accepted == 2
 
-`steps.py` has what scripts are made of. Plain and TLS connections come to the same port; the step `Tls()` shakes hands.
-What a peer does ends its script at worst; what is wrong with a script is raised by `close()`.
+`steps.py` has what scripts are made of, and `frames.py` what those of HTTP/2 send. Plain and TLS connections come to
+the same port; the step `Tls()` shakes hands. What a peer does ends its script at worst; what is wrong with a script is
+raised by `close()`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import ssl
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cached_property
 from types import TracebackType
 from typing import TypeAlias
 
@@ -52,6 +52,8 @@ class FaultLab(Listening):
         super().__init__()
         #: What was read so far, in the order in which it was complete; `Request.connection` and `.nth` count from 1.
         self.requests: list[Request] = []
+        self._lines: dict[int, list[str]] = {}
+        self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
         self._certificate = certificate
         self._making = threading.Lock()  # the lab's thread and the user's may ask for the certificate at once
         self._sleep = sleep
@@ -81,6 +83,14 @@ class FaultLab(Listening):
     def tls_url(self, path: str = "/") -> str:
         """Where to reach the lab with TLS; `client_context()` trusts it."""
         return f"https://127.0.0.1:{self.port}{path}"
+
+    def frames(self, connection: int = 1) -> list[str]:
+        """A line for each frame of HTTP/2 that was read from that connection; they count from 1.
+
+        "HEADERS 1 end", "DATA 1 5 end", "SETTINGS ack", "SETTINGS enable_push=0", "RST_STREAM 1 CANCEL",
+        "GOAWAY 0 NO_ERROR", "PING ack 0000000000000000", "WINDOW_UPDATE 0 65535"; stream 0 is the connection.
+        """
+        return list(self._lines.get(connection, ()))
 
     def black_hole(self) -> str:
         """The URL of a port that answers no attempt to connect: it listens, and its queue is full.
@@ -113,9 +123,12 @@ class FaultLab(Listening):
                 self._certificate = Certificate()
             return self._certificate
 
-    def client_context(self) -> ssl.SSLContext:
-        """A context that trusts this lab and no other."""
-        return self.certificate.client_context()
+    def client_context(self, *protocols: str) -> ssl.SSLContext:
+        """A context that trusts this lab and no other, and offers these protocols: "h2", "http/1.1"."""
+        context = self.certificate.client_context()
+        if protocols:
+            context.set_alpn_protocols(protocols)
+        return context
 
     def close(self) -> None:
         """Ends all scripts and connections; raises what a script raised, once. Repeatable."""
@@ -141,7 +154,8 @@ class FaultLab(Listening):
         """Follows the script of one connection to its end."""
         scripts = self._scripts
         script = scripts.pop() if len(scripts) > 1 else scripts[0]
-        dialogue = Dialogue(connection, self.requests, self._gate, self._sleep, lambda: self._server_context)
+        lines = self._lines[connection.number] = []
+        dialogue = Dialogue(connection, self.requests, self._gate, self._sleep, self._server_context, lines)
         try:
             for step in script:
                 await step.run(dialogue)
@@ -152,6 +166,11 @@ class FaultLab(Listening):
         finally:
             connection.close()
 
-    @cached_property
-    def _server_context(self) -> ssl.SSLContext:
-        return self.certificate.server_context()
+    def _server_context(self, protocols: tuple[str, ...]) -> ssl.SSLContext:
+        """A context for TLS that agrees to these protocols; kept, since tickets are of one."""
+        context = self._contexts.get(protocols)
+        if context is None:
+            context = self._contexts[protocols] = self.certificate.server_context()
+            if protocols:
+                context.set_alpn_protocols(list(protocols))
+        return context

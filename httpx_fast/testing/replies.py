@@ -37,6 +37,7 @@ class Request:
     connection: int
     nth: int
     tls_version: str | None
+    stream: int = 0  #: its number, of HTTP/2; there `fields` begin with the pseudo fields
 
     def field(self, name: str) -> str | None:
         """The value of the first field line of that name, whatever its case."""

@@ -4,12 +4,15 @@
     Tls(), Repeat(Read(), Send(response()))                a good server, over TLS
     Read(), Send(response(bytes(100))[:60]), Reset()       resets the connection after octet 60
     Mute()                                                 accepts and says nothing; to https, TLS without a handshake
+    Tls("h2"), Http2(), Repeat(Read(), Send(frames.response(b"hello")))   a good server of HTTP/2
+    Http2(), ReadFrames("HEADERS 3"), Send(frames.goaway(1)), ReadFrames()     takes one of two requests, without TLS
 
 Rules:
 
 - A step ends when the peer goes away, and the script with it: peers may. After the last step the connection is closed.
 - Nothing waits for time but `Delay`, whose clock is the lab's. `Hold` and `Drip` wait for the lab's `release()`.
-- What arrives is written down by the steps that read requests, and by no other.
+- What arrives is written down by the steps that read requests or frames, and by no other.
+- After `Http2` the steps that read requests read those of HTTP/2, each complete one in turn; `frames` has what to send.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
+from . import frames
 from .connection import Connection, PeerClosed
+from .conversation import Conversation
 from .messages import receive, receive_body, receive_head
 from .replies import Field, Request, reason
 
@@ -63,19 +68,26 @@ class Dialogue:
         requests: list[Request],
         gate: Gate,
         sleep: Callable[[float], Awaitable[object]],
-        context: Callable[[], ssl.SSLContext],
+        context: Callable[[tuple[str, ...]], ssl.SSLContext],
+        lines: list[str],
     ) -> None:
         self.connection = connection
         self.gate = gate
         self.sleep = sleep
-        self.context = context  # of the server side, for TLS
+        self.context = context  # of the server side, for TLS that offers these protocols
+        self.lines = lines  # of frames that were heard
         self.request: Request | None = None  # what was read last
+        self.http2: Conversation | None = None  # once HTTP/2 is spoken
         self._nth = 0
         self._requests = requests
 
-    async def read(self, reader: Callable[[Connection, int], Awaitable[Request | None]]) -> None:
-        """Reads the next request and writes it down. Raises PeerClosed if there is none."""
-        request = await reader(self.connection, self._nth + 1)
+    async def read(self, *, body: bool = True) -> None:
+        """Reads the next request, or its head only, and writes it down. Raises PeerClosed if there is none."""
+        request: Request | None
+        if self.http2 is not None:
+            request = await self.http2.receive(self._nth + 1, body=body)
+        else:
+            request = await (receive if body else receive_head)(self.connection, self._nth + 1)
         if request is None:
             raise PeerClosed("the peer closed instead of sending a request")
         self._nth += 1
@@ -85,7 +97,11 @@ class Dialogue:
     async def read_body(self) -> None:
         """Reads the body of the request whose head was read, and writes it down with that."""
         request = self.last_request()
-        self.request = dataclasses.replace(request, body=await receive_body(self.connection, request))
+        if self.http2 is not None:
+            body = await self.http2.receive_body(request)
+        else:
+            body = await receive_body(self.connection, request)
+        self.request = dataclasses.replace(request, body=body)
         self._requests[self._requests.index(request)] = self.request
 
     def last_request(self) -> Request:
@@ -106,14 +122,14 @@ class Read:
     """Reads a request with its body; says 100 Continue where that is expected."""
 
     async def run(self, dialogue: Dialogue) -> None:
-        await dialogue.read(receive)
+        await dialogue.read()
 
 
 class ReadHead:
     """Reads the head of a request, to answer before its body."""
 
     async def run(self, dialogue: Dialogue) -> None:
-        await dialogue.read(receive_head)
+        await dialogue.read(body=False)
 
 
 class ReadBody:
@@ -190,10 +206,56 @@ class Mute:
 
 
 class Tls:
-    """Shakes hands as the TLS server; all that follows goes through TLS."""
+    """Shakes hands as the TLS server; all that follows goes through TLS.
+
+    `protocols` are those that it agrees to, the preferred one first (RFC 7301); with none it ignores the offer.
+    """
+
+    def __init__(self, *protocols: str) -> None:
+        self._protocols = protocols
 
     async def run(self, dialogue: Dialogue) -> None:
-        await dialogue.connection.start_tls(dialogue.context())
+        await dialogue.connection.start_tls(dialogue.context(self._protocols))
+
+
+class Http2:
+    """Begins HTTP/2: says these settings, and reads the client's preface and settings.
+
+    What a server has to answer is answered while frames are read, unless `answers` is False: settings, pings, and DATA
+    by credit. Settings are given as to `frames.settings()`.
+    """
+
+    def __init__(self, *pairs: tuple[int, int], answers: bool = True, **named: int) -> None:
+        self._settings = frames.settings(*pairs, **named)
+        self._answers = answers
+        self._table_size = named.get("header_table_size")
+
+    async def run(self, dialogue: Dialogue) -> None:
+        sizes = () if self._table_size is None else (self._table_size,)
+        dialogue.http2 = Conversation(dialogue.connection, dialogue.lines, self._answers, *sizes)
+        await dialogue.http2.begin(self._settings)
+
+
+class ReadFrames:
+    """Reads frames of HTTP/2 until these have come, in any order; with none, until the peer goes away.
+
+    Each is told by the first words of its line, as `lab.frames()` has it: "HEADERS 1", "RST_STREAM 3 CANCEL". Frames
+    that were read before do not count.
+    """
+
+    def __init__(self, *wanted: str) -> None:
+        self._wanted = [each.split() for each in wanted]
+
+    async def run(self, dialogue: Dialogue) -> None:
+        conversation = dialogue.http2
+        if conversation is None:
+            raise RuntimeError("this step needs HTTP/2: have the script begin it with Http2()")
+        missing = list(self._wanted)
+        while missing or not self._wanted:
+            words = (await conversation.hear()).split()
+            met = next((each for each in missing if words[: len(each)] == each), None)
+            if met is not None:
+                missing.remove(met)
 
 
 class HalfClose:

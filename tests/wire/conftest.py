@@ -1,30 +1,24 @@
 from __future__ import annotations
 
-import importlib
-import os
 from collections.abc import Sequence
-from types import ModuleType
 
 import far_end
 import pytest
 from far_end import FarEnd
+from kernels import KERNELS, speak_http2, twin
 
 from httpx_fast._wire import h1, h2
 from httpx_fast._wire.events import RequestHead
 
 
-@pytest.fixture(params=["c", "python"])
+@pytest.fixture(params=KERNELS)
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The twin that the wire reads with."""
-    http1, buffer = (_twin(name, request.param) for name in ("http1", "buffer"))
+    http1, buffer = (twin(name, request.param) for name in ("http1", "buffer"))
     monkeypatch.setattr(h1, "HeadParser", http1.HeadParser)
     monkeypatch.setattr(h1, "ChunkedDecoder", http1.ChunkedDecoder)
     monkeypatch.setattr(h1, "BodyBuffer", buffer.BodyBuffer)
-    frames, hpack, hpack_encoder = (_twin(name, request.param) for name in ("frames", "hpack", "hpack_encoder"))
-    for name in ("FrameReader", "data_head", "headers_frames"):
-        monkeypatch.setattr(h2, name, getattr(frames, name))
-    monkeypatch.setattr(h2, "HpackDecoder", hpack.HpackDecoder)
-    monkeypatch.setattr(h2, "HpackEncoder", hpack_encoder.HpackEncoder)
+    speak_http2(request.param, monkeypatch)
     return str(request.param)
 
 
@@ -90,14 +84,3 @@ class Talk:
         octets = b"".join(self.session.outgoing)
         self.session.outgoing.clear()
         return self.far.hear(octets)
-
-
-def _twin(name: str, which: str) -> ModuleType:
-    if which == "python":
-        return importlib.import_module(f"httpx_fast._kernel.{name}_py")
-    try:
-        return importlib.import_module(f"httpx_fast._kernel.{name}_c")
-    except ImportError as error:
-        if os.environ.get("HTTPX_FAST_IMPL") == "c":
-            raise
-        pytest.skip(f"no compiled kernel: {error}")

@@ -1,0 +1,34 @@
+"""Has HTTP/2 spoken by one of the twin kernels, whichever was picked."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+import pytest
+
+from httpx_fast._wire import h2
+
+KERNELS = ("c", "python")
+
+
+def twin(name: str, which: str) -> ModuleType:
+    """A kernel; skips the test where it was not compiled, unless that is an error."""
+    if which == "python":
+        return importlib.import_module(f"httpx_fast._kernel.{name}_py")
+    try:
+        return importlib.import_module(f"httpx_fast._kernel.{name}_c")
+    except ImportError as error:
+        if os.environ.get("HTTPX_FAST_IMPL") == "c":
+            raise
+        pytest.skip(f"no compiled kernel: {error}")
+
+
+def speak_http2(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New sessions of HTTP/2 use this twin."""
+    frames, hpack, hpack_encoder = (twin(name, which) for name in ("frames", "hpack", "hpack_encoder"))
+    for name in ("FrameReader", "data_head", "headers_frames"):
+        monkeypatch.setattr(h2, name, getattr(frames, name))
+    monkeypatch.setattr(h2, "HpackDecoder", hpack.HpackDecoder)
+    monkeypatch.setattr(h2, "HpackEncoder", hpack_encoder.HpackEncoder)
