@@ -13,6 +13,8 @@ import pytest
 
 import httpx_fast
 from httpx_fast._kernel.select import HeadParser
+from httpx_fast._request import from_template
+from httpx_fast._response import received
 from httpx_fast._wire.events import RequestHead
 
 LIBRARIES = [httpx_fast, httpx2]
@@ -42,7 +44,7 @@ def make_request(library):
     timeout = httpx_fast.Timeout(5.0)
     fields = httpx_fast.Request("GET", url, headers=DEFAULTS).headers._share()
     head = RequestHead(b"GET", b"https", b"example.org", b"/path?a=1", fields)
-    return lambda: httpx_fast.Request._from_template("GET", url, fields, head, timeout)
+    return lambda: from_template("GET", url, fields, head, timeout)
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def make_response(library, make_request):
     request = make_request()
     head = HeadParser().feed(RAW, 0, len(RAW))
     if library is httpx_fast:
-        return lambda: httpx_fast.Response._received(200, head, request, None, body=BODY, stream=None, network=None)
+        return lambda: received(200, head, request, None, body=BODY, stream=None, network=None)
     fields = list(head.fields())
     extensions = {"http_version": b"HTTP/1.1", "reason_phrase": b"OK", "network_stream": None}
     return lambda: httpx2.Response(

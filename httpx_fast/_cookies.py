@@ -199,6 +199,10 @@ class Cookies(MutableMapping[str, str]):
         return (cookie.name for cookie in self.jar)
 
     def __bool__(self) -> bool:
+        return self._has_any()
+
+    def _has_any(self) -> bool:
+        """What `bool()` says, at a tenth of the cost of its way through the type."""
         jar = self.jar
         # Asked once for each request; an iterator over an empty jar costs ten times as much.
         if type(jar) is IndexedCookieJar and not jar._cookies:

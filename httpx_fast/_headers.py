@@ -47,7 +47,7 @@ class Headers(MutableMapping[str, str]):
     ASCII, UTF-8 and ISO-8859-1 that fits them all.
     """
 
-    _lines: list[FieldLine] | None = None  # None while only `_source` knows them
+    _lines: list[FieldLine] | None  # None while only `_source` knows them
     _names: list[bytes] | None = None  # names in lower case, in step with `_lines`; made by the first lookup
     _source: FieldSource | None = None  # the head that the lines came from, while they are unchanged
     _shared = False
@@ -82,6 +82,7 @@ class Headers(MutableMapping[str, str]):
     def _lazy(cls, source: FieldSource) -> Headers:
         """The field section of a received head, made into a list only when one is needed."""
         self = _new(cls)
+        self._lines = None
         self._source = source
         self._shared = True
         return self

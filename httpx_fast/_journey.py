@@ -7,6 +7,7 @@ Durations are worked out when asked for. It knows no rendering; `_cli` draws it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 from ._trace import Tracer
@@ -62,36 +63,52 @@ class ConnectionFacts:
 class Journey:
     """The way of one request. All durations are in seconds, and None where the step did not happen (yet)."""
 
-    # Defaults in the class, not slots: a journey begins with one store instead of fourteen, on each request.
-    attempts: tuple[Journey, ...] = ()  # what was tried before, and failed in a way that allows another try
-    failure: str | None = None  # of an attempt: why it was not the last
-    leased: float | None = None  # the pool gave a connection, or leave to dial one
-    sending: float | None = None
-    sent: float | None = None
-    first: float | None = None  # first octet of the final response
-    done: float | None = None
-    stopped: float | None = None  # it failed, or was given up, before the end of the body
-    connection: ConnectionFacts | None = None
-    nth = 0  # this was the n-th request on its connection, counted from 1
-    trace: Tracer | None = None  # who is told of each step; None where nobody watches
-    rested_since: float | None = None  # since then a reused connection had been idle
+    # Slots, and all set at once: CPython quickens no access to what an object has and its class has a default for, so
+    # that one mark costs more than all of these.
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "attempts",
+        "connection",
+        "done",
+        "failure",
+        "first",
+        "leased",
+        "nth",
+        "rested_since",
+        "sending",
+        "sent",
+        "started",
+        "stopped",
+        "trace",
+    )
 
     def __init__(self, started: float, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.started = started
+        self.attempts: tuple[Journey, ...] = ()  # what was tried before, and failed in a way that allows another try
+        self.failure: str | None = None  # of an attempt: why it was not the last
+        self.leased: float | None = None  # the pool gave a connection, or leave to dial one
+        self.sending: float | None = None
+        self.sent: float | None = None
+        self.first: float | None = None  # first octet of the final response
+        self.done: float | None = None
+        self.stopped: float | None = None  # it failed, or was given up, before the end of the body
+        self.connection: ConnectionFacts | None = None
+        self.nth = 0  # this was the n-th request on its connection, counted from 1
+        self.trace: Tracer | None = None  # who is told of each step; None where nobody watches
+        self.rested_since: float | None = None  # since then a reused connection had been idle
 
     def begin_again(self, failure: str) -> None:
         """The attempt so far goes to `attempts`; another begins."""
-        now = self._clock()
-        attempt = Journey(self.started, self._clock)
-        attempts = (*self.attempts, attempt)
-        attempt.__dict__.update(self.__dict__, attempts=(), failure=failure, stopped=now)
-        self.__dict__.clear()
-        self._clock = attempt._clock
-        self.started = now
+        attempt = copy(self)
+        attempt.attempts = ()
+        attempt.failure = failure
+        attempt.stopped = now = self._clock()
+        attempts, trace = (*self.attempts, attempt), self.trace
+        self.__init__(now, self._clock)  # type: ignore[misc]
         self.attempts = attempts
-        if attempt.trace is not None:
-            self.trace = attempt.trace
+        self.trace = trace
 
     @property
     def reused(self) -> bool:

@@ -72,16 +72,17 @@ class Request:
 
     method: str
     url: URL
+    # No defaults here: CPython quickens no access to what an object has and its class has a default for.
     _content: bytes  # unset until it is in memory
-    _headers: Headers | None = None
+    _headers: Headers | None
     _lines: list[FieldLine]
-    _stream: SyncByteStream | AsyncByteStream | None = None
-    _extensions: dict[str, Any] | None = None
-    _timeout: Timeout | None = None
-    _whole = False  # set by the client: it wants all of the response before it goes on
-    _head: Any = None
-    _head_method: str | None = None
-    _head_url: URL | None = None
+    _stream: SyncByteStream | AsyncByteStream | None
+    _extensions: dict[str, Any] | None
+    _timeout: Timeout | None
+    _whole: bool  # set by the client: it wants all of the response before it goes on
+    _head: Any
+    _head_method: str | None
+    _head_url: URL | None
 
     def __init__(
         self,
@@ -98,6 +99,7 @@ class Request:
         stream: SyncByteStream | AsyncByteStream | None = None,
         extensions: RequestExtensions | None = None,
     ) -> None:
+        self._begin()
         self.method = method.upper()
         if params is not None:
             self.url = URL(url, params=params)
@@ -123,19 +125,16 @@ class Request:
                 self._content = self._stream._stream
             self._prepare(defaults)
 
-    @classmethod
-    def _from_template(
-        cls, method: str, url: URL, lines: list[FieldLine], head: Any, timeout: Timeout | None
-    ) -> Request:
-        """A request without content whose field lines and head others hold too."""
-        self = _new(cls)
-        self.method = self._head_method = method
-        self.url = self._head_url = url
-        self._lines = lines
-        self._head = head
-        self._timeout = timeout
-        self._content = b""
-        return self
+    def _begin(self) -> None:
+        """What a request is before anything is known of it."""
+        self._headers = None
+        self._stream = None
+        self._extensions = None
+        self._timeout = None
+        self._whole = False
+        self._head = None
+        self._head_method = None
+        self._head_url = None
 
     def _prepare(self, defaults: dict[str, str]) -> None:
         """Adds Host and the fields of the body, as far as the user has not given them."""
@@ -266,5 +265,22 @@ class Request:
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self._begin()
         self.__dict__.update(state)
         self._stream = UnattachedStream()
+
+
+def from_template(method: str, url: URL, lines: list[FieldLine], head: Any, timeout: Timeout | None) -> Request:
+    """A request without content whose field lines and head others hold too."""
+    self = _new(Request)
+    self.method = self._head_method = method
+    self.url = self._head_url = url
+    self._headers = None
+    self._lines = lines
+    self._content = b""
+    self._stream = None
+    self._extensions = None
+    self._timeout = timeout
+    self._whole = False
+    self._head = head
+    return self

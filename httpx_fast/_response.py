@@ -61,14 +61,15 @@ class Response:
     whose Content-Type names none, or a function that finds one for the content (or None, for UTF-8).
     """
 
+    # What each response gets has no default here: CPython quickens no access to what both an object and its class have.
     status_code: int
-    is_closed = False
-    is_stream_consumed = False
-    default_encoding: str | Callable[[bytes], str | None] = "utf-8"
+    is_closed: bool
+    is_stream_consumed: bool
+    default_encoding: str | Callable[[bytes], str | None]
     #: The request to send to follow a redirect that the client did not follow.
     next_request: Request | None = None
     #: How the request went, step by step; None where no network was involved.
-    journey: Journey | None = None
+    journey: Journey | None
 
     # Those without a value are unset until they are known.
     _content: bytes
@@ -78,18 +79,18 @@ class Response:
     _decoder: ContentDecoder
     _cookies: Cookies
     _informational: tuple[Response, ...]
-    _head: Any = None
-    _headers: Headers | None = None
-    _request: Request | None = None
-    _body: bytes | None = None
-    _stream: Any = None
-    _network: Any = None
+    _head: Any
+    _headers: Headers | None
+    _request: Request | None
+    _body: bytes | None
+    _stream: Any
+    _network: Any
     _stream_id: int | None = None  # HTTP/2
     _extensions: dict[str, Any] | None = None
     _history: list[Response] | None = None
     _interim: Sequence[Any] | None = None  # heads of 1xx responses that came before
     _trailers: Headers | None = None
-    _num_bytes_downloaded = 0
+    _num_bytes_downloaded: int
 
     def __init__(
         self,
@@ -106,6 +107,7 @@ class Response:
         history: list[Response] | None = None,
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
     ) -> None:
+        self._begin()
         self.status_code = status_code
         self._headers = Headers(headers)
         self._request = request
@@ -127,31 +129,13 @@ class Response:
             self._content = self._stream._stream
             self.is_closed = self.is_stream_consumed = True
 
-    @classmethod
-    def _received(
-        cls,
-        status: int,
-        head: Any,
-        request: Request | None,
-        journey: Journey | None,
-        *,
-        body: bytes | None,
-        stream: Any,
-        network: Any,
-    ) -> Response:
-        """What the wire gave: the head's facts, and the whole body or else the stream that it comes from.
-
-        `network` is a function of the response that gives its "network_stream", called when that is asked for.
-        """
-        self = _new(cls)
-        self.status_code = status
-        self._head = head
-        self._request = request
-        self.journey = journey
-        self._body = body
-        self._stream = stream
-        self._network = network
-        return self
+    def _begin(self) -> None:
+        """What a response is before anything is known of it."""
+        self.is_closed = self.is_stream_consumed = False
+        self.default_encoding = "utf-8"
+        self.journey = self._request = None
+        self._head = self._headers = self._body = self._stream = self._network = None
+        self._num_bytes_downloaded = 0
 
     def _prepare(self, defaults: dict[str, str]) -> None:
         headers = self.headers
@@ -239,8 +223,7 @@ class Response:
             pass
         heads = self._interim or getattr(self._stream, "interim", None) or ()
         self._informational = tuple(
-            Response._received(head.status, head, self._request, None, body=b"", stream=None, network=None)
-            for head in heads
+            received(head.status, head, self._request, None, body=b"", stream=None, network=None) for head in heads
         )
         return self._informational
 
@@ -595,7 +578,37 @@ class Response:
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self._begin()
         self.__dict__.update(state)
         self.is_closed = True
         self._extensions = {}
         self._stream = UnattachedStream()
+
+
+def received(
+    status: int,
+    head: Any,
+    request: Request | None,
+    journey: Journey | None,
+    body: bytes | None,
+    stream: Any,
+    network: Any,
+) -> Response:
+    """What the wire gave: the head's facts, and the whole body or else the stream that it comes from.
+
+    `network` is a function of the response that gives its "network_stream", called when that is asked for.
+    """
+    self = _new(Response)
+    self.status_code = status
+    self.is_closed = False
+    self.is_stream_consumed = False
+    self.default_encoding = "utf-8"
+    self.journey = journey
+    self._head = head
+    self._headers = None
+    self._request = request
+    self._body = body
+    self._stream = stream
+    self._network = network
+    self._num_bytes_downloaded = 0
+    return self

@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
+
 PACKAGE = "httpx_fast"
 #: The logger for each first word of an event's name, but for TLS, which has its own.
 LOGGERS = {
@@ -30,6 +31,16 @@ _TLS = "start_tls"
 _SECRET = frozenset(
     {b"authorization", b"authentication-info", b"cookie", b"proxy-authorization", b"proxy-authenticate", b"set-cookie"}
 )
+
+
+def answers_of(logger: logging.Logger) -> Callable[[int], bool | None]:
+    """What `logger.isEnabledFor` said of a level, as far as the logger remembers it; None: it has to be asked.
+
+    Loggers forget what they said when any level changes. Asking costs a request as much as ten look-ups; a logger that
+    was disabled by itself may still be remembered as enabled, so only a False is the answer.
+    """
+    remembered: dict[int, bool] = getattr(logger, "_cache", {})
+    return remembered.get
 
 
 class _AnyLogger(logging.Logger):
@@ -44,8 +55,9 @@ class _AnyLogger(logging.Logger):
 
 _any_logger = logging.getLogger(f"{PACKAGE}.trace")
 _any_logger.__class__ = _AnyLogger
-#: Of a level; asked once per request.
+#: Of a level; asked once per request that somebody may watch.
 any_logger_listens = _any_logger.isEnabledFor
+any_logger_answered = answers_of(_any_logger)
 
 
 class Tracer:

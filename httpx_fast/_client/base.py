@@ -24,6 +24,7 @@ from .._content import ByteStream
 from .._decoders import SUPPORTED_DECODERS
 from .._exceptions import InvalidURL, RemoteProtocolError
 from .._models import Cookies, Headers, Request, Response
+from .._request import from_template
 from .._status_codes import codes
 from .._types import (
     AsyncByteStream,
@@ -150,9 +151,12 @@ class BaseClient:
         "_merge_url",
         "_merge_headers",
         "_merge_queryparams",
+        "_merge_cookies",
         "headers",
         "params",
         "base_url",
+        "cookies",
+        "timeout",
     )
 
     _transport: Any
@@ -364,19 +368,29 @@ class BaseClient:
 
         A relative `url` is appended to `base_url`. Raises InvalidURL.
         """
-        granted = self.timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)
-        jar = self._merge_cookies(cookies)
-        if type(url) is str and params is None and self._uses_templates:
-            if content is json is data is files is headers is extensions is None:
+        if type(url) is str and self._uses_templates and params is None:
+            # Nearly all that is only got. One test after the other costs half of a chain of them.
+            if (
+                content is None
+                and json is None
+                and headers is None
+                and data is None
+                and files is None
+                and cookies is None
+                and extensions is None
+            ):
+                granted = self._timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)
                 template = self._template(method, url)
-                request = Request._from_template(template.method, template.url, template.fields, template.head, granted)
-                if jar:
-                    jar.set_cookie_header(request)
+                request = from_template(template.method, template.url, template.fields, template.head, granted)
+                if self._cookies._has_any():
+                    self._cookies.set_cookie_header(request)
                 return request
             merged_url = self._template("GET", url).url
         else:
             merged_url = self._merge_url(url)
             params = self._merge_queryparams(params)
+        granted = self.timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)
+        jar = self._merge_cookies(cookies)
         request = Request(
             method,
             merged_url,
@@ -407,7 +421,7 @@ class BaseClient:
         table = self._table
         if (
             table is None
-            or table.fields is not self._headers._list
+            or table.fields is not self._headers._lines
             or table.params is not self._params
             or table.base_url is not self._base_url
         ):

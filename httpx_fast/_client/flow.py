@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -21,10 +21,13 @@ from .._auth import Auth
 from .._exceptions import RemoteProtocolError, RequestError, TooManyRedirects
 from .._kernel.facts import HAS_SET_COOKIE
 from .._models import Request, Response
+from .._trace import answers_of
 from .._types import AsyncByteStream, SyncByteStream
 from .base import BaseClient, ClientState, UseClientDefault, logger
 
 INFO = logging.INFO
+#: Whether `logger` is enabled for a level, if it has been asked before; only False saves asking it.
+logs = answers_of(logger)
 _CLOSED, _OPENED = ClientState.CLOSED, ClientState.OPENED
 
 
@@ -38,8 +41,8 @@ class Side(Protocol):
     def timed(self, stream: Any, started: float) -> Any:
         """A body that measures the time until it is closed."""
 
-    def exchange(self, transport: Any, request: Request) -> Awaitable[Response]:
-        """Asks the transport."""
+    def exchange(self, transport: Any, request: Request) -> Response | Awaitable[Response]:
+        """Asks the transport; its response, or what to await for that."""
         ...
 
     def call(self, hook: Callable[..., Any], argument: Any) -> Awaitable[None]:
@@ -127,7 +130,7 @@ class _BlockingSide:
     body_type = SyncByteStream
     timed = BoundSyncStream
 
-    async def exchange(self, transport: Any, request: Request) -> Response:
+    def exchange(self, transport: Any, request: Request) -> Response:
         response: Response = transport.handle_request(request)
         return response
 
@@ -305,13 +308,13 @@ async def _each(transports: list[Any], action: Callable[[Any], Awaitable[object]
         raise failure
 
 
-async def send(
+def send(
     client: BaseClient,
     request: Request,
     stream: bool,
     auth: Any,
     follow_redirects: bool | UseClientDefault,
-) -> Response:
+) -> Coroutine[Any, Any, Response]:
     """Sends `request` and what follows from it; the last response, read unless `stream`."""
     if client._state is not _OPENED:
         _begin(client)
@@ -321,25 +324,15 @@ async def send(
         client._set_timeout(request)
     request._whole = not stream
     scheme = client._build_request_auth(request, auth)
+    # No coroutine of its own for what every request goes through.
     if scheme is None:
-        response = await _redirecting(client, request, follow_redirects, [])
-    else:
-        response = await _authenticating(client, request, scheme, follow_redirects)
-    if stream:
-        return response
-    side: Side = client._side
-    try:
-        body = response._body
-        # A body that is there already needs nobody to wait for it.
-        if body is None or not response._take(body):
-            await side.read(response)
-    except BaseException:
-        await side.close(response)
-        raise
-    return response
+        return _redirecting(client, request, follow_redirects, [], not stream)
+    return _authenticating(client, request, scheme, follow_redirects, not stream)
 
 
-async def _authenticating(client: BaseClient, request: Request, auth: Auth, follow_redirects: bool) -> Response:
+async def _authenticating(
+    client: BaseClient, request: Request, auth: Auth, follow_redirects: bool, read: bool
+) -> Response:
     """Sends what the flow of `auth` wants sent; the response that it ends with."""
     side: Side = client._side
     history: list[Response] = []
@@ -354,10 +347,12 @@ async def _authenticating(client: BaseClient, request: Request, auth: Auth, foll
             if following._timeout is None:
                 # The flow may have made it by itself, to fetch a token say; it waits no longer than others either.
                 client._set_timeout(following)
-            response = await _redirecting(client, following, follow_redirects, history)
+            response = await _redirecting(client, following, follow_redirects, history, False)
             try:
                 following = await side.step(steps, response)
                 if following is None:
+                    if read:
+                        await side.read(response)
                     return response
                 await side.read(response)
             except BaseException:
@@ -369,33 +364,49 @@ async def _authenticating(client: BaseClient, request: Request, auth: Auth, foll
 
 
 async def _redirecting(
-    client: BaseClient, request: Request, follow_redirects: bool, history: list[Response]
+    client: BaseClient, request: Request, follow_redirects: bool, history: list[Response], read: bool
 ) -> Response:
-    """Sends `request` and, if wanted, what its responses redirect to; `history` is what went before."""
+    """Sends `request` and, if wanted, what its responses redirect to; `history` is what went before.
+
+    With `read` the last response is read.
+    """
     side: Side = client._side
     hooks = client._event_hooks
     redirects = 0
     while True:
         for hook in hooks["request"]:
             await side.call(hook, request)
-        transport = _transport_for(client, request)
+        if request._stream is not None:
+            _check_body(client, request._stream)
+        transport = client._transport_for_url(request.url)
         started = time.perf_counter()
         try:
-            response = await side.exchange(transport, request)
+            response = side.exchange(transport, request)
+            if not isinstance(response, Response):
+                response = await response
         except RequestError as error:
             if error._request is None:
                 error._request = request
             raise
         try:
-            _arrived(client, request, response, started)
+            response._request = request
+            response.default_encoding = client._default_encoding
+            head = response._head
+            # A response as the wire gave it, that brings no cookie, while nobody logs: most of them.
+            if head is None or response._headers is not None or head.flags & HAS_SET_COOKIE or logs(INFO) is not False:
+                _arrived(client, request, response, started)
             for hook in hooks["response"]:
                 await side.call(hook, response)
             if history:
                 response.history = list(history)
-            if not (300 <= response.status_code < 400 and response.has_redirect_location):
-                return response
-            if not follow_redirects:
+            redirected = 300 <= response.status_code < 400 and response.has_redirect_location
+            if redirected and not follow_redirects:
                 response.next_request = _next_request(client, request, response)
+                redirected = False
+            if not redirected:
+                # A body that is there already needs nobody to wait for it.
+                if read and ((body := response._body) is None or not response._take(body)):
+                    await side.read(response)
                 return response
             if redirects >= client.max_redirects:
                 raise TooManyRedirects(
@@ -422,21 +433,17 @@ def _next_request(client: BaseClient, request: Request, response: Response) -> R
         return None
 
 
-def _transport_for(client: BaseClient, request: Request) -> Any:
-    """The transport that sends `request`; RuntimeError if its body is of the other world."""
-    body = request._stream
-    if body is not None and not isinstance(body, client._side.body_type):
+def _check_body(client: BaseClient, body: Any) -> None:
+    """RuntimeError if the body of a request is of the other world."""
+    if not isinstance(body, client._side.body_type):
         raise RuntimeError(
             f"the request's body is {type(body).__name__}, which this client cannot read: Client sends iterables, "
             "AsyncClient asynchronous iterables"
         )
-    return client._transport_for_url(request.url)
 
 
 def _arrived(client: BaseClient, request: Request, response: Response, started: float) -> None:
-    """Takes in what a response brings, before anybody sees it."""
-    response._request = request
-    response.default_encoding = client._default_encoding
+    """Takes in what a response brings beyond itself, before anybody sees it."""
     if response.journey is None:
         _measure(client._side, response, started)
     if response._flags & HAS_SET_COOKIE:

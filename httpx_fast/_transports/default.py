@@ -30,7 +30,8 @@ from .._net.resolving import IPAddress
 from .._net.sync import SyncBackend
 from .._origin import Route
 from .._pool.pool import Lease, Pool, Reply
-from .._trace import any_logger_listens, tracer
+from .._response import received
+from .._trace import any_logger_answered, tracer
 from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
 from .._wire.events import FieldLine, RequestHead
 from .base import AsyncBaseTransport, BaseTransport
@@ -114,14 +115,10 @@ class _Door:
 
     def _way(self, request: Request) -> tuple[Route, float | None]:
         """Where the connections lead that serve this request, and the seconds to make one."""
-        head = _head(request)
+        head = _head(request, request._unchanged_head())
         route = self._forward if self._forward is not None and head.scheme == b"http" else head.route
         assert route is not None
         return route, self._granted(request).connect
-
-    def _may_replay(self, request: Request) -> bool | None:
-        extensions = request._extensions
-        return self._replay if extensions is None else extensions.get("replay", self._replay)
 
     def _granted(self, request: Request) -> Budgets:
         """The timeouts of a request, read once."""
@@ -145,15 +142,12 @@ def _watch(request: Request, journey: Journey) -> None:
         journey.trace = watcher
 
 
-def _head(request: Request) -> RequestHead:
-    """The request's head with its route: that of its template if it is unchanged since, else a new one."""
-    head: RequestHead | None = request._unchanged_head()
+def _head(request: Request, head: RequestHead | None) -> RequestHead:
+    """Completes `head`, which is that of the request's template, or makes a new one where that does not hold."""
     if head is None:
         head = _make_head(request)
         if request._extensions is None:
             request._keep_head(head)
-    elif head.route is not None:
-        return head
     head.http1  # noqa: B018  # what cannot be sent is refused here, before anything is leased
     head.route = _route(request)
     return head
@@ -223,15 +217,18 @@ class HTTPTransport(_Door, BaseTransport):
 
     def handle_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
-        head = _head(request)
+        head: RequestHead | None = request._unchanged_head()
+        if head is None or head.route is None:
+            head = _head(request, head)
         if self._forward is not None and head.scheme == b"http":
             head = forwarded(head, self._forward, self._proxy_fields)
         pool = self._pool
         journey = Journey(pool.clock(), pool.clock)
-        if request._extensions is not None or any_logger_listens(DEBUG):
+        extensions = request._extensions
+        if extensions is not None or any_logger_answered(DEBUG) is not False:
             _watch(request, journey)
-        octets = request._body
-        framing = _framing(head, octets)
+        octets = request._content if request._stream is None else request._body
+        framing = 0 if octets == b"" and head.announced is None else _framing(head, octets)
         body: bytes | AsyncIterator[bytes]
         if octets is None:
             stream = request.stream
@@ -241,7 +238,8 @@ class HTTPTransport(_Door, BaseTransport):
         else:
             body = octets
         budgets = self._granted(request)
-        reply = drive(pool.request(head, body, framing, budgets, journey, request._whole, self._may_replay(request)))
+        replay = self._replay if extensions is None else extensions.get("replay", self._replay)
+        reply = drive(pool.request(head, body, framing, budgets, journey, request._whole, replay))
         return _response(request, journey, reply, SyncBody)
 
     def warm(self, request: Request, n: int = 1) -> int:
@@ -281,7 +279,9 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
 
     async def handle_async_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
-        head = _head(request)
+        head: RequestHead | None = request._unchanged_head()
+        if head is None or head.route is None:
+            head = _head(request, head)
         if self._forward is not None and head.scheme == b"http":
             head = forwarded(head, self._forward, self._proxy_fields)
         token = current_token()
@@ -289,15 +289,15 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         if pool is None or token is not last:
             pool = self._pool_of(token)
         journey = Journey(pool.clock(), pool.clock)
-        if request._extensions is not None or any_logger_listens(DEBUG):
+        extensions = request._extensions
+        if extensions is not None or any_logger_answered(DEBUG) is not False:
             _watch(request, journey)
-        octets = request._body
-        framing = _framing(head, octets)
+        octets = request._content if request._stream is None else request._body
+        framing = 0 if octets == b"" and head.announced is None else _framing(head, octets)
         budgets = self._granted(request)
         if octets is not None:
-            reply = await pool.request(
-                head, octets, framing, budgets, journey, request._whole, self._may_replay(request)
-            )
+            replay = self._replay if extensions is None else extensions.get("replay", self._replay)
+            reply = await pool.request(head, octets, framing, budgets, journey, request._whole, replay)
             return _response(request, journey, reply, AsyncBody)
         stream = request.stream
         if not isinstance(stream, AsyncByteStream):
@@ -431,18 +431,11 @@ async def _stepped(stream: SyncByteStream) -> AsyncIterator[bytes]:
 
 def _response(request: Request, journey: Journey, reply: Reply, body_type: type[SyncBody | AsyncBody]) -> Response:
     head, octets, interim, trailers, lease = reply
-    network = body_type.network
+    stream, network = None, body_type.network
     if lease is not None:
+        stream = body_type(lease)
         network = handed_over(lease, journey.connection, body_type.network_type) or network
-    response = Response._received(
-        head.status,
-        head,
-        request,
-        journey,
-        body=octets,
-        stream=None if lease is None else body_type(lease),
-        network=network,
-    )
+    response = received(head.status, head, request, journey, octets, stream, network)
     if interim:
         response._interim = interim
     if trailers:

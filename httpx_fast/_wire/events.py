@@ -21,10 +21,10 @@ class RequestHead:
     """
 
     __slots__ = (
-        "_framing",
         "_http1",
         "_http2",
         "_http2_size",
+        "announced",
         "authority",
         "fields",
         "forwarded",
@@ -47,7 +47,7 @@ class RequestHead:
         self._http1: bytes | None = None
         self._http2: tuple[FieldLine, ...] | None = None
         self._http2_size: int | None = None
-        self._framing: int | Literal[False] | None = False
+        self.announced: int | Literal[False] | None = False  # what `framing` is, once it was asked for
 
     @property
     def http1(self) -> bytes:
@@ -88,7 +88,7 @@ class RequestHead:
     @property
     def framing(self) -> int | None:
         """How the fields announce a body: its length, `framing.CHUNKED`, or None; LocalProtocolError if ambiguous."""
-        announced = self._framing
+        announced = self.announced
         if announced is False:
-            announced = self._framing = request_framing(self.fields)
+            announced = self.announced = request_framing(self.fields)
         return announced

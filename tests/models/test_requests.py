@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import httpx_fast
 from httpx_fast import URL, ByteStream, Cookies, Headers, Request, RequestNotRead, StreamClosed, Timeout
+from httpx_fast._request import from_template
 from httpx_fast._wire.events import RequestHead
 
 
@@ -171,9 +172,9 @@ def test_a_timeout_of_the_users_extensions_stays():
 
 def test_a_request_from_a_template_is_like_one_that_was_built(template, backend):
     built = Request("GET", "http://example.org/", headers={"Accept": "*/*"})
-    made = Request._from_template(*template, Timeout(5.0))
+    made = from_template(*template, Timeout(5.0))
     assert made.extensions == {"timeout": Timeout(5.0).as_dict()}
-    assert Request._from_template(*template, None).extensions == {}
+    assert from_template(*template, None).extensions == {}
     for request in (built, made):
         assert request.method == "GET"
         assert request.url == URL("http://example.org/")
@@ -187,7 +188,7 @@ def test_a_request_from_a_template_is_like_one_that_was_built(template, backend)
 
 def test_a_request_from_a_template_gives_its_head_back_while_it_is_unchanged(template):
     head = template[3]
-    request = Request._from_template(*template, None)
+    request = from_template(*template, None)
     assert request._unchanged_head() is head
     assert request.headers["accept"] == "*/*"
     assert request.stream
@@ -209,11 +210,11 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_request_has_no_head(change, template):
     lines = list(template[2])
-    request = Request._from_template(*template, None)
+    request = from_template(*template, None)
     CHANGES[change](request)
     assert request._unchanged_head() is None
     assert template[2] == lines
-    assert Request._from_template(*template, None)._unchanged_head() is template[3]
+    assert from_template(*template, None)._unchanged_head() is template[3]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -246,7 +247,7 @@ def test_a_request_is_pickled_without_its_stream_and_extensions(template, backen
     for request in (
         Request("POST", "http://a/", content=b"abc", headers={"X": "1"}, extensions={"a": 1}),
         Request("GET", "http://a/", headers={"X": "1"}),
-        Request._from_template(*template, Timeout(5.0)),
+        from_template(*template, Timeout(5.0)),
     ):
         request.mine = "too"
         for again in (pickle.loads(pickle.dumps(request)), copy.copy(request)):

@@ -32,6 +32,7 @@ from httpx_fast import (
 from httpx_fast._journey import ConnectionFacts, Journey
 from httpx_fast._kernel import facts
 from httpx_fast._kernel.select import HeadParser
+from httpx_fast._response import received
 
 REQUEST = Request("GET", "http://example.org/a")
 LINES = "äöü\nsecond\r\nthird\rno end"
@@ -116,7 +117,7 @@ class Wire:
     def response(self, *lines: str, body=b"", stream=None, journey=None, network=None, **status) -> Response:
         head = self.head(*lines, **status)
         body = None if stream is not None else body
-        return Response._received(head.status, head, REQUEST, journey, body=body, stream=stream, network=network)
+        return received(head.status, head, REQUEST, journey, body=body, stream=stream, network=network)
 
     def read(self, response: Response) -> bytes:
         """By read() in the blocking world, by aread() in the others."""
