@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from certificates import Authority
 from net_worlds import Listener, Sink, World, echo, receive, send
 
 from httpx_fast._exceptions import ConnectError, ConnectTimeout, ReadError, ReadTimeout, WriteError
+from httpx_fast._net import tls
 from httpx_fast._net.base import Stream
 from httpx_fast._net.tls import TLSStream
 
@@ -326,6 +328,70 @@ def test_a_certificate_for_another_host_is_named_with_both(
         pattern = rf"TLS handshake with {name} at .* failed: its certificate is not accepted: .*mismatch.*'{said}'"
         with pytest.raises(ConnectError, match=pattern):
             await dial(backend, peer, trusting, name)
+
+    backend.run(body)
+
+
+def test_a_certificate_that_is_refused_is_no_fault_of_other_connections(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext, tmp_path: Path
+):
+    """OpenSSL keeps errors by thread. CPython forgets them before it asks for more; PyPy leaves that to us."""
+    strange = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    strange.load_cert_chain(*Authority(tmp_path).issue("localhost"))
+
+    async def body() -> None:
+        peer.serve(echo, server)
+        with contextlib.closing(await dial(backend, peer, trusting)) as older:
+            assert isinstance(older, TLSStream)
+            sink = Sink()
+            older.attach(sink)
+
+            async def goes_on() -> None:
+                # As when less than a record has come: only who has to wait for more hears of errors.
+                older.data_received(memoryview(b""))
+                await send(older, b"question")
+                assert await receive(older, sink, 8) == b"question"
+
+            await goes_on()
+            for _ in range(2):
+                await refused()
+                await goes_on()
+            await refused()
+            peer.serve(echo, server)
+            with contextlib.closing(await dial(backend, peer, trusting)) as newer:
+                await goes_on()
+                other = Sink()
+                newer.attach(other)
+                await send(newer, b"answer")
+                assert await receive(newer, other, 6) == b"answer"
+
+    async def refused() -> None:
+        peer.serve(shake_and_fail(strange))
+        with pytest.raises(ConnectError, match="its certificate is not accepted"):
+            await dial(backend, peer, trusting)
+
+    backend.run(body)
+
+
+def test_what_openssl_keeps_of_others_is_forgotten_before_octets_are_touched(
+    backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+):
+    """As on PyPy, where reading and writing look at the errors that other connections left."""
+    forgotten: list[None] = []
+    openssl = types.SimpleNamespace(ERR_clear_error=lambda: forgotten.append(None))
+    monkeypatch.setattr(tls, "_openssl", openssl)
+
+    async def body() -> None:
+        peer.serve(echo, server)
+        with contextlib.closing(await dial(backend, peer, trusting)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            before = len(forgotten)
+            await send(stream, b"x")
+            written = len(forgotten)
+            assert written > before
+            assert await receive(stream, sink, 1) == b"x"
+            assert len(forgotten) > written
 
     backend.run(body)
 
