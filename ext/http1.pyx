@@ -47,6 +47,8 @@ cdef enum:
 
 cdef Py_ssize_t MAX_HEAD_SIZE = facts.MAX_HEAD_SIZE
 cdef uint32_t MAX_FIELDS = facts.MAX_FIELDS
+# Room that a parser begins with, of 24 octets each: most heads have no more, and idle connections keep it.
+cdef uint32_t FEW_FIELDS = 16
 cdef int MAX_CHUNK_SIZE_DIGITS = facts.MAX_CHUNK_SIZE_DIGITS
 cdef Py_ssize_t MAX_CHUNK_EXTENSION = facts.MAX_CHUNK_EXTENSION
 cdef Py_ssize_t SHOWN_AND_ONE = faults.SHOWN_AND_ONE
@@ -288,7 +290,7 @@ cdef int add_field(Section *section, octets base, octets line, octets end) excep
 
 cdef int grow(Section *section) except -1:
     """Makes room for more fields, up to the limit."""
-    cdef uint32_t room = min(MAX_FIELDS, 2 * section.room if section.room else 32)
+    cdef uint32_t room = min(MAX_FIELDS, 2 * section.room if section.room else FEW_FIELDS)
     cdef Field *fields
     if section.count == MAX_FIELDS:
         raise faults.too_many_fields(title(section))

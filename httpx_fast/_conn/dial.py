@@ -110,8 +110,14 @@ class _Dial:
         self._opened: Stream | None = None
 
     async def run(self, route: Route) -> Stream:
+        origin, proxy = route.origin, self._options.proxy
         try:
-            stream = await self._go(route)
+            if proxy is None:
+                stream = await self._connect(await self._find(origin.host, origin.port))
+            else:
+                stream = await self._pass(proxy, route)
+            if origin.scheme == "https" and not route.forward:
+                stream = await self._secure(stream, route)
         except BaseException:
             self._close()
             raise
@@ -119,16 +125,6 @@ class _Dial:
         stream.arm("connect", None, None)
         facts.peer_address = stream.get_extra_info("server_addr")
         facts.local_address = stream.get_extra_info("client_addr")
-        return stream
-
-    async def _go(self, route: Route) -> Stream:
-        origin, proxy = route.origin, self._options.proxy
-        if proxy is None:
-            stream = await self._connect(await self._find(origin.host, origin.port))
-        else:
-            stream = await self._pass(proxy, route)
-        if origin.scheme == "https" and not route.forward:
-            stream = await self._secure(stream, route)
         return stream
 
     def _close(self) -> None:

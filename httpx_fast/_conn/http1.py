@@ -218,10 +218,10 @@ class Http1Connection(ResponseReader):
             if journey.trace is not None:
                 journey.trace.closed("http11", reusable)
         if reusable:
-            if self.chunks:
-                self.chunks.clear()
+            if self.pending:
                 self.pending = 0
-            self._piece = None
+            self.chunks = self._piece = None
+            self.head = None  # a KB and more that an idle connection would hold
             self.state = IDLE
             self.idle_since = now
             self.stream.arm("read", None, None)

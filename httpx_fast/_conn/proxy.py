@@ -108,7 +108,7 @@ async def _connect(stream: Stream, hop: ProxyHop, there: str) -> None:
     if not 200 <= head.status < 300:
         raise ProxyError(_refusal(reader, hop))
     assert reader.state == TUNNEL
-    surplus = b"".join(reader.chunks)
+    surplus = reader.take_whole()
     if surplus:
         raise ProxyError(f"it sent more than its answer: {shown(surplus)}")
 

@@ -81,7 +81,7 @@ class Race:
     ) -> None:
         self._connector = connector
         self._clock = clock
-        self._waiting = deque(_taking_turns(addresses))
+        self._waiting = _taking_turns(addresses)[::-1]  # the next one is the last
         self._at = NEVER if at is None else at
         self._budget = budget
         self._open = opener
@@ -105,7 +105,7 @@ class Race:
         return self._next_at <= self._clock()
 
     def _start(self) -> socket.socket | None:
-        address = self._waiting.popleft()
+        address = self._waiting.pop()
         family, place = address
         self._next_at = self._clock() + ATTEMPT_DELAY
         try:
@@ -124,7 +124,7 @@ class Race:
         if code == errno.EAGAIN and family == getattr(socket, "AF_UNIX", None):
             del self._running[sock]
             self._connector.drop(sock)
-            self._waiting.appendleft(address)
+            self._waiting.append(address)
             self._next_at = self._clock() + _QUEUE_PAUSE
         elif code not in _IN_PROGRESS:
             self._lost(sock, OSError(code, os.strerror(code)))
@@ -161,6 +161,8 @@ def connect_error(sock: socket.socket) -> OSError | None:
 
 def _taking_turns(addresses: Sequence[Address]) -> list[Address]:
     """The addresses with their families alternating, the first one's first (RFC 8305 s.4)."""
+    if len(addresses) == 1:
+        return list(addresses)
     families: dict[socket.AddressFamily, deque[Address]] = {}
     for address in addresses:
         families.setdefault(address[0], deque()).append(address)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import abc
 import select
 import socket
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from .._exceptions import ConnectError
@@ -134,7 +135,7 @@ class SocketBackend(Backend):
         answer: Sequence[Address] = asked.answer()
         return answer
 
-    async def connect_tcp(
+    def connect_tcp(
         self,
         addresses: Sequence[Address],
         at: float | None,
@@ -142,13 +143,10 @@ class SocketBackend(Backend):
         *,
         local_address: str | None = None,
         socket_options: Sequence[SocketOption] = (),
-    ) -> Stream:
+    ) -> Coroutine[Any, Any, Stream]:
         """Races the addresses (RFC 8305), so that one that does not answer costs a quarter of a second."""
-
-        def opener(family: socket.AddressFamily) -> socket.socket:
-            return open_socket(family, socket_options, local_address)
-
-        return await self._connect(addresses, at, budget, opener)
+        opener = partial(open_socket, socket_options=socket_options, local_address=local_address)
+        return self._connect(addresses, at, budget, opener)
 
     async def connect_unix(
         self,
@@ -161,9 +159,8 @@ class SocketBackend(Backend):
         family = getattr(socket, "AF_UNIX", None)
         if family is None:
             raise ConnectError(f"could not connect to unix socket {path!r}: this system has none")
-        return await self._connect(
-            [(family, path)], at, budget, lambda family: open_socket(family, socket_options, None)
-        )
+        opener = partial(open_socket, socket_options=socket_options, local_address=None)
+        return await self._connect([(family, path)], at, budget, opener)
 
     async def _connect(
         self,

@@ -2,8 +2,8 @@
 
 A pool at its limit lets ten thousand tasks wait. A timer of the loop's for each would cost 4 us to set and to cancel,
 and five objects that the garbage collector walks through while they wait. So the deadlines stand in a heap here, and
-the loop has one timer, for the first of them. Who has waited long enough already is not looked for: his entry goes
-when it comes to the top, or when half of the heap is such entries.
+the loop has one timer, for the first of them. The entry of a wait that has ended is not looked for: it goes when it
+comes to the top, or with others when half of the heap is such entries.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Future: TypeAlias = "asyncio.Future[bool]"
 class Deadlines:
     """Ends futures with False when their time has come, in the loop that runs when one is added."""
 
-    __slots__ = ("_clock", "_count", "_entries", "_loop", "_tidy_at", "_timer", "_timer_at")
+    __slots__ = ("_clock", "_count", "_ended", "_entries", "_loop", "_tidy_at", "_timer", "_timer_at")
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -34,7 +34,8 @@ class Deadlines:
     def _begin_anew(self) -> None:
         self._entries: list[tuple[float, int, Future]] = []
         self._count = 0  # of all that ever were: entries of the same time are never compared further
-        self._tidy_at = _MIN_TIDY
+        self._ended = 0  # waits that ended before their time since this was last tidied
+        self._tidy_at = _MIN_TIDY  # entries; of waits that were cancelled nobody tells
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
 
@@ -51,10 +52,17 @@ class Deadlines:
         if len(entries) > self._tidy_at:
             self._tidy()
 
+    def ended(self) -> None:
+        """A wait ended before its time."""
+        self._ended += 1
+        if 2 * self._ended > len(self._entries) + _MIN_TIDY:
+            self._tidy()
+
     def _tidy(self) -> None:
         self._entries = entries = [entry for entry in self._entries if not entry[2].done()]
         heapify(entries)
-        self._tidy_at = max(2 * len(entries), _MIN_TIDY)
+        self._ended = 0
+        self._tidy_at = 2 * len(entries) + _MIN_TIDY
 
     def _set_timer(self, at: float) -> None:
         if self._timer is not None:
@@ -92,6 +100,7 @@ class AsyncioWaiter:
         future = self._future
         if future is not None and not future.done():
             future.set_result(True)
+            self._deadlines.ended()
 
     def wait(self, at: float | None) -> Future:
         """Not a coroutine: that would be one more object for each task that waits."""

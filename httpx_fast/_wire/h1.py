@@ -70,16 +70,16 @@ class ResponseReader:
         self.method = b""
         self.whole = False
         self.head: ResponseHead | None = None
-        self.interim: list[ResponseHead] = []
-        self.chunks: deque[bytes] = deque()
-        self.pending = 0  # octets in `chunks` that a reader who streams has not claimed
+        self.interim: Sequence[ResponseHead] = ()
+        self.chunks: deque[bytes] | None = None  # pieces of a body, where there is more than one
+        self.pending = 0  # octets that a reader who streams has not claimed
         self.persistent = True
         self.touched = False  # an octet of the answer was seen
         self.left = 0
         self._parser = HeadParser()
         self._partial: bytearray | None = None  # a head that has come in part
         self._filled = 0  # octets of it
-        self._piece: bytes | None = None  # a body that came in one piece, with its head
+        self._piece: bytes | None = None  # all of a body that is there, where that is one piece
         self._body: BodyBuffer | None = None
         self._decoder: ChunkedDecoder | None = None
 
@@ -91,7 +91,7 @@ class ResponseReader:
         self.head = None
         self.touched = False
         if self.interim:
-            self.interim = []
+            self.interim = ()
         if self._decoder is not None:
             self._decoder.reset()
 
@@ -111,24 +111,23 @@ class ResponseReader:
         """The oldest piece of body that nobody has claimed; b"" if there is none now."""
         if self.chunks:
             piece = self.chunks.popleft()
+        else:
+            piece, self._piece = self._piece or b"", None
+        if self.pending:
             self.pending -= len(piece)
-            return piece
-        piece, self._piece = self._piece or b"", None
         return piece
 
     def take_whole(self) -> bytes:
         """All of an ended body."""
         piece = self._piece
-        if piece is not None:
+        if piece is None:
+            chunks, self.chunks = self.chunks, None
+            piece = b"".join(chunks) if chunks else b""
+        else:
             self._piece = None
-            return piece
-        chunks = self.chunks
-        if not chunks:
-            return b""
-        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        self.pending = 0
-        return body
+        if self.pending:
+            self.pending = 0
+        return piece
 
     # What a connection knows and the wire does not.
 
@@ -266,7 +265,7 @@ class ResponseReader:
         return memoryview(partial)[:end]
 
     def _interim(self, head: ResponseHead) -> None:
-        self.interim.append(head)
+        self.interim = (*self.interim, head)
         if len(self.interim) > MAX_INTERIM:
             raise RemoteProtocolError(f"more than {MAX_INTERIM} interim responses, the last one {head.status}")
 
@@ -333,13 +332,20 @@ class ResponseReader:
         return True
 
     def _keep(self, piece: bytes) -> None:
-        self.chunks.append(piece)
         if not self.whole:
             self.pending += len(piece)
+        # Most bodies are one piece, and an idle connection keeps no deque: an empty one takes 760 octets.
+        if self.chunks:
+            self.chunks.append(piece)
+        elif self._piece is None:
+            self._piece = piece
+        else:
+            self.chunks = deque((self._piece, piece))
+            self._piece = None
 
     def _end_collected(self, body: BodyBuffer) -> None:
         self._body = None
-        self.chunks.append(body.finish())
+        self._piece = body.finish()
         self._end()
 
     def _end(self) -> None:

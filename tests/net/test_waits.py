@@ -105,15 +105,24 @@ def test_timer_that_comes_too_early_is_set_again(loop: Loop):
     assert [timer.at for timer in loop.timers] == [101]
 
 
-def test_entries_of_waits_that_have_ended_do_not_pile_up(loop: Loop):
+def test_entries_of_waits_that_were_cancelled_do_not_pile_up(loop: Loop):
     deadlines = Deadlines(loop.clock)
     waiting = add(deadlines, loop, loop.now + 1)
     for _ in range(10_000):
-        add(deadlines, loop, loop.now + 60).set_result(True)
-        assert len(deadlines._entries) <= 130
+        add(deadlines, loop, loop.now + 60).cancel()
+        assert len(deadlines._entries) <= 70
     assert outcomes(waiting) == [None]
     loop.advance(1)
     assert outcomes(waiting) == [False]
+
+
+def test_thousand_waits_that_were_served_leave_little_behind(loop: Loop):
+    deadlines = Deadlines(loop.clock)
+    waits = [add(deadlines, loop, loop.now + 60) for _ in range(1000)]
+    for each in waits:
+        each.set_result(True)
+        deadlines.ended()
+    assert len(deadlines._entries) <= 64
 
 
 def test_another_loop_begins_anew(loop: Loop):
