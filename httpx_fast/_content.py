@@ -3,8 +3,8 @@
 `encode_request()` and `encode_response()` return the default fields and the stream; whether the fields are taken is for
 the message to say, which may have its own. A stream knows no message and no connection.
 
-Rule: a body is sent again (a redirect, an authentication round) only when that sends the same octets. What can be
-read once raises StreamConsumed at the second time; a file is wound back to where it stood.
+Rule: a body is sent again (a redirect, an authentication round, a connection that was dead) only when that sends the
+same octets. What can be read once raises StreamConsumed at the second time; a file is wound back to where it stood.
 """
 
 from __future__ import annotations
@@ -66,6 +66,14 @@ class IteratorByteStream(SyncByteStream):
         self._again = False
         self._gave = False  # whether there ever was a piece
 
+    @property
+    def restarts(self) -> bool:
+        """Whether it is certain that iterating once more gives the same octets."""
+        source: Any = self._stream
+        if hasattr(source, "read"):
+            return self._start is not None
+        return not hasattr(source, "__next__")
+
     def __iter__(self) -> Iterator[bytes]:
         source: Any = self._stream
         if self._again:
@@ -99,6 +107,14 @@ class AsyncIteratorByteStream(AsyncByteStream):
         self._start = _position(wrapped_file(stream))
         self._again = False
         self._gave = False  # whether there ever was a piece
+
+    @property
+    def restarts(self) -> bool:
+        """Whether it is certain that iterating once more gives the same octets."""
+        source: Any = self._stream
+        if _async_read(source) is not None:
+            return self._start is not None and hasattr(source, "seek")
+        return not hasattr(source, "__anext__")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         source: Any = self._stream
@@ -242,7 +258,8 @@ def _position(source: Any) -> int | None:
         position: int = source.tell()
     except (AttributeError, OSError):
         return None
-    return position
+    seekable = getattr(source, "seekable", None)
+    return position if hasattr(source, "seek") and (seekable is None or seekable()) else None
 
 
 def _async_read(source: Any) -> Any:

@@ -7,12 +7,13 @@ is the boundary that a Content-Type may have fixed already. Names and values are
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import io
 import mimetypes
 import os
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -76,7 +77,7 @@ class DataField:
         yield self.render_headers()
         yield self.render_data()
 
-    async def arender(self) -> AsyncIterator[bytes]:
+    async def arender(self) -> AsyncGenerator[bytes, None]:
         yield self.render_headers()
         yield self.render_data()
 
@@ -106,6 +107,11 @@ class FileField:
         self._asynchronous = inspect.iscoroutinefunction(getattr(file, "read", None))
         self._rendered: bytes | None = None
         self._again = False
+
+    @property
+    def restarts(self) -> bool:
+        """Whether the content can be read again from its beginning."""
+        return isinstance(self.file, (str, bytes)) or self._file_length() is not None
 
     def get_length(self) -> int | None:
         """Octets of headers and content; None where the file does not tell its length."""
@@ -141,7 +147,7 @@ class FileField:
         yield self.render_headers()
         yield from self.render_data()
 
-    async def arender(self) -> AsyncIterator[bytes]:
+    async def arender(self) -> AsyncGenerator[bytes, None]:
         yield self.render_headers()
         if not self._asynchronous:
             for chunk in self.render_data():
@@ -199,6 +205,11 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
             yield b"\r\n"
         yield b"--%s--\r\n" % self.boundary
 
+    @property
+    def restarts(self) -> bool:
+        """Whether it is certain that iterating once more gives the same octets."""
+        return all(field.restarts for field in self.fields if isinstance(field, FileField))
+
     def get_content_length(self) -> int | None:
         """Octets of the whole body; None where one of the files does not tell its length."""
         around = len(self.boundary) + 6  # the delimiter line, and the line end after the part
@@ -224,8 +235,10 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
         delimiter = b"--%s\r\n" % self.boundary
         for field in self.fields:
             yield delimiter
-            async for piece in field.arender():
-                yield piece
+            # A body that is given up would leave the inner generator to the garbage collector.
+            async with contextlib.aclosing(field.arender()) as pieces:
+                async for piece in pieces:
+                    yield piece
             yield b"\r\n"
         yield b"--%s--\r\n" % self.boundary
 

@@ -82,9 +82,11 @@ class Side(Protocol):
 
     def warm(self, transport: Any, request: Request, n: int) -> Awaitable[int]:
         """Has the transport open connections for requests like this one."""
+        ...
 
     def drain(self, transport: Any, timeout: float | None) -> Awaitable[int]:
         """Has the transport use new connections from now on."""
+        ...
 
 
 class _Timed:

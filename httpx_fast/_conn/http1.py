@@ -10,7 +10,7 @@ It speaks heads and octets, never a `Request`. Rules:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, Callable
 from math import inf
 from typing import Final, NamedTuple, Self
 
@@ -81,7 +81,7 @@ class Http1Connection(ResponseReader):
     async def exchange(
         self,
         head: RequestHead,
-        body: bytes | AsyncIterator[bytes],
+        body: bytes | AsyncIterable[bytes],
         framing: int,
         budgets: Budgets,
         journey: Journey,
@@ -258,7 +258,7 @@ class Http1Connection(ResponseReader):
         self.lost(self)
 
     async def _send(
-        self, octets: bytes, body: bytes | AsyncIterator[bytes], framing: int, budget: float | None
+        self, octets: bytes, body: bytes | AsyncIterable[bytes], framing: int, budget: float | None
     ) -> WriteError | None:
         """Sends head and body; the error if the peer stopped taking them, for it may have answered before (413, 401).
 
@@ -282,7 +282,7 @@ class Http1Connection(ResponseReader):
             return error
         return None
 
-    async def _send_pieces(self, octets: bytes, body: AsyncIterator[bytes], framing: int, budget: float | None) -> None:
+    async def _send_pieces(self, octets: bytes, body: AsyncIterable[bytes], framing: int, budget: float | None) -> None:
         sent = 0
         first: bytes | None = octets
         async for piece in body:

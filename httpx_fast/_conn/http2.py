@@ -12,7 +12,7 @@ How tasks and threads share a session is in `http2_turns`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, Callable
 from typing import Any, Final, Protocol
 
 from .._exceptions import ReadError, TransportError, timed_out
@@ -112,7 +112,7 @@ class Http2Connection(SharedSession):
     async def exchange(
         self,
         head: RequestHead,
-        body: bytes | AsyncIterator[bytes],
+        body: bytes | AsyncIterable[bytes],
         framing: int,
         budgets: Budgets,
         journey: Journey,

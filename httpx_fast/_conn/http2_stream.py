@@ -6,7 +6,7 @@ sends on: so both run at once on one stream, whatever the peer waits for first.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import TYPE_CHECKING
 
 from .._exceptions import LocalProtocolError, WriteTimeout
@@ -111,7 +111,7 @@ class Http2Stream(WaitingStream):
 
     # Sending the body.
 
-    async def send_body(self, body: bytes | AsyncIterator[bytes], length: int) -> None:
+    async def send_body(self, body: bytes | AsyncIterable[bytes], length: int) -> None:
         """Sends the body until it has ended, or cannot go on before the response is read: then `next_chunk()` does.
 
         `length` is the number of its octets, or below 0.
@@ -120,7 +120,7 @@ class Http2Stream(WaitingStream):
             self._piece = body
             self._body_size = self._asked = len(body)
         else:
-            self._source = body
+            self._source = aiter(body)
             self._body_size = length
         self._took_at = self._connection.clock()
         await self._upload(patient=True)

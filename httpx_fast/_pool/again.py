@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import AsyncIterator
+from typing import Final, Protocol
 
 from .._conn.http1 import Http1Connection
 from .._exceptions import ReadError, RemoteProtocolError, RequestError, WriteError
@@ -13,6 +14,17 @@ from .lease import Connection
 # Requests that the peer did nothing with are sent again at most so many times: a peer that refuses every one of them
 # (RFC 9113 s.8.7) must be an error some day.
 MAX_REPLAYS: Final = 3
+
+
+class Pieces(Protocol):
+    """A body that is not one string of octets. Iterated, it begins."""
+
+    @property
+    def again(self) -> bool:
+        """Whether it gives all of its octets when it is iterated now."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
 
 
 def why_again(

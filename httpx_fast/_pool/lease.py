@@ -67,6 +67,12 @@ class Lease:
         """Who is told of what the response's end brought about."""
         return self.journey.trace
 
+    @property
+    def sending(self) -> bool:
+        """Whether the request's body is sent while the response is read."""
+        exchange = self._exchange
+        return exchange is not None and not isinstance(exchange, Http1Connection) and exchange.sending
+
     def tunnel(self) -> tuple[Stream, bytes] | None:
         """Stream and first octets of a connection that speaks HTTP no longer, for the lease's owner; else None."""
         exchange = self._exchange

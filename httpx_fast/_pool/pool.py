@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from operator import attrgetter
 from typing import Final, TypeAlias
@@ -34,7 +34,7 @@ from .._net.base import Backend, Stream, Waiter
 from .._origin import Route
 from .._trace import Tracer
 from .._wire.events import FieldLine, RequestHead
-from .again import why_again
+from .again import Pieces, why_again
 from .fork import watch
 from .habits import MARGIN, Habits, promised
 from .lease import Connection, Exchange, Head, Lease
@@ -129,7 +129,7 @@ class Pool:
     async def request(
         self,
         head: RequestHead,
-        body: bytes | AsyncIterator[bytes],
+        body: bytes | Pieces,
         framing: int,
         budgets: Budgets,
         journey: Journey,
@@ -160,7 +160,9 @@ class Pool:
                 break
             except BaseException as error:
                 if connection is not None:
-                    reason = why_again(error, connection, journey, head, replay) if isinstance(body, bytes) else None
+                    reason = None
+                    if isinstance(body, bytes) or body.again:
+                        reason = why_again(error, connection, journey, head, replay)
                     self._failed(connection, error, journey)
                     if reason is not None:
                         journey.begin_again(reason)

@@ -36,6 +36,7 @@ from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
 from .._wire.events import FieldLine, RequestHead
 from .base import AsyncBaseTransport, BaseTransport
 from .network import AsyncNetworkStream, NetworkStream, handed_over, of_async_response, of_response
+from .outgoing import AsyncPieces, BlockingPieces
 from .proxying import forward_route, forwarded, hop_of
 
 if TYPE_CHECKING:
@@ -229,12 +230,12 @@ class HTTPTransport(_Door, BaseTransport):
             _watch(request, journey)
         octets = request._content if request._stream is None else request._body
         framing = 0 if octets == b"" and head.announced is None else _framing(head, octets)
-        body: bytes | AsyncIterator[bytes]
+        body: bytes | BlockingPieces
         if octets is None:
             stream = request.stream
             if not isinstance(stream, SyncByteStream):
                 raise RuntimeError(f"a blocking transport cannot send the asynchronous body {stream!r}")
-            body = _stepped(stream)
+            body = BlockingPieces(stream)
         else:
             body = octets
         budgets = self._granted(request)
@@ -302,14 +303,20 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         stream = request.stream
         if not isinstance(stream, AsyncByteStream):
             raise RuntimeError(f"an asynchronous transport cannot send the blocking body {stream!r}")
-        pieces = aiter(stream)
+        pieces = AsyncPieces(stream)
+        replay = self._replay if extensions is None else extensions.get("replay", self._replay)
         try:
-            reply = await pool.request(head, pieces, framing, budgets, journey, request._whole)
-        finally:
-            close = getattr(pieces, "aclose", None)
-            if close is not None:
-                await close()
-        return _response(request, journey, reply, AsyncBody)
+            reply = await pool.request(head, pieces, framing, budgets, journey, request._whole, replay)
+        except BaseException:
+            await pieces.aclose()
+            raise
+        response = _response(request, journey, reply, AsyncBody)
+        lease = reply[4]
+        if lease is None or not lease.sending:
+            await pieces.aclose()
+        else:
+            response.stream.unsent = pieces  # type: ignore[union-attr]
+        return response
 
     async def awarm(self, request: Request, n: int = 1) -> int:
         """Opens connections for requests like this one, at once, until there are `n`; see `AsyncClient.warm()`."""
@@ -408,6 +415,7 @@ class SyncBody(_Body, SyncByteStream):
 class AsyncBody(_Body, AsyncByteStream):
     network: Any = staticmethod(of_async_response)
     network_type = AsyncNetworkStream
+    unsent: AsyncPieces | None = None  # a request's body that is sent while this one is read
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -420,13 +428,10 @@ class AsyncBody(_Body, AsyncByteStream):
 
     async def aclose(self) -> None:
         self._lease.close()
+        if self.unsent is not None:
+            await self.unsent.aclose()
         if self._lease.trace is not None:
             await self._lease.trace.deliver()
-
-
-async def _stepped(stream: SyncByteStream) -> AsyncIterator[bytes]:
-    for piece in stream:
-        yield piece
 
 
 def _response(request: Request, journey: Journey, reply: Reply, body_type: type[SyncBody | AsyncBody]) -> Response:

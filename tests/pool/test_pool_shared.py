@@ -45,6 +45,8 @@ class Shared:
     async def exchange(self, head: Any, body: Any, framing: int, budgets: Any, journey: Any, whole: bool) -> Any:
         self.facts.requests += 1
         journey.nth, journey.connection, journey.sending = self.facts.requests, self.facts, self.clock()
+        if not isinstance(body, bytes):
+            assert [piece async for piece in body]
         step = Shared.script.pop(0) if Shared.script else None
         if isinstance(step, BaseException):
             if getattr(step, "goes_away", False):

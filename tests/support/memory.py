@@ -17,6 +17,7 @@ from httpx_fast._net.base import Address, Backend, Stream, Waiter
 from httpx_fast._net.sync import SyncBackend
 from httpx_fast._origin import Origin, Route
 from httpx_fast._pool.pool import Pool, Reply
+from httpx_fast._transports.outgoing import AsyncPieces
 from httpx_fast._wire.events import RequestHead
 
 A = Route(Origin("http", "a.example", 80))
@@ -131,6 +132,8 @@ class House:
         head = RequestHead(method, b"http", b"a.example", b"/", [(b"Host", b"a.example"), *fields])
         head.route = route
         self.last = self.journey()
+        if not isinstance(body, bytes):
+            body = AsyncPieces(body)
         return await self.pool.request(head, body, head.framing or 0, budgets, self.last, whole, replay)
 
     def journey(self) -> Journey:

@@ -1,0 +1,68 @@
+"""Bodies of requests on their way out, piece by piece: from the beginning for each attempt to send them.
+
+A request that met a dead connection may be sent again, and its body with it if the stream says by `restarts` that it
+gives the same octets when it is iterated once more; a body that nobody has begun to read may in any case. What was
+begun is ended here, whatever came of it: generators of users hold files and locks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from .._types import AsyncByteStream, SyncByteStream
+
+
+class Outgoing:
+    """What both worlds share: whether the body is there to be sent."""
+
+    __slots__ = ("_begun", "_stream")
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._begun: list[Any] = []
+
+    @property
+    def again(self) -> bool:
+        """Whether it gives all of its octets when it is iterated now."""
+        return not self._begun or getattr(self._stream, "restarts", False)
+
+
+class BlockingPieces(Outgoing):
+    """The body of a request of `Client`."""
+
+    __slots__ = ()
+
+    def __init__(self, stream: SyncByteStream) -> None:
+        super().__init__(stream)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = iter(self._stream)
+        self._begun.append(pieces)
+        return _stepped(pieces)
+
+
+class AsyncPieces(Outgoing):
+    """The body of a request of `AsyncClient`."""
+
+    __slots__ = ()
+
+    def __init__(self, stream: AsyncByteStream) -> None:
+        super().__init__(stream)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces: AsyncIterator[bytes] = aiter(self._stream)
+        self._begun.append(pieces)
+        return pieces
+
+    async def aclose(self) -> None:
+        """Ends what was begun."""
+        for pieces in self._begun:
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                await close()
+
+
+async def _stepped(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
