@@ -99,6 +99,8 @@ async def dial(
 class _Dial:
     """One try to connect, and the deadline of all its steps. Whatever ends it early, what it has opened is closed."""
 
+    __slots__ = ("_at", "_backend", "_budget", "_facts", "_opened", "_options")
+
     def __init__(
         self, backend: Backend, options: DialOptions, at: float | None, budget: float | None, facts: ConnectionFacts
     ) -> None:
@@ -221,6 +223,8 @@ def _on_the_way_to(hop: ProxyHop) -> Generator[None]:
 
 class _TracedDial(_Dial):
     """The same, and each step is told to the tracer of the request that it is done for."""
+
+    __slots__ = ()
 
     async def _resolve(self, host: str, port: int) -> Sequence[Address]:
         return await self._tracer.step(

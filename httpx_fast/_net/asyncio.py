@@ -430,6 +430,8 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
 class _SelectorConnects:
     """Races sockets by `add_writer`."""
 
+    __slots__ = ("_deadlines", "_loop")
+
     def __init__(self, deadlines: Deadlines, loop: asyncio.AbstractEventLoop) -> None:
         self._deadlines = deadlines
         self._loop = loop

