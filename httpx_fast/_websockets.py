@@ -46,6 +46,7 @@ from ._wire.websocket import (
     TextMessage,
     WebSocketFault,
     check_acceptance,
+    check_subprotocol,
     new_key,
 )
 from ._wire.websocket_deflate import Deflate, agreed
@@ -342,18 +343,25 @@ def _handshake(subprotocols: list[str] | None) -> dict[str, str]:
 
 def _check(response: Response, key: str, subprotocols: list[str] | None) -> Deflate | None:
     """What is agreed on. Raises WebSocketUpgradeError unless it is the WebSocket that was asked for."""
-    if response.status_code != 101:
+    over_http2 = response.http_version == "HTTP/2"  # where it is asked for by CONNECT: RFC 8441 s.5
+    if over_http2 and not response.is_success:
+        raise WebSocketUpgradeError(response, f"the server answered {response.status_code}, expected 200")
+    if not over_http2 and response.status_code != 101:
         raise WebSocketUpgradeError(response)
     fields = response.headers
     try:
-        check_acceptance(
-            key,
-            fields.get("upgrade", ""),
-            fields.get("connection", ""),
-            fields.get("sec-websocket-accept", ""),
-            fields.get("sec-websocket-protocol"),
-            subprotocols or [],
-        )
+        subprotocol = fields.get("sec-websocket-protocol")
+        if over_http2:
+            check_subprotocol(subprotocol, subprotocols or [])
+        else:
+            check_acceptance(
+                key,
+                fields.get("upgrade", ""),
+                fields.get("connection", ""),
+                fields.get("sec-websocket-accept", ""),
+                subprotocol,
+                subprotocols or [],
+            )
         offered = response.request.headers.get("sec-websocket-extensions", "")
         return agreed(offered, fields.get("sec-websocket-extensions", ""))
     except WebSocketFault as fault:

@@ -23,11 +23,11 @@ from .._kernel.h2_faults import Http2Fault
 from .._net.base import Backend, Buffer, Stream
 from .._origin import Route
 from .._trace import Tracer
-from .._wire.events import FieldLine, RequestHead
+from .._wire.events import FieldLine, NoWebSockets, RequestHead
 from .._wire.h2_stream import ENDED
 from .http1 import Budgets
 from .http2_stream import Http2Stream
-from .http2_turns import NEVER, SharedSession
+from .http2_turns import NEVER, SharedSession, Waits
 
 #: Seconds of silence, while exchanges wait, after which the peer is asked for a sign of life; None for never. Half of
 #: what many NATs and load balancers grant a silent connection.
@@ -124,13 +124,18 @@ class Http2Connection(SharedSession):
         `_net` raises, RemoteProtocolError for a malformed response or a stream that the peer resets, and whatever
         `body` raises. `error.unprocessed` says that the peer has done nothing with the request.
         """
-        stream = Http2Stream(self, head.method, whole, budgets, journey)
+        tunnels = head.http2[0][1] == b"CONNECT"
+        stream = (
+            self._tunnel(head, budgets, journey) if tunnels else Http2Stream(self, head.method, whole, budgets, journey)
+        )
         no_body = isinstance(body, bytes) and not body
         trace = journey.trace
         try:
             if trace is not None:
                 await self._tell_begin(trace)
-            self._begin(stream, head, no_body, journey)
+            if tunnels:
+                await self._find_way(head, stream, budgets)
+            self._begin(stream, head, no_body and not tunnels, journey)
             if trace is not None:
                 await trace.complete()
                 await trace.started("http2.send_request_body")
@@ -142,7 +147,7 @@ class Http2Connection(SharedSession):
                 await trace.started("http2.receive_response_headers")
             while not stream.ready:
                 await self.hear(stream, "read", budgets.read)
-            if stream.error is not None and (whole or stream.head is None):
+            if stream.error is not None and (stream.whole or stream.head is None):
                 raise stream.error
             if trace is not None:
                 await trace.complete(_told_head(stream))
@@ -178,7 +183,7 @@ class Http2Connection(SharedSession):
 
     # For exchanges.
 
-    async def hear(self, stream: Http2Stream, phase: str, budget: float | None, since: float | None = None) -> None:
+    async def hear(self, stream: Waits, phase: str, budget: float | None, since: float | None = None) -> None:
         """Waits until something happens to `stream` that it was not told yet. Raises the timeout of `phase`.
 
         Time counts from `since`, or from when something last came for the stream.
@@ -223,6 +228,16 @@ class Http2Connection(SharedSession):
             sent = self.send(stream, octets, last)
             if self.outgoing:
                 self._write_out()
+        return sent
+
+    def send_now(self, stream: Http2Stream, writer: Waits, octets: Buffer) -> int:
+        """Sends of `octets` what windows allow; how many. 0 if `writer` is to be woken for more, below 0 at the end."""
+        with self._lock:
+            writer.told = False
+            if not stream.sending:
+                return -1
+            sent = self.send(stream, octets, False)
+            self._write_out()
         return sent
 
     async def flush(self, stream: Http2Stream, budget: float | None) -> None:
@@ -357,13 +372,45 @@ class Http2Connection(SharedSession):
             self._write_out()
         return now + min(PING_PATIENCE, self._ping_after)
 
+    # Inside: tunnels.
+
+    def _tunnel(self, head: RequestHead, budgets: Budgets, journey: Journey) -> Http2Stream:
+        from .http2_tunnel import TunnelExchange  # who needs none never loads it
+
+        return TunnelExchange(self, head.method == b"CONNECT", budgets, journey)
+
+    async def _find_way(self, head: RequestHead, stream: Http2Stream, budgets: Budgets) -> None:
+        """Sees to it that a CONNECT with a protocol may be sent: the peer has to say so first (RFC 8441 s.3)."""
+        if head.method == b"CONNECT":
+            return
+        if not self.settled:
+            await self._settle(stream, budgets)
+        if not self.extended_connect and self.broken is None:
+            raise NoWebSockets("the peer takes no WebSockets over HTTP/2 (RFC 8441 s.3)")
+
+    async def _settle(self, stream: Http2Stream, budgets: Budgets) -> None:
+        stream.moment = now = self.clock()
+        with self._lock:
+            if not self.streams:
+                self._busy_since = now
+            self.unsettled.append(stream)
+            self._write_out()
+        try:
+            while not self.settled and self.broken is None:
+                await self.hear(stream, "read", budgets.read)
+        finally:
+            with self._lock:
+                self.unsettled.remove(stream)
+
     async def _tell_begin(self, trace: Tracer) -> None:
         if self.next_id == 1:
             await trace.started("http2.send_connection_init")
             await trace.complete()
         await trace.started("http2.send_request_headers")
 
-    def _complaint(self, stream: Http2Stream, phase: str) -> str:
+    def _complaint(self, stream: Waits, phase: str) -> str:
+        if not stream.id:
+            return "peer sent no settings"
         if phase == "read":
             return f"peer sent nothing on stream {stream.id}"
         return f"peer gave no window for more of the body on stream {stream.id}"

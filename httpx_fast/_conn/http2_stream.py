@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .._exceptions import LocalProtocolError, WriteTimeout
 from .._journey import Journey
-from .._net.base import Buffer
+from .._net.base import Buffer, Stream
 from .._wire.h2_stream import ENDED, HEAD
 from .http1 import Budgets
 from .http2_turns import WaitingStream
@@ -50,8 +50,12 @@ class Http2Stream(WaitingStream):
 
     @property
     def upgraded(self) -> bool:
-        """Never: a connection of HTTP/2 is not handed over (RFC 9113 s.8.6)."""
+        """Never, but for tunnels: HTTP/2 has no Upgrade (RFC 9113 s.8.6)."""
         return False
+
+    def detach(self) -> tuple[Stream, bytes]:
+        """The stream that is the user's, and its first octets."""
+        raise RuntimeError("this stream speaks HTTP")
 
     async def next_chunk(self) -> bytes:
         """The next piece of the body as it arrived; b"" after its end."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from .._exceptions import NetworkError, ProtocolError, ReadTimeout, TransportError, WriteError, WriteTimeout, timed_out
 from .._net.base import Backend, Stream, Waiter, forget
@@ -25,10 +25,26 @@ _SLICE: Final = 64 * 1024  # octets written in one go: TLS encrypts so many at o
 _LOOK: Final = 1.0  # seconds after which a reader looks whether somebody has left something unsent
 
 
+class Waits(Protocol):
+    """Who waits for news of a stream."""
+
+    id: int
+    moment: float
+    told: bool
+    waiter: Waiter | None
+
+    def wake(self) -> None: ...
+
+
 class WaitingStream(StreamReader):
     """A stream for whose news somebody may wait."""
 
     __slots__ = ("told", "waiter")
+
+    @property
+    def says_goodbye(self) -> bool:
+        """Whether our side is to be ended before the stream is reset."""
+        return False
 
     def __init__(self, method: bytes, whole: bool) -> None:
         super().__init__(method, whole)
@@ -76,13 +92,13 @@ class SharedSession(Session):
         self._new_waiter = backend.waiter
         self._lock = threading.Lock()
         self._mute = False  # nothing can be written any more
-        self._abandoned: deque[StreamReader] = deque()  # to be reset by who has the lock
-        self._reader: WaitingStream | _Nobody | None = None  # who receives now
-        self._heirs: OrderedDict[WaitingStream, None] = OrderedDict()  # who may do so next
-        self._drainer: WaitingStream | None = None
-        self._draining: deque[WaitingStream] = deque()  # who waits for the drainer
+        self._abandoned: deque[WaitingStream] = deque()  # to be reset by who has the lock
+        self._reader: Waits | _Nobody | None = None  # who receives now
+        self._heirs: OrderedDict[Waits, None] = OrderedDict()  # who may do so next
+        self._drainer: Waits | None = None
+        self._draining: deque[Waits] = deque()  # who waits for the drainer
 
-    def abandon(self, stream: StreamReader) -> None:
+    def abandon(self, stream: WaitingStream) -> None:
         """Resets a stream, soon if not now: callable from finalizers."""
         self._abandoned.append(stream)
         self._take_up()
@@ -110,6 +126,8 @@ class SharedSession(Session):
             try:
                 while self._abandoned:
                     stream = self._abandoned.popleft()
+                    if stream.says_goodbye and stream.sending and stream.id in self.streams:
+                        self.send(stream, b"", True)
                     self.reset(stream)
                     stream.sending = False
                 self._write_out()
@@ -138,7 +156,7 @@ class SharedSession(Session):
             # The peer takes no more. What it said before is still to be read: answers, or GOAWAY; then comes the end.
             self._mute = self.draining = True
 
-    async def drain(self, stream: WaitingStream, now: float, at: float, budget: float | None) -> None:
+    async def drain(self, stream: Waits, now: float, at: float, budget: float | None) -> None:
         """Waits until what was written is sent, or something is read for `stream`. Raises WriteTimeout."""
         while True:
             waiter = None
@@ -187,7 +205,7 @@ class SharedSession(Session):
             if reads:
                 self._hand_on()
 
-    async def take_part(self, stream: WaitingStream, now: float, at: float) -> None:
+    async def take_part(self, stream: Waits, now: float, at: float) -> None:
         """Reads for all, or waits for who does, until `stream` is told something, or `at`, or sooner."""
         if self._reader is not None and self._drainer is None and self.stream.unsent:
             try:
@@ -218,7 +236,7 @@ class SharedSession(Session):
             if self._reader is stream:
                 self._hand_on()
 
-    async def _read(self, stream: WaitingStream, now: float, at: float) -> None:
+    async def _read(self, stream: Waits, now: float, at: float) -> None:
         """Reads for all until `stream` is told something, or `at`."""
         while not stream.told and now < at and self.broken is None:
             until = min(at, now + _LOOK)

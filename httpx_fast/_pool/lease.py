@@ -76,7 +76,7 @@ class Lease:
     def tunnel(self) -> tuple[Stream, bytes] | None:
         """Stream and first octets of a connection that speaks HTTP no longer, for the lease's owner; else None."""
         exchange = self._exchange
-        return exchange.detach() if isinstance(exchange, Http1Connection) and exchange.upgraded else None
+        return exchange.detach() if exchange is not None and exchange.upgraded else None
 
     def close(self) -> None:
         """Gives the connection back; it is closed if the body was not read to its end. Repeatable."""

@@ -1,7 +1,7 @@
 """`response.extensions["network_stream"]`: the connection below a response, in the shape that httpx gives it.
 
-Of any response it tells addresses, socket and TLS. After 101, and after 2xx to CONNECT, the connection speaks HTTP no
-longer and is the user's to read, write, encrypt and close. The rules:
+Of any response it tells addresses, socket and TLS. After 101, and after 2xx to CONNECT, the connection (of HTTP/2: the
+stream, in the same shape) speaks HTTP no longer and is the user's to read, write, encrypt and close. The rules:
 
 1. It is made when it is asked for; an ordinary response costs nothing. `of_response` and `of_async_response` are what
    `Response` calls for that.
@@ -102,6 +102,9 @@ class _Network:
         octets = self._octets
         if octets is not None and (octets.pending or octets.ended):
             return True
+        readable = self._stream.get_extra_info("is_readable")
+        if readable is not None:
+            return bool(readable)
         sock = self._stream.get_extra_info("socket")
         # A closed socket is readable: a read fails at once.
         return sock is not None and (sock.fileno() < 0 or bool(poller(sock)(0)))

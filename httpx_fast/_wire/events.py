@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from .._exceptions import RemoteProtocolError
 from .._kernel.select import request_head
 from .._origin import Route
 from .framing import FieldLine, request_framing
 
-__all__ = ["FieldLine", "RequestHead"]
+__all__ = ["FieldLine", "NoWebSockets", "RequestHead"]
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"QUERY"})
+
+
+class NoWebSockets(RemoteProtocolError):
+    """A WebSocket was asked for over HTTP/2, and the peer takes none there."""
 
 
 class RequestHead:

@@ -34,6 +34,7 @@ from .._kernel.h2_facts import (
     DATA,
     DEFAULT_FRAME_SIZE,
     DEFAULT_WINDOW_SIZE,
+    ENABLE_CONNECT_PROTOCOL,
     ENABLE_PUSH,
     END_STREAM,
     ENHANCE_YOUR_CALM,
@@ -115,6 +116,7 @@ class Session:
         "_updates",
         "broken",
         "draining",
+        "extended_connect",
         "farewell",
         "moment",
         "next_id",
@@ -126,6 +128,7 @@ class Session:
         "rtt",
         "settled",
         "streams",
+        "unsettled",
         "window_out",
     )
 
@@ -139,6 +142,8 @@ class Session:
         self.room = CONNECTION_WINDOW  # octets that the peer may send now
         self.window_out = DEFAULT_WINDOW_SIZE  # octets that we may send now
         self.settled = False  # the peer has sent its settings
+        self.unsettled: list[StreamReader] = []  # who waits for that before they begin
+        self.extended_connect = False  # the peer takes CONNECT with a protocol: RFC 8441 s.3
         self.draining = False  # no stream may begin any more
         self.broken: TransportError | None = None
         self.farewell: str | None = None  # what the peer's GOAWAY said
@@ -262,7 +267,7 @@ class Session:
             self.outgoing.append(goaway_frame(0, error.code, str(error).encode()))
         streams, self.streams = self.streams, {}
         self._blocked.clear()
-        for stream in streams.values():
+        for stream in (*streams.values(), *self.unsettled):
             stream.fail(self._for_stream(error))
 
     def end_of_file(self, clean: bool) -> None:
@@ -427,6 +432,8 @@ class Session:
         if not self.settled:
             self.settled = True
             self.peer_limit = None
+            for stream in self.unsettled:
+                stream.wake()
         for setting, value in settings:
             if setting == HEADER_TABLE_SIZE:
                 self._encoder.max_table_size = value
@@ -438,6 +445,8 @@ class Session:
                 self._frame_size = value
             elif setting == MAX_HEADER_LIST_SIZE:
                 self._list_limit = value
+            elif setting == ENABLE_CONNECT_PROTOCOL:
+                self.extended_connect = value == 1
         if self._stream_window != first_window:
             self._move_windows(self._stream_window - first_window)
 

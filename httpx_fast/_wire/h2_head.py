@@ -1,4 +1,7 @@
-"""A request's head as HTTP/2 sends it (RFC 9113 s.8.2, s.8.3.1): pseudo fields first, names in lower case."""
+"""A request's head as HTTP/2 sends it (RFC 9113 s.8.2, s.8.3.1): pseudo fields first, names in lower case.
+
+What asks for a WebSocket in HTTP/1.1's words becomes an extended CONNECT (RFC 8441 s.5).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ FieldLine: TypeAlias = tuple[bytes, bytes]
 
 #: Said by :authority instead, or to the next hop of HTTP/1 only.
 _DROPPED = CONNECTION_FIELDS | {b"host", b"http2-settings"}
+#: RFC 8441 s.5: what :protocol says makes them needless.
+_DROPPED_OF_WEBSOCKETS = _DROPPED | {b"sec-websocket-key"}
+_SCHEMES = {b"ws": b"http", b"wss": b"https"}
 
 
 def http2_fields(
@@ -21,14 +27,28 @@ def http2_fields(
     for name, (_, value) in zip(names, fields, strict=True):
         if name == b"host":
             authority = value
+    scheme = _SCHEMES.get(scheme, scheme)
+    dropped = _DROPPED
     if method == b"CONNECT":
-        pseudo = [(b":method", method), (b":authority", authority)]
+        # RFC 9113 s.8.5: host and port to connect to, as in the authority-form of HTTP/1.1.
+        pseudo = [(b":method", method), (b":authority", authority if target[:1] in (b"/", b"") else target)]
+    elif b"upgrade" in names and _asks_for_websocket(method, names, fields):
+        pseudo = [(b":method", b"CONNECT"), (b":protocol", b"websocket")]
+        pseudo += [(b":scheme", scheme), (b":authority", authority), (b":path", target)]
+        dropped = _DROPPED_OF_WEBSOCKETS
     else:
         pseudo = [(b":method", method), (b":scheme", scheme), (b":authority", authority), (b":path", target)]
-    return (*pseudo, *_kept(names, fields))
+    return (*pseudo, *_kept(names, fields, dropped))
 
 
-def _kept(names: Sequence[bytes], fields: Sequence[FieldLine]) -> Iterator[FieldLine]:
+def _asks_for_websocket(method: bytes, names: Sequence[bytes], fields: Sequence[FieldLine]) -> bool:
+    return method == b"GET" and any(
+        name == b"upgrade" and value.strip(b" \t").lower() == b"websocket"
+        for name, (_, value) in zip(names, fields, strict=True)
+    )
+
+
+def _kept(names: Sequence[bytes], fields: Sequence[FieldLine], dropped: frozenset[bytes]) -> Iterator[FieldLine]:
     """Without what belongs to a connection of HTTP/1: by name, or because Connection says so (RFC 9110 s.7.6.1)."""
     nominated = {
         option.strip(b" \t").lower()
@@ -37,7 +57,7 @@ def _kept(names: Sequence[bytes], fields: Sequence[FieldLine]) -> Iterator[Field
         for option in value.split(b",")
     }
     for name, (_, value) in zip(names, fields, strict=True):
-        if name in _DROPPED or name in nominated:
+        if name in dropped or name in nominated:
             continue
         # RFC 9113 s.8.2.2: TE may be sent, and say nothing but "trailers".
         if name == b"te":

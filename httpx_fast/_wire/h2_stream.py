@@ -210,6 +210,9 @@ class StreamReader(ReceiveWindow):
         """The octets that Content-Length promises (RFC 9113 s.8.1.1), -1 where there are none to come."""
         if self._has_no_content():
             return -1
+        # RFC 9110 s.9.3.6: after 2xx to CONNECT it means nothing.
+        if self.method == b"CONNECT" and section.status < 300:
+            return -1
         if section.content_length >= 0:
             return section.content_length
         try:

@@ -122,6 +122,11 @@ def check_acceptance(
         raise WebSocketFault(PROTOCOL_ERROR, f"Connection is {connection[:64]!r}; expected 'upgrade' in it")
     if accept.strip() != accept_for(key):
         raise WebSocketFault(PROTOCOL_ERROR, f"Sec-WebSocket-Accept is {accept[:64]!r}, which answers another key")
+    check_subprotocol(subprotocol, offered)
+
+
+def check_subprotocol(subprotocol: str | None, offered: Sequence[str]) -> None:
+    """Whether it is one of those that were offered, or None: WebSocketFault says why not."""
     if subprotocol is not None and subprotocol not in offered:
         raise WebSocketFault(PROTOCOL_ERROR, f"the subprotocol {subprotocol[:64]!r} was not offered")
 

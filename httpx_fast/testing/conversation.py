@@ -94,6 +94,15 @@ class Conversation:
             await self.hear()
         return bytes(arriving.body)
 
+    async def receive_data(self, stream: int) -> bytes:
+        """What has come of a body since this was last asked, at least one octet; b"" at its end."""
+        arriving = self._streams[stream]
+        while not arriving.body and not arriving.ended:
+            await self.hear()
+        octets = bytes(arriving.body)
+        arriving.body.clear()
+        return octets
+
     async def _take(self, kind: int, flags: int, stream: int, octets: bytes, size: int) -> None:
         if kind == HEADERS:
             self._block = stream, bool(flags & END_STREAM), octets

@@ -69,6 +69,47 @@ def test_connect_names_neither_scheme_nor_path(talk: Any):
     assert talk.far.requests[1] == [(b":method", b"CONNECT"), (b":authority", b"example.org:443")]
 
 
+@pytest.mark.parametrize(
+    ("target", "authority"),
+    [(b"other.org:22", b"other.org:22"), (b"/", b"host.org"), (b"", b"host.org")],
+)
+def test_connect_names_where_to_connect_to(talk: Any, target: bytes, authority: bytes):
+    talk.open(head=RequestHead(b"CONNECT", b"https", b"example.org", target, [(b"Host", b"host.org")]))
+    talk.heard()
+    assert talk.far.requests[1] == [(b":method", b"CONNECT"), (b":authority", authority)]
+
+
+@pytest.mark.parametrize(
+    ("method", "upgrade", "protocol"),
+    [
+        (b"GET", b"websocket", b"websocket"),
+        (b"GET", b"WebSocket", b"websocket"),
+        (b"POST", b"websocket", None),
+        (b"GET", b"h2c", None),
+    ],
+)
+def test_what_asks_for_a_websocket_becomes_an_extended_connect(
+    talk: Any, method: bytes, upgrade: bytes, protocol: bytes | None
+):
+    fields = [
+        (b"Host", b"example.org"),
+        (b"Connection", b"Upgrade, X-Hop"),
+        (b"X-Hop", b"1"),
+        (b"Upgrade", upgrade),
+        (b"Sec-WebSocket-Key", b"key"),
+        (b"Sec-WebSocket-Version", b"13"),
+    ]
+    talk.open(head=RequestHead(method, b"wss", b"example.org", b"/chat", fields))
+    talk.heard()
+    asked = dict(talk.far.requests[1])
+    assert asked.get(b":protocol") == protocol
+    assert asked[b":method"] == (b"CONNECT" if protocol else method)
+    assert (asked[b":scheme"], asked[b":authority"], asked[b":path"]) == (b"https", b"example.org", b"/chat")
+    assert (b"sec-websocket-key" in asked) == (protocol is None)
+    assert asked[b"sec-websocket-version"] == b"13"
+    assert not {b"connection", b"upgrade", b"x-hop"} & asked.keys()
+
+
 def test_a_repeated_request_is_prepared_once(talk: Any):
     head = talk.head(b"GET", (b"X-Thing", b"Value"))
     assert head.http2 is head.http2

@@ -1,0 +1,199 @@
+"""A stream of HTTP/2 that is the user's to read and write: after 2xx to CONNECT, plain (RFC 9113 s.8.5) or extended
+(RFC 8441, WebSockets).
+
+- `TunnelExchange` is the exchange that leads there; unless it is `upgraded` it is one like any other.
+- `Tunnel` has the shape of a connection, so that what runs over connections (TLS, WebSockets) runs over it. Its flow
+  control is the stream's: nothing is claimed from the peer but by `receive()`.
+- One task or thread may receive while another writes, so each side has its own wait.
+- Closing it resets the stream. Where a connection lies behind the peer our side is ended first, as by FIN; WebSockets
+  have a goodbye of their own, and servers that do not expect another one (hypercorn loses all of the connection).
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections import deque
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
+
+from .._exceptions import NetworkError, ReadError, WriteError
+from .._journey import Journey
+from .._net.base import DONE, Buffer, Sink, Stream, Waiter
+from .._net.tls import handshake
+from .._wire.h2_stream import ENDED
+from .http1 import Budgets
+from .http2_stream import Http2Stream
+from .http2_turns import NEVER
+
+if TYPE_CHECKING:
+    from .http2 import Http2Connection
+
+_CLOSED = "the tunnel was closed on this side"
+
+
+class Writer:
+    """Who writes to a tunnel, and waits for that."""
+
+    __slots__ = ("id", "moment", "told", "waiter")
+
+    def __init__(self) -> None:
+        self.id = 0
+        self.moment = 0.0
+        self.told = False
+        self.waiter: Waiter | None = None
+
+    def wake(self) -> None:
+        self.told = True
+        waiter = self.waiter
+        if waiter is not None:
+            waiter.set()
+
+
+class TunnelExchange(Http2Stream):
+    """CONNECT, and its response."""
+
+    __slots__ = ("_plain", "tunnel", "writer")
+
+    def __init__(self, connection: Http2Connection, plain: bool, budgets: Budgets, journey: Journey) -> None:
+        self._plain = plain  # to a connection, and not to a WebSocket
+        self.writer = Writer()
+        super().__init__(connection, b"CONNECT", False, budgets, journey)
+        self.tunnel = Tunnel(connection, self)
+
+    @property
+    def upgraded(self) -> bool:
+        """Whether the stream speaks HTTP no longer."""
+        return self.head is not None and 200 <= self.head.status < 300
+
+    @property
+    def says_goodbye(self) -> bool:
+        return self._plain and self.upgraded
+
+    @property
+    def ended(self) -> bool:
+        """Never for a tunnel: its end is its reader's business."""
+        return self.state == ENDED and not self.upgraded
+
+    def detach(self) -> tuple[Stream, bytes]:
+        return self.tunnel, b""
+
+    def wake(self) -> None:
+        super().wake()
+        self.writer.wake()
+
+    async def next_chunk(self) -> bytes:
+        return b"" if self.upgraded else await super().next_chunk()
+
+
+class Tunnel(Stream):
+    """The octets of one stream, as a connection of their own."""
+
+    __slots__ = ("_connection", "_exchange", "_read_by", "_sink", "_unsent", "_write_by")
+
+    def __init__(self, connection: Http2Connection, exchange: TunnelExchange) -> None:
+        self._connection = connection
+        self._exchange = exchange
+        self._sink: Any = None
+        self._unsent: deque[Buffer] = deque()
+        # The budget of a wait, and since when it counts.
+        self._read_by: tuple[float | None, float | None] = (None, None)
+        self._write_by: tuple[float | None, float | None] = (None, None)
+
+    def attach(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def write(self, *buffers: Buffer) -> Awaitable[None] | None:
+        self._unsent.extend(buffer for buffer in buffers if buffer)
+        self._send()
+        return self.drain(False) if self.unsent else None
+
+    @property
+    def unsent(self) -> int:
+        return sum(map(len, self._unsent))
+
+    async def drain(self, reading: bool) -> None:
+        connection, writer = self._connection, self._exchange.writer
+        budget, since = self._write_by
+        while self._unsent:
+            now = connection.clock()
+            if since is None:
+                since = now
+            if connection.stream.unsent:
+                await connection.drain(writer, now, NEVER if budget is None else since + budget, budget)
+            if self._send():
+                since = connection.clock()
+            elif self._unsent:
+                await connection.hear(writer, "write", budget, since)
+
+    def receive(self) -> Awaitable[None]:
+        return DONE if self._push() else self._receive()
+
+    def poll_idle(self) -> None:
+        """Whoever waits on the connection reads for this stream, too."""
+
+    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
+        since = None if at is None or budget is None else at - budget
+        if phase != "write":
+            self._read_by = budget, since
+        if phase != "read":
+            self._write_by = budget, since
+
+    async def start_tls(
+        self, context: ssl.SSLContext, server_hostname: str | None, session: ssl.SSLSession | None = None
+    ) -> Stream:
+        return await handshake(self, context, server_hostname, session)
+
+    def close(self) -> None:
+        self._unsent.clear()
+        self._connection.abandon(self._exchange)
+        self._exchange.fail(ReadError(_CLOSED))
+
+    def get_extra_info(self, name: str) -> Any:
+        if name == "is_readable":
+            return bool(self._exchange.chunks) or self._exchange.state >= ENDED
+        return self._connection.stream.get_extra_info(name)
+
+    # Inside.
+
+    async def _receive(self) -> None:
+        budget, since = self._read_by
+        while True:
+            await self._connection.hear(self._exchange, "read", budget, since)
+            if self._push():
+                return
+
+    def _push(self) -> bool:
+        """Pushes what has come into the sink; whether it has what it wants."""
+        exchange, sink = self._exchange, self._sink
+        while piece := self._connection.claim_piece(exchange):
+            if sink.data_received(memoryview(piece)):
+                return True
+        if exchange.state < ENDED:
+            return False
+        if exchange.error is not None:
+            raise self._broken(ReadError, exchange.error)
+        if not sink.eof_received(True):
+            raise ReadError(f"peer ended stream {exchange.id}")
+        return True
+
+    def _send(self) -> int:
+        """Sends what windows allow, as long as the socket keeps up; how many octets."""
+        exchange, connection, unsent = self._exchange, self._connection, self._unsent
+        total = 0
+        while unsent and (not total or not connection.stream.unsent):
+            count = connection.send_now(exchange, exchange.writer, unsent[0])
+            if count < 0:
+                unsent.clear()
+                raise self._broken(WriteError, exchange.error)
+            total += count
+            if count == len(unsent[0]):
+                unsent.popleft()
+            elif count:
+                unsent[0] = memoryview(unsent[0])[count:]
+            else:
+                break
+        return total
+
+    def _broken(self, kind: type[NetworkError], error: Exception | None) -> NetworkError:
+        """What ended the stream, as the end of a connection; a reset is one, too (RFC 8441 s.5)."""
+        return kind(str(error) if error is not None else f"stream {self._exchange.id} has ended on this side")
