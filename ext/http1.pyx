@@ -333,6 +333,7 @@ cdef class ResponseHead:
     cdef bytes head  # its octets; the fields are offsets in it
     cdef Field *table
     cdef list lines
+    cdef bytes rest
     cdef uint32_t reason_end
     cdef readonly int status
     #: Of "HTTP/1.minor".
@@ -380,6 +381,12 @@ cdef class ResponseHead:
             if field.name_end - field.name == size and equal_lower(base + field.name, wanted, size):
                 values.append(value_of(base, field))
         return values
+
+    def take_rest(self):
+        """What came behind the head, once, if it is just as much as the one valid Content-Length says; else None."""
+        cdef bytes rest = self.rest
+        self.rest = None
+        return rest
 
     cdef int take(self, Section *section, octets base) except -1:
         """Copies what belongs to the head out of its section."""
@@ -488,13 +495,19 @@ cdef class HeadParser:
         has fewer octets than before.
         """
         cdef Py_buffer view
+        cdef ResponseHead head
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
             if not 0 <= start <= end <= view.len or end - start < self.available:
                 raise ValueError(
                     f"octets {start} to {end} of {view.len} cannot be read, {self.available} were there before"
                 )
-            return self.read(<octets> view.buf + start, end - start)
+            head = self.read(<octets> view.buf + start, end - start)
+            if head is not None:
+                start += PyBytes_GET_SIZE(head.head)
+                if head.content_length == end - start:
+                    head.rest = PyBytes_FromStringAndSize(<const char *> view.buf + start, end - start)
+            return head
         finally:
             PyBuffer_Release(&view)
 

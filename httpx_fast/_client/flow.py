@@ -23,7 +23,7 @@ from .._kernel.facts import HAS_SET_COOKIE
 from .._models import Request, Response
 from .._trace import answers_of
 from .._types import AsyncByteStream, SyncByteStream
-from .base import BaseClient, ClientState, UseClientDefault, logger
+from .base import USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, logger
 
 INFO = logging.INFO
 #: Whether `logger` is enabled for a level, if it has been asked before; only False saves asking it.
@@ -325,7 +325,10 @@ def send(
     if request._timeout is None:
         client._set_timeout(request)
     request._whole = not stream
-    scheme = client._build_request_auth(request, auth)
+    if auth is USE_CLIENT_DEFAULT and client._auth is None and not request.url._userinfo:
+        scheme = None
+    else:
+        scheme = client._build_request_auth(request, auth)
     # No coroutine of its own for what every request goes through.
     if scheme is None:
         return _redirecting(client, request, follow_redirects, [], not stream)

@@ -224,7 +224,6 @@ class Http1Connection(ResponseReader):
             self.head = None  # a KB and more that an idle connection would hold
             self.state = IDLE
             self.idle_since = now
-            self.stream.arm("read", None, None)
             return True
         self.close()
         return False

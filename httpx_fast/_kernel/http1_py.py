@@ -75,7 +75,7 @@ _FOLDS = (0x20, 0x09)
 class ResponseHead:
     """A response's status line and field section; to be read only."""
 
-    __slots__ = ("_block", "_fields", "content_length", "count", "flags", "minor", "reason", "size", "status")
+    __slots__ = ("_block", "_fields", "_rest", "content_length", "count", "flags", "minor", "reason", "size", "status")
 
     def __init__(
         self,
@@ -100,6 +100,7 @@ class ResponseHead:
         # The field lines without the empty one, as they came; empty where `fields` were made at once.
         self._block = block
         self._fields = fields
+        self._rest: bytes | None = None
 
     def fields(self) -> list[FieldLine]:
         """Names as received, values without the whitespace around them; the same list at every call."""
@@ -116,6 +117,11 @@ class ResponseHead:
         if self._fields is None and lower_name not in self._block.lower():
             return []
         return [value for name, value in self.fields() if name.lower() == lower_name]
+
+    def take_rest(self) -> bytes | None:
+        """What came behind the head, once, if it is just as much as the one valid Content-Length says; else None."""
+        rest, self._rest = self._rest, None
+        return rest
 
 
 def _facts(known: Iterable[FieldLine]) -> tuple[int, int]:
@@ -240,6 +246,12 @@ class HeadParser:
         view = memoryview(data)
         if not 0 <= start <= end <= view.nbytes or end - start < self._seen:
             raise ValueError(f"octets {start} to {end} of {view.nbytes} cannot be read, {self._seen} were there before")
+        head = self._feed(view, start, end)
+        if head is not None and head.content_length == end - start - head.size:
+            head._rest = bytes(view[start + head.size : end])
+        return head
+
+    def _feed(self, view: memoryview, start: int, end: int) -> ResponseHead | None:
         if self._section is None:
             piece = bytes(view[start : min(end, start + PIECE)])
             match = _whole_head(piece)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import errno
+import functools
 import socket
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -36,13 +37,14 @@ _OWN_BUFFER = 64 * 1024  # octets read at once where a loop may fill the buffer 
 class LoopStream(SocketStream):
     """Waits as futures, and their deadline, for both kinds of stream."""
 
-    __slots__ = ("_future", "_halted", "_loop", "_paused", "_senders", "_timer", "_timer_at")
+    __slots__ = ("_future", "_halted", "_loop", "_new_future", "_paused", "_senders", "_timer", "_timer_at")
 
     def __init__(
         self, sock: socket.socket, address: Any, clock: Callable[[], float], loop: asyncio.AbstractEventLoop
     ) -> None:
         super().__init__(sock, address, clock)
         self._loop = loop
+        self._new_future = _future_maker(loop)
         self._future: Future | None = None  # who waits in receive()
         self._senders: list[Future] = []  # who waits until all is sent
         self._halted = True  # nothing is read now: not attached yet, paused, ended, failed or closed
@@ -74,7 +76,7 @@ class LoopStream(SocketStream):
     def receive(self) -> Awaitable[None]:
         if self._future is not None and not self._future.done():
             raise RuntimeError("a stream is received from by one task at a time")
-        self._future = future = self._loop.create_future()
+        self._future = future = self._new_future()
         if self._halted:
             self._receive_halted(future)
         if self._arrived:
@@ -284,6 +286,13 @@ class AsyncioStream(LoopStream):
             done = sink.data_received(view[:count]) if buffer is None else sink.buffer_updated(count)
         except Exception as fault:  # noqa: BLE001  # goes to who receives, now or next
             self._failed(fault)
+            return
+        future = self._future
+        if done and future is not None and not future.done() and sink.pending < HIGH_WATER:
+            # Nearly always; the same as below.
+            self._arrived = True
+            self._future = None
+            future.set_result(None)
             return
         self._pushed(done)
 
@@ -565,6 +574,13 @@ class AsyncioBackend(SocketBackend):
 
 async def _made(call: Callable[[], Coroutine[Any, Any, object]]) -> None:
     await call()
+
+
+def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Future]:
+    """What makes the futures of `loop`; a stock loop's own method does nothing else, at the cost of a call."""
+    if type(loop).create_future is asyncio.BaseEventLoop.create_future:
+        return functools.partial(asyncio.Future, loop=loop)
+    return loop.create_future
 
 
 def _made_by(loop: asyncio.AbstractEventLoop, *packages: str) -> bool:

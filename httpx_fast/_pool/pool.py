@@ -34,6 +34,7 @@ from .._net.base import Backend, Stream, Waiter
 from .._origin import Route
 from .._trace import Tracer
 from .._wire.events import FieldLine, RequestHead
+from .._wire.h1 import IDLE
 from .again import Pieces, why_again
 from .fork import watch
 from .habits import MARGIN, Habits, promised
@@ -83,6 +84,7 @@ class Pool:
     ) -> None:
         self.backend = backend
         self.clock = backend.clock
+        self._told = backend.pushes  # an idle connection knows by itself that it is dead
         #: Where the responses were asked for that are still to be read.
         self.held: dict[Journey, str] = {}
         self._options = options
@@ -149,7 +151,7 @@ class Pool:
             connection: Connection | None = None
             try:
                 found = self._ask(route, journey.started)
-                if type(found) is Http1Connection and found.alive():
+                if type(found) is Http1Connection and (found.state == IDLE if self._told else found.alive()):
                     connection = found
                     journey.leased = journey.started
                 else:
@@ -199,12 +201,15 @@ class Pool:
         if reusable and (self._watchful or (head is not None and head.flags & HAS_KEEP_ALIVE)):
             until = self._kept_until(connection, head, now)
             reusable = until > now
-        plan = self._plan
-        with self._lock:
+        plan, lock = self._plan, self._lock
+        lock.acquire()
+        try:
             plan.release(connection, reusable, now, until)
             if until is not None or self._untimed:
                 self._set_timer(now)
             decided = self._decided() if plan.granted or plan.doomed else None
+        finally:
+            lock.release()
         if decided is not None:
             _carry_out(*decided)
         if self._dropped:

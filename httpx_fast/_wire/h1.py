@@ -62,6 +62,7 @@ class ResponseReader:
         "persistent",
         "state",
         "touched",
+        "trailers",
         "whole",
     )
 
@@ -75,6 +76,7 @@ class ResponseReader:
         self.pending = 0  # octets that a reader who streams has not claimed
         self.persistent = True
         self.touched = False  # an octet of the answer was seen
+        self.trailers: Sequence[FieldLine] = ()  # field lines of the trailer section, once the message has ended
         self.left = 0
         self._parser = HeadParser()
         self._partial: bytearray | None = None  # a head that has come in part
@@ -94,18 +96,13 @@ class ResponseReader:
             self.interim = ()
         if self._decoder is not None:
             self._decoder.reset()
+            self.trailers = ()
 
     @property
     def ready(self) -> bool:
         """Whether what a request waits for is there already: the message, or at least its head if not `whole`."""
         state = self.state
         return state == ENDED or (not self.whole and HEAD < state < DEAD)
-
-    @property
-    def trailers(self) -> Sequence[FieldLine]:
-        """Field lines of the trailer section, once the message has ended."""
-        decoder = self._decoder
-        return () if decoder is None else decoder.trailers
 
     def take(self) -> bytes:
         """The oldest piece of body that nobody has claimed; b"" if there is none now."""
@@ -171,14 +168,14 @@ class ResponseReader:
             # Nearly all responses: HTTP/1.1, one Content-Length, and all of it there.
             if (
                 head is not None
-                and head.content_length == len(data) - head.size
+                and (piece := head.take_rest()) is not None
                 and head.minor == 1
                 and ((status := head.status) == 200 or (status > 200 and status not in framing.NO_BODY))
                 and not head.flags & TRICKY_FACTS
                 and self.method not in TRICKY_METHODS
             ):
                 self.head = head
-                self._piece = bytes(data[head.size :])
+                self._piece = piece
                 self.state = ENDED
                 self.all_arrived()
                 return True
@@ -326,6 +323,7 @@ class ResponseReader:
             self._keep(piece)
         if not decoder.done:
             return bool(piece) and not self.whole
+        self.trailers = decoder.trailers
         if stop < end:
             self._surplus()
         self._end()

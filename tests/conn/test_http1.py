@@ -235,12 +235,10 @@ def test_journey_of_a_response_given_up_stops(scene: Callable[..., Scene]) -> No
     assert at.journey.total == at.journey.total
 
 
-def test_deadlines_are_absolute_and_taken_off_at_rest(scene: Callable[..., Scene]) -> None:
+def test_deadlines_are_absolute(scene: Callable[..., Scene]) -> None:
     at = scene(OK)
     at.exchange()
     assert at.stream.armed == [("read", at.journey.sent + BUDGETS.read, BUDGETS.read)]
-    at.connection.rest(at.clock())
-    assert at.stream.armed[-1] == ("read", None, None)
 
 
 @pytest.mark.parametrize("idle", [None, b"HTTP/1.1 408 Request Timeout\r\n\r\n"])

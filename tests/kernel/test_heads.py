@@ -301,3 +301,23 @@ def test_head_made_by_hand_is_empty_and_harmless(kernel):
         pytest.skip("the pure twin's constructor demands what a head has")
     head = type(kernel.HeadParser().feed(SMALL, 0, len(SMALL)))()
     assert (head.size, head.count, head.reason, head.fields(), head.get_all(b"a")) == (0, 0, b"", [], [])
+
+
+@pytest.mark.parametrize(
+    ("length", "behind", "rest"),
+    [
+        (b"3", b"abc", b"abc"),
+        (b"0", b"", b""),
+        (b"3", b"ab", None),
+        (b"3", b"abcd", None),
+        (b"3, 3", b"abc", None),
+        (b"", b"", None),
+    ],
+)
+def test_rest_is_given_once_if_it_is_just_what_the_length_says(kernel, length, behind, rest):
+    octets = b"before HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\n" + behind
+    head = kernel.HeadParser().feed(octets, 7, len(octets))
+    assert head.take_rest() == rest
+    assert head.take_rest() is None
+    without = b"HTTP/1.1 200 OK\r\n\r\n"
+    assert kernel.HeadParser().feed(without, 0, len(without)).take_rest() is None
