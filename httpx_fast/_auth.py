@@ -29,6 +29,9 @@ def _octets(text: str | bytes) -> bytes:
 
 def _basic(username: str | bytes, password: str | bytes) -> str:
     """The value of Authorization (RFC 7617 s.2)."""
+    for what, each in (("user name", username), ("password", password)):
+        if not isinstance(each, (str, bytes)):
+            raise TypeError(f"the {what} is {type(each).__name__}; expected str or bytes")
     return "Basic " + b64encode(_octets(username) + b":" + _octets(password)).decode("ascii")
 
 

@@ -223,6 +223,9 @@ class Proxy:
         if url.userinfo:
             auth = (url.username, url.password)
             url = url.copy_with(username=None, password=None)
+        if auth is not None and not (isinstance(auth, (tuple, list)) and len(auth) == 2):
+            kind = f"tuple of {len(auth)}" if isinstance(auth, tuple) else type(auth).__name__
+            raise TypeError(f"expected a tuple of user name and password as auth, got {kind}")
         self.url = url
         self.auth = auth
         self.headers = Headers(headers)

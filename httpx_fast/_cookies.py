@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ._exceptions import CookieConflict
 from ._headers import Headers
+from ._pairs import check_pairs
 from ._types import CookieTypes
 from ._urls import URL
 
@@ -104,8 +105,12 @@ class Cookies(MutableMapping[str, str]):
             for cookie in cookies.jar:
                 self.jar.set_cookie(cookie)
             return
-        for name, value in cookies.items() if isinstance(cookies, Mapping) else cookies:
-            self.set(name, value)
+        try:
+            for name, value in cookies.items() if isinstance(cookies, Mapping) else cookies:
+                self.set(name, value)
+        except (TypeError, ValueError):
+            check_pairs(cookies if not isinstance(cookies, Mapping) else (), "cookies")
+            raise
 
     def extract_cookies(self, response: Response) -> None:
         """Takes what a response sets, as far as the policy of the jar allows it to that host."""
@@ -125,6 +130,8 @@ class Cookies(MutableMapping[str, str]):
 
     def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
         """Sets a cookie that lives as long as the jar; without a domain it is sent to every host."""
+        if not isinstance(value, str) and value is not None:
+            raise TypeError(f"the value of cookie {name!r} is {type(value).__name__}; expected str")
         self.jar.set_cookie(
             Cookie(
                 version=0,

@@ -377,6 +377,8 @@ class _Chunker(Generic[AnyStr]):
     """Cuts what comes in pieces of any size into chunks of one size, or leaves it as it comes."""
 
     def __init__(self, join: Callable[[list[AnyStr]], AnyStr], chunk_size: int | None) -> None:
+        if chunk_size is not None and not isinstance(chunk_size, int):
+            raise TypeError(f"expected a number of octets or characters, or None, as chunk_size, got {chunk_size!r}")
         if chunk_size is not None and chunk_size < 1:
             raise ValueError(f"expected a chunk_size of at least 1, got {chunk_size}")
         self._join: Callable[[list[AnyStr]], AnyStr] = join

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, overload
 
+from ._pairs import check_pairs
 from ._types import HeaderTypes
 
 __all__ = ["Headers"]
@@ -68,7 +69,11 @@ class Headers(MutableMapping[str, str]):
         elif isinstance(headers, Mapping):
             self._lines = _encoded(headers.items(), encoding or "ascii")
         else:
-            self._lines = _encoded(headers, encoding or "ascii")
+            try:
+                self._lines = _encoded(headers, encoding or "ascii")
+            except (TypeError, ValueError):
+                check_pairs(headers, "headers")
+                raise
 
     @classmethod
     def _from_list(cls, lines: list[FieldLine]) -> Headers:
@@ -334,14 +339,24 @@ def _encoded(pairs: Iterable[tuple[Any, Any]], encoding: str) -> list[FieldLine]
         if not isinstance(name, bytes):
             if not isinstance(name, str):
                 raise TypeError(f"a header name is str or bytes, not {type(name).__name__}: {name!r}")
-            name = name.encode(encoding)
+            name = _octets(name, encoding, "a header name")
         if not isinstance(value, bytes):
             if not isinstance(value, str):
                 shown = name.decode("ascii", "replace")
                 raise TypeError(f"the value of header {shown!r} is to be str or bytes, not {type(value).__name__}")
-            value = value.encode(encoding)
+            value = _octets(value, encoding, name)
         lines.append((name, value))
     return lines
+
+
+def _octets(text: str, encoding: str, where: bytes | str) -> bytes:
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError as error:
+        if isinstance(where, bytes):
+            where = f"the value of header {where.decode('ascii', 'replace')!r}"
+        error.reason += f", in {where}: give octets, or Headers with an encoding"
+        raise
 
 
 def _remove(lines: list[FieldLine], names: list[bytes], lower: bytes, start: int) -> None:

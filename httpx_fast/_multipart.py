@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ._exceptions import StreamConsumed
+from ._pairs import check_pairs
 from ._types import AsyncByteStream, FileTypes, RequestData, RequestFiles, SyncByteStream
 from ._utils import primitive_value_to_str
 
@@ -91,7 +92,11 @@ class FileField:
     CHUNK_SIZE = 64 * 1024  # octets
 
     def __init__(self, name: str, value: FileTypes) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a form file is str, not {type(name).__name__}: {name!r}")
         filename, file, content_type, headers = _file_parts(value)
+        if not isinstance(file, (str, bytes)) and not hasattr(file, "read"):
+            raise TypeError(f"form file {name!r} is {type(file).__name__}; expected bytes, str, or an open binary file")
         if isinstance(file, io.TextIOBase):
             raise TypeError(
                 f"form file {name!r} is {type(file).__name__}, which gives text; open it in binary mode, or use BytesIO"
@@ -193,7 +198,13 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
             items = cast("Sequence[Any]", value) if isinstance(value, (list, tuple)) else (value,)
             for item in items:
                 yield DataField(name, item)
-        for name, file in files.items() if isinstance(files, Mapping) else files:
+        pairs = files.items() if isinstance(files, Mapping) else files
+        try:
+            named = [(name, file) for name, file in pairs]
+        except (TypeError, ValueError):
+            check_pairs(files, "files")
+            raise
+        for name, file in named:
             yield FileField(name, file)
 
     def iter_chunks(self) -> Iterator[bytes]:
@@ -258,6 +269,8 @@ def _file_parts(value: FileTypes) -> tuple[str | None, Any, str | None, dict[str
 def _part_header(name: str, value: str) -> bytes:
     if _FIELD_NAME.fullmatch(name) is None:
         raise ValueError(f"multipart header name {name!r} is no token (RFC 9110 s.5.6.2)")
+    if not isinstance(value, str):
+        raise TypeError(f"the value of multipart header {name!r} is {type(value).__name__}; expected str")
     if _CONTROL.search(value) is not None:
         raise ValueError(f"the value of multipart header {name!r} contains a control character")
     return f"\r\n{name}: {value}".encode()

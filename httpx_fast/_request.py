@@ -100,14 +100,20 @@ class Request:
         extensions: RequestExtensions | None = None,
     ) -> None:
         self._begin()
-        self.method = method.upper()
+        try:
+            self.method = str.upper(method)
+        except TypeError:
+            raise TypeError(f"expected a str as method, got {type(method).__name__}: {method!r}") from None
         if params is not None:
             self.url = URL(url, params=params)
         else:
             self.url = url if type(url) is URL else URL(url)
         self._headers = Headers(headers)
         if extensions is not None:
-            self._extensions = dict(extensions)
+            try:
+                self._extensions = dict(extensions)
+            except (TypeError, ValueError):
+                raise TypeError(f"expected a mapping as extensions, got {type(extensions).__name__}") from None
         if cookies:
             (cookies if isinstance(cookies, Cookies) else Cookies(cookies)).set_cookie_header(self)
         if stream is not None:

@@ -19,7 +19,7 @@ from typing import Any
 from ._content import ByteStream, UnattachedStream, encode_response
 from ._cookies import Cookies
 from ._decoders import ContentDecoder, content_decoder, decode_all
-from ._exceptions import HTTPStatusError, ResponseNotRead, StreamClosed, StreamConsumed, request_context
+from ._exceptions import HTTPStatusError, ResponseNotRead, StreamClosed, StreamConsumed, request_context, shown
 from ._field_values import charset_of, links_of
 from ._headers import Headers
 from ._iterators import AsyncPieces, bytes_stage, lines_stage, pieces, raw_stage, text_stage
@@ -415,13 +415,20 @@ class Response:
     def json(self, **kwargs: Any) -> Any:
         """The content as JSON; arguments and exceptions are those of `json.loads`."""
         content = self.content
-        # RFC 8259 s.8.1: it is UTF-8. Finding out that it is no other costs half as much as parsing a small object.
-        if content[:1] in (b"{", b"[") and content[1:2] != b"\0":
-            try:
-                return jsonlib.loads(content.decode(), **kwargs)
-            except UnicodeDecodeError:
-                pass
-        return jsonlib.loads(content, **kwargs)
+        try:
+            # RFC 8259 s.8.1: it is UTF-8. Finding out that it is no other costs half as much as parsing a small object.
+            if content[:1] in (b"{", b"[") and content[1:2] != b"\0":
+                try:
+                    return jsonlib.loads(content.decode(), **kwargs)
+                except UnicodeDecodeError:
+                    pass
+            return jsonlib.loads(content, **kwargs)
+        except ValueError as error:
+            error.add_note(f"The response is {self._told_type()}; its content begins with {shown(content)}.")
+            raise
+
+    def _told_type(self) -> str:
+        return f"{self.status_code}, Content-Type {self.headers.get('content-type', 'unknown')!r}"
 
     @property
     def cookies(self) -> Cookies:

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, unquote
 from ._exceptions import HTTPXDeprecationWarning, InvalidURL
 from ._origin import DEFAULT_PORTS
 from ._origin import Origin as Endpoint
+from ._pairs import check_pairs
 from ._types import QueryParamTypes
 from ._urlparse import (
     MAX_PORT,
@@ -422,8 +423,12 @@ class QueryParams(Mapping[str, str]):
             self._dict = {str(k): primitive_values_to_str(v) for k, v in value.items()}
         else:
             self._dict = {}
-            for key, item in value:
-                self._dict.setdefault(str(key), []).append(primitive_value_to_str(item))
+            try:
+                for key, item in value:
+                    self._dict.setdefault(str(key), []).append(primitive_value_to_str(item))
+            except (TypeError, ValueError):
+                check_pairs(value, "params")
+                raise
 
     @classmethod
     def _of(cls, values: dict[str, list[str]]) -> QueryParams:

@@ -14,7 +14,7 @@ import enum
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..__version__ import __version__
@@ -114,7 +114,7 @@ class _Template:
         self.url = url
         self.fields = request.headers._share()
         self.head = RequestHead(
-            request.method.encode("ascii", "replace"), url.raw_scheme, url.netloc, url.raw_path, self.fields
+            request.method.encode("ascii", "backslashreplace"), url.raw_scheme, url.netloc, url.raw_path, self.fields
         )
 
 
@@ -210,6 +210,8 @@ class BaseClient:
         }
         found.update({URLPattern(pattern): mounted for pattern, mounted in (mounts or {}).items()})
         self._mounts = dict(sorted(found.items()))
+        for each in (self._transport, *self._mounts.values()):
+            self._side.check(each)
 
     def _init_transport(
         self,
@@ -474,11 +476,10 @@ class BaseClient:
             return auth
         if callable(auth):
             return FunctionAuth(func=auth)
-        if isinstance(auth, tuple):
+        if isinstance(auth, tuple) and len(auth) > 1:
             return BasicAuth(username=auth[0], password=auth[1])
-        raise TypeError(
-            f"auth is {type(auth).__name__}; expected a tuple of user name and password, an Auth, or a callable"
-        )
+        kind = f"tuple of {len(auth)}" if isinstance(auth, tuple) else type(auth).__name__
+        raise TypeError(f"auth is {kind}; expected a tuple of user name and password, an Auth, or a callable")
 
     def _build_request_auth(
         self, request: Request, auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT
@@ -600,4 +601,8 @@ def _is_https_upgrade(url: URL, location: URL) -> bool:
 
 
 def _hooks(event_hooks: Mapping[str, list[EventHook]]) -> dict[str, list[EventHook]]:
-    return {kind: list(event_hooks.get(kind, ())) for kind in ("request", "response")}
+    hooks = {kind: event_hooks.get(kind, ()) for kind in ("request", "response")}
+    for kind, called in hooks.items():
+        if not isinstance(called, Iterable) or not all(map(callable, called)):
+            raise TypeError(f"expected a list of callables as event_hooks[{kind!r}], got {called!r}")
+    return {kind: list(called) for kind, called in hooks.items()}

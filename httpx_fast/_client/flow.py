@@ -11,6 +11,7 @@ single exchange. A `Side` is all that blocking and asynchronous clients differ i
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
@@ -40,6 +41,10 @@ class Side(Protocol):
 
     def timed(self, stream: Any, started: float) -> Any:
         """A body that measures the time until it is closed."""
+
+    def check(self, transport: Any) -> None:
+        """TypeError for what is no transport of this side; None stands for the client's own."""
+        ...
 
     def exchange(self, transport: Any, request: Request) -> Response | Awaitable[Response]:
         """Asks the transport; its response, or what to await for that."""
@@ -136,8 +141,15 @@ class _BlockingSide:
         response: Response = transport.handle_request(request)
         return response
 
+    def check(self, transport: Any) -> None:
+        if transport is not None and not hasattr(transport, "handle_request"):
+            raise TypeError(f"{type(transport).__name__} has no handle_request(); Client takes a BaseTransport")
+
     async def call(self, hook: Callable[..., Any], argument: Any) -> None:
-        hook(argument)
+        waiting = hook(argument)
+        if inspect.iscoroutine(waiting):
+            waiting.close()
+            raise TypeError(f"event hook {hook!r} is asynchronous; Client calls hooks, AsyncClient awaits them")
 
     async def read(self, response: Response) -> bytes:
         return response.read()
@@ -182,6 +194,12 @@ class _AsynchronousSide:
     def exchange(self, transport: Any, request: Request) -> Awaitable[Response]:
         waiting: Awaitable[Response] = transport.handle_async_request(request)
         return waiting
+
+    def check(self, transport: Any) -> None:
+        if transport is not None and not hasattr(transport, "handle_async_request"):
+            raise TypeError(
+                f"{type(transport).__name__} has no handle_async_request(); AsyncClient takes an AsyncBaseTransport"
+            )
 
     async def call(self, hook: Callable[..., Any], argument: Any) -> None:
         waiting = hook(argument)
@@ -322,8 +340,13 @@ def send(
         _begin(client)
     if isinstance(follow_redirects, UseClientDefault):
         follow_redirects = client.follow_redirects
-    if request._timeout is None:
-        client._set_timeout(request)
+    try:
+        if request._timeout is None:
+            client._set_timeout(request)
+    except AttributeError:
+        if isinstance(request, Request):
+            raise
+        raise TypeError(f"expected a Request, as build_request() makes them, got {type(request).__name__}") from None
     request._whole = not stream
     if auth is USE_CLIENT_DEFAULT and client._auth is None and not request.url._userinfo:
         scheme = None

@@ -201,7 +201,7 @@ class Backend(abc.ABC):
         """Addresses in the order to try them. Raises ConnectError, ConnectTimeout."""
 
     @abc.abstractmethod
-    async def connect_tcp(
+    def connect_tcp(
         self,
         addresses: Sequence[Address],
         at: float | None,
@@ -209,8 +209,9 @@ class Backend(abc.ABC):
         *,
         local_address: str | None = None,
         socket_options: Sequence[SocketOption] = (),
-    ) -> Stream:
+    ) -> Coroutine[Any, Any, Stream]:
         """Connects to the first address that answers. Raises ConnectError (all failed), ConnectTimeout."""
+        ...
 
     @abc.abstractmethod
     async def connect_unix(

@@ -60,7 +60,10 @@ def open_socket(
             else:
                 sock.setsockopt(*option)  # no value, and how long it would be
         if local_address is not None:
-            sock.bind((local_address, 0))
+            try:
+                sock.bind((local_address, 0))
+            except OSError as error:
+                raise OSError(error.errno, f"{error.strerror} for the local address {local_address!r}") from error
     except BaseException:
         sock.close()
         raise

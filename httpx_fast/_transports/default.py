@@ -81,6 +81,10 @@ class _Door:
         hop = hop_of(proxy, verify, trust_env)
         self._forward = forward_route(hop)
         self._proxy_fields = () if hop is None else hop.fields
+        if not isinstance(limits, Limits):
+            raise TypeError(f"expected Limits as limits, got {limits!r}")
+        if not isinstance(retries, int) or retries < 0:
+            raise ValueError(f"expected a number of tries, 0 or more, as retries, got {retries!r}")
         self._limits = limits
         self._options = DialOptions(
             tls=tls,
@@ -133,6 +137,8 @@ class _Door:
 
 
 def _budgets(timeout: Mapping[str, float | None]) -> Budgets:
+    if not isinstance(timeout, Mapping):
+        raise TypeError(f"expected a mapping of phases to seconds as extension 'timeout', got {timeout!r}")
     return Budgets(timeout.get("connect"), timeout.get("read"), timeout.get("write"), timeout.get("pool"))
 
 

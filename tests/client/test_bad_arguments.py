@@ -1,0 +1,147 @@
+"""What makes no sense as an argument is refused in words: what was seen, and what was expected; secrets stay unseen."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+import httpx_fast
+from httpx_fast import AsyncHTTPTransport, Client, HTTPTransport, Limits, MockTransport, Proxy, Response
+
+URL = "http://host.test/"
+
+
+def post(**options):
+    with Client(transport=MockTransport(lambda request: Response(200))) as client:
+        return client.post(URL, **options)
+
+
+def ask(method):
+    with Client(transport=MockTransport(lambda request: Response(200))) as client:
+        return client.request(method, URL)
+
+
+def send(request):
+    with Client(transport=MockTransport(lambda request: Response(200))) as client:
+        return client.send(request)
+
+
+async def later(request):
+    """A hook of an async client."""
+
+
+def hooked(hook):
+    transport = MockTransport(lambda request: Response(200))
+    with Client(transport=transport, event_hooks={"request": hook}) as client:
+        client.get(URL)
+
+
+def reach(**settings):
+    with Client(transport=HTTPTransport(**settings)) as client:
+        client.get("http://127.0.0.1:1/")
+
+
+def granted(timeout):
+    with Client(transport=HTTPTransport()) as client:
+        client.get("http://127.0.0.1:1/", extensions={"timeout": timeout})
+
+
+PAIRS = "expected a mapping, or pairs of name and value"
+CASES = [
+    (lambda: post(headers=5), TypeError, f"headers is int; {PAIRS}"),
+    (lambda: post(headers="X: a"), ValueError, f"headers is str; {PAIRS}"),
+    (
+        lambda: post(headers=[("X", "a"), ("Authorization", "secret", 1)]),
+        ValueError,
+        "headers has tuple of 3 at index 1",
+    ),
+    (lambda: post(headers=["X: a"]), ValueError, "headers has str at index 0"),
+    (lambda: post(headers=[5]), ValueError, "headers has int at index 0"),
+    (lambda: post(headers={"X-Name": "\u00e9"}), UnicodeEncodeError, "in the value of header 'X-Name': give octets"),
+    (lambda: post(headers={"\u00e9": "a"}), UnicodeEncodeError, "in a header name"),
+    (lambda: post(params=5), TypeError, f"params is int; {PAIRS}"),
+    (lambda: post(params=["a"]), ValueError, "params has str at index 0"),
+    (lambda: post(params=[("a", "b", "c")]), ValueError, "params has tuple of 3 at index 0"),
+    (lambda: Client(cookies=5), TypeError, f"cookies is int; {PAIRS}"),
+    (lambda: Client(cookies="a=b"), ValueError, f"cookies is str; {PAIRS}"),
+    (lambda: Client(cookies={"a": 5}), TypeError, "the value of cookie 'a' is int; expected str"),
+    (lambda: post(files=5), TypeError, f"files is int; {PAIRS}"),
+    (lambda: post(files=[("a",)]), ValueError, "files has tuple of 1 at index 0"),
+    (lambda: post(files={"a": None}), TypeError, "form file 'a' is NoneType; expected bytes, str, or an open binary"),
+    (lambda: post(files={"a": ("name", 5)}), TypeError, "form file 'a' is int"),
+    (lambda: post(files={5: b"x"}), TypeError, "the name of a form file is str, not int: 5"),
+    (lambda: post(files={"a": io.StringIO("x")}), TypeError, "form file 'a' is StringIO, which gives text"),
+    (
+        lambda: post(files={"a": ("name", b"x", 5)}).request.read(),
+        TypeError,
+        "header 'Content-Type' is int; expected str",
+    ),
+    (lambda: post(auth=("secret",)), TypeError, "auth is tuple of 1; expected a tuple of user name and password"),
+    (lambda: post(auth=("user", 5)), TypeError, "the password is int; expected str or bytes"),
+    (lambda: post(auth=(None, "secret")), TypeError, "the user name is NoneType; expected str or bytes"),
+    (lambda: post(extensions=5), TypeError, "expected a mapping as extensions, got int"),
+    (lambda: granted(5), TypeError, "expected a mapping of phases to seconds as extension 'timeout', got 5"),
+    (lambda: ask(5), TypeError, "expected a str as method, got int: 5"),
+    (lambda: ask(None), TypeError, "expected a str as method, got NoneType"),
+    (lambda: ask(b"GET"), TypeError, "expected a str as method, got bytes: b'GET'"),
+    (lambda: send(URL), TypeError, r"expected a Request, as build_request\(\) makes them, got str"),
+    (lambda: Client(limits=5), TypeError, "expected Limits as limits, got 5"),
+    (
+        lambda: Client(limits=Limits(max_connections="5")),
+        TypeError,
+        "expected a count or None as max_connections, got '5'",
+    ),
+    (lambda: Client(transport=5), TypeError, r"int has no handle_request\(\); Client takes a BaseTransport"),
+    (lambda: Client(transport=AsyncHTTPTransport()), TypeError, r"AsyncHTTPTransport has no handle_request\(\)"),
+    (lambda: Client(mounts={"all://": 5}), TypeError, r"int has no handle_request\(\)"),
+    (
+        lambda: httpx_fast.AsyncClient(transport=HTTPTransport()),
+        TypeError,
+        r"HTTPTransport has no handle_async_request\(\); AsyncClient takes an AsyncBaseTransport",
+    ),
+    (lambda: HTTPTransport(retries="2"), ValueError, "expected a number of tries, 0 or more, as retries, got '2'"),
+    (lambda: HTTPTransport(retries=-1), ValueError, "expected a number of tries, 0 or more, as retries, got -1"),
+    (
+        lambda: reach(local_address="192.0.2.1"),
+        httpx_fast.ConnectError,
+        r"could not connect to 127\.0\.0\.1:1: .* for the local address '192\.0\.2\.1'",
+    ),
+    (lambda: hooked(print), TypeError, r"expected a list of callables as event_hooks\['request'\], got <built-in"),
+    (lambda: hooked([5]), TypeError, r"expected a list of callables as event_hooks\['request'\], got \[5\]"),
+    (lambda: hooked([later]), TypeError, "event hook <function later .* is asynchronous; Client calls hooks"),
+    (lambda: Proxy("http://p.test", auth=5), TypeError, "expected a tuple of user name and password as auth, got int"),
+    (lambda: Proxy("http://p.test", auth=("secret",)), TypeError, "as auth, got tuple of 1"),
+    (lambda: list(Response(200, content=b"x").iter_bytes("2")), TypeError, "as chunk_size, got '2'"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "said"), CASES, ids=[said for _, _, said in CASES])
+def test_bad_arguments_are_refused_in_words(call, error, said):
+    with pytest.raises(error, match=said) as caught:
+        call()
+    assert "secret" not in str(caught.value)
+
+
+def test_what_was_consumed_is_not_looked_at_again():
+    with pytest.raises(ValueError, match="not enough values"):
+        httpx_fast.Headers(iter([("X",)]))
+
+
+def test_a_method_that_is_no_token_is_shown():
+    with (
+        Client(transport=HTTPTransport()) as client,
+        pytest.raises(httpx_fast.LocalProtocolError, match=r"token.*xc9"),
+    ):
+        client.request("\u00c9", "http://127.0.0.1:1/")
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"", b'{"a": 1', b"[" + b"1" * 100])
+def test_what_is_no_json_is_shown_beside_the_error(content):
+    response = Response(502, headers={"Content-Type": "text/html"}, content=content)
+    with pytest.raises(ValueError, match=r"char \d+") as caught:
+        response.json()
+    begin = repr(content[:64]) + ("..." if len(content) > 64 else "")
+    assert caught.value.__notes__ == [
+        f"The response is 502, Content-Type 'text/html'; its content begins with {begin}."
+    ]
