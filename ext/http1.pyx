@@ -19,6 +19,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
+from httpx_fast._exceptions import RemoteProtocolError
 from httpx_fast._kernel import facts, faults
 
 cimport cython
@@ -584,6 +585,15 @@ cdef int put(Decoded *decoded, octets at, Py_ssize_t size, octets end) except -1
     return 0
 
 
+cdef bytes finished(Decoded *decoded):
+    """What was put there, which the owner of `decoded` still has to let go of."""
+    if decoded.octets == NULL:
+        return b""
+    if decoded.size != decoded.room:
+        resize_bytes(&decoded.octets, decoded.size)
+    return <bytes> decoded.octets
+
+
 @cython.final
 cdef class ChunkedDecoder:
     """Takes the chunks off a body (RFC 9112 s.7.1).
@@ -602,10 +612,13 @@ cdef class ChunkedDecoder:
     cdef readonly bint done
     #: Fields of the trailer section; filled when done.
     cdef readonly list trailers
+    #: What was decoded in the call that raised, before the fault.
+    cdef readonly bytes salvaged
 
     def __cinit__(self):
         self.section.trailers = True
         self.trailers = []
+        self.salvaged = b""
 
     def __dealloc__(self):
         PyMem_Free(self.section.fields)
@@ -620,6 +633,7 @@ cdef class ChunkedDecoder:
         self.trailer_octets = None
         self.done = False
         self.trailers = []
+        self.salvaged = b""
 
     def feed(self, data, Py_ssize_t start, Py_ssize_t end):
         """Decoded octets, and the position after the last one consumed: `end` unless done.
@@ -636,12 +650,12 @@ cdef class ChunkedDecoder:
             if not 0 <= start <= end <= view.len:
                 raise ValueError(f"octets {start} to {end} of {view.len} cannot be read")
             base = <octets> view.buf
-            at = self.read(base + start, base + end, &decoded)
-            if decoded.octets == NULL:
-                return b"", at - base
-            if decoded.size != decoded.room:
-                resize_bytes(&decoded.octets, decoded.size)
-            return <bytes> decoded.octets, at - base
+            try:
+                at = self.read(base + start, base + end, &decoded)
+            except RemoteProtocolError:
+                self.salvaged = finished(&decoded)
+                raise
+            return finished(&decoded), at - base
         finally:
             if decoded.octets != NULL:
                 decref(decoded.octets)

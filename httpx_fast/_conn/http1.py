@@ -175,6 +175,10 @@ class Http1Connection(ResponseReader):
                     piece = self.take()
             except BaseException as error:
                 self.close()
+                if isinstance(error, (NetworkError, RemoteProtocolError)) and (piece := self.take()):
+                    # What came before it, in the same arrival, is read first: who reads on meets it.
+                    self._broken = error
+                    return piece
                 if trace is not None:
                     await trace.failed(error)
                 raise

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from .._exceptions import RemoteProtocolError
 from . import faults
 from .facts import (
     BAD_LENGTH,
@@ -316,7 +317,7 @@ class ChunkedDecoder:
     for the end of a chunk, a response can be smuggled in.
     """
 
-    __slots__ = ("_digits", "_extension", "_left", "_section", "_state", "done", "trailers")
+    __slots__ = ("_digits", "_extension", "_left", "_section", "_state", "done", "salvaged", "trailers")
 
     def __init__(self) -> None:
         self.reset()
@@ -332,6 +333,8 @@ class ChunkedDecoder:
         self.done = False
         #: Fields of the trailer section; filled when done.
         self.trailers: list[FieldLine] = []
+        #: What was decoded in the call that raised, before the fault.
+        self.salvaged = b""
 
     def feed(self, data: Octets, start: int, end: int) -> tuple[bytes, int]:
         """Decoded octets, and the position after the last one consumed: `end` unless done.
@@ -343,7 +346,14 @@ class ChunkedDecoder:
         if not 0 <= start <= end <= view.nbytes:
             raise ValueError(f"octets {start} to {end} of {view.nbytes} cannot be read")
         pieces: list[memoryview] = []
-        at = start
+        try:
+            at = self._read(view, start, end, pieces)
+        except RemoteProtocolError:
+            self.salvaged = b"".join(pieces)
+            raise
+        return b"".join(pieces), at
+
+    def _read(self, view: memoryview, at: int, end: int, pieces: list[memoryview]) -> int:
         while at < end and not self.done:
             state = self._state
             if state == _DATA:
@@ -362,7 +372,7 @@ class ChunkedDecoder:
             else:
                 self._step(view, at, end)
                 at += 1
-        return b"".join(pieces), at
+        return at
 
     def _whole_line(self, view: memoryview, at: int, end: int) -> re.Match[bytes] | None:
         """All between the data of two chunks, or before the first, when it is there and has no extension."""

@@ -318,7 +318,13 @@ class ResponseReader:
     def _coded(self, octets: memoryview | bytearray, start: int, end: int) -> bool:
         decoder = self._decoder
         assert decoder is not None
-        piece, stop = decoder.feed(octets, start, end)
+        try:
+            piece, stop = decoder.feed(octets, start, end)
+        except RemoteProtocolError:
+            # Who streams is given what came before the fault, however it was cut on its way.
+            if decoder.salvaged and not self.whole:
+                self._keep(decoder.salvaged)
+            raise
         if piece:
             self._keep(piece)
         if not decoder.done:

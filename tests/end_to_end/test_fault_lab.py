@@ -198,6 +198,28 @@ def test_a_fault_in_a_streamed_body_is_met_by_who_reads_it(backend, ground, name
     backend.run(body)
 
 
+@pytest.mark.parametrize("cuts", ["one piece", "after the head", "within the chunks"])
+def test_chunks_before_one_that_is_malformed_are_read_before_the_error(backend, ground, cuts):
+    octets = CHUNKS[:-5] + b"and so on\r\n"
+    head = octets.index(b"\r\n\r\n") + 4
+    places = {"one piece": [], "after the head": [head], "within the chunks": [head, head + 5]}[cuts]
+
+    async def body():
+        ground.serve([Read(), Drip(octets, places), Mute()], [GOOD])
+        ground.lab.release()
+        pieces = []
+        async with ground.client() as client:
+            async with client.stream("GET", ground.url()) as streamed:
+                ground.lab.release(2)
+                with pytest.raises(httpx_fast.RemoteProtocolError, match="chunk"):
+                    async for piece in streamed.aiter_raw():
+                        pieces.append(piece)
+            assert b"".join(pieces) == b"x" * 8 + b"y" * 8
+            assert counts(client) == {}
+
+    backend.run(body)
+
+
 SILENCES = {
     "nothing": ([Read(), Mute()], "wait"),
     "half a head": ([Read(), Send(TWENTY[:10]), Mute()], "wait"),

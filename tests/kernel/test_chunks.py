@@ -68,6 +68,17 @@ def test_content_before_a_fault_is_given_out(kernel, vector):
     assert content == vector.content
 
 
+@pytest.mark.parametrize("vector", REFUSED, ids=str)
+def test_content_before_a_fault_in_the_same_octets_is_salvaged(kernel, vector):
+    decoder = kernel.ChunkedDecoder()
+    assert decoder.salvaged == b""
+    with pytest.raises(RemoteProtocolError, match=re.escape(vector.error)):
+        decoder.feed(vector.octets, 0, len(vector.octets))
+    assert decoder.salvaged == vector.content
+    decoder.reset()
+    assert decoder.salvaged == b""
+
+
 @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])
 def test_octets_come_in_any_buffer(kernel, wrap):
     assert kernel.ChunkedDecoder().feed(wrap(b"..1\r\nx\r\n0\r\n\r\n.."), 2, 15) == (b"x", 13)
