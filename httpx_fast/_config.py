@@ -193,7 +193,8 @@ class TCPKeepAlive:
         ]
 
 
-_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4a")
+# "socks" is what desktops write into the environment, and mean SOCKS5 by; curl, which takes it for SOCKS4, is alone.
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks", "socks4", "socks4a")
 _SECRET_FIELDS = ("authorization", "proxy-authorization")
 
 
@@ -201,7 +202,8 @@ class Proxy:
     """A proxy server. Credentials in `url` win over `auth`, and are taken out of it.
 
     The scheme says how to speak to it: http and https (TLS to the proxy) forward requests for http URLs and tunnel to
-    https ones; socks5 tunnels to addresses that are resolved here, socks5h and socks4a to names which it resolves.
+    https ones; socks5 and socks4 (IPv4 only) tunnel to addresses that are resolved here, socks5h (or socks) and socks4a
+    to names which it resolves.
     `ssl_context` is for the connection to an https proxy; without it the proxy has to be trusted by the authorities of
     `verify`. `headers` are sent to http and https proxies with CONNECT, and with each request that they forward.
     Raises ValueError for other schemes.

@@ -10,6 +10,8 @@ DEFAULT_PORTS = {
     "ws": 80,
     "wss": 443,
     "ftp": 21,
+    "socks": 1080,
+    "socks4": 1080,
     "socks4a": 1080,
     "socks5": 1080,
     "socks5h": 1080,

@@ -205,8 +205,8 @@ class BaseClient:
         self._transport = self._init_transport(**settings, transport=transport)
         proxies = self._get_proxy_map(proxy, settings["trust_env"] and transport is None)
         found = {
-            URLPattern(pattern): None if proxy is None else self._init_proxy_transport(proxy, **settings)
-            for pattern, proxy in proxies.items()
+            URLPattern(pattern): self._init_proxy_transport(each, **settings) if isinstance(each, Proxy) else each
+            for pattern, each in proxies.items()
         }
         found.update({URLPattern(pattern): mounted for pattern, mounted in (mounts or {}).items()})
         self._mounts = dict(sorted(found.items()))
@@ -237,12 +237,16 @@ class BaseClient:
     ) -> Any:
         raise NotImplementedError
 
-    def _get_proxy_map(self, proxy: ProxyTypes | None, allow_env_proxies: bool) -> dict[str, Proxy | None]:
+    def _get_proxy_map(self, proxy: ProxyTypes | None, allow_env_proxies: bool) -> dict[str, Any]:
+        """By URL pattern: a Proxy, None for none, or a transport that says what is wrong with the environment's."""
         if proxy is not None:
             return {"all://": proxy if isinstance(proxy, Proxy) else Proxy(url=proxy)}
-        if not allow_env_proxies:
+        found = get_environment_proxies() if allow_env_proxies else {}
+        if not found:
             return {}
-        return {pattern: None if url is None else Proxy(url=url) for pattern, url in get_environment_proxies().items()}
+        from .._transports.refusing import of_environment
+
+        return {pattern: None if url is None else of_environment(pattern, url) for pattern, url in found.items()}
 
     def _transport_for_url(self, url: URL) -> Any:
         """The transport of the most specific mount that matches, else the client's own."""

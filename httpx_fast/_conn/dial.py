@@ -7,6 +7,7 @@ the socket and of TLS belong here and nowhere above.
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -183,7 +184,7 @@ class _Dial:
         self._facts.proxy = str(hop)
         host, port = route.origin.host, route.origin.port
         # Both names belong to the step "dns". The proxy may have ways to some addresses of the origin only.
-        targets = [host] if hop.resolves else [address[0] for _, address in await self._resolve(host, port)]
+        targets = [host] if hop.resolves else await self._targets(hop, host, port)
         with _on_the_way_to(hop):
             proxies = await self._find(hop.host, hop.port)
         for target in targets[:-1]:
@@ -192,6 +193,16 @@ class _Dial:
             except Unreachable:
                 self._close()
         return await self._enter(hop, proxies, route, targets[-1])
+
+    async def _targets(self, hop: ProxyHop, host: str, port: int) -> list[str]:
+        """The addresses of the origin that the proxy can be asked for."""
+        addresses = await self._resolve(host, port)
+        if hop.scheme != "socks4":
+            return [address[0] for _, address in addresses]
+        targets = [address[0] for family, address in addresses if family == socket.AF_INET]
+        if not targets:
+            raise ConnectError(f"{host} has no IPv4 address, and the proxy {hop} can be asked for no other")
+        return targets
 
     async def _enter(self, hop: ProxyHop, proxies: Sequence[Address] | None, route: Route, target: str) -> Stream:
         """Connects to the proxy, and has it connect to `target` unless it forwards."""

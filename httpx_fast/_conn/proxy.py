@@ -33,7 +33,7 @@ class ProxyHop:
     is a SOCKS proxy's user name and password.
     """
 
-    scheme: str  # http, https, socks5 (names are resolved here), socks5h or socks4a (there)
+    scheme: str  # http, https; socks5, socks4 (names are resolved here), socks5h, socks4a (there)
     host: str
     port: int
     tls: Callable[[], ssl.SSLContext] | None = None
@@ -48,7 +48,7 @@ class ProxyHop:
     @property
     def resolves(self) -> bool:
         """Whether names of origins are its business, and none of ours."""
-        return self.scheme != "socks5"
+        return self.scheme not in ("socks5", "socks4")
 
     def __str__(self) -> str:
         return f"{self.scheme}://{_authority(self.host, self.port)}"
@@ -132,7 +132,7 @@ def _refusal(reader: ResponseReader, hop: ProxyHop) -> str:
 
 
 def _handshake(hop: ProxyHop, host: str, port: int) -> Handshake:
-    if hop.scheme == "socks4a":
+    if hop.scheme in ("socks4", "socks4a"):
         return Socks4a(host, port, hop.login[0] if hop.login else b"")
     return Socks5(host, port, hop.login)
 

@@ -34,6 +34,7 @@ def hop_of(proxy: ProxyTypes | None, verify: ssl.SSLContext | str | bool, trust_
     if scheme in ("http", "https"):
         tls = _proxy_tls(proxy, verify, trust_env) if scheme == "https" else None
         return ProxyHop(scheme, origin.host, origin.port, tls=tls, fields=_fields(proxy))
+    scheme = "socks5h" if scheme == "socks" else scheme
     return ProxyHop(scheme, origin.host, origin.port, login=_login(scheme, proxy.raw_auth))
 
 
@@ -62,9 +63,9 @@ def _login(scheme: str, auth: tuple[bytes, bytes] | None) -> tuple[bytes, bytes]
     if auth is None:
         return None
     user, password = auth
-    if scheme == "socks4a":
+    if scheme in ("socks4", "socks4a"):
         if password or b"\0" in user:
-            raise ValueError("SOCKS4a can be told a user name without NUL, and no password")
+            raise ValueError("SOCKS4 can be told a user name without NUL, and no password")
     elif not 1 <= len(user) <= MAX_TEXT or len(password) > MAX_TEXT:
         raise ValueError(
             f"SOCKS5 takes user names of 1 to {MAX_TEXT} octets and passwords of at most {MAX_TEXT}, "

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 from peers import OK, PATIENCE, Dialogue, always, answering, mute
-from proxies import BASIC, KINDS, HttpProxy, Socks5Proxy
+from proxies import BASIC, KINDS, HttpProxy, Socks4aProxy, Socks5Proxy
 
 import httpx_fast
 
@@ -305,7 +305,7 @@ def test_login_of_a_socks_proxy(backend, nginx, scene, kind):
         ("socks5://:secret@h", r"user names of 1 to 255 octets and passwords of at most 255, got 0 and 6"),
         (f"socks5://{'u' * 256}:p@h", r"user names of 1 to 255 octets and passwords of at most 255, got 256 and 1"),
         (f"socks5h://u:{'p' * 256}@h", r"user names of 1 to 255 octets and passwords of at most 255, got 1 and 256"),
-        ("socks4a://user:secret@h", "SOCKS4a can be told a user name without NUL, and no password"),
+        ("socks4a://user:secret@h", "SOCKS4 can be told a user name without NUL, and no password"),
     ],
 )
 def test_credentials_that_cannot_be_sent_are_refused_when_the_transport_is_made(url, message):
@@ -741,6 +741,52 @@ def test_proxies_of_the_environment_are_used(backend, nginx, stage, environment)
 
     backend.run(body)
     assert len(forwarding.proxying.asked) == len(socks.proxying.asked) == 1
+
+
+@pytest.mark.parametrize("url", ["ftp://proxy.test", "socks6://proxy.test", "http://", "http://[::bad"])
+def test_a_bad_proxy_of_the_environment_is_an_error_where_it_would_be_used(backend, nginx, environment, url):
+    environment("HTTPS_PROXY", url)
+
+    async def body():
+        async with backend.client() as client:
+            assert (await client.get(nginx.url("/tiny"))).text == "ok"
+            for ask in (client.get, client.warm):
+                with pytest.raises(httpx_fast.ProxyError, match="environment's proxy for https:// URLs cannot be used"):
+                    await ask("https://127.0.0.1:1/")
+        with pytest.raises((ValueError, httpx_fast.InvalidURL), match=r"."):
+            backend.client(proxy=url)
+
+    backend.run(body)
+
+
+@pytest.mark.parametrize(("scheme", "proxying"), [("socks", Socks5Proxy), ("socks4", Socks4aProxy)])
+def test_other_names_of_socks_proxies_are_understood(backend, nginx, peer, environment, scheme, proxying):
+    asked = proxying()
+    server = peer(asked)
+    environment("ALL_PROXY", f"{scheme}://127.0.0.1:{server.port}")
+
+    async def body():
+        async with backend.client() as client:
+            url = nginx.url("/tiny").replace("127.0.0.1", "localhost")
+            assert (await client.get(url)).text == "ok"
+
+    backend.run(body)
+    # SOCKS4 knows no names, so they are resolved here.
+    assert [host for host, _ in asked.asked] == ["localhost" if scheme == "socks" else "127.0.0.1"]
+
+
+def test_socks4_proxy_is_asked_for_no_ipv6_address(backend):
+    async def body():
+        transports = httpx_fast.AsyncHTTPTransport if backend.asynchronous else httpx_fast.HTTPTransport
+        resolver = httpx_fast.StaticResolver({"six.test": "::1"})
+        transport = transports(proxy="socks4://127.0.0.1:1", resolver=resolver)
+        async with backend.client(transport=transport) as client:
+            with pytest.raises(
+                httpx_fast.ConnectError, match=r"six\.test has no IPv4 address, and the proxy socks4://"
+            ):
+                await client.get("http://six.test/")
+
+    backend.run(body)
 
 
 def test_a_mount_has_its_own_proxy(backend, nginx, scene):

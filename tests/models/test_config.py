@@ -198,7 +198,7 @@ def test_secrets_of_a_proxy_do_not_show():
     [
         (
             "ftp://u:secret@h",
-            r"one of the schemes http, https, socks5, socks5h, socks4a, got URL\('ftp://u:\[secure\]@h'\)",
+            r"one of the schemes http, https, socks5, socks5h, socks, socks4, socks4a, got URL\('ftp://u:\[secure\]@h'\)",
         ),
         ("h:3128", "expected a proxy URL with one of the schemes"),
         ("http://", r"expected a proxy URL with a host, got URL\('http:'\)"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
 import logging.config
 import socket
 import threading
 
 import pytest
+from peers import always
 
+import httpx_fast
 from httpx_fast import (
     AsyncHTTPTransport,
     ConnectError,
@@ -341,3 +345,44 @@ def test_a_configuration_that_names_one_logger_leaves_it_on():
         LOGGERS["pool"].setLevel(logging.NOTSET)
         for logger in [*LOGGERS.values(), *map(logging.getLogger, logging.root.manager.loggerDict)]:
             logger.disabled = False
+
+
+def forget(held):
+    held.clear()
+    gc.collect()
+
+
+@pytest.mark.parametrize("within", [False, True], ids=["", "within the pool's own lines"])
+def test_a_watched_response_that_was_forgotten_is_told_of_outside_of_the_pools_lock(peer, within):
+    """What loggers do is the user's business, sending a request over the same pool included."""
+
+    def script(dialogue):
+        dialogue.read_request()
+        dialogue.send(OK[:-1])
+        dialogue.wait_for_close()
+
+    server = peer(script, always(OK))
+    logger = LOGGERS["http11"]
+    locked = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            if "response_closed" in record.getMessage():
+                locked.append(client.pool._lock.locked())
+
+    handler = Handler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        with httpx_fast.Client() as client:
+            held = [client.send(client.build_request("GET", server.url()), stream=True)]
+            with client.pool._lock if within else contextlib.nullcontext(), pytest.warns(ResourceWarning, match="read"):
+                forget(held)
+            assert bool(locked) is not within
+            client.get(server.url())
+            assert len(locked) == 4
+            assert not any(locked)
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
