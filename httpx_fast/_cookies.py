@@ -1,16 +1,14 @@
 """`Cookies`: httpx's mapping over the standard library's cookie jar.
 
-Which cookie may be set, and which is sent where, is said by `http.cookiejar` and its policy; here is the interface, and
-a jar that finds the cookies of a host without looking at those of others. Of requests and responses it asks for `url`
+Which cookie may be set, and which is sent where, is said by `http.cookiejar` and its policy; here is the interface. The
+jar is made when somebody asks for it or sets a cookie: see `_cookie_jar`. Of requests and responses it asks for `url`
 and `headers` only.
 """
 
 from __future__ import annotations
 
-import math
-import time
+import sys
 from collections.abc import Iterator, Mapping, MutableMapping
-from http.cookiejar import Cookie, CookieJar, CookiePolicy, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, cast
 
 from ._exceptions import CookieConflict
@@ -20,97 +18,52 @@ from ._types import CookieTypes
 from ._urls import URL
 
 if TYPE_CHECKING:
+    from http.cookiejar import Cookie, CookieJar
+
+    from ._cookie_jar import IndexedCookieJar
     from ._request import Request
     from ._response import Response
 
 __all__ = ["Cookies"]
-
-# Longer hosts are no DNS names (RFC 1035 s.2.3.4); their suffixes would cost the square of their length.
-_MAX_HOST = 255  # octets
-# A server can set cookies under ever new names, and has them sent back to it. Browsers keep 180 (RFC 6265 s.6.1 asks
-# for 50); one that means it well is lost in a head of 8 KiB long before this.
-MAX_RECEIVED = 1000  # cookies of a domain
-
-
-class IndexedCookieJar(CookieJar):
-    """A jar in which a request costs by the labels of its host, not by the number of cookies.
-
-    The standard one matches each domain that it knows with each request, and looks at each cookie for its expiry.
-    """
-
-    # The standard library's own members, which its annotations leave out.
-    _cookies: dict[str, dict[str, dict[str, Cookie]]]
-    _policy: CookiePolicy
-    _earliest = math.inf  # Unix time at which the first cookie expires
-
-    if TYPE_CHECKING:
-
-        def _cookies_for_domain(self, domain: str, request: Any) -> list[Cookie]: ...
-
-    def set_cookie(self, cookie: Cookie) -> None:
-        super().set_cookie(cookie)
-        if cookie.expires is not None:
-            self._earliest = min(self._earliest, cookie.expires)
-
-    def extract_cookies(self, response: Any, request: Any) -> None:
-        super().extract_cookies(response, request)
-        for domain in self._domains_for(request.host_name) or ():
-            paths = self._cookies[domain]
-            for _ in range(sum(map(len, paths.values())) - MAX_RECEIVED):
-                path = next(path for path, names in paths.items() if names)
-                self.clear(domain, path, next(iter(paths[path])))
-
-    def clear_expired_cookies(self) -> None:
-        if time.time() < self._earliest:
-            return
-        super().clear_expired_cookies()
-        self._earliest = min((cookie.expires for cookie in self if cookie.expires is not None), default=math.inf)
-
-    def _cookies_for_request(self, request: Any) -> list[Cookie]:
-        domains = self._domains_for(request.host_name)
-        if domains is None:
-            return super()._cookies_for_request(request)  # type: ignore[misc, no-any-return]
-        return [cookie for domain in domains for cookie in self._cookies_for_domain(domain, request)]
-
-    def _domains_for(self, host: str) -> list[str] | None:
-        """The domains whose cookies may go to `host`; None where a policy of the user's has to be asked."""
-        if type(self._policy) is not DefaultCookiePolicy or len(host) > _MAX_HOST:
-            return None
-        known = self._cookies
-        domains = [""] if "" in known else []
-        # The standard library knows hosts without a dot as host.local.
-        labels = (host if "." in host else f"{host}.local").split(".")
-        for index in range(len(labels) - 1, -1, -1):
-            suffix = ".".join(labels[index:])
-            for domain in (f".{suffix}", suffix):
-                if domain in known:
-                    domains.append(domain)
-        if "." not in host and host in known:
-            domains.append(host)
-        return domains
 
 
 class Cookies(MutableMapping[str, str]):
     """Cookies by name, domain and path, in `jar`; a `CookieJar` that is given is used itself, all else is copied."""
 
     def __init__(self, cookies: CookieTypes | None = None) -> None:
-        self.jar: CookieJar
-        if isinstance(cookies, CookieJar):
-            self.jar = cookies
-            return
-        self.jar = IndexedCookieJar()
+        self._jar: CookieJar | None = None
+        self._own: IndexedCookieJar | None = None  # the jar, if it was made here
         if cookies is None:
             return
         if isinstance(cookies, Cookies):
-            for cookie in cookies.jar:
-                self.jar.set_cookie(cookie)
+            if cookies._has_any():
+                for cookie in cookies.jar:
+                    self.jar.set_cookie(cookie)
             return
+        cookiejar = sys.modules.get("http.cookiejar")  # without it there are no jars
+        if cookiejar is not None and isinstance(cookies, cookiejar.CookieJar):
+            self._jar = cookies
+            return
+        pairs: Any = cookies.items() if isinstance(cookies, Mapping) else cookies
         try:
-            for name, value in cookies.items() if isinstance(cookies, Mapping) else cookies:
+            for name, value in pairs:
                 self.set(name, value)
         except (TypeError, ValueError):
-            check_pairs(cookies if not isinstance(cookies, Mapping) else (), "cookies")
+            check_pairs(pairs if pairs is cookies else (), "cookies")
             raise
+
+    @property
+    def jar(self) -> CookieJar:
+        """The jar, which may be used like any other."""
+        if self._jar is None:
+            from ._cookie_jar import IndexedCookieJar
+
+            self._jar = self._own = IndexedCookieJar()
+        return self._jar
+
+    @jar.setter
+    def jar(self, jar: CookieJar) -> None:
+        self._jar, self._own = jar, None
 
     def extract_cookies(self, response: Response) -> None:
         """Takes what a response sets, as far as the policy of the jar allows it to that host."""
@@ -120,11 +73,13 @@ class Cookies(MutableMapping[str, str]):
 
     def set_cookie_header(self, request: Request) -> None:
         """Gives a request the Cookie field that it should have; one that it has already is left alone."""
-        jar = self.jar
+        jar, own = self._jar, self._own
+        if jar is None:
+            return
         face = _RequestFace(request)
-        if type(jar) is IndexedCookieJar:
-            jar.clear_expired_cookies()
-            if jar._domains_for(face.host_name) == []:
+        if own is not None:
+            own.clear_expired_cookies()
+            if own._domains_for(face.host_name) == []:
                 return
         jar.add_cookie_header(cast("Any", face))
 
@@ -132,7 +87,10 @@ class Cookies(MutableMapping[str, str]):
         """Sets a cookie that lives as long as the jar; without a domain it is sent to every host."""
         if not isinstance(value, str) and value is not None:
             raise TypeError(f"the value of cookie {name!r} is {type(value).__name__}; expected str")
-        self.jar.set_cookie(
+        jar = self.jar
+        from http.cookiejar import Cookie
+
+        jar.set_cookie(
             Cookie(
                 version=0,
                 name=name,
@@ -210,9 +168,11 @@ class Cookies(MutableMapping[str, str]):
 
     def _has_any(self) -> bool:
         """What `bool()` says, at a tenth of the cost of its way through the type."""
-        jar = self.jar
+        jar = self._jar
+        if jar is None:
+            return False
         # Asked once for each request; an iterator over an empty jar costs ten times as much.
-        if type(jar) is IndexedCookieJar and not jar._cookies:
+        if self._own is not None and not self._own._cookies:
             return False
         return next(iter(jar), None) is not None
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from email.message import Message
 from functools import lru_cache
 
 #: RFC 8288 s.3: a parameter follows "<target>" or another one; it may be quoted and contain what separates links.
@@ -18,6 +17,8 @@ _LINK_PARAMETER = re.compile(r'\s*;\s*(?:([^\s=;,"<]+)\s*(?:=\s*("(?:[^"\\]|\\.)
 def charset_of(content_type: bytes) -> tuple[str | None, bool]:
     """The charset parameter, and whether it is a codec between octets and text that can replace what it cannot read."""
     # The standard library's parser knows quoting and RFC 2231, and costs more than reading a small body.
+    from email.message import Message  # most programs meet JSON only
+
     message = Message()
     message["content-type"] = content_type.decode("iso-8859-1")
     charset = message.get_content_charset()

@@ -10,11 +10,9 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
-import mimetypes
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 from ._exceptions import StreamConsumed
@@ -102,6 +100,8 @@ class FileField:
                 f"form file {name!r} is {type(file).__name__}, which gives text; open it in binary mode, or use BytesIO"
             )
         if content_type is None and filename:
+            import mimetypes  # of use to who uploads files only
+
             content_type = mimetypes.guess_type(filename)[0] or "application/octet-stream"
         if content_type is not None and not any("content-type" in key.lower() for key in headers):
             headers["Content-Type"] = content_type
@@ -257,6 +257,8 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
 def _file_parts(value: FileTypes) -> tuple[str | None, Any, str | None, dict[str, str]]:
     """File name, file or content, content type and further headers, of what users may give."""
     if not isinstance(value, tuple):
+        from pathlib import Path  # takes as long to import as a tenth of this package
+
         return Path(str(getattr(value, "name", "upload"))).name, value, None, {}
     if not 2 <= len(value) <= 4:
         raise ValueError(f"a form file is (filename, file[, content_type[, headers]]), not a tuple of {len(value)}")

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "httpx_fast"
 
 GROUND = "__version__ _exceptions _origin _drive _hpack_tables _trace _journey"
 FACE = (
-    "_types _models _request _response _headers _cookies _urls _urlparse _content _iterators "
+    "_types _models _request _response _headers _cookies _cookie_jar _urls _urlparse _content _iterators "
     "_field_values _pairs _multipart _decoders _status_codes _config _auth _utils _sse"
 )
 #: From bottom to top. Rooms that stand side by side on one floor do not know each other.

@@ -1,13 +1,37 @@
-"""Which asynchronous world this code runs in, asked once per request: so cheaply, and without importing trio."""
+"""Which asynchronous world this code runs in, asked once per request: so cheaply, and without importing any.
+
+A program that only blocks would pay more for importing asyncio than for importing this package.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from asyncio import _get_running_loop as running_loop  # None where the public one raises, at a tenth of the cost
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .base import Backend
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+
+def _first_look() -> AbstractEventLoop | None:
+    """What `running_loop` is until somebody else has imported asyncio."""
+    global running_loop
+    if "asyncio" not in sys.modules:
+        return None
+    # None where the public one raises, at a tenth of the cost.
+    from asyncio import _get_running_loop as running_loop
+
+    return running_loop()
+
+
+running_loop: Callable[[], AbstractEventLoop | None] = _first_look
+
+
+def _is_loop(token: Any) -> bool:
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and isinstance(token, asyncio.AbstractEventLoop)
 
 
 def current_token() -> object:
@@ -15,7 +39,9 @@ def current_token() -> object:
     loop = running_loop()
     # Trio that nobody imported does not run. It may run inside an asyncio loop (guest mode), but never in a task of it.
     trio = sys.modules.get("trio")
-    if trio is not None and (loop is None or (asyncio.current_task(loop) is None and trio.lowlevel.in_trio_task())):
+    if trio is not None and (
+        loop is None or (sys.modules["asyncio"].current_task(loop) is None and trio.lowlevel.in_trio_task())
+    ):
         try:
             return trio.lowlevel.current_trio_token()
         except RuntimeError:
@@ -27,8 +53,8 @@ def current_token() -> object:
 
 def has_ended(token: Any) -> bool:
     """Whether the world that a token of `current_token` stands for is over; callable from any thread."""
-    if isinstance(token, asyncio.AbstractEventLoop):
-        return token.is_closed()
+    if _is_loop(token):
+        return bool(token.is_closed())
     try:
         token.run_sync_soon(_nothing)
     except RuntimeError:  # trio.RunFinishedError
@@ -42,7 +68,7 @@ def _nothing() -> None:
 
 def backend_for(token: object) -> Backend:
     """A backend for the world that a token of `current_token` stands for."""
-    if isinstance(token, asyncio.AbstractEventLoop):
+    if _is_loop(token):
         from .asyncio import AsyncioBackend
 
         return AsyncioBackend()
