@@ -89,14 +89,19 @@ class Conversation:
 
     async def receive_body(self, request: Request) -> bytes:
         """The body of a request whose head was given."""
-        arriving = self._streams[request.stream]
+        arriving = self._streams.get(request.stream)
+        if arriving is None:  # it had ended with its head
+            return request.body
         while not arriving.ended:
             await self.hear()
+        del self._streams[request.stream]
         return bytes(arriving.body)
 
     async def receive_data(self, stream: int) -> bytes:
         """What has come of a body since this was last asked, at least one octet; b"" at its end."""
-        arriving = self._streams[stream]
+        arriving = self._streams.get(stream)
+        if arriving is None:
+            return b""
         while not arriving.body and not arriving.ended:
             await self.hear()
         octets = bytes(arriving.body)
@@ -148,6 +153,8 @@ class Conversation:
 
     def _request(self, stream: int, nth: int) -> Request:
         arriving = self._streams[stream]
+        if arriving.ended:
+            del self._streams[stream]
         fields = dict(reversed(arriving.fields))
         connection = self._connection
         return Request(
