@@ -48,6 +48,8 @@ from .._wire.events import RequestHead
 if TYPE_CHECKING:
     import ssl
 
+    from .._pool.pool import Pool
+
 logger = logging.getLogger("httpx_fast")
 
 USER_AGENT = f"python-httpx_fast/{__version__}"
@@ -270,12 +272,13 @@ class BaseClient:
         return [self._transport, *(transport for transport in self._mounts.values() if transport is not None)]
 
     @property
-    def pool(self) -> Any:
+    def pool(self) -> Pool:
         """The connection pool, to look into: `stats()`, `connections()`, `waiters()`.
 
         Of the client's own transport, and of the running event loop. AttributeError if that transport has none.
         """
-        return self._transport.pool
+        pool: Pool = self._transport.pool
+        return pool
 
     @property
     def is_closed(self) -> bool:

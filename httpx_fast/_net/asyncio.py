@@ -579,7 +579,8 @@ async def _made(call: Callable[[], Coroutine[Any, Any, object]]) -> None:
 def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Future]:
     """What makes the futures of `loop`; a stock loop's own method does nothing else, at the cost of a call."""
     if type(loop).create_future is asyncio.BaseEventLoop.create_future:
-        return functools.partial(asyncio.Future, loop=loop)
+        future: type[Future] = asyncio.Future
+        return functools.partial(future, loop=loop)
     return loop.create_future
 
 

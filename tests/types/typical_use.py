@@ -5,6 +5,7 @@ What they must infer is stated by assert_type. Nothing of it runs.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import ssl
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import httpx_fast as httpx
+from httpx_fast.testing import FaultLab, LocalServer, Read, Reply, Send
+from httpx_fast.websockets import AsyncWebSocketSession, WebSocketSession
 
 
 def functions() -> None:
@@ -210,3 +213,94 @@ def errors() -> None:
         assert_type(error.request.url, httpx.URL)
     except httpx.InvalidURL:
         raise
+
+
+def looks_into_the_pool(client: httpx.Client, transport: httpx.HTTPTransport) -> None:
+    stats = client.pool.stats()
+    assert_type(stats.leased, int)
+    assert_type(stats.open, int)
+    assert_type(stats.max_connections, int | None)
+    for connection in transport.pool.connections():
+        assert_type(connection.idle, float | None)
+        assert_type(str(connection.origin), str)
+        assert_type(connection.held_by, tuple[str, ...])
+    assert_type([each.age for each in client.pool.waiters()], list[float])
+    assert_type(client.warm("https://host.example/", 3), int)
+    assert_type(client.drain(timeout=5), int)
+
+
+async def looks_into_the_pool_of_a_loop(client: httpx.AsyncClient) -> None:
+    assert_type(client.pool.stats().waiting, int)
+    assert_type(await client.warm("https://host.example/"), int)
+    assert_type(await client.drain(), int)
+
+
+def way_of_a_request(response: httpx.Response) -> None:
+    journey = response.journey
+    if journey is not None:
+        assert_type(journey.phases(), dict[str, float])
+        assert_type(journey.reused, bool)
+        assert_type(journey.total, float)
+
+
+def events_and_websockets(client: httpx.Client) -> None:
+    with client.sse("https://host.example/events") as events:
+        assert_type(events.response, httpx.Response)
+        for event in events:
+            assert_type(event, httpx.ServerSentEvent)
+            assert_type(event.data, str)
+            assert_type(event.retry, int | None)
+    with client.websocket("wss://host.example/", subprotocols=["chat"]) as session:
+        assert_type(session, WebSocketSession)
+        session.send_text("hello")
+        assert_type(session.receive_text(timeout=1), str)
+        assert_type(session.receive_bytes(), bytes)
+    with httpx.websocket("wss://host.example/") as session:
+        assert_type(session, WebSocketSession)
+
+
+async def asynchronous_events_and_websockets(client: httpx.AsyncClient) -> None:
+    async with client.sse("https://host.example/events", method="POST", json={}) as events:
+        async for event in events:
+            assert_type(event, httpx.ServerSentEvent)
+    async with client.websocket("wss://host.example/") as session:
+        assert_type(session, AsyncWebSocketSession)
+        await session.send_bytes(b"hello")
+        assert_type(await session.receive_text(), str)
+
+
+async def asynchronous_calls(client: httpx.AsyncClient) -> None:
+    assert_type(await client.get("https://host.example/"), httpx.Response)
+    assert_type(await client.request("GET", "https://host.example/"), httpx.Response)
+    assert_type(await client.send(client.build_request("GET", "/")), httpx.Response)
+    responses = await asyncio.gather(client.get("https://host.example/"), client.head("https://host.example/"))
+    assert_type(responses, tuple[httpx.Response, httpx.Response])
+
+
+async def asynchronous_answer(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, text=request.method)
+
+
+def ways_to_connect() -> None:
+    httpx.HTTPTransport(
+        address_filter=httpx.AddressFilter(),
+        resolver=httpx.CachingResolver(httpx.StaticResolver({"host.example": "192.0.2.7"}), ttl=60),
+        keepalive=httpx.TCPKeepAlive(idle=60),
+        limits=httpx.Limits(max_per_host=2, max_age=300),
+        local_address="192.0.2.1",
+        proxy=httpx.Proxy("http://proxy.example", auth=("user", "password")),
+        retries=2,
+        socket_options=[(6, 1, 1)],
+    )
+    httpx.AsyncHTTPTransport(resolver=lambda host, port: ["192.0.2.7"], keepalive=False, uds="/run/socket")
+    httpx.AsyncClient(transport=httpx.MockTransport(asynchronous_answer))
+
+
+def servers_for_tests() -> None:
+    server = LocalServer(answer=lambda request: Reply(200, [("X-Target", request.target)], b"body"))
+    with server, httpx.Client(verify=server.client_context()) as client:
+        assert_type(client.get(server.url).content, bytes)
+    with FaultLab() as lab:
+        lab.serve([Read(), Send(b"HTTP/1.1 200 OK\r\n\r\n")])
+        assert_type(lab.url("/report"), str)
+        assert_type([request.target for request in lab.requests], list[str])
