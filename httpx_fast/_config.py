@@ -119,6 +119,14 @@ def _seconds(value: Any, name: str) -> float | None:
     return value if isinstance(value, (int, float)) else float(value)
 
 
+def ping_after(value: Any) -> float | None:
+    """`http2_ping_after` as it was given, checked."""
+    seconds = _seconds(value, "http2_ping_after")
+    if seconds == 0:
+        raise ValueError("expected more than 0 seconds, or None for never, as http2_ping_after, got 0")
+    return seconds
+
+
 @dataclasses.dataclass(kw_only=True)
 class Limits:
     """What a connection pool may hold. None sets no limit.
@@ -256,6 +264,8 @@ DEFAULT_MAX_EVENT_SIZE_BYTES = 1024 * 1024
 
 DEFAULT_MAX_MESSAGE_SIZE_BYTES = 65_536
 DEFAULT_QUEUE_SIZE = 512
+# Half of what many NATs and load balancers grant a silent connection.
+DEFAULT_HTTP2_PING_AFTER_SECONDS = 30.0
 DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS = 20.0
 DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS = 20.0
 

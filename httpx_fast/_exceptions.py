@@ -156,7 +156,7 @@ class ProxyError(TransportError):
 
 
 class UnsupportedProtocol(TransportError):
-    """The URL's scheme is none that can be spoken."""
+    """The URL's scheme is none that can be spoken, or the server wants a version of HTTP that is ruled out."""
 
 
 class ProtocolError(TransportError):

@@ -80,6 +80,7 @@ class Journey:
         "sent",
         "started",
         "stopped",
+        "stream_id",
         "trace",
     )
 
@@ -97,6 +98,7 @@ class Journey:
         self.connection: ConnectionFacts | None = None
         self.nth = 0  # this was the n-th request on its connection, counted from 1
         self.trace: Tracer | None = None  # who is told of each step; None where nobody watches
+        self.stream_id: int | None = None  # of the stream that it had, on a connection of HTTP/2
         self.rested_since: float | None = None  # since then a reused connection had been idle
 
     def begin_again(self, failure: str) -> None:
@@ -123,7 +125,7 @@ class Journey:
 
     @property
     def pool(self) -> float | None:
-        """Waiting for a connection, or for leave to dial one."""
+        """Waiting for a connection, for a stream of one (HTTP/2), or for leave to dial one."""
         return _span(self.started, self.leased)
 
     @property

@@ -40,9 +40,11 @@ class Route(NamedTuple):
 
     `server_name` is the SNI override (it is fixed when a connection is made), None for the origin's host. `forward`
     says that the origin is a proxy, which passes on requests for any http origin (RFC 9112 s.3.2.2): they share its
-    connections. What a tunnel runs through is the same for all connections of a pool, and in no route.
+    connections. `http1` says that TLS offers nothing but HTTP/1.1, although others may do more. What a tunnel runs
+    through is the same for all connections of a pool, and in no route.
     """
 
     origin: Origin
     server_name: str | None = None
     forward: bool = False
+    http1: bool = False

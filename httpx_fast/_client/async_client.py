@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .._config import (
+    DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
     DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
     DEFAULT_LIMITS,
@@ -75,6 +76,7 @@ class AsyncClient(BaseClient):
         transport: AsyncBaseTransport | None = None,
         trust_env: bool = True,
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
+        http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
     ) -> None:
         super().__init__(
             auth=auth,
@@ -88,6 +90,7 @@ class AsyncClient(BaseClient):
             base_url=base_url,
             trust_env=trust_env,
             default_encoding=default_encoding,
+            http2_ping_after=http2_ping_after,
         )
         self._set_up_transports(
             transport,
@@ -116,7 +119,13 @@ class AsyncClient(BaseClient):
         from .._transports.default import AsyncHTTPTransport
 
         return AsyncHTTPTransport(
-            verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits
+            verify=verify,
+            cert=cert,
+            trust_env=trust_env,
+            http1=http1,
+            http2=http2,
+            limits=limits,
+            http2_ping_after=self._http2_ping_after,
         )
 
     def _init_proxy_transport(
@@ -132,7 +141,14 @@ class AsyncClient(BaseClient):
         from .._transports.default import AsyncHTTPTransport
 
         return AsyncHTTPTransport(
-            verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits, proxy=proxy
+            verify=verify,
+            cert=cert,
+            trust_env=trust_env,
+            http1=http1,
+            http2=http2,
+            limits=limits,
+            proxy=proxy,
+            http2_ping_after=self._http2_ping_after,
         )
 
     async def request(

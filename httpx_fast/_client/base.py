@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..__version__ import __version__
 from .._auth import Auth, BasicAuth, FunctionAuth
-from .._config import DEFAULT_LIMITS, DEFAULT_MAX_REDIRECTS, DEFAULT_TIMEOUT_CONFIG, Limits, Proxy, Timeout
+from .._config import (
+    DEFAULT_HTTP2_PING_AFTER_SECONDS,
+    DEFAULT_LIMITS,
+    DEFAULT_MAX_REDIRECTS,
+    DEFAULT_TIMEOUT_CONFIG,
+    Limits,
+    Proxy,
+    Timeout,
+)
 from .._content import ByteStream
 from .._decoders import SUPPORTED_DECODERS
 from .._exceptions import InvalidURL, RemoteProtocolError
@@ -178,6 +186,7 @@ class BaseClient:
         base_url: URL | str = "",
         trust_env: bool = True,
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
+        http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
     ) -> None:
         self._table: _Table | None = None
         self._last_timeout: tuple[TimeoutTypes, Timeout] = (None, Timeout(None))
@@ -194,6 +203,8 @@ class BaseClient:
         self._event_hooks = _hooks({} if event_hooks is None else event_hooks)
         self._trust_env = trust_env
         self._default_encoding = default_encoding
+        # Kept for the methods that make transports, which others override with httpx's parameters.
+        self._http2_ping_after = http2_ping_after
         self._state = ClientState.UNOPENED
 
     def _set_up_transports(

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .._config import (
+    DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
     DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
     DEFAULT_LIMITS,
@@ -64,6 +65,8 @@ class Client(BaseClient):
     - `transport`: sends instead of the connection pool; then the environment's proxies are not used.
     - `default_encoding`: encoding of text whose charset the server does not name, or a callable that is given the
       content and returns it.
+    - `http2_ping_after`: seconds of silence, while requests wait on a connection of HTTP/2, after which the server is
+      asked for a sign of life (PING); None for never. One that gives none within 15 s is taken for dead.
     """
 
     _side = flow.BLOCKING
@@ -90,6 +93,7 @@ class Client(BaseClient):
         base_url: URL | str = "",
         transport: BaseTransport | None = None,
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
+        http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
     ) -> None:
         super().__init__(
             auth=auth,
@@ -103,6 +107,7 @@ class Client(BaseClient):
             base_url=base_url,
             trust_env=trust_env,
             default_encoding=default_encoding,
+            http2_ping_after=http2_ping_after,
         )
         self._set_up_transports(
             transport,
@@ -130,7 +135,15 @@ class Client(BaseClient):
             return transport
         from .._transports.default import HTTPTransport
 
-        return HTTPTransport(verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits)
+        return HTTPTransport(
+            verify=verify,
+            cert=cert,
+            trust_env=trust_env,
+            http1=http1,
+            http2=http2,
+            limits=limits,
+            http2_ping_after=self._http2_ping_after,
+        )
 
     def _init_proxy_transport(
         self,
@@ -145,7 +158,14 @@ class Client(BaseClient):
         from .._transports.default import HTTPTransport
 
         return HTTPTransport(
-            verify=verify, cert=cert, trust_env=trust_env, http1=http1, http2=http2, limits=limits, proxy=proxy
+            verify=verify,
+            cert=cert,
+            trust_env=trust_env,
+            http1=http1,
+            http2=http2,
+            limits=limits,
+            proxy=proxy,
+            http2_ping_after=self._http2_ping_after,
         )
 
     def request(

@@ -33,12 +33,13 @@ MAX_SESSIONS = 256  # TLS sessions kept per transport, some KB each; a crawler m
 class DialOptions:
     """What every connection of a pool has in common.
 
-    `tls` is asked for the context on the first https connection, not before: building one costs 26 ms. `uds` stands for
-    the place where the origin, or else the proxy, is. `keepalive` are options of TCP sockets only, set before
-    `socket_options`.
+    `tls` is asked for the context on the first https connection, not before: building one costs 26 ms. `tls_http1`
+    gives one that offers nothing but HTTP/1.1; it is None where the context is not ours. `uds` stands for the place
+    where the origin, or else the proxy, is. `keepalive` are options of TCP sockets only, set before `socket_options`.
     """
 
     tls: Callable[[], ssl.SSLContext]
+    tls_http1: Callable[[], ssl.SSLContext] | None = None
     uds: str | None = None
     local_address: str | None = None
     socket_options: Sequence[SocketOption] = ()
@@ -51,7 +52,14 @@ class DialOptions:
     # knowledge (RFC 9113 s.3.3), which is to ask for it alone.
     http1: bool = True
     http2: bool = False
+    ping_after: float | None = None  # see Http2Connection
     sessions: dict[Route, ssl.SSLSession] = field(default_factory=dict[Route, ssl.SSLSession])
+
+    def context(self, route: Route) -> ssl.SSLContext:
+        """The context for connections of this route."""
+        if route.http1 and self.tls_http1 is not None:
+            return self.tls_http1()
+        return self.tls()
 
 
 def keep_session(options: DialOptions, route: Route, stream: Stream) -> None:
@@ -170,7 +178,7 @@ class _Dial:
         """TLS with the origin."""
         facts, options = self._facts, self._options
         host = route.server_name or route.origin.host
-        self._opened = stream = await stream.start_tls(options.tls(), host, options.sessions.get(route))
+        self._opened = stream = await stream.start_tls(options.context(route), host, options.sessions.get(route))
         facts.tls_done = self._backend.clock()
         tls: ssl.SSLObject = stream.get_extra_info("ssl_object")
         facts.tls_version = tls.version()
@@ -254,7 +262,7 @@ class _TracedDial(_Dial):
 
     async def _secure(self, stream: Stream, route: Route) -> Stream:
         info = {
-            "ssl_context": self._options.tls(),
+            "ssl_context": self._options.context(route),
             "server_hostname": route.server_name or route.origin.host,
             "timeout": self._budget,
         }

@@ -24,15 +24,13 @@ from .._net.base import Backend, Buffer, Stream
 from .._origin import Route
 from .._trace import Tracer
 from .._wire.events import FieldLine, NoWebSockets, RequestHead
+from .._wire.h2 import INITIAL_LIMIT
 from .._wire.h2_stream import ENDED
 from .http1 import Budgets
 from .http2_stream import Http2Stream
 from .http2_turns import NEVER, SharedSession, Waits
 
-#: Seconds of silence, while exchanges wait, after which the peer is asked for a sign of life; None for never. Half of
-#: what many NATs and load balancers grant a silent connection.
-PING_AFTER: Final = 30.0
-#: Seconds in which it has to give one.
+#: Seconds that a peer has to answer a PING.
 PING_PATIENCE: Final = 15.0
 
 #: Seconds that limits "per stretch" of the session are for.
@@ -58,7 +56,11 @@ class Owner(Protocol):
 
 
 class Http2Connection(SharedSession):
-    """A connection that speaks HTTP/2."""
+    """A connection that speaks HTTP/2.
+
+    After `ping_after` seconds of silence, while exchanges wait, the peer is asked for a sign of life; None for never.
+    `first_limit` is how many exchanges at once it is trusted to take before it has said so.
+    """
 
     __slots__ = (
         "_backlog",
@@ -85,10 +87,11 @@ class Http2Connection(SharedSession):
         facts: ConnectionFacts,
         clock: Callable[[], float],
         owner: Owner,
-        ping_after: float | None = PING_AFTER,
+        ping_after: float | None = None,
+        first_limit: int = INITIAL_LIMIT,
     ) -> None:
         backend = owner.backend
-        super().__init__(stream, backend, clock)
+        super().__init__(stream, backend, clock, first_limit)
         # The windows of the streams bound what a connection holds; the socket is always read.
         self.pending = 0
         self.route = route
@@ -105,7 +108,7 @@ class Http2Connection(SharedSession):
         self._closed = False
         self._backlog = 0  # octets of answers that were left unsent
         self._stretch_ends = 0.0
-        self._told_limit = self.peer_limit
+        self._told_limit: int | None = -1
         self._told_draining = False
         stream.attach(self)
 
@@ -294,7 +297,10 @@ class Http2Connection(SharedSession):
             alone = not self.streams
             self.open(stream, head, end)
             facts.requests = journey.nth = facts.requests + 1
+            journey.stream_id = stream.id
             if alone:
+                if self.opened_at == 0.0:
+                    self.opened_at = now
                 self._busy_since = now
                 journey.rested_since = self.idle_since
             journey.sending = stream.moment = now
@@ -339,7 +345,7 @@ class Http2Connection(SharedSession):
                     self._owner.lost(self)
             if self.broken is not None or not self.streams:
                 self.close()
-        elif self.peer_limit != self._told_limit:
+        elif self.peer_limit != self._told_limit and self.settled:
             self._told_limit = self.peer_limit
             self._owner.limit_changed(self, self.peer_limit)
 

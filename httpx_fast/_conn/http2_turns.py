@@ -84,8 +84,8 @@ class SharedSession(Session):
         "stream",
     )
 
-    def __init__(self, stream: Stream, backend: Backend, clock: Callable[[], float]) -> None:
-        super().__init__()
+    def __init__(self, stream: Stream, backend: Backend, clock: Callable[[], float], first_limit: int) -> None:
+        super().__init__(first_limit)
         self.stream = stream
         self.clock = clock
         self._pushes = backend.pushes

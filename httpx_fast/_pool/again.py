@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from .._conn.http1 import Http1Connection
 from .._exceptions import ReadError, RemoteProtocolError, RequestError, WriteError
 from .._journey import Journey
-from .._wire.events import RequestHead
+from .._wire.events import Http1Required, RequestHead
 from .lease import Connection
 
 # Requests that the peer did nothing with are sent again at most so many times: a peer that refuses every one of them
@@ -33,7 +33,11 @@ def why_again(
     """Why a request that failed is sent again; None if it is not."""
     if isinstance(error, RequestError) and error.unprocessed:
         return f"the peer did nothing with it: {error}" if len(journey.attempts) < MAX_REPLAYS else None
-    if met_dead_connection(error, connection, journey) and (head.idempotent if replay is None else replay):
+    if not (head.idempotent if replay is None else replay):
+        return None
+    if isinstance(error, Http1Required) and not journey.attempts:
+        return f"the peer wants HTTP/1.1: {error}"
+    if met_dead_connection(error, connection, journey):
         return f"the reused connection was dead: {error}"
     return None
 

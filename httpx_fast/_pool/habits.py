@@ -1,15 +1,18 @@
-"""How long peers keep idle connections: what they say, and what is learnt from those that they closed.
+"""What is learnt of peers, so that the next connection is used as they like it.
 
-A request on a connection that the peer is just closing fails, and not every request may be sent again. So a connection
-is not used when its peer has announced to close it about now (Keep-Alive, RFC 2068 s.19.7.1.1), or was seen doing so.
-Seconds and counts only; no connection, no clock.
+How long they keep idle connections: what they say, and what is learnt from those that they closed. A request on a
+connection that the peer is just closing fails, and not every request may be sent again. So a connection is not used
+when its peer has announced to close it about now (Keep-Alive, RFC 2068 s.19.7.1.1), or was seen doing so.
+
+How many requests at once they take on one connection of HTTP/2: what is above that they refuse, and it has to be sent
+again. And whether they want HTTP/1.1. Seconds and counts only; no connection, no clock.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from .._origin import Origin
 
@@ -21,6 +24,8 @@ MIN_AGE: Final = 1.0  # seconds of idleness
 # A peer that was restarted seems to have closed early; what was learnt from that must not hold for ever.
 MEMORY: Final = 600.0  # seconds
 MAX_LEARNT: Final = 1024  # origins; a crawler meets millions
+
+T = TypeVar("T")
 
 _MAX_DIGITS: Final = 9  # of a number that means anything here
 
@@ -37,13 +42,43 @@ def promised(values: Iterable[bytes]) -> tuple[float, float]:
     return granted[b"timeout"], granted[b"max"]
 
 
-class Habits:
-    """For how long connections to an origin may be idle, where they were seen to be closed early."""
+class _Memory(Generic[T]):
+    """One thing learnt of each origin, until it is too old, or too much."""
 
-    __slots__ = ("_learnt",)
+    __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._learnt: dict[Origin, tuple[float, float]] = {}  # seconds, and until when they hold; oldest first
+        self._known: dict[Origin, tuple[T, float]] = {}  # what, and until when it holds; oldest first
+
+    def put(self, origin: Origin, what: T, now: float) -> None:
+        self._known.pop(origin, None)
+        self._known[origin] = what, now + MEMORY
+        if len(self._known) > MAX_LEARNT:
+            del self._known[next(iter(self._known))]
+
+    def get(self, origin: Origin, now: float) -> T | None:
+        known = self._known.get(origin)
+        if known is None:
+            return None
+        what, until = known
+        if now >= until:
+            del self._known[origin]
+            return None
+        return what
+
+    def all(self, now: float) -> dict[Origin, T]:
+        return {origin: what for origin, (what, until) in self._known.items() if now < until}
+
+
+class Habits:
+    """What is learnt of origins."""
+
+    __slots__ = ("_idle", "_old", "_streams")
+
+    def __init__(self) -> None:
+        self._idle: _Memory[float] = _Memory()
+        self._streams: _Memory[int] = _Memory()
+        self._old: _Memory[bool] = _Memory()
 
     def learn(self, origin: Origin, age: float, now: float) -> bool:
         """A connection to `origin` was found closed by the peer after `age` seconds; whether that says anything."""
@@ -51,23 +86,31 @@ class Habits:
             return False
         known = self.expiry(origin, now)
         seconds = max(age - MARGIN, age / 2)
-        self._learnt.pop(origin, None)
-        self._learnt[origin] = (seconds if known is None else min(known, seconds)), now + MEMORY
-        if len(self._learnt) > MAX_LEARNT:
-            del self._learnt[next(iter(self._learnt))]
+        self._idle.put(origin, seconds if known is None else min(known, seconds), now)
         return True
 
     def expiry(self, origin: Origin, now: float) -> float | None:
         """Seconds that a connection may be idle; None where nothing was learnt."""
-        known = self._learnt.get(origin)
-        if known is None:
-            return None
-        seconds, until = known
-        if now >= until:
-            del self._learnt[origin]
-            return None
-        return seconds
+        return self._idle.get(origin, now)
 
     def learnt(self, now: float) -> Mapping[Origin, float]:
-        """All that is known."""
-        return {origin: seconds for origin, (seconds, until) in self._learnt.items() if now < until}
+        """The idle times that are known."""
+        return self._idle.all(now)
+
+    def learn_streams(self, origin: Origin, count: int, now: float) -> None:
+        """The peer takes so many requests at once on one connection.
+
+        A peer that takes none for now is remembered to take one: a connection on which nothing is asked hears nothing.
+        """
+        self._streams.put(origin, max(count, 1), now)
+
+    def streams(self, origin: Origin, now: float) -> int | None:
+        """How many requests at once a new connection may begin with; None where nothing was learnt."""
+        return self._streams.get(origin, now)
+
+    def learn_http1(self, origin: Origin, now: float) -> None:
+        """The peer wants HTTP/1.1 (RFC 9113 s.7, HTTP_1_1_REQUIRED)."""
+        self._old.put(origin, True, now)
+
+    def wants_http1(self, origin: Origin, now: float) -> bool:
+        return self._old.get(origin, now) is not None

@@ -58,13 +58,26 @@ class Host(Generic[C]):
 class Lane(Generic[C]):
     """A route's share of a pool; it exists as long as there is anything in it."""
 
-    __slots__ = ("dialling", "host", "idle", "lined", "open", "route", "spare", "special", "together", "waiting")
+    __slots__ = (
+        "dialling",
+        "host",
+        "idle",
+        "lined",
+        "open",
+        "route",
+        "spare",
+        "special",
+        "together",
+        "unsettled",
+        "waiting",
+    )
 
     def __init__(self, route: Hashable, host: Host[C] | None, may_share: bool) -> None:
         self.route = route
         self.host = host
         self.open = 0
         self.dialling = 0
+        self.unsettled = 0  # shared connections whose peer has yet to say how many uses it takes
         self.lined = False  # it has an entry in the line
         self.together = may_share  # one dial at a time: its connection may serve all who wait
         self.special = host is not None  # there is more to it than `idle`: a host, or shared connections
@@ -80,16 +93,17 @@ class Lane(Generic[C]):
     @property
     def may_dial(self) -> bool:
         """Whether it would use a place: nothing is under way that may serve all who wait."""
-        return not (self.together and self.dialling)
+        return not (self.together and (self.dialling or self.unsettled))
 
 
 class Share(Generic[C]):
     """How a shared connection is used."""
 
-    __slots__ = ("limit", "rival", "uses")
+    __slots__ = ("limit", "rival", "settled", "uses")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, settled: bool) -> None:
         self.limit = limit  # of uses at once; -1 when it takes no more for good
+        self.settled = settled  # the limit is the peer's own, not our guess before it has said so
         self.uses = 1
         self.rival: Ticket[C] | None = None  # whom it is to make room for: it takes no more uses until that is served
 

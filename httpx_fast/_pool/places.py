@@ -24,6 +24,7 @@ class Places(Generic[C]):
     """Counts of connections, `None` for no limit; `keepalive_expiry` in seconds."""
 
     __slots__ = (
+        "_adrift",
         "_closed",
         "_expire_from",
         "_expiry",
@@ -74,6 +75,8 @@ class Places(Generic[C]):
         self._lanes: dict[Hashable, Lane[C]] = {}
         self._lane_of: dict[C, Lane[C]] = {}  # of every connection that is leased or idle
         self._shared: dict[C, Share[C]] = {}  # of every connection that is shared
+        # Lanes of shared connections that take no more uses: they have no place, and go with their last use.
+        self._adrift: dict[C, Lane[C]] = {}
         self._idle_since: OrderedDict[C, float] = OrderedDict()  # oldest first
         # When idle connections go that go sooner than the others: time, number, connection, and since when it is idle.
         self._sooner: list[tuple[float, int, C, float]] = []
@@ -108,9 +111,14 @@ class Places(Generic[C]):
         self._expire_from = now + self._expiry
 
     def connections(self) -> Iterator[tuple[C, float | None, Share[C] | None]]:
-        """Every connection that is leased or idle, since when it is idle, and how it is shared."""
-        for connection in self._lane_of:
+        """Every connection that is leased, idle or adrift, since when it is idle, and how it is shared."""
+        for connection in (*self._lane_of, *self._adrift):
             yield connection, self._idle_since.get(connection), self._shared.get(connection)
+
+    @property
+    def draining(self) -> int:
+        """Connections without a place, whose last uses have yet to end."""
+        return len(self._adrift)
 
     def dials(self) -> list[tuple[Any, int]]:
         """The routes that are dialled, and how many times."""
@@ -173,6 +181,31 @@ class Places(Generic[C]):
         if share is not None:
             lane.spare.pop(connection, None)
             self._break_promise(share)
+            self._settle(lane, share)
+
+    def _settle(self, lane: Lane[C], share: Share[C]) -> None:
+        """A limit is not waited for any more: who did so may stand in the line."""
+        if not share.settled:
+            share.settled = True
+            lane.unsettled -= 1
+            self._line.add(lane)
+
+    def _cast_off(self, connection: C) -> None:
+        """Frees the place of a shared connection that is in use, and takes no more uses."""
+        lane, share = self._lane_of[connection], self._shared[connection]
+        self.leased -= 1
+        self._let_go(lane, connection)
+        self._adrift[connection] = lane
+        self._shared[connection] = share
+        share.limit = DRAINS
+
+    def _end_adrift(self, connection: C) -> None:
+        """A use of a connection that has no place ends."""
+        share = self._shared[connection]
+        share.uses -= 1
+        if not share.uses:
+            del self._shared[connection], self._adrift[connection]
+            self.doomed.append(connection)
 
     def _break_promise(self, share: Share[C]) -> None:
         """A shared connection is not what makes room for somebody any more."""

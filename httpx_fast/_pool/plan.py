@@ -13,10 +13,13 @@ what is in `granted`, and clears both.
 5. A freed connection goes to the first waiter of its route, a place without a connection to the first of all who could
    use it. A route that keeps its connections busy could so starve the others; hence MAX_OVERTAKEN.
 6. A shared connection (HTTP/2) has as many uses as its peer allows, and is leased while it has any. A route that may
-   be shared dials one connection at a time, and the others wait for what comes of it, although places may be free. If
-   it is a connection for one (HTTP/1.1) all may dial, now and as long as anything of the route is here.
+   be shared dials one connection at a time, and the others wait for what comes of it, although places may be free: also
+   until its peer has said how many uses it takes. If it is a connection for one (HTTP/1.1) all may dial, now and as
+   long as anything of the route is here.
 7. Uses are given past the first of all MAX_OVERTAKEN times too; then one shared connection takes no more of them, and
    makes room when its last one has ended.
+8. A shared connection that takes no more uses for good has no place any more, although its last uses go on: one long
+   response must not keep others from connecting.
 
 Every step takes constant time, but for the line's logarithm of waiting routes (`expire` and `close`: per connection
 that goes).
@@ -117,10 +120,11 @@ class Plan(Places[C]):
         elif not isinstance(grant, Answer):
             self.release(grant, reusable, now)
 
-    def connected(self, route: Hashable, connection: C, limit: int | None = None) -> None:
+    def connected(self, route: Hashable, connection: C, limit: int | None = None, settled: bool = True) -> None:
         """A dial came to its end: its connection is leased to the one who dialled.
 
-        `limit` is how many uses it has at once if it is shared, None if it is not.
+        `limit` is how many uses it has at once if it is shared (DRAINS: only this), None if it is not. It is
+        not `settled` as long as its peer has not said so: then no other is dialled before `limit()` tells what it does.
         """
         lane = self._lane_of[connection] = self._lanes[route]
         self.dialling -= 1
@@ -129,7 +133,12 @@ class Plan(Places[C]):
         lane.together = limit is not None
         if limit is not None:
             lane.special = True
-            self._shared[connection] = Share(DRAINS if self._closed else limit)
+            self._shared[connection] = Share(max(limit, 0), settled)
+            lane.unsettled += not settled
+            if self._closed or limit == DRAINS:
+                self._line.add(lane)
+                self.drain(connection)
+                return
             self._spread(lane, connection)
         if lane.waiting:
             self._line.add(lane)
@@ -149,7 +158,11 @@ class Plan(Places[C]):
         A connection that is not wanted any more is in `doomed` then. `until` is when it goes if it is idle then, where
         that is sooner than `keepalive_expiry` says.
         """
-        lane = self._lane_of[connection]
+        try:
+            lane = self._lane_of[connection]
+        except KeyError:
+            self._end_adrift(connection)
+            return
         if lane.special or self.waiting or not reusable:
             if lane.waiting and reusable and not lane.special and self._line.only(lane):
                 self._hand_over(lane, connection)
@@ -175,12 +188,14 @@ class Plan(Places[C]):
         only where others still use a shared connection, or have another or are dialling one: then None may be the
         answer, as to a request.
         """
-        lane = self._lane_of[connection]
-        self.drain(connection)
+        lane = self._adrift.get(connection) or self._lane_of[connection]
         share = self._shared.get(connection)
-        if share is not None and (share.uses > 1 or lane.dialling or lane.spare):
-            self.release(connection, False, now)
-            return self.request(lane.route, now, lane.together)
+        if share is not None:
+            lane.spare.pop(connection, None)
+            if connection in self._adrift or share.uses > 1 or lane.dialling or lane.spare:
+                self.drain(connection)
+                self._end_adrift(connection)
+                return self.request(lane.route, now, True)
         self.leased -= 1
         if self._closed:
             self._retire(lane, connection)
@@ -209,6 +224,7 @@ class Plan(Places[C]):
             return
         share.limit = limit
         lane = self._lane_of[connection]
+        self._settle(lane, share)
         if connection not in self._idle_since:
             self._spread(lane, connection)
         elif not limit:
@@ -220,18 +236,20 @@ class Plan(Places[C]):
                 self._wake(lane)
                 self._grant(lane, heir, connection)
                 self._spread(lane, connection)
+        if lane.waiting:
+            self._fill()
 
     def drain(self, connection: C) -> None:
         """A shared connection takes no more uses, and goes with the last one; nothing if it is not known here."""
         share = self._shared.get(connection)
-        if share is None:
+        if share is None or share.limit == DRAINS:
             return
-        share.limit = DRAINS
         if connection in self._idle_since:
             self._discard(connection)
             return
-        self._lane_of[connection].spare.pop(connection, None)
-        self._break_promise(share)
+        lane = self._lane_of[connection]
+        self._cast_off(connection)
+        self._vacate(lane)
 
     def close(self) -> None:
         """Dooms what is idle and turns away who waits; what is leased or dialled is doomed when it is released."""
@@ -239,8 +257,11 @@ class Plan(Places[C]):
         self._max_keepalive = 0
         while self._idle_since:
             self._discard(next(iter(self._idle_since)))
-        for connection in self._shared:
-            self.drain(connection)
+        for connection in [each for each in self._shared if each not in self._adrift]:
+            lane = self._lane_of[connection]
+            self._cast_off(connection)
+            self._free(lane)
+            self._tidy(lane)
         for ticket in self.tickets():
             assert ticket.lane is not None
             self._grant(ticket.lane, ticket, CLOSED)
@@ -291,9 +312,7 @@ class Plan(Places[C]):
         lane = self._lanes.get(route)
         if lane is None:
             return [], 0
-        drained = {connection for connection, share in self._shared.items() if share.limit == DRAINS}
-        found = [each for each, its in self._lane_of.items() if its is lane and each not in drained]
-        return found, lane.dialling
+        return [each for each, its in self._lane_of.items() if its is lane], lane.dialling
 
     def outdate(self) -> list[C]:
         """Dooms what is idle; shared connections take no more uses. Gives what is leased, for the caller to remember:
@@ -301,9 +320,9 @@ class Plan(Places[C]):
         """
         while self._idle_since:
             self._discard(next(iter(self._idle_since)))
-        for connection in self._shared:
+        for connection in list(self._shared):
             self.drain(connection)
-        return list(self._lane_of)
+        return [*self._lane_of, *self._adrift]
 
     # Uses of shared connections.
 
@@ -337,20 +356,21 @@ class Plan(Places[C]):
         """Ends a lease, or a use; whether the connection is to be idle then."""
         share = self._shared.get(connection)
         if share is not None:
-            if not self._end_use(lane, connection, share, reusable):
+            if not reusable:
+                self.drain(connection)
+                self._end_adrift(connection)
                 return False
-            reusable = share.limit != DRAINS
+            if not self._end_use(lane, connection, share):
+                return False
         self.leased -= 1
         if not reusable:
             self._retire(lane, connection)
             return False
         return not (self.waiting and self._pass_on(lane, connection))
 
-    def _end_use(self, lane: Lane[C], connection: C, share: Share[C], reusable: bool) -> bool:
+    def _end_use(self, lane: Lane[C], connection: C, share: Share[C]) -> bool:
         """One use of a shared connection less; whether that was the last one."""
         share.uses -= 1
-        if not reusable:
-            self.drain(connection)
         if share.uses:
             if lane.waiting:
                 self._spread(lane, connection)

@@ -26,14 +26,16 @@ from .._exceptions import (
     ConnectError,
     PoolTimeout,
     RequestError,
+    TransportError,
+    UnsupportedProtocol,
     timed_out,
 )
 from .._journey import ConnectionFacts, Journey
 from .._kernel.facts import HAS_KEEP_ALIVE
 from .._net.base import Backend, Stream, Waiter
-from .._origin import Route
+from .._origin import Origin, Route
 from .._trace import Tracer
-from .._wire.events import FieldLine, RequestHead
+from .._wire.events import FieldLine, Http1Required, RequestHead
 from .._wire.h1 import IDLE
 from .again import Pieces, why_again
 from .fork import watch
@@ -53,6 +55,11 @@ Reply: TypeAlias = "tuple[Head, bytes | None, Sequence[Head], Sequence[FieldLine
 
 #: Uses of a connection whose peer sets them no limit.
 UNLIMITED: Final = 2**31 - 1
+
+# Requests that go out at once to a peer of which nothing is known, before it has said how many it takes; that comes
+# with its first octets, one round trip later, and the others wait for it. Most servers take 100 and more, some take 30
+# or 10; what is above that they refuse, and it goes out a second time.
+FIRST_STREAMS: Final = 10
 
 _LATE: Final = 0.001  # seconds; a timer may come a little before what it was set for
 
@@ -96,6 +103,7 @@ class Pool:
         self._lock = threading.Lock()
         self._guests: dict[Journey, Connection] = {}  # requests that have a use of a shared connection
         self._habits = Habits()
+        self._old_peers = False  # some are known to want HTTP/1.1
         self._watchful = max_age is not None  # there may be more to say of how long a connection is kept
         self._dropped: deque[tuple[Connection, Exchange, Journey]] = deque()
         self._outdated = Outdated()
@@ -150,6 +158,8 @@ class Pool:
         while True:
             connection: Connection | None = None
             try:
+                if self._old_peers and self._habits.wants_http1(route.origin, since):
+                    route = route._replace(http1=True)
                 found = self._ask(route, journey.started)
                 if type(found) is Http1Connection and (found.state == IDLE if self._told else found.alive()):
                     connection = found
@@ -160,7 +170,8 @@ class Pool:
                     head, body, framing, budgets, journey, whole and journey.trace is None
                 )
                 break
-            except BaseException as error:
+            except BaseException as caught:
+                error = self._fall_back(route.origin, caught) if isinstance(caught, Http1Required) else caught
                 if connection is not None:
                     reason = None
                     if isinstance(body, bytes) or body.again:
@@ -175,6 +186,8 @@ class Pool:
                         journey.stopped = self.clock()
                 if journey.trace is not None:
                     await journey.trace.deliver()
+                if error is not caught:
+                    raise error from caught
                 raise
         received = exchange.head
         assert received is not None
@@ -318,6 +331,7 @@ class Pool:
             *self._limits,
             longest_lease(plan, self._guests, self.held, now),
             self._habits.learnt(now),
+            plan.draining,
         )
 
     # What connections tell. From any thread, or from a callback of the loop; they hold none of their own locks then.
@@ -338,8 +352,10 @@ class Pool:
 
     def limit_changed(self, connection: Connection, limit: int | None) -> None:
         """Its peer takes that many requests at once from now on, None for any number."""
+        count = UNLIMITED if limit is None else limit
         with self._lock:
-            self._plan.limit(connection, UNLIMITED if limit is None else limit)
+            self._habits.learn_streams(connection.route.origin, count, self.clock())
+            self._plan.limit(connection, count)
             decided = self._decided()
         _carry_out(*decided)
 
@@ -461,13 +477,15 @@ class Pool:
             raise
         facts.trace = None
         limit: int | None = None
-        if connection.__class__ is not Http1Connection:
+        settled = True
+        if not isinstance(connection, Http1Connection):
             limit = UNLIMITED if connection.limit is None else connection.limit
+            settled = connection.settled or self._habits.streams(route.origin, self.clock()) is not None
         with self._lock:
             self._outdated.dial_ends(facts, connected=True)
             if limit is not None and facts in self._outdated:
                 limit = DRAINS  # those who wait for a use of it get one that is dialled now
-            self._plan.connected(route, connection, limit)
+            self._plan.connected(route, connection, limit, settled)
             decided = self._decided()
         _carry_out(*decided)
         return connection
@@ -482,8 +500,23 @@ class Pool:
             if negotiated == "h2" or not (options.http1 or route.forward):
                 from .._conn.http2 import Http2Connection
 
-                return Http2Connection(stream, route, facts, self.clock, self)
+                first_limit = self._habits.streams(route.origin, self.clock()) or FIRST_STREAMS
+                return Http2Connection(stream, route, facts, self.clock, self, options.ping_after, first_limit)
         return Http1Connection(stream, route, facts, self.clock, self.lost)
+
+    def _fall_back(self, origin: Origin, error: Http1Required) -> TransportError:
+        """Remembers that an origin wants HTTP/1.1; what to raise where that cannot be spoken."""
+        options = self._options
+        if not options.http1:
+            return UnsupportedProtocol(f"{origin} wants HTTP/1.1, which http1=False rules out: {error}")
+        if options.tls_http1 is None:
+            return UnsupportedProtocol(
+                f"{origin} wants HTTP/1.1, and the SSLContext that was given as verify offers h2: {error}"
+            )
+        with self._lock:
+            self._habits.learn_http1(origin, self.clock())
+        self._old_peers = True
+        return error
 
     # What goes back.
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from .._origin import Origin, Route
+
+
+class Windows(NamedTuple):
+    """Octets of bodies that may be sent now on a connection of HTTP/2, all its streams together (RFC 9113 s.5.2)."""
+
+    #: By us; requests with a body wait while it is 0.
+    send: int
+    #: By the peer.
+    receive: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +23,8 @@ class ConnectionInfo:
     """One connection, or one that is being made. Times in seconds."""
 
     route: Route
-    state: Literal["leased", "idle", "connecting"]
+    #: "draining" is one that takes no more requests and ends with those that it has: it counts against no limit.
+    state: Literal["leased", "idle", "connecting", "draining"]
     #: Since it was made; None while it is.
     age: float | None = None
     #: Since it is idle; None if it is not.
@@ -31,6 +41,10 @@ class ConnectionInfo:
     local_address: Any = None
     #: File and line where the responses were asked for that are still to be read.
     held_by: tuple[str, ...] = ()
+    #: Only of HTTP/2.
+    windows: Windows | None = None
+    #: The last round trip to the peer that was measured: by a PING, or when the connection was opened. Only of HTTP/2.
+    rtt: float | None = None
 
     @property
     def origin(self) -> Origin:
@@ -64,6 +78,8 @@ class PoolStats:
     longest: ConnectionInfo | None
     #: Seconds that connections to an origin are kept idle, where its peer was seen to close them early.
     learnt: Mapping[Origin, float]
+    #: Connections that take no more requests and end with those that they have; they count against no limit.
+    draining: int = 0
 
     @property
     def open(self) -> int:

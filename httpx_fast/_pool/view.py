@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from .._conn.http1 import Http1Connection
 from .._journey import ConnectionFacts, Journey
@@ -10,7 +11,7 @@ from .lease import Connection
 from .line import C, Share
 from .places import DRAINS
 from .plan import Plan
-from .stats import ConnectionInfo
+from .stats import ConnectionInfo, Windows
 
 
 def connection_infos(
@@ -70,11 +71,17 @@ def _info(
     made = facts.tls_done or facts.tcp_done
     leased = [journey.leased for journey in users if journey.leased is not None]
     limit: int | None = 1
-    if share is not None:
-        limit = 0 if share.limit == DRAINS else connection.limit
+    state: Literal["leased", "idle", "draining"] = "leased" if since is None else "idle"
+    windows: Windows | None = None
+    rtt: float | None = None
+    if share is not None and not isinstance(connection, Http1Connection):
+        limit = connection.limit
+        windows, rtt = Windows(connection.window_out, connection.room), connection.rtt
+        if share.limit == DRAINS:
+            state, limit = "draining", 0
     return ConnectionInfo(
         route=connection.route,
-        state="leased" if since is None else "idle",
+        state=state,
         age=None if made is None else now - made,
         idle=None if since is None else now - since,
         leased=now - min(leased) if leased and since is None else None,
@@ -85,4 +92,6 @@ def _info(
         peer_address=facts.peer_address,
         local_address=facts.local_address,
         held_by=tuple(held[journey] for journey in users if journey in held),
+        windows=windows,
+        rtt=rtt,
     )

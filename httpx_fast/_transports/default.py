@@ -17,7 +17,15 @@ from functools import partial
 from logging import DEBUG
 from typing import TYPE_CHECKING, Any
 
-from .._config import DEFAULT_LIMITS, Limits, TCPKeepAlive, check_ssl_settings, shared_ssl_context
+from .._config import (
+    DEFAULT_HTTP2_PING_AFTER_SECONDS,
+    DEFAULT_LIMITS,
+    Limits,
+    TCPKeepAlive,
+    check_ssl_settings,
+    ping_after,
+    shared_ssl_context,
+)
 from .._conn.dial import DialOptions
 from .._conn.http1 import Budgets
 from .._drive import drive
@@ -70,12 +78,14 @@ class _Door:
         resolver: ResolverTypes | None = None,
         address_filter: Callable[[IPAddress], bool] | None = None,
         keepalive: TCPKeepAlive | bool = True,
+        http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
     ) -> None:
         if not (http1 or http2):
             raise ValueError("http1=False and http2=False leave no protocol to speak")
         check_ssl_settings(verify, cert, trust_env)
         protocols = (("h2",) if http2 else ()) + (("http/1.1",) if http1 else ())
-        tls: Callable[[], ssl.SSLContext] = partial(shared_ssl_context, verify, cert, trust_env, protocols)
+        context: Callable[[tuple[str, ...]], ssl.SSLContext] = partial(shared_ssl_context, verify, cert, trust_env)
+        tls: Callable[[], ssl.SSLContext] = partial(context, protocols)
         if isinstance(verify, str) or cert is not None:
             tls()  # what is wrong in files that were named shows now, not on the first request
         hop = hop_of(proxy, verify, trust_env)
@@ -88,12 +98,14 @@ class _Door:
         self._limits = limits
         self._options = DialOptions(
             tls=tls,
+            tls_http1=None if isinstance(verify, ssl.SSLContext) else partial(context, ("http/1.1",)),
             uds=uds,
             local_address=local_address,
             socket_options=tuple(socket_options or ()),
             retries=retries,
             http1=http1,
             http2=http2,
+            ping_after=ping_after(http2_ping_after),
             proxy=hop,
             resolver=resolver,
             allows=address_filter,
@@ -217,6 +229,9 @@ class HTTPTransport(_Door, BaseTransport):
     address whether it may be connected to, see `AddressFilter`. `keepalive` are the probes on silent connections, by
     default after 60 s; False for none. All of it holds for the way to `proxy` too: `uds` and `local_address` then say
     how the proxy is reached, and `timeout.connect` bounds the whole way through it.
+
+    `http2_ping_after` is how many seconds a connection of HTTP/2 may be silent, while requests wait, before the peer is
+    asked for a sign of life, None for any number; one that gives none within 15 s is taken for dead.
     """
 
     def _open(self) -> None:

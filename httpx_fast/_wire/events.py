@@ -10,9 +10,13 @@ from .._kernel.select import request_head
 from .._origin import Route
 from .framing import FieldLine, request_framing
 
-__all__ = ["FieldLine", "NoWebSockets", "RequestHead"]
+__all__ = ["FieldLine", "Http1Required", "NoWebSockets", "RequestHead"]
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"QUERY"})
+
+
+class Http1Required(RemoteProtocolError):
+    """The peer wants the request over HTTP/1.1 (RFC 9113 s.7)."""
 
 
 class NoWebSockets(RemoteProtocolError):

@@ -44,6 +44,7 @@ from .._kernel.h2_facts import (
     GOAWAY,
     HEADER_TABLE_SIZE,
     HEADERS,
+    HTTP_1_1_REQUIRED,
     INITIAL_WINDOW_SIZE,
     MAX_CONCURRENT_STREAMS,
     MAX_FRAME_SIZE,
@@ -61,7 +62,7 @@ from .._kernel.h2_facts import (
 )
 from .._kernel.h2_faults import Http2Fault, SectionTooLarge
 from .._kernel.select import FrameReader, HpackDecoder, HpackEncoder, data_head, headers_frames
-from .events import RequestHead
+from .events import Http1Required, RequestHead
 from .h2_stream import ENDED, StreamReader
 from .windows import CONNECTION_WINDOW, STREAM_WINDOW, grown
 
@@ -120,6 +121,7 @@ class Session:
         "farewell",
         "moment",
         "next_id",
+        "opened_at",
         "outgoing",
         "peer_limit",
         "pinged",
@@ -129,16 +131,18 @@ class Session:
         "settled",
         "streams",
         "unsettled",
+        "wants_http1",
         "window_out",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, first_limit: int = INITIAL_LIMIT) -> None:
         self.streams: dict[int, StreamReader] = {}
         #: What is to be sent, in this order. The preface waits there for the first request.
         self.outgoing: list[Buffer] = [_OPENING]
         self.next_id = 1
         self.moment = 0.0  # of what arrived last
-        self.peer_limit: int | None = INITIAL_LIMIT  # streams that the peer takes at once; None for any number
+        # Streams that the peer takes at once, None for any number; before it has said so, what it is trusted to take.
+        self.peer_limit: int | None = first_limit
         self.room = CONNECTION_WINDOW  # octets that the peer may send now
         self.window_out = DEFAULT_WINDOW_SIZE  # octets that we may send now
         self.settled = False  # the peer has sent its settings
@@ -147,9 +151,12 @@ class Session:
         self.draining = False  # no stream may begin any more
         self.broken: TransportError | None = None
         self.farewell: str | None = None  # what the peer's GOAWAY said
+        self.wants_http1 = False  # and that was that it wants HTTP/1.1
         self.pinged = b""  # what a PING of ours says that is not answered
         self.pinged_at = 0.0
-        self.rtt: float | None = None  # between the last PING of ours and its answer
+        self.opened_at = 0.0  # when our settings were sent, told by who sends
+        # Between the last PING of ours and its answer; before there was one, between our settings and theirs.
+        self.rtt: float | None = None
         self._frames = FrameReader(FRAME_SIZE)
         self._decoder = HpackDecoder()
         self._encoder = HpackEncoder()
@@ -275,7 +282,8 @@ class Session:
         how = "closed the connection" if clean else "ended TLS without close_notify"
         if self.farewell is not None:
             how += f" after {self.farewell}"
-        self.fail(RemoteProtocolError(f"peer {how} before the response was complete"))
+        kind = Http1Required if self.wants_http1 else RemoteProtocolError
+        self.fail(kind(f"peer {how} before the response was complete"))
 
     # The peer's side.
 
@@ -387,6 +395,8 @@ class Session:
         if kind == SETTINGS:
             if not flags & ACK:
                 self._settings(contents)
+            elif self.rtt is None:
+                self.rtt = self.moment - self.opened_at
         elif kind == PING:
             self._ping(flags, contents)
         elif kind == RST_STREAM:
@@ -476,9 +486,10 @@ class Session:
             self._known(stream_id)
             return
         self._blocked.pop(stream, None)
-        error = RemoteProtocolError(f"peer reset stream {stream_id}: {_name(code)}")
-        if code == REFUSED_STREAM:
-            error.unprocessed = True  # s.8.7
+        kind = Http1Required if code == HTTP_1_1_REQUIRED else RemoteProtocolError
+        error = kind(f"peer reset stream {stream_id}: {_name(code)}")
+        if code in (REFUSED_STREAM, HTTP_1_1_REQUIRED):
+            error.unprocessed = True  # s.8.7; s.7
         else:
             stream.touched = True  # it is an answer, if a poor one, and no sign of a dead connection
         stream.fail(error)
@@ -486,13 +497,13 @@ class Session:
     def _goaway(self, last: int, code: int, debug: bytes) -> None:
         self.draining = True
         self.farewell = f"GOAWAY: {_name(code)}" + (f" {shown(debug)}" if debug else "")
+        self.wants_http1 = code == HTTP_1_1_REQUIRED
+        kind = Http1Required if self.wants_http1 else RemoteProtocolError
         gone = [stream for stream_id, stream in self.streams.items() if stream_id > last]
         for stream in gone:
             del self.streams[stream.id]
             self._blocked.pop(stream, None)
-            error = RemoteProtocolError(
-                f"peer does not process stream {stream.id}, its last one is {last}: {self.farewell}"
-            )
+            error = kind(f"peer does not process stream {stream.id}, its last one is {last}: {self.farewell}")
             error.unprocessed = True
             stream.fail(error)
 
@@ -517,9 +528,8 @@ class Session:
         if self.broken is not None and self.farewell is None:
             error = self._for_stream(self.broken)
         elif self.draining:
-            error = RemoteProtocolError(
-                f"the connection takes no more streams: {self.farewell or 'numbers are used up'}"
-            )
+            kind = Http1Required if self.wants_http1 else RemoteProtocolError
+            error = kind(f"the connection takes no more streams: {self.farewell or 'numbers are used up'}")
         else:
             error = RemoteProtocolError(
                 f"the peer takes {self.peer_limit} streams at once, {len(self.streams)} are open"

@@ -64,6 +64,31 @@ def test_what_was_learnt_is_forgotten_after_a_while() -> None:
     assert habits.expiry(A, 5.0 + MEMORY) == 29.0
 
 
+def test_streams_that_a_peer_takes_are_learnt_for_a_while() -> None:
+    habits = Habits()
+    assert habits.streams(A, 0.0) is None
+    habits.learn_streams(A, 30, 0.0)
+    habits.learn_streams(A, 20, 1.0)
+    assert habits.streams(A, MEMORY) == 20
+    assert habits.streams(B, MEMORY) is None
+    assert habits.streams(A, 1.0 + MEMORY) is None
+    assert not habits.learnt(0.0)
+
+
+def test_peer_that_takes_no_stream_for_now_is_asked_one_thing_by_the_next_connection() -> None:
+    habits = Habits()
+    habits.learn_streams(A, 0, 0.0)
+    assert habits.streams(A, 0.0) == 1
+
+
+def test_wish_for_http1_is_learnt_for_a_while() -> None:
+    habits = Habits()
+    assert not habits.wants_http1(A, 0.0)
+    habits.learn_http1(A, 0.0)
+    assert (habits.wants_http1(A, 1.0), habits.wants_http1(B, 1.0)) == (True, False)
+    assert not habits.wants_http1(A, MEMORY)
+
+
 @pytest.mark.parametrize(("more", "known"), [(-1, True), (0, False), (1, False)])
 def test_origins_are_bounded(more: int, known: bool) -> None:
     habits = Habits()

@@ -23,8 +23,9 @@ def host_of(route: str) -> str:
 class Connection:
     """A connection, with what the model knows of it."""
 
-    def __init__(self, route: str, limit: int | None = None) -> None:
+    def __init__(self, route: str, limit: int | None = None, settled: bool = True) -> None:
         self.route = route
+        self.settled = settled  # the peer has said how many uses it takes
         self.limit = limit  # of uses at once; None if it is not shared, -1 if it takes no more
         self.uses = 1
         self.since: float | None = None  # idle since then
@@ -58,6 +59,7 @@ class Model:
         self.limit, self.keep, self.expiry, self.per_host = limit, keep, expiry, per_host
         self.open: list[Connection] = []  # leased and idle; those that can be used in the order of becoming so
         self.idle: list[Connection] = []  # oldest first
+        self.adrift: list[Connection] = []  # without a place, in use for the last time
         self.dialling: list[str] = []
         self.queue: list[Waiting] = []
         self.alone: set[str] = set()  # routes whose connections are not shared
@@ -78,7 +80,9 @@ class Model:
         return self.per_host is not None and sum(host_of(each) == host_of(route) for each in taken) >= self.per_host
 
     def may_dial(self, route: str) -> bool:
-        return route in self.alone or route not in self.together or route not in self.dialling
+        if route in self.alone or route not in self.together:
+            return True
+        return route not in self.dialling and all(each.settled for each in self.open if each.route == route)
 
     def hungry(self, route: str | None = None) -> list[Waiting]:
         """Who could use a place now: any, or that of a connection of `route`."""
@@ -217,8 +221,9 @@ class Model:
             self.together.add(connection.route)
             self.alone.discard(connection.route)
             if self.closed:
-                connection.limit = -1
-            self.spread(connection, was_usable=True)
+                self.drain(connection)
+            else:
+                self.spread(connection, was_usable=True)
         self.fill()
 
     def dial_failed(self, route: str) -> None:
@@ -227,16 +232,20 @@ class Model:
         self.fill()
 
     def release(self, connection: Connection, reusable: bool, now: float, until: float | None) -> None:
+        if connection.limit is not None and not reusable:
+            self.drain(connection)
         was_usable = connection.usable
         connection.uses -= 1
+        if connection in self.adrift:
+            if not connection.uses:
+                self.adrift.remove(connection)
+                self.doomed.append(connection)
+            return
         if connection.limit is not None:
-            if not reusable:
-                self.drain(connection)
             if connection.uses:
                 self.spread(connection, was_usable)
                 return
             self.break_promise(connection)
-            reusable = connection.limit >= 0
         heirs = [ticket for ticket in self.queue if ticket.place == connection.route and connection.usable]
         claimants = self.hungry(connection.route)
         if reusable and heirs and (not claimants or self.may_pass(claimants[0], connection, heirs[0])):
@@ -258,25 +267,24 @@ class Model:
 
     def replace(self, connection: Connection, now: float) -> Connection | Answer | None:
         route = connection.route
-        if connection.limit is not None:
-            self.drain(connection)
+        others = [each for each in self.open if each.route == route and each is not connection]
         if connection.limit is not None and (
             connection.uses > 1
+            or connection in self.adrift
             or route in self.dialling
-            or any(each.usable and each.since is None for each in self.open if each.route == route)
+            or any(each.usable and each.since is None for each in others)
         ):
-            together = route in self.together
             self.release(connection, False, now, None)
-            return self.request(route, now, together)
+            return self.request(route, now, True)
         if self.closed:
             self.doom(connection)
             return CLOSED
-        others = [each for each in self.open if each.route == route and each.since is not None and each.usable]
-        if others:
-            self.wake(others[-1])
+        resting = [each for each in others if each.since is not None and each.usable]
+        if resting:
+            self.wake(resting[-1])
             self.doom(connection)
             self.fill()
-            return others[-1]
+            return resting[-1]
         self.dialling.append(route)
         self.doom(connection)
         return DIAL
@@ -286,6 +294,7 @@ class Model:
             return
         was_usable = connection.usable
         connection.limit = limit
+        connection.settled = True
         if connection.since is None:
             self.spread(connection, was_usable)
         elif limit and not was_usable:
@@ -295,13 +304,19 @@ class Model:
                 self.wake(connection)
                 self.grant(heirs[0], connection)
                 self.spread(connection)
+        self.fill()
 
     def drain(self, connection: Connection) -> None:
-        if connection in self.open:
-            connection.limit = -1
-            self.break_promise(connection)
-            if connection.since is not None:
-                self.doom(connection)
+        if connection not in self.open:
+            return
+        connection.limit = -1
+        if connection.since is not None:
+            self.doom(connection)
+        else:
+            self.remove(connection)
+            self.adrift.append(connection)
+            if not self.closed:
+                self.fill()
 
     def ends(self, connection: Connection) -> list[float]:
         """When an idle connection goes."""
@@ -320,7 +335,7 @@ class Model:
         self.closed = True
         for connection in list(self.idle):
             self.doom(connection)
-        for connection in self.open:
+        for connection in list(self.open):
             if connection.limit is not None:
                 self.drain(connection)
         for ticket in list(self.queue):
@@ -422,7 +437,9 @@ class Driver:
             route = self.dials.pop(self.random.randrange(len(self.dials)))
             shared = route[0] in MAY_SHARE and self.random.random() < 0.8
             connection = Connection(route, self.random.choice((0, 1, 2, 3, 5)) if shared else None)
-            self.plan.connected(route, connection, connection.limit)
+            # At least one use is ours before the peer has spoken, or it might never be heard.
+            connection.settled = not connection.limit or self.random.random() < 0.5
+            self.plan.connected(route, connection, connection.limit, connection.settled)
             self.model.connected(connection)
             self.hold(connection)
 
@@ -461,14 +478,14 @@ class Driver:
         self.model.expire(self.now)
 
     def limit(self) -> None:
-        shared = [each for each in [*self.model.open, *self.buried] if each.limit is not None]
+        shared = [each for each in [*self.model.open, *self.model.adrift, *self.buried] if each.limit is not None]
         if shared:
             connection, limit = self.random.choice(shared), self.random.choice((0, 0, 1, 2, 3, 5))
             self.plan.limit(connection, limit)
             self.model.set_limit(connection, limit)
 
     def drain(self) -> None:
-        shared = [each for each in [*self.model.open, *self.buried] if each.limit is not None]
+        shared = [each for each in [*self.model.open, *self.model.adrift, *self.buried] if each.limit is not None]
         if shared:
             connection = self.random.choice(shared)
             self.plan.drain(connection)
@@ -508,7 +525,8 @@ class Driver:
         assert mine.next_expiry() == model.next_expiry()
         assert sorted(mine.dials()) == [(route, model.dialling.count(route)) for route in sorted(set(model.dialling))]
         uses = {connection: share.uses for connection, _, share in mine.connections() if share is not None}
-        assert uses == {each: each.uses for each in model.open if each.limit is not None}
+        assert uses == {each: each.uses for each in [*model.open, *model.adrift] if each.limit is not None}
+        assert mine.draining == len(model.adrift)
 
     def nobody_waits_in_vain(self) -> None:
         model = self.model
@@ -534,7 +552,7 @@ class Driver:
             self.take_up()
         mine = self.plan
         assert mine.open == mine.waiting == 0
-        for left in (mine._lanes, mine._hosts, mine._lane_of, mine._shared, mine._idle_since):
+        for left in (mine._lanes, mine._hosts, mine._lane_of, mine._shared, mine._adrift, mine._idle_since):
             assert not left
 
 

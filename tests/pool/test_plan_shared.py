@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from planned import Pool
+from planned import Connection, Pool
 
 from httpx_fast._pool.plan import CLOSED, DIAL, MAX_OVERTAKEN
 
@@ -142,6 +142,41 @@ def test_drained_connection_takes_no_more_uses_and_goes_with_the_last() -> None:
     pool.plan.release(connection, True, 0.0)
     assert pool.doomed() == [connection]
     assert pool.counts() == (0, 0, 1)
+
+
+def test_drained_connection_leaves_its_place_to_who_waits() -> None:
+    pool = Pool(limit=1)
+    connection = pool.share(limit=1)
+    ticket = pool.queue(may_share=True)
+    pool.plan.drain(connection)
+    assert ticket.grant is DIAL
+    assert (pool.counts(), pool.plan.draining) == ((0, 0, 1), 1)
+    pool.plan.release(connection, True, 0.0)
+    assert (pool.doomed(), pool.plan.draining) == ([connection], 0)
+
+
+def test_until_the_peer_has_said_what_it_takes_the_rest_waits_for_that() -> None:
+    pool = Pool(limit=3)
+    assert pool.plan.request("a", 0.0, True) is DIAL
+    tickets = [pool.queue(may_share=True) for _ in range(9)]
+    connection = Connection("a1")
+    pool.plan.connected("a", connection, 2, False)
+    assert [ticket.grant for ticket in tickets] == [connection] + [None] * 8
+    assert pool.plan.request("a", 0.0, True) is None
+    pool.plan.limit(connection, 4)
+    assert [ticket.grant for ticket in tickets] == [connection] * 3 + [DIAL] + [None] * 5
+    assert pool.counts() == (1, 0, 1)
+
+
+def test_who_waits_for_the_peers_word_dials_when_the_connection_is_lost() -> None:
+    pool = Pool(limit=3)
+    assert pool.plan.request("a", 0.0, True) is DIAL
+    connection = Connection("a1")
+    pool.plan.connected("a", connection, 1, False)
+    ticket = pool.queue(may_share=True)
+    pool.plan.drain(connection)
+    assert ticket.grant is DIAL
+    assert pool.plan.request("a", 0.0, True) is None  # one dial at a time
 
 
 def test_use_after_which_its_connection_is_not_reusable_drains_it() -> None:

@@ -19,6 +19,7 @@ from httpx_fast._exceptions import PoolTimeout, ReadError, RemoteProtocolError
 from httpx_fast._journey import ConnectionFacts
 from httpx_fast._kernel.select import HeadParser
 from httpx_fast._origin import Origin, Route
+from httpx_fast._pool.pool import FIRST_STREAMS, UNLIMITED
 
 OCTETS = b"HTTP/1.1 200 OK\r\n\r\n"
 
@@ -28,13 +29,25 @@ class Shared:
 
     made: list[Shared]
     first_limit: int | None
+    first_settled: bool
     script: list[Any]
 
     def __init__(
-        self, stream: Any, route: Route, facts: ConnectionFacts, clock: Callable[[], float], owner: Any
+        self,
+        stream: Any,
+        route: Route,
+        facts: ConnectionFacts,
+        clock: Callable[[], float],
+        owner: Any,
+        ping_after: float | None,
+        first_limit: int | None,
     ) -> None:
         self.stream, self.route, self.facts, self.clock, self.owner = stream, route, facts, clock, owner
         self.limit = Shared.first_limit
+        self.settled = Shared.first_settled
+        self.first_limit, self.ping_after = first_limit, ping_after
+        self.rtt = None
+        self.window_out = self.room = 65535
         self.idle_since: float | None = None
         self.usable = True
         self.closed = 0
@@ -99,7 +112,7 @@ def double(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("httpx_fast._conn.http2")
     module.Http2Connection = Shared  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    Shared.made, Shared.script, Shared.first_limit = [], [], 100
+    Shared.made, Shared.script, Shared.first_limit, Shared.first_settled = [], [], 100, True
 
 
 def house_of(runner: Runner, **options: Any) -> House:
@@ -178,6 +191,44 @@ def test_more_than_the_peer_takes_at_once_opens_further_connections(run: Any) ->
         await runner.together(*[house.get] * 5)
         assert len(house.backend.streams) == 3
         assert house.counts == (0, 3, 0)
+
+    run(body)
+
+
+def test_first_burst_waits_for_the_peers_word(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        Shared.first_settled, Shared.first_limit = False, 10
+        asked: list[None] = []
+        full = barrier(house, 30)
+
+        async def step() -> None:
+            asked.append(None)
+            if len(asked) == 10:
+                assert house.pool.stats().waiting == 20
+                house.pool.limit_changed(Shared.made[0], 30)
+            await full()
+
+        house.backend.close_gate(waiting=29)
+        Shared.script = [step] * 30
+        await runner.together(*[house.get] * 30)
+        assert len(Shared.made) == 1
+        assert Shared.made[0].first_limit == FIRST_STREAMS
+
+    run(body)
+
+
+def test_next_connection_begins_with_what_was_learnt(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        await house.get()
+        for limit, first in ((30, 30), (None, UNLIMITED), (0, 1)):
+            house.pool.limit_changed(Shared.made[-1], limit)
+            house.pool.lost(Shared.made[-1])
+            await house.get()
+            assert Shared.made[-1].first_limit == first
+        await house.get(B)
+        assert Shared.made[-1].first_limit == FIRST_STREAMS
 
     run(body)
 
@@ -282,11 +333,13 @@ def test_draining_connection_ends_what_is_under_way_and_takes_nothing_new(run: A
         first = Shared.made[0]
         first.go_away()
         await house.get()
-        assert house.counts == (1, 1, 0)
+        assert house.counts == (0, 1, 0)
+        assert house.pool.stats().draining == 1
         assert not first.closed
         assert await lease.next_chunk() == b"ok"
         assert first.closed
         assert house.counts == (0, 1, 0)
+        assert house.pool.stats().draining == 0
 
     run(body)
 
@@ -353,7 +406,7 @@ def test_connection_that_is_too_old_takes_no_more_requests(run: Any) -> None:
         assert lease is not None
         house.backend.now += 10.0
         await house.get()
-        assert house.counts == (1, 0, 0)
+        assert house.counts == (0, 0, 0)
         await house.get()
         assert [each.facts.requests for each in Shared.made] == [2, 1]
         lease.close()
@@ -378,6 +431,43 @@ def test_snapshots_tell_who_has_a_shared_connection(run: Any) -> None:
             lease.close()
         (info,) = house.pool.connections()
         assert (info.state, info.streams, info.idle, info.held_by) == ("idle", 0, 0.0, ())
+
+    run(body)
+
+
+def test_long_response_on_a_draining_connection_keeps_nobody_from_connecting(run: Any) -> None:
+    """As Go has it: a connection that takes no more requests is out of the pool, and ends with its last response."""
+
+    async def body(runner: Runner) -> None:
+        house = house_of(runner, connections=1)
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        Shared.made[0].go_away()
+        assert (await house.get())[1] == b"ok"
+        states = [(info.state, info.streams, info.max_streams) for info in house.pool.connections()]
+        assert states == [("idle", 0, 100), ("draining", 1, 0)]
+        house.pool.close()
+        assert [each.closed for each in Shared.made] == [0, 1]
+        assert await lease.next_chunk() == b"ok"
+        assert [each.closed for each in Shared.made] == [1, 1]
+
+    run(body)
+
+
+def test_request_that_was_given_a_connection_just_before_it_drains_gets_another(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner, connections=1)
+        Shared.first_limit = 1
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+
+        async def end_and_go() -> None:
+            lease.close()  # it goes to the one who waits, who has yet to run
+            Shared.made[0].go_away()
+
+        reply, _ = await runner.together(house.get, end_and_go)
+        assert reply[1] == b"ok"
+        assert house.counts == (0, 1, 0)
 
     run(body)
 

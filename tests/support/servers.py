@@ -201,11 +201,11 @@ class Accepted:
 class Nghttpd:
     """nghttpd serving `www`: HTTP/2 with prior knowledge on `port`, or over TLS; started by entering it."""
 
-    def __init__(self, www: Path, authority: Authority, *, tls: bool) -> None:
+    def __init__(self, www: Path, authority: Authority, *, tls: bool, options: Sequence[str] = ()) -> None:
         self._program = find("nghttpd", "nghttp2-server")
         with _listener() as free:
             self.port = free.getsockname()[1]
-        arguments = ["-n1", "-d", str(www), "-a", "127.0.0.1"]
+        arguments = [*options, "-n1", "-d", str(www), "-a", "127.0.0.1"]
         if tls:
             certificate, key = authority.issue("127.0.0.1", "localhost")
             self._arguments = [*arguments, str(self.port), str(key), str(certificate)]

@@ -24,6 +24,7 @@ _REQUEST_ERRORS = [
     for name, each in vars(httpx_fast).items()
     if isinstance(each, type) and issubclass(each, httpx_fast.RequestError) and hasattr(httpx2, name)
 ]
+_PING = "http2_ping_after at the end"
 _POOL = "shows the connection pool, which httpx keeps private"
 _LIFE = "connections ahead of requests, and without those that there are"
 DIFFERENCES = {
@@ -34,12 +35,14 @@ DIFFERENCES = {
     "httpx_fast.StaticResolver": _DIALLING,
     "httpx_fast.TCPKeepAlive": _DIALLING,
     "httpx_fast.alias": "replaces httpx2 as well",
+    "AsyncClient.__init__": _PING,
     "AsyncClient.pool": _POOL,
     "AsyncHTTPTransport.pool": _POOL,
+    "Client.__init__": _PING,
     "Client.pool": _POOL,
-    "AsyncHTTPTransport.__init__": "replay, resolver, address_filter and keepalive at the end",
+    "AsyncHTTPTransport.__init__": "replay, resolver, address_filter, keepalive and http2_ping_after at the end",
     "HTTPStatusError.journey": _JOURNEY,
-    "HTTPTransport.__init__": "replay, resolver, address_filter and keepalive at the end",
+    "HTTPTransport.__init__": "replay, resolver, address_filter, keepalive and http2_ping_after at the end",
     "Limits.__init__": "max_per_host and max_age",
     "Limits.max_age": "when a connection is too old to serve",
     "Limits.max_per_host": "connections of one origin",
