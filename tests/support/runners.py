@@ -32,6 +32,7 @@ class Runner:
 
     name: str
     asynchronous = True
+    patience = PATIENCE
 
     def run(self, body: Body, *arguments: Any) -> Any:
         """Awaits `body(*arguments)` in this world; its result. Fails if it leaves a task behind."""
@@ -69,7 +70,7 @@ class AsyncioRunner(Runner):
         async def main() -> Any:
             # What asyncio would only log: exceptions in callbacks and in tasks that nobody awaits.
             asyncio.get_running_loop().set_exception_handler(lambda loop, context: troubles.append(context))
-            result = await asyncio.wait_for(body(*arguments), PATIENCE)
+            result = await asyncio.wait_for(body(*arguments), self.patience)
             left = asyncio.all_tasks() - {asyncio.current_task()}
             assert not left, f"tasks were left behind: {left}"
             return result
@@ -109,7 +110,7 @@ class TrioRunner(Runner):
 
     def run(self, body: Body, *arguments: Any) -> Any:
         async def main() -> Any:
-            with self._trio.fail_after(PATIENCE):
+            with self._trio.fail_after(self.patience):
                 return await body(*arguments)
 
         return self._trio.run(main)
@@ -157,7 +158,7 @@ class BlockingRunner(Runner):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(PATIENCE)
+            thread.join(self.patience)
         assert not any(thread.is_alive() for thread in threads), "a thread hangs"
         if failures:
             raise failures[0]
