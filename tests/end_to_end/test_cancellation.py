@@ -1,7 +1,7 @@
 """Requests cancelled at any moment: while they wait, dial, shake hands, send, receive, stream or close.
 
-Ten thousand of them over one client of asyncio, and as many over one of trio; blocking requests are given up by timeouts.
-Every answer has to be its request's own, and in the end the pool has all of its places.
+Ten thousand of them over one client of asyncio, and as many over one of trio; blocking requests are given up by
+timeouts. Every answer has to be its request's own, and in the end the pool has all of its places.
 """
 
 from __future__ import annotations
