@@ -42,7 +42,7 @@ class Cookies(MutableMapping[str, str]):
             return
         cookiejar = sys.modules.get("http.cookiejar")  # without it there are no jars
         if cookiejar is not None and isinstance(cookies, cookiejar.CookieJar):
-            self._jar = cookies
+            self._jar = cast("CookieJar", cookies)
             return
         pairs: Any = cookies.items() if isinstance(cookies, Mapping) else cookies
         try:
