@@ -20,6 +20,7 @@ from typing import Any
 
 from .__version__ import __version__
 from ._client.client import Client
+from ._config import Timeout
 from ._exceptions import HTTPError, InvalidURL
 from ._journey import Journey
 from ._models import Request, Response
@@ -59,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, out: Terminal) -> int:
     with contextlib.ExitStack() as stack:
-        settings: dict[str, Any] = {"timeout": options.timeout, "verify": options.verify, "http2": options.http2}
+        timeout = Timeout(options.timeout, total=options.max_time)
+        settings: dict[str, Any] = {"timeout": timeout, "verify": options.verify, "http2": options.http2}
         if options.proxy is not None:
             settings["proxy"] = options.proxy
         if options.url is None:
@@ -239,6 +241,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--auth", nargs=2, metavar=("USER", "PASS"), help="Basic authentication; asks for the password if that is -")
     add("--proxy", metavar="URL", help="send the request through a proxy")
     add("--timeout", metavar="SECONDS", type=_seconds, default=5.0, help="for each phase of the request; default 5")
+    add("--max-time", metavar="SECONDS", type=_seconds, help="for all of a request, with redirects and body; no limit")
     add("--follow-redirects", action="store_true", help="follow redirects")
     add("--verify", action=argparse.BooleanOptionalAction, default=True, help="whether servers must prove who they are")
     add("--http2", action="store_true", help="offer HTTP/2 where there is TLS; the server chooses")

@@ -16,6 +16,7 @@ import ssl
 import sys
 import threading
 import warnings
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from ._headers import Headers
@@ -45,15 +46,23 @@ class Timeout:
     - `read`: for the next octets of the response.
     - `write`: for the peer to take the next octets of the request.
     - `pool`: for a connection to become free.
+    - `first_byte`: from the end of sending to the head of the final response, however it comes. `read` counts from
+      there on then.
+    - `total`: for the whole of a `send()`: all phases, redirects, authentication, repetitions, and the body to its
+      last octet, streamed or not. It caps the others, and nothing renews it.
 
-    The first argument is for all phases, or a tuple of two to four in that order (None for those left out), or another
-    Timeout. Keywords replace what it says. Without it all four are needed. Raises TypeError, ValueError.
+    The first argument is for the four phases, or a tuple of two to four in that order (None for those left out), or
+    another Timeout. Keywords replace what it says. Without it all four phases are needed, unless there is a `total`:
+    then those left out are bounded by that alone. Raises TypeError, ValueError.
     """
 
     connect: float | None
     read: float | None
     write: float | None
     pool: float | None
+    # The repr is httpx's where these are not set. No defaults here: see `Request`.
+    total: float | None
+    first_byte: float | None
 
     def __init__(
         self,
@@ -63,17 +72,25 @@ class Timeout:
         read: float | UnsetType | None = UNSET,
         write: float | UnsetType | None = UNSET,
         pool: float | UnsetType | None = UNSET,
+        total: float | UnsetType | None = UNSET,
+        first_byte: float | UnsetType | None = UNSET,
     ) -> None:
+        self.total = self.first_byte = None
         # The common case first: a timeout may be given with each request.
         if timeout.__class__ is float or timeout.__class__ is int:
             self.connect = self.read = self.write = self.pool = _seconds(timeout, "timeout")
         elif isinstance(timeout, UnsetType):
             if UNSET in (connect, read, write, pool):
-                raise ValueError(
-                    "expected a timeout for all phases, or connect, read, write and pool; some are missing"
-                )
+                if total is UNSET or total is None:
+                    raise ValueError(
+                        "expected a timeout for all phases, or connect, read, write and pool, or a total; some are "
+                        "missing"
+                    )
+                self.connect = self.read = self.write = self.pool = None
         else:
             self.connect, self.read, self.write, self.pool = _for_phases(timeout)
+            if isinstance(timeout, Timeout):
+                self.total, self.first_byte = timeout.total, timeout.first_byte
         if not isinstance(connect, UnsetType):
             self.connect = _seconds(connect, "connect")
         if not isinstance(read, UnsetType):
@@ -82,16 +99,47 @@ class Timeout:
             self.write = _seconds(write, "write")
         if not isinstance(pool, UnsetType):
             self.pool = _seconds(pool, "pool")
+        if not isinstance(total, UnsetType):
+            self.total = _seconds(total, "total")
+        if not isinstance(first_byte, UnsetType):
+            self.first_byte = _seconds(first_byte, "first_byte")
 
     def as_dict(self) -> dict[str, float | None]:
-        """The seconds by phase, as a request's extensions carry them."""
-        return {"connect": self.connect, "read": self.read, "write": self.write, "pool": self.pool}
+        """The seconds by phase, as a request's extensions carry them; `total` and `first_byte` where they are set."""
+        return {"connect": self.connect, "read": self.read, "write": self.write, "pool": self.pool} | self._beyond()
+
+    def _beyond(self) -> dict[str, float | None]:
+        """What httpx does not have, as far as it is set."""
+        granted = {"total": self.total, "first_byte": self.first_byte}
+        return {name: seconds for name, seconds in granted.items() if seconds is not None}
 
     def __repr__(self) -> str:
-        name = type(self).__name__
         if self.connect == self.read == self.write == self.pool:
-            return f"{name}(timeout={self.connect})"
-        return f"{name}(connect={self.connect}, read={self.read}, write={self.write}, pool={self.pool})"
+            granted = f"timeout={self.connect}"
+        else:
+            granted = f"connect={self.connect}, read={self.read}, write={self.write}, pool={self.pool}"
+        beyond = "".join(f", {name}={seconds}" for name, seconds in self._beyond().items())
+        return f"{type(self).__name__}({granted}{beyond})"
+
+
+def granted(request: Any, name: str) -> float | None:
+    """One of a request's timeouts; checked, since extensions may hold anything. Raises TypeError, ValueError."""
+    return _seconds(timeouts_of(request).get(name), name)
+
+
+def timeouts_of(request: Any) -> Mapping[str, Any]:
+    """A request's timeouts by name, those that are there. Raises TypeError."""
+    own = request._timeout
+    if own is not None:
+        timeouts: Mapping[str, Any] = own.as_dict()
+        return timeouts
+    extensions = request._extensions
+    timeout = None if extensions is None else extensions.get("timeout")
+    if not timeout:
+        return {}
+    if not isinstance(timeout, Mapping):
+        raise TypeError(f"expected a mapping of phases to seconds as extension 'timeout', got {timeout!r}")
+    return timeout
 
 
 def _for_phases(timeout: TimeoutTypes) -> tuple[_Seconds, _Seconds, _Seconds, _Seconds]:

@@ -22,6 +22,8 @@ import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from ._deadline import Total
+
 if TYPE_CHECKING:
     from ._journey import Journey
     from ._models import Request, Response
@@ -105,23 +107,31 @@ class TransportError(RequestError):
 
 
 class TimeoutException(TransportError):
-    """A granted time ran out."""
+    """A granted time ran out: that of the phase, or that of the whole which the phase belongs to."""
+
+    #: What was going on: "connect", "read", "write" or "pool"; None where nobody has said.
+    phase: str | None = None
+    #: Which of the timeouts ran out: that of the phase, "first_byte" or "total".
+    limit: str | None = None
+    #: Seconds that passed, and seconds that were granted.
+    elapsed: float | None = None
+    budget: float | None = None
 
 
 class ConnectTimeout(TimeoutException):
-    """DNS, TCP, TLS and every proxy hop together took longer than `timeout.connect`."""
+    """DNS, TCP, TLS and every proxy hop together took longer than `timeout.connect`, or than was left of the total."""
 
 
 class ReadTimeout(TimeoutException):
-    """Nothing arrived for `timeout.read`."""
+    """Nothing arrived for `timeout.read`, no response began in `timeout.first_byte`, or the total ran out meanwhile."""
 
 
 class WriteTimeout(TimeoutException):
-    """The peer took nothing for `timeout.write`."""
+    """The peer took nothing for `timeout.write`, or the total ran out meanwhile."""
 
 
 class PoolTimeout(TimeoutException):
-    """No connection became free within `timeout.pool`."""
+    """No connection became free within `timeout.pool`, or within what was left of the total."""
 
     #: What the pool's `stats()` said then: how many connections there were, and who had one for longest.
     pool: Any = None
@@ -261,9 +271,32 @@ def request_context(request: Request | None = None, journey: Journey | None = No
         raise
 
 
-_TIMEOUTS = {"connect": ConnectTimeout, "read": ReadTimeout, "write": WriteTimeout, "pool": PoolTimeout}
+_TIMEOUTS: dict[str, tuple[str, type[TimeoutException], str]] = {
+    "connect": ("connect", ConnectTimeout, "connecting"),
+    "read": ("read", ReadTimeout, "reading"),
+    "first_byte": ("read", ReadTimeout, "waiting for the response"),
+    "write": ("write", WriteTimeout, "sending"),
+    "pool": ("pool", PoolTimeout, "waiting for a connection"),
+}
 
 
 def timed_out(phase: str, elapsed: float, budget: float, detail: str) -> TimeoutException:
-    """The exception of a phase ("connect", "read", "write", "pool"); times in seconds."""
-    return _TIMEOUTS[phase](f"{phase} timed out after {elapsed:.3g} s of {budget:.3g} s: {detail}")
+    """The exception of a phase ("connect", "read", "first_byte", "write", "pool"); times in seconds.
+
+    Where `budget` is a `Total` it was not the phase's own time that ran out, but that of the whole request.
+    """
+    name, kind, doing = _TIMEOUTS[phase]
+    whole = isinstance(budget, Total)
+    limit = "total" if whole else phase
+    meanwhile = f", while {doing}" if whole else ""
+    failure = kind(f"{limit} timed out after {elapsed:.3g} s of {budget:.3g} s{meanwhile}: {detail}")
+    failure.phase, failure.limit, failure.elapsed, failure.budget = name, limit, elapsed, float(budget)
+    return failure
+
+
+def retold(timeout: TimeoutException, message: str) -> TimeoutException:
+    """The same timeout in other words."""
+    told = type(timeout)(message)
+    told.phase, told.limit = timeout.phase, timeout.limit
+    told.elapsed, told.budget = timeout.elapsed, timeout.budget
+    return told

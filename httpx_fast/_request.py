@@ -33,6 +33,7 @@ from ._urls import URL
 
 if TYPE_CHECKING:
     from ._config import Timeout
+    from ._deadline import Deadline
 
 __all__ = ["Request"]
 
@@ -42,6 +43,7 @@ _new = object.__new__
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH", "QUERY"})
 #: What stays behind when a request is pickled: what belongs to its sending.
 _UNPICKLED = (
+    "_deadline",
     "_extensions",
     "_head",
     "_head_method",
@@ -79,6 +81,7 @@ class Request:
     _stream: SyncByteStream | AsyncByteStream | None
     _extensions: dict[str, Any] | None
     _timeout: Timeout | None
+    _deadline: Deadline | None  # set by the client: of all that this request is part of
     _whole: bool  # set by the client: it wants all of the response before it goes on
     _head: Any
     _head_method: str | None
@@ -137,6 +140,7 @@ class Request:
         self._stream = None
         self._extensions = None
         self._timeout = None
+        self._deadline = None
         self._whole = False
         self._head = None
         self._head_method = None
@@ -287,6 +291,7 @@ def from_template(method: str, url: URL, lines: list[FieldLine], head: Any, time
     self._stream = None
     self._extensions = None
     self._timeout = timeout
+    self._deadline = None
     self._whole = False
     self._head = head
     return self

@@ -19,6 +19,8 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from .._auth import Auth
+from .._config import granted
+from .._deadline import Deadline
 from .._exceptions import RemoteProtocolError, RequestError, TooManyRedirects
 from .._kernel.facts import HAS_SET_COOKIE
 from .._models import Request, Response
@@ -341,8 +343,9 @@ def send(
     if isinstance(follow_redirects, UseClientDefault):
         follow_redirects = client.follow_redirects
     try:
-        if request._timeout is None:
-            client._set_timeout(request)
+        timeout = request._timeout
+        if timeout is None or timeout.total is not None:
+            _grant(client, request)
     except AttributeError:
         if isinstance(request, Request):
             raise
@@ -358,6 +361,14 @@ def send(
     return _authenticating(client, request, scheme, follow_redirects, not stream)
 
 
+def _grant(client: BaseClient, request: Request) -> None:
+    """Gives a request the client's timeouts if it has none, and the whole `send()` its end if it has one."""
+    if request._timeout is None:
+        client._set_timeout(request)
+    total = granted(request, "total")
+    request._deadline = None if total is None else Deadline(total)
+
+
 async def _authenticating(
     client: BaseClient, request: Request, auth: Auth, follow_redirects: bool, read: bool
 ) -> Response:
@@ -365,13 +376,14 @@ async def _authenticating(
     side: Side = client._side
     history: list[Response] = []
     steps = side.steps(auth, request)
-    whole = request._whole
+    whole, deadline = request._whole, request._deadline
     try:
         following = await side.step(steps, None)
         if following is None:
             raise RuntimeError(f"the flow of {type(auth).__name__} ended before it gave a request to send")
         while True:
             following._whole = whole
+            following._deadline = deadline
             if following._timeout is None:
                 # The flow may have made it by itself, to fetch a token say; it waits no longer than others either.
                 client._set_timeout(following)
@@ -448,6 +460,7 @@ async def _redirecting(
             await side.close(response)
             raise
         following._whole = request._whole
+        following._deadline = request._deadline
         redirects += 1
         history = [*history, response]
         request = following

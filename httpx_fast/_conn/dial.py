@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from .._exceptions import AddressDenied, ConnectError, ConnectTimeout
+from .._deadline import Deadline, sooner
+from .._exceptions import AddressDenied, ConnectError, ConnectTimeout, retold
 from .._journey import ConnectionFacts
 from .._net.base import Address, Backend, SocketOption, Stream
 from .._net.resolving import IPAddress, resolve
@@ -78,12 +79,20 @@ def keep_session(options: DialOptions, route: Route, stream: Stream) -> None:
 
 
 async def dial(
-    backend: Backend, route: Route, options: DialOptions, budget: float | None, facts: ConnectionFacts
+    backend: Backend,
+    route: Route,
+    options: DialOptions,
+    budget: float | None,
+    facts: ConnectionFacts,
+    deadline: Deadline | None = None,
 ) -> Stream:
-    """Connects, shakes hands, and fills `facts`. Raises ConnectError or ConnectTimeout; leaves nothing open then."""
+    """Connects, shakes hands, and fills `facts`. Raises ConnectError or ConnectTimeout; leaves nothing open then.
+
+    `deadline` is that of the request that it is done for.
+    """
     clock = backend.clock
     facts.dial_started = now = clock()
-    at = None if budget is None else now + budget
+    at, budget = sooner(None if budget is None else now + budget, budget, deadline)
     pause = 0.0
     tries = options.retries
     kind = _Dial if facts.trace is None else _TracedDial
@@ -236,8 +245,10 @@ def _on_the_way_to(hop: ProxyHop) -> Generator[None]:
     """Says in errors that it is the proxy which could not be reached."""
     try:
         yield
-    except (ConnectError, ConnectTimeout) as error:
+    except ConnectError as error:
         raise type(error)(f"the proxy {hop} was not reached: {error}") from error
+    except ConnectTimeout as timeout:
+        raise retold(timeout, f"the proxy {hop} was not reached: {timeout}") from timeout
 
 
 class _TracedDial(_Dial):

@@ -14,7 +14,8 @@ from collections.abc import AsyncIterable, Callable
 from math import inf
 from typing import Final, NamedTuple, Self
 
-from .._exceptions import LocalProtocolError, NetworkError, RemoteProtocolError, WriteError
+from .._deadline import Deadline
+from .._exceptions import LocalProtocolError, NetworkError, RemoteProtocolError, TimeoutException, WriteError, timed_out
 from .._journey import ConnectionFacts, Journey
 from .._kernel.select import chunk_head
 from .._net.base import Stream
@@ -29,18 +30,21 @@ _PIECE = 1024 * 1024  # octets
 
 
 class Budgets(NamedTuple):
-    """Seconds granted to each phase of a request; None for no limit."""
+    """Seconds granted to each phase of a request, None for no limit; and the end of all that it is part of."""
 
     connect: float | None
     read: float | None
     write: float | None
     pool: float | None
+    first_byte: float | None = None  # from the end of sending to the response's head, in place of `read`
+    deadline: Deadline | None = None
 
 
 class Http1Connection(ResponseReader):
     """A connection that speaks HTTP/1.1. Its owner is whoever leases it from the pool."""
 
     __slots__ = (
+        "_bounded",
         "_broken",
         "_budgets",
         "_clock",
@@ -76,6 +80,7 @@ class Http1Connection(ResponseReader):
         self._clock = clock
         self._broken: NetworkError | RemoteProtocolError | None = None  # what came with a head instead of its body
         self._budgets: Budgets | None = None
+        self._bounded = False  # there is a deadline for all of this exchange
         stream.attach(self)
 
     async def exchange(
@@ -89,8 +94,9 @@ class Http1Connection(ResponseReader):
     ) -> Self:
         """Sends a request and waits for its response: for all of it if `whole`, else for the head.
 
-        `body` is octets (none at all are no body), or pieces of them; `framing` its length, or CHUNKED. Raises what
-        `_net` raises, RemoteProtocolError for a malformed response, and whatever `body` raises.
+        `body` is octets (none at all are no body), or pieces of them; `framing` its length, or CHUNKED. With
+        `budgets.first_byte` the head is waited for, never `whole`. Raises what `_net` raises, RemoteProtocolError for a
+        malformed response, and whatever `body` raises.
         """
         clock = self._clock
         facts = self.facts
@@ -105,6 +111,8 @@ class Http1Connection(ResponseReader):
         refused: WriteError | None = None
         trace = journey.trace
         try:
+            if budgets.deadline is not None:
+                self._begin_bounded(budgets.deadline)
             if trace is not None:
                 await trace.started("http11.send_request_headers")
                 if body or framing:  # it goes out with the head, or right after it
@@ -124,8 +132,11 @@ class Http1Connection(ResponseReader):
                 await trace.complete()
                 await trace.started("http11.receive_response_headers")
             journey.sent = now = clock()
-            read = budgets.read
-            stream.arm("read", None if read is None else now + read, read)
+            if budgets.first_byte is None:
+                read = budgets.read
+                stream.arm("read", None if read is None else now + read, read)
+            else:
+                stream.arm("first_byte", now + budgets.first_byte, budgets.first_byte)
             if self.state == HEAD or not self.ready:
                 # Cancelled here, the answer may still be on its way: the connection is closed below.
                 await stream.receive()
@@ -161,12 +172,15 @@ class Http1Connection(ResponseReader):
         trace = None if journey is None else journey.trace
         if trace is not None and trace.idle:
             await trace.started("http11.receive_response_body")
-        piece = self.take()
+        late = self._late("read", "the response had not ended") if self._bounded and self.state != ENDED else None
+        piece = self.take() if late is None else b""
         if not piece and self.state != ENDED:
             budgets = self._budgets
             assert budgets is not None
             read = budgets.read
             try:
+                if late is not None:
+                    raise late
                 while not piece and self.state != ENDED:
                     if self._broken is not None:
                         raise self._broken
@@ -209,11 +223,14 @@ class Http1Connection(ResponseReader):
 
     def detach(self) -> tuple[Stream, bytes]:
         """The stream of an upgraded connection, and what came on it after the head; for its owner, until `rest()`."""
+        self._unbind()  # what is said on it from now on is no part of the exchange
         return self.stream, self.take_whole()
 
     def rest(self, now: float) -> bool:
         """The exchange is over: True if the connection can serve another, and is now idle; else it is closed."""
         reusable = self.state == ENDED and self.persistent
+        if self._bounded:
+            self._unbind()
         journey = self.journey
         if journey is not None:
             self.journey = None
@@ -259,6 +276,31 @@ class Http1Connection(ResponseReader):
 
     def went_dead(self) -> None:
         self.lost(self)
+
+    def _begin_bounded(self, deadline: Deadline) -> None:
+        """No wait of this exchange goes beyond `deadline`. Raises its timeout if it has come already."""
+        self._bounded = True
+        self.stream.bound("connect", deadline.at, deadline.budget)
+        self._check_deadline("the request was not sent yet")
+
+    def _unbind(self) -> None:
+        self._bounded = False
+        self.stream.bound("connect", None, None)
+
+    def _late(self, phase: str, detail: str) -> TimeoutException | None:
+        """The timeout of a bounded exchange if that has come. Waits meet it by themselves; there may be none."""
+        budgets = self._budgets
+        assert budgets is not None
+        deadline, now = budgets.deadline, self._clock()
+        assert deadline is not None
+        if now < deadline.at:
+            return None
+        return timed_out(phase, deadline.elapsed(now), deadline.budget, f"{self.route.origin}: {detail}")
+
+    def _check_deadline(self, detail: str) -> None:
+        late = self._late("write", detail)
+        if late is not None:
+            raise late
 
     async def _send(
         self, octets: bytes, body: bytes | AsyncIterable[bytes], framing: int, budget: float | None
@@ -306,6 +348,8 @@ class Http1Connection(ResponseReader):
             await self._write(budget, *last)
 
     async def _write(self, budget: float | None, *buffers: bytes | memoryview) -> None:
+        if self._bounded:
+            self._check_deadline("the request was not sent to its end")
         unsent = self.stream.write(*buffers)
         if unsent is not None:
             self.stream.arm("write", None if budget is None else self._clock() + budget, budget)

@@ -123,9 +123,10 @@ class Http2Connection(SharedSession):
     ) -> Http2Stream:
         """Sends a request and waits for its response: for all of it if `whole`, else for the head.
 
-        `body` is octets (none at all are no body), or pieces of them; `framing` its length, or below 0. Raises what
-        `_net` raises, RemoteProtocolError for a malformed response or a stream that the peer resets, and whatever
-        `body` raises. `error.unprocessed` says that the peer has done nothing with the request.
+        `body` is octets (none at all are no body), or pieces of them; `framing` its length, or below 0. With
+        `budgets.first_byte` the head is waited for, never `whole`. Raises what `_net` raises, RemoteProtocolError for a
+        malformed response or a stream that the peer resets, and whatever `body` raises. `error.unprocessed` says that
+        the peer has done nothing with the request.
         """
         tunnels = head.http2[0][1] == b"CONNECT"
         stream = (
@@ -133,6 +134,8 @@ class Http2Connection(SharedSession):
         )
         no_body = isinstance(body, bytes) and not body
         trace = journey.trace
+        if budgets.deadline is not None:
+            self.check_deadline(stream, "write")
         try:
             if trace is not None:
                 await self._tell_begin(trace)
@@ -149,7 +152,10 @@ class Http2Connection(SharedSession):
                 await trace.complete()
                 await trace.started("http2.receive_response_headers")
             while not stream.ready:
-                await self.hear(stream, "read", budgets.read)
+                if budgets.first_byte is None:
+                    await self.hear(stream, "read", budgets.read)
+                else:
+                    await self.hear(stream, "first_byte", budgets.first_byte, journey.sent)
             if stream.error is not None and (stream.whole or stream.head is None):
                 raise stream.error
             if trace is not None:
@@ -195,7 +201,10 @@ class Http2Connection(SharedSession):
             now = self.clock()
             began = stream.moment if since is None else since
             at = NEVER if budget is None else began + budget
-            if now >= at:
+            if stream.deadline is not None and stream.deadline.at <= at:
+                self.check_deadline(stream, phase)
+                at = stream.deadline.at
+            elif now >= at:
                 assert budget is not None
                 raise timed_out(phase, now - began, budget, self._complaint(stream, phase))
             wake_at = min(at, self._look(now))
@@ -208,6 +217,14 @@ class Http2Connection(SharedSession):
             else:
                 await self.take_part(stream, now, wake_at)
         stream.told = False
+
+    def check_deadline(self, stream: Waits, phase: str) -> None:
+        """Raises the timeout of all that an exchange is part of, if that has come: where nothing is waited for, too."""
+        deadline, now = stream.deadline, self.clock()
+        if deadline is not None and now >= deadline.at:
+            on = f"on stream {stream.id} of {self.route.origin}"
+            detail = f"the response {on} had not ended" if phase != "write" else f"the request {on} was not sent"
+            raise timed_out(phase, deadline.elapsed(now), deadline.budget, detail)
 
     def claim_piece(self, stream: Http2Stream) -> bytes:
         """The oldest piece of a body that nobody has claimed; the peer gets its credit back."""
@@ -419,6 +436,8 @@ class Http2Connection(SharedSession):
             return "peer sent no settings"
         if phase == "read":
             return f"peer sent nothing on stream {stream.id}"
+        if phase == "first_byte":
+            return f"peer did not answer on stream {stream.id}"
         return f"peer gave no window for more of the body on stream {stream.id}"
 
 

@@ -33,7 +33,7 @@ class Http2Stream(WaitingStream):
         budgets: Budgets,
         journey: Journey,
     ) -> None:
-        super().__init__(method, whole)
+        super().__init__(method, whole, budgets.deadline)
         self._connection = connection
         self._budgets = budgets
         self._journey: Journey | None = journey
@@ -77,6 +77,8 @@ class Http2Stream(WaitingStream):
     async def _next_chunk(self) -> bytes:
         connection = self._connection
         while True:
+            if self.deadline is not None and self.state < ENDED:
+                connection.check_deadline(self, "read")
             piece = connection.claim_piece(self)
             if piece:
                 return piece
@@ -134,6 +136,8 @@ class Http2Stream(WaitingStream):
         connection = self._connection
         budget = self._budgets.write
         while self.sending:
+            if self.deadline is not None:
+                connection.check_deadline(self, "write")
             piece = self._piece
             if piece is None:
                 piece = self._piece = await self._next_piece()

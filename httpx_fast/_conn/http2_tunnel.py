@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
+from .._deadline import Deadline
 from .._exceptions import NetworkError, ReadError, WriteError
 from .._journey import Journey
 from .._net.base import DONE, Buffer, Sink, Stream, Waiter
@@ -34,10 +35,11 @@ _CLOSED = "the tunnel was closed on this side"
 class Writer:
     """Who writes to a tunnel, and waits for that."""
 
-    __slots__ = ("id", "moment", "told", "waiter")
+    __slots__ = ("deadline", "id", "moment", "told", "waiter")
 
     def __init__(self) -> None:
         self.id = 0
+        self.deadline: Deadline | None = None
         self.moment = 0.0
         self.told = False
         self.waiter: Waiter | None = None
@@ -75,6 +77,7 @@ class TunnelExchange(Http2Stream):
         return self.state == ENDED and not self.upgraded
 
     def detach(self) -> tuple[Stream, bytes]:
+        self.deadline = None  # what is said on it from now on is no part of the exchange
         return self.tunnel, b""
 
     def wake(self) -> None:
@@ -137,6 +140,16 @@ class Tunnel(Stream):
             self._read_by = budget, since
         if phase != "read":
             self._write_by = budget, since
+
+    def bound(self, phase: str, at: float | None, budget: float | None) -> None:
+        deadline = None
+        if at is not None:
+            deadline = Deadline(budget or 0.0)
+            deadline.at = at
+        if phase != "write":
+            self._exchange.deadline = deadline
+        if phase != "read":
+            self._exchange.writer.deadline = deadline
 
     async def start_tls(
         self, context: ssl.SSLContext, server_hostname: str | None, session: ssl.SSLSession | None = None

@@ -15,6 +15,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from .._deadline import Deadline
 from .._exceptions import NetworkError, ProtocolError, ReadTimeout, TransportError, WriteError, WriteTimeout, timed_out
 from .._net.base import Backend, Stream, Waiter, forget
 from .._wire.h2 import Session
@@ -29,6 +30,7 @@ class Waits(Protocol):
     """Who waits for news of a stream."""
 
     id: int
+    deadline: Deadline | None
     moment: float
     told: bool
     waiter: Waiter | None
@@ -39,15 +41,16 @@ class Waits(Protocol):
 class WaitingStream(StreamReader):
     """A stream for whose news somebody may wait."""
 
-    __slots__ = ("told", "waiter")
+    __slots__ = ("deadline", "told", "waiter")
 
     @property
     def says_goodbye(self) -> bool:
         """Whether our side is to be ended before the stream is reset."""
         return False
 
-    def __init__(self, method: bytes, whole: bool) -> None:
+    def __init__(self, method: bytes, whole: bool, deadline: Deadline | None = None) -> None:
         super().__init__(method, whole)
+        self.deadline = deadline  # of all that the exchange is part of
         self.told = False  # something has happened that was not looked at yet
         self.waiter: Waiter | None = None  # of who waits, if anybody does
 
@@ -158,7 +161,10 @@ class SharedSession(Session):
 
     async def drain(self, stream: Waits, now: float, at: float, budget: float | None) -> None:
         """Waits until what was written is sent, or something is read for `stream`. Raises WriteTimeout."""
+        end = stream.deadline
         while True:
+            if end is not None and end.at < at:
+                at = end.at
             waiter = None
             reads = False
             with self._lock:
@@ -174,13 +180,15 @@ class SharedSession(Session):
                     if reads:
                         self._reader = stream
             if waiter is None:
-                await self._be_drainer(at, budget, reads, self._reader is stream)
+                await self._be_drainer(at, budget, reads, self._reader is stream, end)
                 return
             try:
                 in_time = await waiter.wait(None if at == NEVER else at)
             finally:
                 stream.waiter = None
             now = self.clock()
+            if end is not None and now >= end.at:
+                raise timed_out("write", end.elapsed(now), end.budget, f"the peer had {left} octets more to take")
             if budget is None:
                 if not in_time:
                     return
@@ -189,7 +197,12 @@ class SharedSession(Session):
             else:
                 raise timed_out("write", now - (at - budget), budget, f"the peer took nothing of {left} octets")
 
-    async def _be_drainer(self, at: float, budget: float | None, reads: bool, reading: bool) -> None:
+    async def _be_drainer(
+        self, at: float, budget: float | None, reads: bool, reading: bool, end: Deadline | None
+    ) -> None:
+        if end is not None:
+            # Taken off below: writing is bounded by the deadline of who drains now, and by nobody else's.
+            self.stream.bound("write", end.at, end.budget)
         self.stream.arm("write", None if at == NEVER else at, budget)
         try:
             await self.stream.drain(reading and not self._pushes)
@@ -198,6 +211,8 @@ class SharedSession(Session):
         except (NetworkError, ProtocolError) as error:
             self._break(error)
         finally:
+            if end is not None:
+                self.stream.bound("write", None, None)
             with self._lock:
                 self._drainer = None
                 while self._draining:

@@ -17,7 +17,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ProtocolError, ProxyError, shown
+from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ProtocolError, ProxyError, retold, shown
 from .._kernel.select import request_head
 from .._net.base import Stream
 from .._wire.events import FieldLine
@@ -63,7 +63,7 @@ async def tunnel(stream: Stream, hop: ProxyHop, host: str, port: int) -> None:
         else:
             await _socks(stream, _handshake(hop, host, port))
     except ConnectTimeout as timeout:
-        raise ConnectTimeout(f"{timeout}, when the proxy {hop} was asked for {there}") from None
+        raise retold(timeout, f"{timeout}, when the proxy {hop} was asked for {there}") from None
     except NetworkError as error:
         raise ConnectError(f"the proxy {hop} broke off when it was asked for {there}: {error}") from error
     except ProtocolError as error:

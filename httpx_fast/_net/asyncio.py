@@ -61,7 +61,7 @@ class LoopStream(SocketStream):
     def arm(self, phase: str, at: float | None, budget: float | None) -> None:
         if phase == "read":
             self._phase = phase
-            self._at = NEVER if at is None else at
+            self._at = self._bound if at is None or at > self._bound else at
             self._budget = budget
             self._arrived = False
         else:
@@ -378,7 +378,7 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
         if self._sink is not None:
             self._lent = lent = self._sink.get_buffer()
             if lent is not None:
-                return lent
+                return memoryview(lent)  # asyncio's own transports want to know its length, and may fill it by slices
         return scratch.view
 
     def buffer_updated(self, nbytes: int) -> None:

@@ -13,7 +13,8 @@ Sockets, TLS and time; no HTTP. The rules:
 4. One deadline for receiving and one for what a `write()` waits for, so that one task may do the one while another
    does the other. They are absolute; in phase "read" each arrival moves the first on by the budget, and in phase
    "write" everything that the socket takes moves the second: `timeout.read` bounds the peer's silence, not the length
-   of what it says. Phase "connect" is one deadline for both.
+   of what it says. Phase "connect" is one deadline for both; "first_byte"
+   is one for receiving that no arrival moves. Beyond them is a bound, which nothing moves on (`bound()`).
 5. Cancelling `receive()` loses nothing: another one may follow. Cancelling what `write()` gave leaves the rest to be
    sent before whatever is written next (asyncio sends it by itself), so that frames stay whole; who cannot make use of
    that calls `close()`. One task (or thread) may receive while another writes; two may not do the same thing at once,
@@ -141,8 +142,16 @@ class Stream(abc.ABC):
         """From now on waits fail at `at` (monotonic seconds, None for never) with the timeout of `phase`.
 
         It holds for what is awaited after it, also for a `write()` that was called before.
-        `phase` is "read" (for receiving), "write" or "connect" (both); `budget` is the whole time that was granted, for
-        the message, and in phase "read" what each arrival grants anew, in phase "write" what each progress does.
+        `phase` is "read" or "first_byte" (for receiving), "write" or "connect" (both); `budget` is the whole time that
+        was granted, for the message, and in phase "read" what each arrival grants anew, in phase "write" what each
+        progress does.
+        """
+
+    @abc.abstractmethod
+    def bound(self, phase: str, at: float | None, budget: float | None) -> None:
+        """From now on no deadline that is armed, or moved on, lies beyond `at`; None takes the bound off again.
+
+        `phase` says which of them: "read", "write" or "connect" (both). `budget` is for the message.
         """
 
     @abc.abstractmethod

@@ -59,6 +59,10 @@ class SyncStream(PulledStream):
                 if self._pull():
                     return DONE
                 self._postpone()
+                # A peer that always has something there never lets us wait, and so never run out of time.
+                now = self._clock()
+                if now >= self._at:
+                    raise self._expired(now)
             except BlockingIOError:
                 self._nothing_came()
 

@@ -24,6 +24,8 @@ class TimedStream(Stream):
         "_address",
         "_arrived",
         "_at",
+        "_bound",
+        "_bound_budget",
         "_budget",
         "_clock",
         "_closed",
@@ -34,6 +36,7 @@ class TimedStream(Stream):
         "_told",
         "_unsent",
         "_write_at",
+        "_write_bound",
         "_write_budget",
         "_write_phase",
     )
@@ -48,6 +51,9 @@ class TimedStream(Stream):
         self._write_phase = "connect"
         self._write_at = NEVER
         self._write_budget: float | None = None
+        self._bound = NEVER  # beyond which `_at` is never set
+        self._write_bound = NEVER
+        self._bound_budget: float | None = None
         self._arrived = False  # something came since the deadline was set
         self._ended = False  # the peer will send no more
         self._told = False  # the sink knows that
@@ -64,14 +70,21 @@ class TimedStream(Stream):
             at = NEVER
         if phase != "write":
             self._phase = phase
-            self._at = at
+            self._at = min(self._bound, at)
             self._budget = budget
             self._arrived = False
-            if phase == "read":
+            if phase != "connect":
                 return
         self._write_phase = phase
-        self._write_at = at
+        self._write_at = min(self._write_bound, at)
         self._write_budget = budget
+
+    def bound(self, phase: str, at: float | None, budget: float | None) -> None:
+        if phase != "write":
+            self._bound = NEVER if at is None else at
+        if phase != "read":
+            self._write_bound = NEVER if at is None else at
+        self._bound_budget = budget
 
     @property
     def unsent(self) -> int:
@@ -88,18 +101,28 @@ class TimedStream(Stream):
     def _postpone(self) -> None:
         """Something arrived: in phase "read" its budget begins anew."""
         if self._phase == "read" and self._budget is not None and self._at != NEVER:
-            self._at = self._clock() + self._budget
+            at = self._clock() + self._budget
+            self._at = min(self._bound, at)
 
     def _postpone_write(self) -> None:
         """Something was taken: in phase "write" its budget begins anew."""
         if self._write_phase == "write" and self._write_budget is not None and self._write_at != NEVER:
-            self._write_at = self._clock() + self._write_budget
+            at = self._clock() + self._write_budget
+            self._write_at = min(self._write_bound, at)
 
     def _expired(self, now: float) -> TimeoutException:
-        return expired(self._phase, now, self._at, self._budget, f"{peer_name(self._address)} sent nothing")
+        peer = peer_name(self._address)
+        if self._at >= self._bound:
+            return expired(self._phase, now, self._bound, self._bound_budget, f"{peer} had more to send")
+        detail = f"{peer} did not answer" if self._phase == "first_byte" else f"{peer} sent nothing"
+        return expired(self._phase, now, self._at, self._budget, detail)
 
     def _write_expired(self, now: float, detail: str = "") -> TimeoutException:
-        complaint = f"{peer_name(self._address)} took nothing more{detail}"
+        peer = peer_name(self._address)
+        if self._write_at >= self._write_bound:
+            complaint = f"{peer} had more to take{detail}"
+            return expired(self._write_phase, now, self._write_bound, self._bound_budget, complaint)
+        complaint = f"{peer} took nothing more{detail}"
         return expired(self._write_phase, now, self._write_at, self._write_budget, complaint)
 
     def _tell_end(self) -> bool:

@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any
 
-from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, WriteError
+from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, WriteError, retold
 from .base import DONE, SCRATCH_SIZE, Buffer, Sink, Stream, forget
 from .faults import closed_here, peer_closed, peer_name, reason
 from .scratch import scratch
@@ -132,7 +132,7 @@ class TLSStream(Stream):
             self._hand_down()  # the alert that says why
             raise ConnectError(f"TLS handshake with {self._name} failed: {_why(error)}") from error
         except ConnectTimeout as timeout:
-            raise ConnectTimeout(f"{timeout}, in the TLS handshake with {self._name}") from None
+            raise retold(timeout, f"{timeout}, in the TLS handshake with {self._name}") from None
         except NetworkError as error:
             raise ConnectError(f"TLS handshake with {self._name} failed: {error}") from error
         self._open = True
@@ -184,6 +184,9 @@ class TLSStream(Stream):
 
     def arm(self, phase: str, at: float | None, budget: float | None) -> None:
         self._inner.arm(phase, at, budget)
+
+    def bound(self, phase: str, at: float | None, budget: float | None) -> None:
+        self._inner.bound(phase, at, budget)
 
     async def start_tls(
         self,

@@ -22,6 +22,7 @@ from typing import Final, TypeAlias
 
 from .._conn.dial import DialOptions, dial, keep_session
 from .._conn.http1 import Budgets, Http1Connection
+from .._deadline import Deadline, sooner
 from .._exceptions import (
     ConnectError,
     PoolTimeout,
@@ -166,9 +167,9 @@ class Pool:
                     journey.leased = journey.started
                 else:
                     connection = await self._lease(route, found, budgets, journey, since)
-                exchange = await connection.exchange(
-                    head, body, framing, budgets, journey, whole and journey.trace is None
-                )
+                # A head that has a time of its own, and one that is told of, are waited for before the body is.
+                together = whole and journey.trace is None and budgets.first_byte is None
+                exchange = await connection.exchange(head, body, framing, budgets, journey, together)
                 break
             except BaseException as caught:
                 error = self._fall_back(route.origin, caught) if isinstance(caught, Http1Required) else caught
@@ -394,19 +395,20 @@ class Pool:
         """Makes a leased connection that is alive of what the plan answered; `since` is when waiting began."""
         while True:
             if isinstance(found, Turn):
-                turn, budget, trace = found, budgets.pool, journey.trace
+                turn, trace, own = found, journey.trace, budgets.pool
+                at, budget = sooner(None if own is None else since + own, own, budgets.deadline)
                 # Awaited right here: a coroutine less for each of the tasks that wait, who may be thousands.
                 try:
                     if trace is not None:
                         await trace.started("pool.wait", {"timeout": budget})
-                    await turn.waiter.wait(None if budget is None else since + budget)
+                    await turn.waiter.wait(at)
                 except BaseException as error:
                     # Cancelled: what may have been granted in the meantime goes to the next in the queue.
                     self._leave(turn)
                     if trace is not None:
                         trace.ended(error=error)
                     raise
-                found = turn.grant or self._give_up(turn, budget, since, trace)
+                found = turn.grant or self._give_up(turn, at, budget, trace)
                 if trace is not None:
                     trace.ended()
             if found is CLOSED:
@@ -414,7 +416,7 @@ class Pool:
             if journey.leased is None:
                 journey.leased = self.clock()
             if isinstance(found, Answer):
-                found = await self._dial(route, budgets.connect, journey)
+                found = await self._dial(route, budgets.connect, journey, budgets.deadline)
             elif not found.alive():
                 found = self._replace(route, found, since)
                 continue
@@ -432,8 +434,8 @@ class Pool:
         _carry_out(*decided)
         return found
 
-    def _give_up(self, turn: Turn, budget: float | None, since: float, trace: Tracer | None) -> Connection | Answer:
-        """Raises PoolTimeout: the turn did not come within `budget` seconds of `since`."""
+    def _give_up(self, turn: Turn, at: float | None, budget: float | None, trace: Tracer | None) -> Connection | Answer:
+        """Raises PoolTimeout: the turn did not come before `at`, which is when `budget` seconds were over."""
         with self._lock:
             # A grant that came in the last moment is taken: it is better than an error.
             grant = turn.grant
@@ -443,7 +445,9 @@ class Pool:
             stats = self._stats()
             decided = self._decided()
         _carry_out(*decided)
-        failure = timed_out("pool", self.clock() - since, budget or 0.0, str(stats))
+        assert at is not None
+        assert budget is not None
+        failure = timed_out("pool", self.clock() - (at - budget), budget, str(stats))
         assert isinstance(failure, PoolTimeout)
         failure.pool = stats
         if trace is not None:
@@ -459,14 +463,16 @@ class Pool:
             decided = self._decided()
         _carry_out(*decided)
 
-    async def _dial(self, route: Route, budget: float | None, journey: Journey) -> Connection:
+    async def _dial(
+        self, route: Route, budget: float | None, journey: Journey, deadline: Deadline | None = None
+    ) -> Connection:
         """Uses up a leave to dial."""
         facts = journey.connection = ConnectionFacts()
         facts.trace = journey.trace
         with self._lock:
             self._outdated.dial_begins(facts)
         try:
-            stream = await dial(self.backend, route, self._options, budget, facts)
+            stream = await dial(self.backend, route, self._options, budget, facts, deadline)
             connection = self._speak(stream, route, facts)
         except BaseException:
             with self._lock:

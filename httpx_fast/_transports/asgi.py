@@ -8,6 +8,7 @@ The application runs in a task of its own, as it would behind a server, and both
    has been done.
 3. Closing a response early is a disconnect: `receive()` says so and `send()` raises OSError. An application that does
    not return within `GRACE` seconds of it, or whose caller is cancelled, is cancelled.
+4. Of a request's timeouts `total` holds: the application is cancelled when it runs out. It has no other phases.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import contextvars
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from time import monotonic
 from typing import Any, Protocol
 
-from .._exceptions import RemoteProtocolError
+from .._deadline import Deadline
+from .._exceptions import RemoteProtocolError, timed_out
 from .._models import Request, Response
 from .._types import AsyncByteStream
-from .base import AsyncBaseTransport
+from .base import AsyncBaseTransport, deadline_of
 
 __all__ = ["ASGITransport"]
 
@@ -58,7 +61,7 @@ class ASGITransport(AsyncBaseTransport):
     async def handle_async_request(self, request: Request) -> Response:
         if not isinstance(request.stream, AsyncByteStream):
             raise RuntimeError("an asynchronous client cannot send a request whose body is a blocking stream")
-        exchange = _Exchange(request, self.raise_app_exceptions)
+        exchange = _Exchange(request, self.raise_app_exceptions, deadline_of(request, monotonic))
         await exchange.begin(self.app, self._scope(request))
         if exchange.status is None:
             return Response(500)
@@ -85,10 +88,11 @@ class ASGITransport(AsyncBaseTransport):
 class _Exchange(AsyncByteStream):
     """One call of the application: its `receive` and `send`, and the stream of the response's body."""
 
-    def __init__(self, request: Request, raise_app_exceptions: bool) -> None:
+    def __init__(self, request: Request, raise_app_exceptions: bool, deadline: Deadline | None) -> None:
         self.status: int | None = None
         self.headers: list[tuple[bytes, bytes]] = []
         self._raises = raise_app_exceptions
+        self._deadline = deadline
         self._is_head = request.method == "HEAD"
         self._request = request
         self._request_body: AsyncIterator[bytes] | None = None
@@ -116,7 +120,7 @@ class _Exchange(AsyncByteStream):
         self._task = _spawn(run)
         try:
             while self.status is None and not self._finished:
-                await self._moved.wait()
+                await self._wait("its response had not started")
         except BaseException:
             await self._stop()
             raise
@@ -190,11 +194,25 @@ class _Exchange(AsyncByteStream):
             if self._finished:
                 self._check()
                 raise StopAsyncIteration
-            await self._moved.wait()
+            await self._wait("its response had not ended")
         chunk = self._chunks.popleft()
         self._pending -= len(chunk)
         self._moved.notify()
         return chunk
+
+    async def _wait(self, detail: str) -> None:
+        """Waits for the application, as long as the request may take."""
+        deadline = self._deadline
+        if deadline is None:
+            await self._moved.wait()
+            return
+        import anyio  # who sets no such limit never loads it
+
+        with anyio.move_on_after(deadline.at - monotonic()):
+            await self._moved.wait()
+            return
+        await self._stop()
+        raise timed_out("read", deadline.elapsed(monotonic()), deadline.budget, f"the ASGI application: {detail}")
 
     async def aclose(self) -> None:
         if self._finished:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from logging import DEBUG
@@ -23,8 +23,10 @@ from .._config import (
     Limits,
     TCPKeepAlive,
     check_ssl_settings,
+    granted,
     ping_after,
     shared_ssl_context,
+    timeouts_of,
 )
 from .._conn.dial import DialOptions
 from .._conn.http1 import Budgets
@@ -42,9 +44,9 @@ from .._response import received
 from .._trace import any_logger_answered, tracer
 from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
 from .._wire.events import FieldLine, RequestHead
-from .base import AsyncBaseTransport, BaseTransport
+from .base import AsyncBaseTransport, BaseTransport, deadline_of
 from .network import AsyncNetworkStream, NetworkStream, handed_over, of_async_response, of_response
-from .outgoing import AsyncPieces, BlockingPieces
+from .outgoing import AsyncPieces, BlockingPieces, BoundedPieces
 from .proxying import forward_route, forwarded, hop_of
 
 if TYPE_CHECKING:
@@ -52,7 +54,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncHTTPTransport", "HTTPTransport"]
 
-_NO_BUDGETS = Budgets(None, None, None, None)
 _tuple: type[tuple[float | None, ...]] = tuple
 # What a named tuple's own constructor costs twice as much to do.
 _as_budgets = _tuple.__new__
@@ -135,23 +136,22 @@ class _Door:
         head = _head(request, request._unchanged_head())
         route = self._forward if self._forward is not None and head.scheme == b"http" else head.route
         assert route is not None
-        return route, self._granted(request).connect
+        return route, granted(request, "connect")
 
-    def _granted(self, request: Request) -> Budgets:
+    def _granted(self, request: Request, pool: Pool) -> Budgets:
         """The timeouts of a request, read once."""
-        extensions = request._extensions
-        if extensions is not None and "timeout" in extensions:
-            return _budgets(extensions["timeout"] or {})
         own = request._timeout
-        if own is None:
-            return _NO_BUDGETS
-        return _as_budgets(Budgets, (own.connect, own.read, own.write, own.pool))
-
-
-def _budgets(timeout: Mapping[str, float | None]) -> Budgets:
-    if not isinstance(timeout, Mapping):
-        raise TypeError(f"expected a mapping of phases to seconds as extension 'timeout', got {timeout!r}")
-    return Budgets(timeout.get("connect"), timeout.get("read"), timeout.get("write"), timeout.get("pool"))
+        if own is not None and own.total is None and request._deadline is None:
+            return _as_budgets(Budgets, (own.connect, own.read, own.write, own.pool, own.first_byte, None))
+        timeout = timeouts_of(request)
+        return Budgets(
+            timeout.get("connect"),
+            timeout.get("read"),
+            timeout.get("write"),
+            timeout.get("pool"),
+            granted(request, "first_byte"),
+            deadline_of(request, pool.clock),
+        )
 
 
 def _watch(request: Request, journey: Journey) -> None:
@@ -259,7 +259,7 @@ class HTTPTransport(_Door, BaseTransport):
             body = BlockingPieces(stream)
         else:
             body = octets
-        budgets = self._granted(request)
+        budgets = self._granted(request, pool)
         replay = self._replay if extensions is None else extensions.get("replay", self._replay)
         reply = drive(pool.request(head, body, framing, budgets, journey, request._whole, replay))
         return _response(request, journey, reply, SyncBody)
@@ -316,7 +316,7 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
             _watch(request, journey)
         octets = request._content if request._stream is None else request._body
         framing = 0 if octets == b"" and head.announced is None else _framing(head, octets)
-        budgets = self._granted(request)
+        budgets = self._granted(request, pool)
         if octets is not None:
             replay = self._replay if extensions is None else extensions.get("replay", self._replay)
             reply = await pool.request(head, octets, framing, budgets, journey, request._whole, replay)
@@ -324,7 +324,8 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         stream = request.stream
         if not isinstance(stream, AsyncByteStream):
             raise RuntimeError(f"an asynchronous transport cannot send the blocking body {stream!r}")
-        pieces = AsyncPieces(stream)
+        deadline = budgets.deadline
+        pieces = AsyncPieces(stream) if deadline is None else BoundedPieces(stream, deadline, pool.clock)
         replay = self._replay if extensions is None else extensions.get("replay", self._replay)
         try:
             reply = await pool.request(head, pieces, framing, budgets, journey, request._whole, replay)

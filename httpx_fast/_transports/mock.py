@@ -18,7 +18,7 @@ class MockTransport(AsyncBaseTransport, BaseTransport):
     """Answers every request with what `handler(request)` returns.
 
     The request's body has been read when the handler is called. With an `AsyncClient` the handler may be an `async`
-    function. What it raises reaches whoever sent the request.
+    function. What it raises reaches whoever sent the request. Timeouts of requests do not hold: it waits for nothing.
     """
 
     def __init__(self, handler: SyncHandler | AsyncHandler) -> None:

@@ -7,9 +7,11 @@ begun is ended here, whatever came of it: generators of users hold files and loc
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+from .._deadline import Deadline
+from .._exceptions import timed_out
 from .._types import AsyncByteStream, SyncByteStream
 
 
@@ -61,6 +63,37 @@ class AsyncPieces(Outgoing):
             close = getattr(pieces, "aclose", None)
             if close is not None:
                 await close()
+
+
+class BoundedPieces(AsyncPieces):
+    """The same, and nobody waits for a piece beyond the deadline. Blocking code cannot be interrupted so."""
+
+    __slots__ = ("_clock", "_deadline")
+
+    def __init__(self, stream: AsyncByteStream, deadline: Deadline, clock: Callable[[], float]) -> None:
+        super().__init__(stream)
+        self._deadline = deadline
+        self._clock = clock
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Bounded(super().__aiter__(), self._deadline, self._clock)
+
+
+class _Bounded(AsyncIterator[bytes]):
+    __slots__ = ("_clock", "_deadline", "_pieces")
+
+    def __init__(self, pieces: AsyncIterator[bytes], deadline: Deadline, clock: Callable[[], float]) -> None:
+        self._pieces = pieces
+        self._deadline = deadline
+        self._clock = clock
+
+    async def __anext__(self) -> bytes:
+        import anyio  # who sends no such body never loads it
+
+        deadline = self._deadline
+        with anyio.move_on_after(deadline.at - self._clock()):
+            return await anext(self._pieces)
+        raise timed_out("write", deadline.elapsed(self._clock()), deadline.budget, "the body had no next piece")
 
 
 async def _stepped(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -32,7 +32,8 @@ class WSGITransport(BaseTransport):
 
     With `raise_app_exceptions=False` an application that fails before its response starts answers with status 500.
     `script_name` is the path under which it is mounted, `remote_addr` the client's address that it sees, and
-    `wsgi_errors` where it writes errors; None for `sys.stderr`.
+    `wsgi_errors` where it writes errors; None for `sys.stderr`. Timeouts of requests do not hold: the application runs
+    in the caller's thread, where nothing can end it.
     """
 
     def __init__(

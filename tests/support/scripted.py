@@ -28,6 +28,7 @@ class ScriptedStream(Stream):
         self.script = script
         self.sent: list[bytes] = []
         self.armed: list[tuple[str, float | None, float | None]] = []
+        self.bounds: list[tuple[str, float | None, float | None]] = []
         self.closed = 0
         self.refuses_after: int | None = None
         self.sink: Sink | None = None
@@ -75,6 +76,9 @@ class ScriptedStream(Stream):
 
     def arm(self, phase: str, at: float | None, budget: float | None) -> None:
         self.armed.append((phase, at, budget))
+
+    def bound(self, phase: str, at: float | None, budget: float | None) -> None:
+        self.bounds.append((phase, at, budget))
 
     async def start_tls(
         self, context: ssl.SSLContext, server_hostname: str | None, session: ssl.SSLSession | None = None

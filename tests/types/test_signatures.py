@@ -25,6 +25,9 @@ _REQUEST_ERRORS = [
     if isinstance(each, type) and issubclass(each, httpx_fast.RequestError) and hasattr(httpx2, name)
 ]
 _PING = "http2_ping_after at the end"
+_BEYOND = "budgets for the whole, and for the time until the response's head"
+_TIMEOUT = "what ran out, when, and of how much"
+_TIMEOUTS = ("ConnectTimeout", "PoolTimeout", "ReadTimeout", "TimeoutException", "WriteTimeout")
 _POOL = "shows the connection pool, which httpx keeps private"
 _LIFE = "connections ahead of requests, and without those that there are"
 DIFFERENCES = {
@@ -50,6 +53,10 @@ DIFFERENCES = {
     "Origin.index": "it is a tuple as well",
     "PoolTimeout.pool": "who had the connections",
     "ReadTimeout.journey": _JOURNEY,
+    "Timeout.__init__": _BEYOND,
+    "Timeout.first_byte": _BEYOND,
+    "Timeout.total": _BEYOND,
+    **{f"{name}.{member}": _TIMEOUT for name in _TIMEOUTS for member in ("phase", "limit", "elapsed", "budget")},
     "Response.informational": "1xx responses are kept",
     "Response.journey": _JOURNEY,
     "Response.trailers": "trailers are kept",
