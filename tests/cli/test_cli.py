@@ -21,7 +21,7 @@ import httpx_fast
 from httpx_fast import _cli
 from httpx_fast.__version__ import __version__
 from httpx_fast._cli import main
-from httpx_fast.testing import LocalServer, Reply, Request, answer
+from httpx_fast.testing import Delay, FaultLab, LocalServer, Read, Repeat, Reply, Request, Send, answer, redirect
 
 COMMAND = [sys.executable, "-m", "httpx_fast"]
 
@@ -395,6 +395,15 @@ def test_timeout_is_told_in_one_line(run: Any) -> None:
     assert_one_line(err, "ReadTimeout: ")
 
 
+def test_max_time_is_for_all_of_a_request(run: Any) -> None:
+    with FaultLab() as lab:
+        lab.serve(Repeat(Read(), Delay(0.01), Send(redirect("/"))))
+        status, _, err = run(lab.url(), "--max-time", "0.05", "--follow-redirects")
+    assert status == 1
+    assert "Timeout: total timed out after 0.0" in err
+    assert_one_line(err)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -417,6 +426,7 @@ def test_what_cannot_be_done_is_told_in_one_line(run: Any, server: LocalServer, 
         (["-n", "two"], "expected a count from 1 on, got 'two'"),
         (["-j", "{"], "expected JSON, got '{'"),
         (["--timeout", "-1"], "expected seconds, got '-1'"),
+        (["--max-time", "soon"], "expected seconds, got 'soon'"),
         (["--timeout", "nan"], "expected seconds, got 'nan'"),
         (["--nonsense"], "unrecognized arguments"),
     ],

@@ -9,8 +9,16 @@ from typing import Any
 import pytest
 
 from httpx_fast._conn.http1 import Budgets, Http1Connection
+from httpx_fast._deadline import Deadline
 from httpx_fast._drive import drive
-from httpx_fast._exceptions import LocalProtocolError, ReadError, RemoteProtocolError, WriteError
+from httpx_fast._exceptions import (
+    LocalProtocolError,
+    ReadError,
+    ReadTimeout,
+    RemoteProtocolError,
+    WriteError,
+    WriteTimeout,
+)
 from httpx_fast._journey import ConnectionFacts, Journey
 from httpx_fast._origin import Origin, Route
 from httpx_fast._wire.events import RequestHead
@@ -32,12 +40,17 @@ class Scene:
         self.journey = Journey(0.0, clock)
 
     def exchange(
-        self, *fields: tuple[bytes, bytes], method: bytes = b"GET", body: Any = b"", whole: bool = True
+        self,
+        *fields: tuple[bytes, bytes],
+        method: bytes = b"GET",
+        body: Any = b"",
+        whole: bool = True,
+        budgets: Budgets = BUDGETS,
     ) -> bytes | None:
         """Runs one exchange; the body if it is whole."""
         head = RequestHead(method, b"http", b"example.org", b"/", [(b"Host", b"example.org"), *fields])
         self.journey = Journey(0.0, self.clock)
-        drive(self.connection.exchange(head, body, head.framing or 0, BUDGETS, self.journey, whole))
+        drive(self.connection.exchange(head, body, head.framing or 0, budgets, self.journey, whole))
         return self.connection.take_whole() if whole else None
 
 
@@ -239,6 +252,52 @@ def test_deadlines_are_absolute(scene: Callable[..., Scene]) -> None:
     at = scene(OK)
     at.exchange()
     assert at.stream.armed == [("read", at.journey.sent + BUDGETS.read, BUDGETS.read)]
+
+
+def test_the_deadline_of_all_bounds_the_stream_until_rest(scene: Callable[..., Scene]) -> None:
+    at = scene(OK, OK)
+    deadline = Deadline(60.0).on(at.clock)
+    at.exchange(budgets=BUDGETS._replace(deadline=deadline))
+    assert at.stream.bounds == [("connect", deadline.at, 60.0)]
+    assert at.connection.rest(at.clock())
+    assert at.stream.bounds[1:] == [("connect", None, None)]
+    at.exchange()
+    assert at.connection.rest(at.clock())
+    assert len(at.stream.bounds) == 2
+
+
+def test_nothing_is_sent_once_the_deadline_of_all_has_come(scene: Callable[..., Scene]) -> None:
+    at = scene(OK)
+    deadline = Deadline(0.0).on(at.clock)
+    with pytest.raises(WriteTimeout, match=r"^total timed out .* while sending: http://example\.org: .* not sent yet$"):
+        at.exchange(budgets=BUDGETS._replace(deadline=deadline))
+    assert at.stream.sent == []
+    assert at.stream.closed
+
+
+def test_a_body_that_is_there_may_be_read_after_the_deadline_of_all(scene: Callable[..., Scene]) -> None:
+    at = scene(OK)
+    at.exchange(whole=False, budgets=BUDGETS._replace(deadline=Deadline(20.0).on(at.clock)))
+    at.clock.now += 100
+    assert drive(at.connection.next_chunk()) == b"ok"
+
+
+def test_a_body_that_has_not_ended_is_given_up_when_the_deadline_of_all_has_come(scene: Callable[..., Scene]) -> None:
+    at = scene(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nten octets")
+    at.exchange(whole=False, budgets=BUDGETS._replace(deadline=Deadline(20.0).on(at.clock)))
+    at.clock.now += 100
+    with pytest.raises(ReadTimeout, match=r"^total timed out .* while reading: .* the response had not ended$"):
+        drive(at.connection.next_chunk())
+    assert at.stream.closed
+
+
+def test_the_head_has_its_own_deadline_and_the_body_the_one_of_reading(scene: Callable[..., Scene]) -> None:
+    at = scene(OK[:-2], b"ok")
+    at.exchange(whole=False, budgets=BUDGETS._replace(first_byte=60.0))
+    assert at.stream.armed == [("first_byte", at.journey.sent + 60.0, 60.0)]
+    assert drive(at.connection.next_chunk()) == b"ok"
+    phase, _, budget = at.stream.armed[-1]
+    assert (phase, budget) == ("read", BUDGETS.read)
 
 
 @pytest.mark.parametrize("idle", [None, b"HTTP/1.1 408 Request Timeout\r\n\r\n"])

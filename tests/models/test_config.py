@@ -91,6 +91,11 @@ def test_timeout_has_four_phases(arguments, keywords, expected):
         (("5",), {}, TypeError, "expected seconds or None as timeout, got '5'"),
         ((True,), {}, TypeError, "expected seconds or None as timeout, got True"),
         (([1, 2],), {}, TypeError, r"expected seconds or None as timeout, got \[1, 2\]"),
+        ((), {"total": None}, ValueError, "or a total; some are missing"),
+        ((), {"first_byte": 5}, ValueError, "some are missing"),
+        ((5,), {"total": "5"}, TypeError, "expected seconds or None as total, got '5'"),
+        ((5,), {"first_byte": -1}, ValueError, "as first_byte, got -1"),
+        (((1, 2, 3, 4, 5, 6),), {}, ValueError, "expected a tuple of 2 to 4 timeouts"),
         (((1,),), {}, ValueError, r"expected a tuple of 2 to 4 timeouts .*, got \(1,\)"),
         (((1, 2, 3, 4, 5),), {}, ValueError, "expected a tuple of 2 to 4 timeouts"),
     ],
@@ -98,6 +103,41 @@ def test_timeout_has_four_phases(arguments, keywords, expected):
 def test_timeout_refuses_what_is_no_time(arguments, keywords, error, message):
     with pytest.raises(error, match=message):
         Timeout(*arguments, **keywords)
+
+
+def test_timeout_of_the_whole_and_of_the_first_octet():
+    timeout = Timeout(5, total=30, first_byte=20)
+    assert phases(timeout) == (5, 5, 5, 5)
+    assert (timeout.total, timeout.first_byte) == (30, 20)
+    assert timeout.as_dict() == Timeout(5).as_dict() | {"total": 30, "first_byte": 20}
+    assert repr(timeout) == "Timeout(timeout=5, total=30, first_byte=20)"
+    assert repr(Timeout(5, read=1, total=30)) == "Timeout(connect=5, read=1, write=5, pool=5, total=30)"
+    assert timeout == Timeout(5, total=30.0, first_byte=20)
+    assert timeout != Timeout(5)
+    assert dataclasses.replace(timeout, read=1) == Timeout(5, read=1, total=30, first_byte=20)
+    assert pickle.loads(pickle.dumps(timeout)) == timeout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "expected"),
+    [
+        ((5,), {}, (None, None)),
+        (((1, 2, 3, 4),), {}, (None, None)),
+        ((Timeout(5, total=30),), {}, (30, None)),
+        ((Timeout(5, total=30),), {"total": 10, "first_byte": 2}, (10, 2)),
+        ((Timeout(5, total=30, first_byte=2),), {"total": None}, (None, 2)),
+        ((5,), {"total": math.inf, "first_byte": 0}, (None, 0)),
+    ],
+)
+def test_timeout_takes_what_is_for_the_whole_by_keyword_or_from_another(arguments, keywords, expected):
+    timeout = Timeout(*arguments, **keywords)
+    assert (timeout.total, timeout.first_byte) == expected
+
+
+def test_total_alone_bounds_all_phases():
+    assert phases(Timeout(total=30)) == (None, None, None, None)
+    assert phases(Timeout(total=30, read=5)) == (None, 5, None, None)
+    assert phases(Timeout(None)) == (None, None, None, None)
 
 
 def test_timeout_is_a_dataclass():

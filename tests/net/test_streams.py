@@ -10,6 +10,7 @@ import threading
 import pytest
 from net_worlds import Listener, Sink, World, echo, receive, reset, send
 
+from httpx_fast._deadline import Total
 from httpx_fast._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
 from httpx_fast._net.base import HIGH_WATER
 
@@ -360,6 +361,91 @@ def test_arrivals_do_not_move_the_deadline_of_connecting(backend: World, peer: L
             far.sendall(b"x")
             with pytest.raises(Exception, match=r"connect timed out after 0\.02 s of 0\.02 s"):
                 await stream.receive()
+
+    backend.run(body)
+
+
+@pytest.mark.parametrize("phase", ["read", "first_byte"])
+def test_arrivals_move_no_deadline_beyond_the_bound(backend: World, peer: Listener, phase: str):
+    clock = SteppedClock()
+    backend.net.clock = clock
+
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink(wanted=3)
+            stream.attach(sink)
+            far = peer.accept()
+            stream.bound("connect", clock.now + 0.02, Total(5.0))
+            stream.arm(phase, clock.now + 20, 20.0)
+
+            def later() -> None:
+                clock.now += 0.02
+
+            sink.told = later
+            far.sendall(b"x")
+            pattern = r"^total timed out after 5 s of 5 s, while .*: 127\.0\.0\.1:\d+ had more to send$"
+            with pytest.raises(ReadTimeout, match=pattern) as caught:
+                await stream.receive()
+            assert (caught.value.phase, caught.value.limit) == ("read", "total")
+            stream.bound("connect", None, None)
+            stream.arm("read", clock.now + 20, 20.0)
+            far.sendall(b"yz")
+            assert await receive(stream, sink, 3) == b"xyz"
+
+    backend.run(body)
+
+
+def test_arrivals_do_not_move_the_deadline_of_the_first_octet(backend: World, peer: Listener):
+    clock = SteppedClock()
+    backend.net.clock = clock
+
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink(wanted=3)
+            stream.attach(sink)
+            far = peer.accept()
+            stream.arm("first_byte", clock.now + 0.02, 0.02)
+
+            def later() -> None:
+                clock.now += 0.02
+
+            sink.told = later
+            far.sendall(b"x")
+            pattern = r"^first_byte timed out after 0\.02 s of 0\.02 s: 127\.0\.0\.1:\d+ did not answer$"
+            with pytest.raises(ReadTimeout, match=pattern) as caught:
+                await stream.receive()
+            assert (caught.value.phase, caught.value.limit) == ("read", "first_byte")
+
+    backend.run(body)
+
+
+def test_writing_is_not_waited_for_beyond_the_bound(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            stream.attach(Sink())
+            peer.accept()
+            stream.bound("write", backend.net.clock() + 0.02, Total(5.0))
+            unsent = stream.write(bytes(4 * BIG))
+            assert unsent is not None
+            backend.arm(stream, "write", 30)
+            with pytest.raises(
+                WriteTimeout, match=r"^total timed out after 5.* s of 5 s, while sending: .* more to take"
+            ):
+                await unsent
+
+    backend.run(body)
+
+
+def test_a_bound_for_writing_is_none_for_reading(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            far = peer.accept()
+            stream.bound("write", backend.net.clock() - 1, Total(5.0))
+            backend.arm(stream, "read", 30)
+            far.sendall(b"x")
+            assert await receive(stream, sink, 1) == b"x"
 
     backend.run(body)
 
