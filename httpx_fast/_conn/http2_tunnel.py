@@ -65,7 +65,7 @@ class TunnelExchange(Http2Stream):
     @property
     def upgraded(self) -> bool:
         """Whether the stream speaks HTTP no longer."""
-        return self.head is not None and 200 <= self.head.status < 300
+        return self.tunnels
 
     @property
     def says_goodbye(self) -> bool:

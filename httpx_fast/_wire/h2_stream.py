@@ -93,6 +93,11 @@ class StreamReader(ReceiveWindow):
         """Whether the message is complete."""
         return self.state == ENDED
 
+    @property
+    def tunnels(self) -> bool:
+        """Whether CONNECT was answered by 2xx: DATA is no body then."""
+        return self.method == b"CONNECT" and self.head is not None and 200 <= self.head.status < 300
+
     def take_whole(self) -> bytes:
         """All of an ended body."""
         chunks = self.chunks
@@ -181,6 +186,8 @@ class StreamReader(ReceiveWindow):
     # Inside.
 
     def _take_trailers(self, section: FieldSection, end: bool) -> None:
+        if self.tunnels:
+            raise Http2Fault("HEADERS came in a tunnel, which has DATA only (RFC 9113 s.8.5)", stream_id=self.id)
         if not end:
             raise Http2Fault("a trailer section does not end the stream (RFC 9113 s.8.1)", stream_id=self.id)
         if section.status:
@@ -204,14 +211,12 @@ class StreamReader(ReceiveWindow):
 
     def _has_no_content(self) -> bool:
         assert self.head is not None
-        return self.method == b"HEAD" or self.head.status in (204, 304)
+        return self.method == b"HEAD" or (self.head.status in (204, 304) and not self.tunnels)
 
     def _length(self, section: FieldSection) -> int:
         """The octets that Content-Length promises (RFC 9113 s.8.1.1), -1 where there are none to come."""
-        if self._has_no_content():
-            return -1
-        # RFC 9110 s.9.3.6: after 2xx to CONNECT it means nothing.
-        if self.method == b"CONNECT" and section.status < 300:
+        # RFC 9110 s.9.3.6: of a tunnel it means nothing.
+        if self._has_no_content() or self.tunnels:
             return -1
         if section.content_length >= 0:
             return section.content_length

@@ -158,6 +158,34 @@ def test_the_end_of_the_connection_is_told(backend, fault_lab, new_client):
     backend.run(body)
 
 
+@pytest.mark.parametrize("status", ["200", "204", "299"])
+def test_any_2xx_opens_it_and_a_section_in_it_is_a_fault(backend, fault_lab, new_client, status):
+    head = frames.headers(1, (":status", status), ("content-length", "3"))
+    trailers = frames.headers(1, ("x-sum", "1"), end=True)
+    fault_lab.serve(
+        Http2(),
+        ReadHead(),
+        Send(head + frames.data(1, b"more than three")),
+        ReadFrames("DATA 1 2"),
+        Send(trailers),
+        ReadFrames("RST_STREAM 1 PROTOCOL_ERROR"),
+        *OTHERS,
+    )
+
+    async def body():
+        async with new_client() as client:
+            async with client.stream("CONNECT", fault_lab.url()) as response:
+                assert response.status_code == int(status)
+                network = response.extensions["network_stream"]
+                assert await read_exactly(network, 15) == b"more than three"
+                await done(network.write(b"go"))
+                with pytest.raises(httpx_fast.ReadError, match="HEADERS came in a tunnel"):
+                    await done(network.read(1))
+            assert (await client.get(fault_lab.url())).text == "good"
+
+    backend.run(body)
+
+
 def test_a_refusal_is_a_response_like_any_other(backend, fault_lab, new_client):
     fault_lab.serve(Http2(), ReadHead(), Send(frames.response(b"no such host", status=502)), *OTHERS)
 
