@@ -26,6 +26,7 @@ class ConnectionFacts:
         "cipher",
         "dial_started",
         "dns_done",
+        "early",
         "http_version",
         "local_address",
         "peer_address",
@@ -56,6 +57,7 @@ class ConnectionFacts:
         self.tls_version: str | None = None
         self.tls_resumed: bool | None = None
         self.cipher: str | None = None
+        self.early = b""  # what the origin said while a proxy still answered
         self.trace: Tracer | None = None  # of the request that it is dialled for, while it is
         self.warmed = False  # it was made for no request, but ahead of them
 

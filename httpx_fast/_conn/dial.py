@@ -232,7 +232,10 @@ class _Dial:
                 if stream.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
                     raise ConnectError("it chose HTTP/2, in which proxies are not spoken to; offer it http/1.1 alone")
         if not route.forward:
-            await tunnel(stream, hop, target, route.origin.port)
+            options = self._options
+            # An origin that speaks HTTP/2 without TLS sends its settings unasked (RFC 9113 s.3.4).
+            speaks = options.http2 and not options.http1 and route.origin.scheme == "http"
+            self._facts.early = await tunnel(stream, hop, target, route.origin.port, speaks)
             if hop.tls is not None:
                 keep_session(self._options, key, stream)
         if hop.tls is not None or not route.forward:

@@ -54,14 +54,20 @@ class ProxyHop:
         return f"{self.scheme}://{_authority(self.host, self.port)}"
 
 
-async def tunnel(stream: Stream, hop: ProxyHop, host: str, port: int) -> None:
-    """Has `hop` connect `stream` to host and port. Raises ProxyError, ConnectError, ConnectTimeout."""
+async def tunnel(stream: Stream, hop: ProxyHop, host: str, port: int, origin_speaks: bool = False) -> bytes:
+    """Has `hop` connect `stream` to host and port. Raises ProxyError, ConnectError, ConnectTimeout.
+
+    Returns what the origin has said already; that is an error unless `origin_speaks`: it may speak before it is asked.
+    """
     there = _authority(host, port)
     try:
         if hop.forwards:
             await _connect(stream, hop, there)
-        else:
-            await _socks(stream, _handshake(hop, host, port))
+            return b""
+        handshake = _handshake(hop, host, port)
+        handshake.origin_speaks = origin_speaks
+        await _socks(stream, handshake)
+        return handshake.surplus
     except ConnectTimeout as timeout:
         raise retold(timeout, f"{timeout}, when the proxy {hop} was asked for {there}") from None
     except NetworkError as error:

@@ -155,7 +155,10 @@ class TLSStream(Stream):
             view = memoryview(buffer)
             self._unsent.extend(view[start : start + _SLICE] for start in range(0, len(view), _SLICE))
         unsent = self._write_on()
-        return None if unsent is None else self._flush(unsent)
+        if unsent is None:
+            return None
+        forget(unsent)  # who does not wait for ours would leave it lying about
+        return self.drain(False)
 
     @property
     def unsent(self) -> int:
@@ -328,11 +331,6 @@ class TLSStream(Stream):
         while self._unsent and unsent is None:
             unsent = self._write_slice(self._unsent.popleft())
         return unsent
-
-    async def _flush(self, unsent: Awaitable[None] | None) -> None:
-        while unsent is not None:
-            await unsent  # cancelled here, the rest stays for the next write
-            unsent = self._write_on()
 
     async def _hand_down_all(self) -> None:
         made = self._outgoing.read()

@@ -507,7 +507,10 @@ class Pool:
                 from .._conn.http2 import Http2Connection
 
                 first_limit = self._habits.streams(route.origin, self.clock()) or FIRST_STREAMS
-                return Http2Connection(stream, route, facts, self.clock, self, options.ping_after, first_limit)
+                shared = Http2Connection(stream, route, facts, self.clock, self, options.ping_after, first_limit)
+                if facts.early:
+                    shared.data_received(memoryview(facts.early))
+                return shared
         return Http1Connection(stream, route, facts, self.clock, self.lost)
 
     def _fall_back(self, origin: Origin, error: Http1Required) -> TransportError:

@@ -53,13 +53,17 @@ class Unreachable(ProxyError):
 
 
 class Handshake:
-    """One connection through a SOCKS proxy being asked for."""
+    """One connection through a SOCKS proxy being asked for.
 
-    __slots__ = ("_heard", "_needed", "_next", "done", "hello")
+    What follows the proxy's answer is an error, unless `origin_speaks`: then those are the first octets of the origin.
+    """
+
+    __slots__ = ("_heard", "_needed", "_next", "done", "hello", "origin_speaks")
 
     def __init__(self, hello: bytes, needed: int, read: Callable[[bytes], bytes]) -> None:
         self.hello = hello
         self.done = False
+        self.origin_speaks = False
         self._heard = bytearray()
         self._needed = needed  # octets that tell what comes next
         self._next = read
@@ -75,9 +79,14 @@ class Handshake:
             said = self._next(answer)
             if said and heard:
                 raise ProxyError(f"it answers before it is asked: {shown(heard)}")
-        if self.done and heard:
+        if self.done and heard and not self.origin_speaks:
             raise ProxyError(f"it sent more than its answer: {shown(heard)}")
         return said
+
+    @property
+    def surplus(self) -> bytes:
+        """What came after the proxy's answer."""
+        return bytes(self._heard)
 
     def _expect(self, needed: int, read: Callable[[bytes], bytes]) -> None:
         self._needed = needed
