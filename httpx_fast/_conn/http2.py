@@ -409,7 +409,9 @@ class Http2Connection(SharedSession):
         if not self.settled:
             await self._settle(stream, budgets)
         if not self.extended_connect and self.broken is None:
-            raise NoWebSockets("the peer takes no WebSockets over HTTP/2 (RFC 8441 s.3)")
+            error = NoWebSockets("the peer takes no WebSockets over HTTP/2 (RFC 8441 s.3)")
+            error.unprocessed = True
+            raise error
 
     async def _settle(self, stream: Http2Stream, budgets: Budgets) -> None:
         stream.moment = now = self.clock()

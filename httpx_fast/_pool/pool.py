@@ -36,7 +36,7 @@ from .._kernel.facts import HAS_KEEP_ALIVE
 from .._net.base import Backend, Stream, Waiter
 from .._origin import Origin, Route
 from .._trace import Tracer
-from .._wire.events import FieldLine, Http1Required, RequestHead
+from .._wire.events import FieldLine, Http1Required, NoWebSockets, RequestHead
 from .._wire.h1 import IDLE
 from .again import Pieces, why_again
 from .fork import watch
@@ -173,6 +173,8 @@ class Pool:
                 break
             except BaseException as caught:
                 error = self._fall_back(route.origin, caught) if isinstance(caught, Http1Required) else caught
+                if isinstance(error, NoWebSockets):
+                    route = route._replace(http1=True)
                 if connection is not None:
                     reason = None
                     if isinstance(body, bytes) or body.again:
@@ -514,7 +516,7 @@ class Pool:
         return Http1Connection(stream, route, facts, self.clock, self.lost)
 
     def _fall_back(self, origin: Origin, error: Http1Required) -> TransportError:
-        """Remembers that an origin wants HTTP/1.1; what to raise where that cannot be spoken."""
+        """Remembers that an origin wants HTTP/1.1, if for all requests; what to raise where that cannot be spoken."""
         options = self._options
         if not options.http1:
             return UnsupportedProtocol(f"{origin} wants HTTP/1.1, which http1=False rules out: {error}")
@@ -522,9 +524,10 @@ class Pool:
             return UnsupportedProtocol(
                 f"{origin} wants HTTP/1.1, and the SSLContext that was given as verify offers h2: {error}"
             )
-        with self._lock:
-            self._habits.learn_http1(origin, self.clock())
-        self._old_peers = True
+        if not isinstance(error, NoWebSockets):
+            with self._lock:
+                self._habits.learn_http1(origin, self.clock())
+            self._old_peers = True
         return error
 
     # What goes back.

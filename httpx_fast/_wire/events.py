@@ -19,8 +19,8 @@ class Http1Required(RemoteProtocolError):
     """The peer wants the request over HTTP/1.1 (RFC 9113 s.7)."""
 
 
-class NoWebSockets(RemoteProtocolError):
-    """A WebSocket was asked for over HTTP/2, and the peer takes none there."""
+class NoWebSockets(Http1Required):
+    """A WebSocket was asked for over HTTP/2, and the peer takes none there; of other requests that says nothing."""
 
 
 class RequestHead:

@@ -16,7 +16,7 @@ from kernels import KERNELS, speak_http2
 
 import httpx_fast
 from httpx_fast._wire import websocket as wire
-from httpx_fast.testing import Hold, Http2, Read, ReadFrames, ReadHead, Repeat, Send, frames
+from httpx_fast.testing import Hold, Http2, Mute, Read, ReadFrames, ReadHead, Repeat, Send, Tls, frames
 from httpx_fast.websockets import WebSocketNetworkError, WebSocketUpgradeError
 
 pytest_plugins = ["httpx_fast.testing.pytest_plugin"]
@@ -151,6 +151,61 @@ def test_a_peer_that_says_no_settings_is_a_read_timeout(backend, fault_lab, new_
                     pass
             stats = client._transport.pool.stats()
             assert stats.leased == 0
+
+    backend.run(body)
+
+
+def test_where_the_peer_takes_none_they_go_over_http1(backend, fault_lab, tmp_path, monkeypatch):
+    """Only they: what else is asked stays on the connection of HTTP/2."""
+
+    def accepted(request: Any) -> bytes:
+        accept = wire.accept_for(request.field("Sec-WebSocket-Key"))
+        return (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + accept.encode() + b"\r\n\r\n\x81\x05hello\x88\x02\x03\xe8"
+        )
+
+    trusted = tmp_path / "lab.pem"
+    trusted.write_text(fault_lab.certificate.pem)
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    good = [Tls("h2", "http/1.1"), Http2(), *OTHERS]
+    upgrading = [Tls("h2", "http/1.1"), ReadHead(), Send(accepted), Mute()]
+    fault_lab.serve(good, upgrading)
+
+    async def body():
+        async with backend.client(http2=True, timeout=20) as client:
+            for number in (2, 3):
+                async with opened(client, fault_lab.tls_url("/chat").replace("https", "wss")) as session:
+                    assert session.response.http_version == "HTTP/1.1"
+                    assert await done(session.receive_text(timeout=20)) == "hello"
+                    (attempt,) = session.response.journey.attempts
+                    assert "takes no WebSockets over HTTP/2" in attempt.failure
+                answer = await client.get(fault_lab.tls_url())
+                assert (answer.text, answer.http_version) == ("good", "HTTP/2")
+                assert fault_lab.accepted == number
+            assert client._transport.pool.stats().leased == 0
+
+    backend.run(body)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["http1=False", "a context of the user"])
+def test_where_nothing_else_may_be_spoken_the_error_says_so(backend, fault_lab, new_client, own):
+    fault_lab.serve(*([Tls("h2")] if own else []), Http2(), *OTHERS)
+    options = {"verify": fault_lab.client_context("h2", "http/1.1"), "http1": True} if own else {}
+    reached = fault_lab.tls_url().replace("https", "wss") if own else url(fault_lab)
+    seen = "SSLContext that was given as verify offers h2" if own else "which http1=False rules out"
+
+    async def body():
+        async with new_client(**options) as client:
+            with pytest.raises(
+                httpx_fast.UnsupportedProtocol, match=f"{seen}: the peer takes no WebSockets over HTTP/2"
+            ):
+                async with opened(client, reached):
+                    pass
+            stats = client._transport.pool.stats()
+            assert (stats.leased, stats.idle) == (0, 1)
+            assert (await client.get(fault_lab.tls_url() if own else fault_lab.url())).text == "good"
+            assert fault_lab.accepted == 1
 
     backend.run(body)
 
