@@ -7,6 +7,7 @@ while its rest is exported.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from libc.string cimport memcpy
 
@@ -93,6 +94,18 @@ cdef class BodyBuffer:
             raise ValueError(f"{self.missing} octets of the body are missing")
         self.taken = True
         body = <bytes> self.store  # takes a reference of its own
+        self.let_go()
+        return body
+
+    def cut(self):
+        """What has come so far, as if nothing more were expected; once. Raises ValueError after it was taken."""
+        self.check_open()
+        self.taken = True
+        if self.exports:
+            body = PyBytes_FromStringAndSize(octets_of(self.store), self.filled)
+        else:
+            resize_bytes(&self.store, self.filled)
+            body = <bytes> self.store
         self.let_go()
         return body
 

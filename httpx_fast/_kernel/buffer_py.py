@@ -81,6 +81,12 @@ class BodyBuffer:
         self._blocks = None
         return b"".join(blocks)
 
+    def cut(self) -> bytes:
+        """What has come so far, as if nothing more were expected; once. Raises ValueError after it was taken."""
+        blocks = self._opened()
+        self._blocks = None
+        return bytes(memoryview(blocks[0])[: self.filled]) if len(blocks) == 1 else b"".join(blocks)[: self.filled]
+
     def _opened(self) -> list[bytearray]:
         if self._blocks is None:
             raise ValueError("the body was taken already")

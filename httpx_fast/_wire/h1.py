@@ -38,6 +38,10 @@ MAX_INTERIM = 32  # responses; a peer that only ever says "processing" must not 
 
 # A body below this is collected as it comes: a second buffer costs more than the copy that it saves.
 _DIRECT_FROM = 4096  # octets
+# Who streams, and has got this much at once, gets the next octets where they were received: the copy of a large piece
+# costs a fifth of reading it.
+_MUCH = 64 * 1024  # octets
+_STRETCH = 256 * 1024  # octets of such a buffer
 
 
 class ResponseReader:
@@ -152,8 +156,14 @@ class ResponseReader:
         body = self._body
         assert body is not None
         body.buffer_updated(nbytes)
-        self.left -= nbytes
-        if self.left:
+        self.left = left = self.left - nbytes
+        if not self.whole:
+            self._keep(body.cut())
+            self._body = BodyBuffer(min(left, _STRETCH)) if left and nbytes >= _MUCH else None
+            if not left:
+                self._end()
+            return True
+        if left:
             return False
         self._end_collected(body)
         return True
@@ -303,7 +313,7 @@ class ResponseReader:
                 end = start + left
             self.left = left = left - (end - start)
             body = self._body
-            if body is not None:
+            if body is not None and self.whole:
                 body.append(octets[start:end])
                 if not left:
                     self._end_collected(body)
@@ -311,7 +321,10 @@ class ResponseReader:
             self._keep(bytes(octets[start:end]))
             if not left:
                 self._end()
-            return not (self.whole and left)
+            if not self.whole:
+                self._body = BodyBuffer(min(left, _STRETCH)) if left and end - start >= _MUCH else None
+                return True
+            return not left
         self._keep(bytes(octets[start:end]))
         return not self.whole
 

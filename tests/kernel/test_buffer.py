@@ -218,3 +218,23 @@ def test_compiled_twin_does_not_copy_what_it_collected(kernel, tracemalloc):
         tracemalloc.stop()
     assert len(taken) == size
     assert peak < size // 100
+
+
+@pytest.mark.parametrize("came", [0, 1, 99, 100, FIRST_ROOM + 5])
+def test_what_has_come_can_be_taken_before_the_rest(kernel, came):
+    body = kernel.BodyBuffer(2 * FIRST_ROOM)
+    sent = bytes(number % 251 for number in range(came))
+    body.append(sent)
+    assert body.cut() == sent
+    for again in (body.cut, body.view, body.finish):
+        with pytest.raises(ValueError, match="the body was taken already"):
+            again()
+
+
+def test_what_has_come_can_be_taken_while_a_view_is_held(kernel):
+    body = kernel.BodyBuffer(100)
+    view = memoryview(body.view())
+    view[:3] = b"abc"
+    body.buffer_updated(3)
+    assert body.cut() == b"abc"
+    view.release()

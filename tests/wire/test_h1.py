@@ -186,6 +186,45 @@ def test_interim_responses_are_bounded(kernel: str, count: int) -> None:
         assert len(reader.interim) == count
 
 
+def taken(reader: h1.ResponseReader) -> list[bytes]:
+    return list(iter(reader.take, b""))
+
+
+@pytest.mark.parametrize("sizes", [[300_000, 300_000, 300_000], [70_000, 10, 500_000, 400_000], [999_999, 1], [10**6]])
+def test_large_pieces_of_a_streamed_body_are_received_where_they_stay(kernel: str, sizes: list[int]) -> None:
+    reader = Reader()
+    reader.begin(b"GET", False)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+    body = bytes(number % 251 for number in range(1000)) * 1000
+    assert feed(reader, head, []) == [True]
+    given, start = b"", 0
+    for size in [*sizes, 10**6]:
+        assert all(feed(reader, body[start : start + size], []))
+        given += b"".join(taken(reader))
+        start += size
+        assert given == body[:start]
+    assert (reader.state == h1.ENDED, reader.persistent, reader.pending) == (True, True, 0)
+    assert reader.get_buffer() is None
+
+
+def test_who_streams_small_pieces_holds_no_buffer(kernel: str) -> None:
+    reader = Reader()
+    reader.begin(b"GET", False)
+    feed(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", [])
+    for size, direct in ((100, False), (65_535, False), (65_536, True), (100, False)):
+        feed(reader, bytes(size), [])
+        assert (reader.get_buffer() is not None) is direct
+
+
+def test_octets_after_a_streamed_body_poison_its_connection(kernel: str) -> None:
+    reader = Reader()
+    reader.begin(b"GET", False)
+    feed(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + bytes(100_000), [])
+    feed(reader, bytes(100_001), [])
+    assert sum(map(len, taken(reader))) == 200_000
+    assert not reader.persistent
+
+
 def test_hostile_length_allocates_nothing(kernel: str) -> None:
     reader = Reader()
     reader.begin(b"GET", True)
