@@ -102,7 +102,9 @@ class Http1Connection(ResponseReader):
         facts = self.facts
         facts.requests = journey.nth = facts.requests + 1
         journey.connection = facts
-        journey.sending = now = clock()
+        now = journey.sending
+        if now is None:
+            now = journey.sending = clock()
         journey.rested_since = self.idle_since
         self.journey = journey
         self._budgets = budgets

@@ -164,7 +164,7 @@ class Pool:
                 found = self._ask(route, journey.started)
                 if type(found) is Http1Connection and (found.state == IDLE if self._told else found.alive()):
                     connection = found
-                    journey.leased = journey.started
+                    journey.leased = journey.sending = journey.started  # nothing came between: one look at the clock
                 else:
                     connection = await self._lease(route, found, budgets, journey, since)
                 # A head that has a time of its own, and one that is told of, are waited for before the body is.
@@ -375,14 +375,17 @@ class Pool:
         """What the plan answers to a request; a place in the queue if it has nothing."""
         if self._dropped:
             self._take_up_dropped()
-        plan = self._plan
-        with self._lock:
+        plan, lock = self._plan, self._lock
+        lock.acquire()  # once per request; `with` costs twice as much
+        try:
             found = plan.request(route, now, self.may_share)
             if found is None:
                 return self._queue(route, now)
             if not plan.doomed:
                 return found
             decided = self._decided()
+        finally:
+            lock.release()
         _carry_out(*decided)
         return found
 
