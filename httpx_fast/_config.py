@@ -129,17 +129,14 @@ def granted(request: Any, name: str) -> float | None:
 
 def timeouts_of(request: Any) -> Mapping[str, Any]:
     """A request's timeouts by name, those that are there. Raises TypeError."""
-    own = request._timeout
+    own: Timeout | None = request._timeout
     if own is not None:
-        timeouts: Mapping[str, Any] = own.as_dict()
-        return timeouts
+        return own.as_dict()
     extensions = request._extensions
-    timeout = None if extensions is None else extensions.get("timeout")
-    if not timeout:
-        return {}
-    if not isinstance(timeout, Mapping):
-        raise TypeError(f"expected a mapping of phases to seconds as extension 'timeout', got {timeout!r}")
-    return timeout
+    timeouts: Mapping[str, Any] = (extensions or {}).get("timeout") or {}
+    if not hasattr(timeouts, "get"):
+        raise TypeError(f"expected a mapping of phases to seconds as extension 'timeout', got {timeouts!r}")
+    return timeouts
 
 
 def _for_phases(timeout: TimeoutTypes) -> tuple[_Seconds, _Seconds, _Seconds, _Seconds]:

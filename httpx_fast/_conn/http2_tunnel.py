@@ -77,7 +77,7 @@ class TunnelExchange(Http2Stream):
         return self.state == ENDED and not self.upgraded
 
     def detach(self) -> tuple[Stream, bytes]:
-        self.deadline = None  # what is said on it from now on is no part of the exchange
+        self.tunnel.bound("connect", None, None)  # what is said on it from now on is no part of the exchange
         return self.tunnel, b""
 
     def wake(self) -> None:

@@ -449,3 +449,42 @@ def test_redirects_and_cookies_work_as_over_the_network(serve):
         return await client.get("http://a.test/start", follow_redirects=True)
 
     assert serve(app, test).text == "a=1"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("starts", [False, True])
+def test_the_total_of_a_request_ends_an_application_that_does_not(serve, starts, streamed):
+    ended = []
+
+    async def stalling(scope, receive, send):
+        if starts:
+            await send(start())
+            await send(part(b"first", more=True))
+        try:
+            await asgi._Signal().wait()  # nobody notifies it
+        finally:
+            ended.append(scope["path"])
+
+    async def attempt(client):
+        timeout = httpx_fast.Timeout(None, total=0.02)
+        missing = "its response had not ended" if starts else "its response had not started"
+        with pytest.raises(
+            httpx_fast.ReadTimeout, match=rf"^total timed out .* of 0\.02 s.*application: {missing}"
+        ) as caught:
+            if streamed:
+                async with client.stream("GET", "http://a.test/late", timeout=timeout) as response:
+                    await response.aread()
+            else:
+                await client.get("http://a.test/late", timeout=timeout)
+        assert (caught.value.phase, caught.value.limit, caught.value.budget) == ("read", "total", 0.02)
+        assert caught.value.request.url.path == "/late"
+        assert ended == ["/late"]
+
+    serve(stalling, attempt)
+
+
+def test_an_application_that_answers_in_time_knows_nothing_of_the_total(serve):
+    async def attempt(client):
+        assert (await client.get("http://a.test/", timeout=httpx_fast.Timeout(None, total=60))).text == "hello"
+
+    serve(hello, attempt)

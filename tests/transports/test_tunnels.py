@@ -74,6 +74,23 @@ def counts(client: Any) -> tuple[int, int]:
     return stats.leased, stats.idle
 
 
+def test_a_tunnel_is_not_bound_by_the_total_of_its_request(backend, fault_lab, new_client):
+    fault_lab.serve(Http2(), ReadHead(), Accept(), *OTHERS)
+
+    async def body():
+        async with (
+            new_client(timeout=httpx_fast.Timeout(20, total=20)) as client,
+            tunnel(client, fault_lab) as network,
+        ):
+            exchange = network._stream._exchange
+            assert exchange.deadline is exchange.writer.deadline is None
+            await done(network.write(b"x", timeout=20))
+            assert await read_exactly(network, 1) == b"x"
+            await close(network)
+
+    backend.run(body)
+
+
 def test_octets_go_both_ways(backend, fault_lab, new_client):
     told = threading.Event()
     fault_lab.serve(Http2(), ReadHead(), Accept(), Tell(told), *OTHERS)
