@@ -490,7 +490,8 @@ class Pool:
         limit: int | None = None
         settled = True
         if not isinstance(connection, Http1Connection):
-            limit = UNLIMITED if connection.limit is None else connection.limit
+            # What came while it was made may have broken it: the plan, which did not know it then, is not told again.
+            limit = DRAINS if connection.draining else UNLIMITED if connection.limit is None else connection.limit
             settled = connection.settled or self._habits.streams(route.origin, self.clock()) is not None
         with self._lock:
             self._outdated.dial_ends(facts, connected=True)
