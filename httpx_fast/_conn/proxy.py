@@ -92,12 +92,12 @@ async def _send(stream: Stream, octets: bytes) -> None:
 
 
 class _Answers(ResponseReader):
-    """Reads what a proxy answers to CONNECT; its end is a fault of the network, not of its words."""
+    """Reads what a proxy answers to CONNECT; its end before that is a fault of the network, not of its words."""
 
     __slots__ = ()
 
     def eof_received(self, clean: bool) -> bool:
-        return False
+        return self.head is not None  # TLS may give both at once
 
 
 async def _connect(stream: Stream, hop: ProxyHop, there: str) -> None:

@@ -7,7 +7,9 @@ It speaks HTTP with code of its own, so that the client is never its own witness
 from . import frames
 from .certificate import Certificate
 from .lab import FaultLab, Script
+from .proxy_steps import Socks4, Socks5, established
 from .replies import Reply, Request, answer
+from .resolving import Held, ScriptedResolver
 from .server import LocalServer
 from .steps import (
     Close,
@@ -41,6 +43,8 @@ __all__ = [
     "answer",
     "FaultLab",
     "Script",
+    "Held",
+    "ScriptedResolver",
     "Step",
     "Close",
     "Delay",
@@ -57,9 +61,12 @@ __all__ = [
     "Repeat",
     "Reset",
     "Send",
+    "Socks4",
+    "Socks5",
     "Tell",
     "Tls",
     "chunked",
+    "established",
     "redirect",
     "response",
     "frames",

@@ -1,0 +1,68 @@
+"""Steps of a scripted server that is a proxy. What follows them in a script is what the origin does.
+
+Read(), Send(established()), Tls(), Read(), Send(response())     an http proxy that tunnels to an https origin
+Tls(), Read(), Send(response(status=407))                        an https proxy that wants credentials
+Socks5(), Read(), Send(response(b"hello"))                       a SOCKS5 proxy
+Socks5(reply=5), Mute()                                          one that could not connect to the origin
+Socks5(cut=3), Reset()                                           one that is reset within its answer
+"""
+
+from __future__ import annotations
+
+from .steps import Dialogue
+
+_LOGIN = 2  # the way to log in by user name and password (RFC 1929)
+_NAME, _LENGTHS = 3, {1: 4, 4: 16}  # kinds of addresses, and how long they are (RFC 1928 s.5)
+
+
+def established() -> bytes:
+    """The leave of an http(s) proxy to go on through its tunnel (RFC 9110 s.9.3.6)."""
+    return b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+class Socks5:
+    """Lets in and answers as a SOCKS5 proxy (RFC 1928).
+
+    `way` is how to log in (0: not at all, 2: by user name and password; after any other nothing more is read), `login`
+    what comes of that, `reply` what comes of the request; 0 is leave for both. `cut` is the number of octets that the
+    last answer is cut to.
+    """
+
+    def __init__(self, reply: int = 0, *, way: int = 0, login: int = 0, cut: int | None = None) -> None:
+        self._reply = reply
+        self._way = way
+        self._login = login
+        self._cut = cut
+
+    async def run(self, dialogue: Dialogue) -> None:
+        connection = dialogue.connection
+        _, count = await connection.read_exactly(2)
+        await connection.read_exactly(count)
+        await connection.send(bytes((5, self._way)))
+        if self._way == _LOGIN:
+            _, size = await connection.read_exactly(2)
+            await connection.read_exactly(size)
+            await connection.read_exactly(*await connection.read_exactly(1))
+            await connection.send(bytes((1, self._login)))
+        if self._way not in (0, _LOGIN) or self._login:
+            return
+        *_, kind = await connection.read_exactly(4)
+        length = (await connection.read_exactly(1))[0] if kind == _NAME else _LENGTHS[kind]
+        await connection.read_exactly(length + 2)
+        await connection.send((bytes((5, self._reply, 0, 1)) + bytes(6))[: self._cut])
+
+
+class Socks4:
+    """Answers as a SOCKS4 or SOCKS4a proxy: `reply` is 90 for leave. `cut` is as with `Socks5`."""
+
+    def __init__(self, reply: int = 90, *, cut: int | None = None) -> None:
+        self._reply = reply
+        self._cut = cut
+
+    async def run(self, dialogue: Dialogue) -> None:
+        connection = dialogue.connection
+        address = (await connection.read_exactly(8))[4:]
+        await connection.read_until(b"\0", 256)
+        if address[:3] == bytes(3) and address[3]:  # the name comes behind
+            await connection.read_until(b"\0", 256)
+        await connection.send((bytes((0, self._reply)) + bytes(6))[: self._cut])
