@@ -17,7 +17,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ._headers import Headers
 from ._types import CertTypes, HeaderTypes, TimeoutTypes
@@ -132,8 +132,8 @@ def timeouts_of(request: Any) -> Mapping[str, Any]:
     own: Timeout | None = request._timeout
     if own is not None:
         return own.as_dict()
-    extensions = request._extensions
-    timeouts: Mapping[str, Any] = (extensions or {}).get("timeout") or {}
+    extensions: dict[str, Any] = request._extensions or {}
+    timeouts = cast("Mapping[str, Any]", extensions.get("timeout") or {})
     if not hasattr(timeouts, "get"):
         raise TypeError(f"expected a mapping of phases to seconds as extension 'timeout', got {timeouts!r}")
     return timeouts

@@ -269,7 +269,7 @@ class Client(BaseClient):
         """Like `stream()`, for server-sent events: gives the source to iterate over.
 
         An event may have at most `max_event_size` octets; None for no limit. Iterating raises SSEError for a larger
-        one, and for a response that is no event stream.
+        one, and for a response that is no event stream. `timeout.total` is for the whole stream of events.
         """
         from .._sse import EventSource, request_headers
 
@@ -313,7 +313,8 @@ class Client(BaseClient):
         A message may have at most `max_message_size_bytes`, fragments together; a larger one closes the session with
         code 1009. At most `queue_size` messages are kept that nobody has received. A ping is sent each
         `keepalive_ping_interval_seconds` (None for never), and has to be answered within
-        `keepalive_ping_timeout_seconds`. The other arguments are for the handshake. Raises WebSocketUpgradeError.
+        `keepalive_ping_timeout_seconds`. The other arguments are for the handshake, `timeout.total` too. Raises
+        WebSocketUpgradeError.
         """
         from .._websockets import WebSocketClient
 
