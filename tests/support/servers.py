@@ -82,6 +82,7 @@ server {{
   location = /tls {{ default_type text/plain; return 200 "$ssl_protocol $ssl_session_reused $ssl_server_name"; }}
   location = /redirect {{ return 302 /tiny; }}
   location = /echo {{ echo_read_request_body; echo_request_body; }}
+  location = /sink {{ default_type text/plain; echo_read_request_body; echo -n "ok"; }}
   location = /status {{ stub_status; }}
 }}
 """
