@@ -15,7 +15,7 @@ import pytest
 from certificates import Authority
 from peers import Peer
 from runners import RUNNERS, Runner
-from servers import Nghttpd, Nginx, Unavailable
+from servers import Hypercorn, Nghttpd, Nginx, Node, Unavailable
 
 _DESCRIPTORS = Path("/proc/self/fd") if os.path.isdir("/proc/self/fd") else Path("/dev/fd")
 
@@ -48,6 +48,18 @@ def nginx(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Ite
 def nghttpd(request: pytest.FixtureRequest, nginx: Nginx, authority: Authority) -> Iterator[Nghttpd]:
     """Serves the files of nginx by HTTP/2."""
     with _installed(), Nghttpd(nginx.folder / "www", authority, tls=request.param == "tls") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def node(authority: Authority) -> Iterator[Node]:
+    with _installed(), Node(authority) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def hypercorn(authority: Authority) -> Iterator[Hypercorn]:
+    with _installed(), Hypercorn(authority) as server:
         yield server
 
 

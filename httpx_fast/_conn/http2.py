@@ -65,13 +65,17 @@ class Http2Connection(SharedSession):
     __slots__ = (
         "_backlog",
         "_busy_since",
+        "_cancel_timer",
         "_closed",
         "_flush_due",
         "_owner",
         "_ping_after",
         "_pings",
+        "_sleepers",
         "_soon",
+        "_start_timer",
         "_stretch_ends",
+        "_timer_at",
         "_told_draining",
         "_told_limit",
         "facts",
@@ -101,6 +105,11 @@ class Http2Connection(SharedSession):
         self.idle_since: float | None = None
         self._owner = owner
         self._soon = backend.soon
+        # Who waits until when, where a loop pushes: one timer wakes them all, set again only when it fires early.
+        self._sleepers: dict[Waits, float] = {}
+        self._start_timer = backend.timer() if backend.pushes else None
+        self._cancel_timer: Callable[[], object] | None = None
+        self._timer_at = NEVER
         self._ping_after = NEVER if ping_after is None else ping_after
         self._pings = 0
         self._busy_since = 0.0  # when the first of the exchanges began that are under way
@@ -179,6 +188,9 @@ class Http2Connection(SharedSession):
             return
         self._closed = True
         self.draining = True
+        if self._cancel_timer is not None:
+            self._cancel_timer()
+            self._cancel_timer = None
         if self._lock.acquire(blocking=False):
             try:
                 if self.broken is None:
@@ -210,10 +222,15 @@ class Http2Connection(SharedSession):
             wake_at = min(at, self._look(now))
             if self._pushes:
                 waiter = stream.waiter = self._new_waiter()
+                if wake_at != NEVER:
+                    self._sleepers[stream] = wake_at
+                    if wake_at < self._timer_at:
+                        self._set_timer(wake_at, now)
                 try:
-                    await waiter.wait(None if wake_at == NEVER else wake_at)
+                    await waiter.wait(None)
                 finally:
                     stream.waiter = None
+                    self._sleepers.pop(stream, None)
             else:
                 await self.take_part(stream, now, wake_at)
         stream.told = False
@@ -347,6 +364,29 @@ class Http2Connection(SharedSession):
                 )
             )
         self._write_out()
+
+    # Inside: time, where a loop pushes.
+
+    def _set_timer(self, at: float, now: float) -> None:
+        assert self._start_timer is not None
+        if self._cancel_timer is not None:
+            self._cancel_timer()
+        self._timer_at = at
+        self._cancel_timer = self._start_timer(max(at - now, 0.0), self._on_time)
+
+    def _on_time(self) -> None:
+        """Has those look at the time who wanted to; what that means is theirs to say."""
+        self._cancel_timer = None
+        self._timer_at = NEVER
+        now = self.clock()
+        further = NEVER
+        for stream, at in self._sleepers.items():
+            if at > now:
+                further = min(further, at)
+            elif stream.waiter is not None:
+                stream.waiter.set()
+        if further != NEVER:
+            self._set_timer(further, now)
 
     # Inside: what concerns the connection.
 

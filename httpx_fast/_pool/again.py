@@ -50,4 +50,7 @@ def met_dead_connection(error: BaseException, connection: Connection, journey: J
     """
     if not isinstance(error, (ReadError, WriteError, RemoteProtocolError)) or journey.attempts or not journey.reused:
         return False
-    return not (connection.touched if isinstance(connection, Http1Connection) else journey.first)
+    if isinstance(connection, Http1Connection):
+        return not connection.touched
+    # A peer that resets a stream and goes on with the others is not dead.
+    return connection.draining and not journey.first

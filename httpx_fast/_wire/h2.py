@@ -496,8 +496,10 @@ class Session:
 
     def _goaway(self, last: int, code: int, debug: bytes) -> None:
         self.draining = True
-        self.farewell = f"GOAWAY: {_name(code)}" + (f" {shown(debug)}" if debug else "")
-        self.wants_http1 = code == HTTP_1_1_REQUIRED
+        # What was wrong stays true when NO_ERROR follows, with which Node says that it is about to close.
+        if code or self.farewell is None:
+            self.farewell = f"GOAWAY: {_name(code)}" + (f" {shown(debug)}" if debug else "")
+            self.wants_http1 = code == HTTP_1_1_REQUIRED
         kind = Http1Required if self.wants_http1 else RemoteProtocolError
         gone = [stream for stream_id, stream in self.streams.items() if stream_id > last]
         for stream in gone:

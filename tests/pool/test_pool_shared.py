@@ -73,6 +73,10 @@ class Shared:
         self.usable = False
         self.owner.draining(self)
 
+    @property
+    def draining(self) -> bool:
+        return not self.usable
+
     def alive(self) -> bool:
         return self.usable
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import importlib.util
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import select
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -230,6 +232,65 @@ class Nghttpd:
 
     def url(self, path: str) -> str:
         return f"{self._scheme}://127.0.0.1:{self.port}{path}"
+
+
+class Node:
+    """HTTP/2 as Node speaks it: see `node_http2.js`; started by entering it."""
+
+    def __init__(self, authority: Authority) -> None:
+        certificate, key = authority.issue("127.0.0.1", "localhost")
+        self._arguments = [find("node", "nodejs"), str(Path(__file__).with_name("node_http2.js")), key, certificate]
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(self._arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline() or 0)
+        if not self.port:
+            self.__exit__()
+            raise RuntimeError("node did not start")
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        _stop(self._process)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+    def url(self, path: str) -> str:
+        return f"https://127.0.0.1:{self.port}{path}"
+
+
+class Hypercorn:
+    """hypercorn with `hypercorn_app.py`, over TLS; it closes what is idle for `idle` seconds."""
+
+    def __init__(self, authority: Authority, idle: float = 600) -> None:
+        if importlib.util.find_spec("hypercorn") is None:
+            raise Unavailable("hypercorn is not installed (pip install hypercorn)")
+        self._listener = _listener()
+        certificate, key = authority.issue("127.0.0.1", "localhost")
+        self._arguments = [
+            *(sys.executable, "-m", "hypercorn", "--bind", f"fd://{self._listener.fileno()}"),
+            *("--certfile", str(certificate), "--keyfile", str(key), "--keep-alive", str(idle)),
+            *("--log-level", "critical", "hypercorn_app:app"),
+        ]
+
+    def __enter__(self) -> Self:
+        self.port = self._listener.getsockname()[1]
+        with self._listener:
+            self._process = subprocess.Popen(
+                self._arguments,
+                pass_fds=[self._listener.fileno()],
+                cwd=Path(__file__).parent,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        _stop(self._process)
+
+    def url(self, path: str) -> str:
+        return f"https://127.0.0.1:{self.port}{path}"
 
 
 def _listener() -> socket.socket:

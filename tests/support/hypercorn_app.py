@@ -1,0 +1,24 @@
+"""An application of ASGI for tests that hypercorn serves; it imports nothing, so any interpreter runs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    path = scope["path"]
+    if path == "/echo":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        more = True
+        while more:
+            event = await receive()
+            more = event.get("more_body", False)
+            await send({"type": "http.response.body", "body": event.get("body", b""), "more_body": more})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": b"ok"})
