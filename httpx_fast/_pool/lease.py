@@ -82,10 +82,17 @@ class Lease:
         """Gives the connection back; it is closed if the body was not read to its end. Repeatable."""
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            self.pool.release(self.connection, exchange, self.journey)
+            self.pool.give_back(self.connection, exchange, self.journey)
+
+    def abandon(self) -> None:
+        """As `close()`, for the finalizer of who reads, which may run in any thread."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self.pool.abandon(self.connection, exchange, self.journey)
 
     def __del__(self) -> None:
-        exchange = self._exchange
+        # Taken, as others do: in a cycle the reader's finalizer may come later, and close this lease once more.
+        exchange, self._exchange = self._exchange, None
         if exchange is None:
             return
         self.pool.drop(self.connection, exchange, self.journey)

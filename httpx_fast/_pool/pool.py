@@ -3,9 +3,9 @@
 `plan.py` decides; this room does what it says: dials, waits, wakes, closes. Rules:
 
 - The plan is touched under the lock only; nothing is awaited, closed or told to a connection while holding it.
-- What is leased has one owner, who gives it back through `release`, once, synchronously. If the owner is collected
-  instead, it waits in `dropped` for the next who can take the lock: a finalizer may run within any line, so it takes
-  no lock that it could find held by its own thread.
+- What is leased has one owner, who gives it back, once, synchronously: by `release`, or `give_back` where that may be
+  a finalizer's doing. If the owner is collected instead, it waits in `dropped` for the next who can take the lock: a
+  finalizer may run within any line, so it waits for no lock that it could find held by its own thread.
 - Who waits keeps the deadline that it came with, whatever it is granted on the way.
 - Connections that have been idle for long enough are closed by a timer on asyncio. trio and blocking code have no timer
   that is not a task or a thread: there the next request does it, whatever its route.
@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from math import inf
 from operator import attrgetter
 from typing import Final, TypeAlias
@@ -64,6 +65,9 @@ FIRST_STREAMS: Final = 10
 
 _LATE: Final = 0.001  # seconds; a timer may come a little before what it was set for
 
+# Seconds after which it is not another thread that has the lock: none has it for longer than microseconds.
+_OWN: Final = 0.05
+
 
 class Turn(Ticket[Connection]):
     """A place in the queue, and how to wake who stands there."""
@@ -108,6 +112,7 @@ class Pool:
         self._watchful = max_age is not None  # there may be more to say of how long a connection is kept
         self._dropped: deque[tuple[Connection, Exchange, Journey]] = deque()
         self._outdated = Outdated()
+        self._thread = threading.get_ident()
         self._take_up_soon = backend.from_any_thread(self._take_up_dropped)
         #: `close()` for who lives in another world or thread; RuntimeError if this world has ended.
         self.close_soon = backend.from_any_thread(self.close)
@@ -231,13 +236,31 @@ class Pool:
         if self._dropped:
             self._take_up_dropped()
 
+    def give_back(self, connection: Connection, exchange: Exchange, journey: Journey) -> None:
+        """As `release`, for who may be a finalizer in the pool's own thread: a user's generator that was collected."""
+        lock = self._lock
+        if lock.acquire(blocking=False):
+            lock.release()
+            self.release(connection, exchange, journey)
+            return
+        self._dropped.append((connection, exchange, journey))
+        if lock.acquire(timeout=_OWN):
+            lock.release()
+            self._take_up_dropped()
+        else:
+            self._take_up_later()
+
+    def abandon(self, connection: Connection, exchange: Exchange, journey: Journey) -> None:
+        """As `drop`, but at once where the pool lives in this thread."""
+        if self._thread == threading.get_ident():
+            self.give_back(connection, exchange, journey)
+        else:
+            self.drop(connection, exchange, journey)
+
     def drop(self, connection: Connection, exchange: Exchange, journey: Journey) -> None:
         """Ends a lease whose owner was collected, as soon as that can be done: callable from finalizers."""
         self._dropped.append((connection, exchange, journey))
-        try:
-            self._take_up_soon()
-        except RuntimeError:  # the event loop is closed
-            connection.close()
+        self._take_up_later()
 
     def close(self) -> None:
         """Closes what is idle now, and what is leased when it comes back."""
@@ -401,6 +424,8 @@ class Pool:
         while True:
             if isinstance(found, Turn):
                 turn, trace, own = found, journey.trace, budgets.pool
+                if self._dropped:  # by a finalizer that ran while this turn was made
+                    self._take_up_dropped()
                 at, budget = sooner(None if own is None else since + own, own, budgets.deadline)
                 # Awaited right here: a coroutine less for each of the tasks that wait, who may be thousands.
                 try:
@@ -579,8 +604,21 @@ class Pool:
         if not self._lock.acquire(blocking=False):
             return
         self._lock.release()
-        while self._dropped:
-            self.release(*self._dropped.popleft())
+        for left in self._all_dropped():
+            self.release(*left)
+
+    def _take_up_later(self) -> None:
+        """Has the pool's own world give back what collected owners had."""
+        try:
+            self._take_up_soon()
+        except RuntimeError:  # the event loop is closed
+            for connection, *_ in self._all_dropped():
+                connection.close()
+
+    def _all_dropped(self) -> Iterator[tuple[Connection, Exchange, Journey]]:
+        with suppress(IndexError):  # another thread may take the last one
+            while True:
+                yield self._dropped.popleft()
 
     def _set_timer(self, now: float) -> None:
         """Under the lock: sees to it that the next idle connection is closed when its time has come."""

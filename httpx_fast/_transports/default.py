@@ -411,8 +411,8 @@ class _Body:
         return list(self._lease.trailers)
 
     def abandon(self) -> None:
-        """Gives up the rest without waiting for anything."""
-        self._lease.close()
+        """Gives up the rest without waiting for anything; callable from finalizers."""
+        self._lease.abandon()
 
 
 class SyncBody(_Body, SyncByteStream):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 from typing import Any
 
 import pytest
@@ -317,6 +318,61 @@ def test_response_that_was_forgotten_gives_its_connection_back_and_is_told_of(ru
         assert (await house.get())[1] == b"ok"  # takes up what was dropped
         assert house.counts == (0, 1, 0)
         assert house.backend.streams[0].closed
+
+    run(body)
+
+
+class Reader:
+    """Who reads a response, and lets go of it when collected; in a cycle, so that the collector chooses the order."""
+
+    def __init__(self, lease: Any) -> None:
+        self.lease = lease
+        self.itself = self
+
+    def __del__(self) -> None:
+        self.lease.abandon()
+
+
+@pytest.mark.filterwarnings("ignore:a response of:ResourceWarning")
+def test_response_that_is_forgotten_with_its_reader_is_given_back_once(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=1)
+        house.backend.scripts = [[SLOW, b"ok"]]
+        held = [Reader((await house.get(whole=False))[4])]
+        collect(held)
+        await house.get()  # has its place
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+@pytest.mark.parametrize("end", ["close", "abandon"])
+def test_response_that_is_let_go_within_a_locked_block_hangs_nobody(run: Any, end: str) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=1)
+        house.backend.scripts = [[SLOW, b"ok"]]
+        *_, lease = await house.get(whole=False)
+        with house.pool._lock:  # where a collection may run finalizers
+            getattr(lease, end)()
+        assert house.counts == (1, 0, 0)
+        await house.get()
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+def test_response_that_is_abandoned_in_another_thread_is_given_back_in_its_own(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner, connections=1)
+        house.backend.scripts = [[SLOW, b"ok"]]
+        *_, lease = await house.get(whole=False)
+        assert lease is not None
+        thread = threading.Thread(target=lease.abandon)
+        thread.start()
+        thread.join()
+        assert house.counts == ((1, 0, 0) if runner.asynchronous else (0, 0, 0))
+        await house.get()
+        assert house.counts == (0, 1, 0)
 
     run(body)
 
