@@ -31,6 +31,7 @@ class Shared:
     first_limit: int | None
     first_settled: bool
     script: list[Any]
+    dead_on_arrival: int  # connections that break while they are made
 
     def __init__(
         self,
@@ -45,12 +46,17 @@ class Shared:
         self.stream, self.route, self.facts, self.clock, self.owner = stream, route, facts, clock, owner
         self.limit = Shared.first_limit
         self.settled = Shared.first_settled
+        self.draining = False
         self.first_limit, self.ping_after = first_limit, ping_after
         self.rtt = None
         self.window_out = self.room = 65535
         self.idle_since: float | None = None
         self.usable = True
         self.closed = 0
+        if Shared.dead_on_arrival:
+            Shared.dead_on_arrival -= 1
+            self.limit, self.settled = 0, False
+            self.go_away()
         facts.http_version = "HTTP/2"
         facts.stream = stream
         Shared.made.append(self)
@@ -71,6 +77,7 @@ class Shared:
 
     def go_away(self) -> None:
         self.usable = False
+        self.draining = True
         self.owner.draining(self)
 
     @property
@@ -117,6 +124,7 @@ def double(monkeypatch: pytest.MonkeyPatch) -> None:
     module.Http2Connection = Shared  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
     Shared.made, Shared.script, Shared.first_limit, Shared.first_settled = [], [], 100, True
+    Shared.dead_on_arrival = 0
 
 
 def house_of(runner: Runner, **options: Any) -> House:
@@ -218,6 +226,23 @@ def test_first_burst_waits_for_the_peers_word(run: Any) -> None:
         await runner.together(*[house.get] * 30)
         assert len(Shared.made) == 1
         assert Shared.made[0].first_limit == FIRST_STREAMS
+
+    run(body)
+
+
+def test_nobody_waits_for_the_word_of_a_connection_that_was_dead_on_arrival(run: Any) -> None:
+    """The pool hears of its end before it knows of it; several wait for one place."""
+
+    async def body(runner: Runner) -> None:
+        house = house_of(runner, connections=1)
+        Shared.dead_on_arrival = 1
+        dead = RemoteProtocolError("the connection takes no more streams")
+        dead.unprocessed = True
+        Shared.script = [dead]
+        house.backend.close_gate(waiting=2)
+        await runner.together(*[house.get] * 3)
+        assert [connection.closed for connection in Shared.made] == [1, 0]
+        assert (house.pool.stats().leased, house.pool.stats().idle) == (0, 1)
 
     run(body)
 
