@@ -40,7 +40,7 @@ def drive(coroutine: Coroutine[Any, Any, T]) -> T:
 
 def _new_stepper() -> _Stepper:
     returned: list[Any] = []
-    steps = _steps(returned)
+    steps: Any = _steps(returned)  # to type checkers it is something to await
     steps.send(None)
     return steps, returned
 

@@ -1,0 +1,106 @@
+"""Processor instructions of a warm GET, without sockets: a figure that does not depend on how busy the machine is.
+
+    python bench/instructions.py [blocking | asyncio]
+
+Runs itself twice under valgrind, for few requests and for many, and prints the difference for each request. Both worlds
+ask over a stream that answers at once, so neither the system nor an event loop takes part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from httpx_fast import AsyncClient, Client  # noqa: E402
+from httpx_fast._net.asyncio import AsyncioBackend  # noqa: E402
+from httpx_fast._net.base import DONE, Backend, Stream  # noqa: E402
+from httpx_fast._net.sync import SyncBackend  # noqa: E402
+from httpx_fast._transports import default  # noqa: E402
+
+FEW, MANY = 500, 2500  # requests
+URL = "http://127.0.0.1/json"
+ANSWER = memoryview(
+    b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Sun, 22 Nov 2026 13:00:00 GMT\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 1024\r\nConnection: keep-alive\r\nCache-Control: no-cache\r\nVary: Accept-Encoding\r\n\r\n"
+    + bytes(1024)
+)
+
+
+class Echo(Stream):
+    """Answers each write before it returns."""
+
+    def attach(self, sink: Any) -> None:
+        self._sink = sink
+
+    def write(self, *buffers: Any) -> None:
+        self._sink.data_received(ANSWER)
+
+    @property
+    def unsent(self) -> int:
+        return 0
+
+    def receive(self) -> Any:
+        return DONE
+
+    def poll_idle(self) -> None: ...
+    def bound(self, *arguments: Any) -> None: ...
+    def arm(self, phase: str, at: float | None, budget: float | None) -> None: ...
+    def close(self) -> None: ...
+    def get_extra_info(self, name: str) -> None: ...
+    async def drain(self, reading: bool) -> None: ...
+    async def start_tls(self, *arguments: Any) -> Any: ...
+
+
+def echoing(backend: type[Backend]) -> Callable[..., Backend]:
+    """What makes a backend of that world whose connections are echoes."""
+
+    async def connect(self: Backend, *arguments: Any, **options: Any) -> Stream:
+        return Echo()
+
+    kind = type("Echoing", (backend,), {"connect_tcp": connect})
+    return lambda *_: kind()
+
+
+def ask(world: str, count: int) -> None:
+    if world == "blocking":
+        default.SyncBackend = echoing(SyncBackend)  # type: ignore[misc, assignment]
+        client = Client(trust_env=False)
+        for _ in range(count):
+            assert client.get(URL).content
+        return
+    default.backend_for = echoing(AsyncioBackend)
+
+    async def run() -> None:
+        client = AsyncClient(trust_env=False)
+        for _ in range(count):
+            assert (await client.get(URL)).content
+
+    asyncio.run(run())
+
+
+def instructions(world: str, count: int) -> int:
+    """Of a whole run."""
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, __file__]
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    ended = subprocess.run([*command, world, str(count)], capture_output=True, text=True, env=environment, check=True)
+    found = re.search(r"Collected : (\d+)", ended.stderr)
+    assert found is not None, ended.stderr
+    return int(found[1])
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        ask(sys.argv[1], int(sys.argv[2]))
+    else:
+        for world in sys.argv[1:] or ["blocking", "asyncio"]:
+            each = (instructions(world, MANY) - instructions(world, FEW)) / (MANY - FEW)
+            print(f"{world:12}{each:10,.0f} instructions for a GET")
