@@ -46,7 +46,6 @@ class Shared:
         self.stream, self.route, self.facts, self.clock, self.owner = stream, route, facts, clock, owner
         self.limit = Shared.first_limit
         self.settled = Shared.first_settled
-        self.draining = False
         self.first_limit, self.ping_after = first_limit, ping_after
         self.rtt = None
         self.window_out = self.room = 65535
@@ -77,7 +76,6 @@ class Shared:
 
     def go_away(self) -> None:
         self.usable = False
-        self.draining = True
         self.owner.draining(self)
 
     @property
