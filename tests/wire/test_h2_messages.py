@@ -8,7 +8,7 @@ import pytest
 from far_end import data, frame
 
 from httpx_fast._exceptions import LocalProtocolError, RemoteProtocolError
-from httpx_fast._wire import h2_stream
+from httpx_fast._wire import h2, h2_stream
 from httpx_fast._wire.events import RequestHead
 from httpx_fast._wire.h1 import MAX_INTERIM
 from httpx_fast._wire.windows import STREAM_WINDOW
@@ -192,7 +192,7 @@ def test_a_streamed_body_wakes_at_the_head_and_at_each_arrival(talk: Any):
     assert (stream.woken, stream.ready) == (1, True)
     talk.say(data(1, b"ab"), data(1, b"c"))
     assert (stream.woken, stream.pending) == (3, 3)
-    assert [talk.session.claim(stream) for _ in range(3)] == [b"ab", b"c", b""]
+    assert [talk.session.claim(stream) for _ in range(2)] == [b"abc", b""]
     assert stream.pending == 0
     talk.say(data(1, b"", end=True))
     assert (stream.woken, stream.ended) == (4, True)
@@ -292,3 +292,15 @@ def test_many_small_frames_take_little_memory(talk: Any):
     assert b"".join(pieces) == bytes(number % 256 for number in range(10_000))
     talk.say(data(1, b"x" * 100), data(1, b"y" * 1000), *(data(1, b"z") for _ in range(600)))
     assert stream.take_whole() == b"x" * 100 + b"y" * 1000 + b"z" * 600
+
+
+@pytest.mark.parametrize(("more", "first"), [(-1, 2), (0, 2), (1, 1)])
+def test_what_came_together_is_claimed_together_up_to_a_limit(
+    talk: Any, monkeypatch: pytest.MonkeyPatch, more: int, first: int
+):
+    monkeypatch.setattr(h2, "MAX_CLAIM", 10)
+    stream = talk.open(whole=False)
+    pieces = [b"a" * 5, b"b" * (5 + more)]
+    talk.say(talk.far.head(1), *(data(1, piece) for piece in pieces))
+    assert talk.session.claim(stream) == b"".join(pieces[:first])
+    assert talk.session.claim(stream) == b"".join(pieces[first:])
