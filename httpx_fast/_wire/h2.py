@@ -237,11 +237,11 @@ class Session:
         return count
 
     def claim(self, stream: StreamReader) -> bytes:
-        """The oldest octets of body that nobody has claimed, and their credit to the peer; b"" if there are none now."""
+        """The oldest octets of body that nobody has claimed, and their credit to the peer; b"" if there are none."""
         chunks = stream.chunks
         if not chunks:
             return b""
-        # Frames are small (nginx sends 8 KiB each): handing one on costs more than a copy of several that came together.
+        # Frames are small (nginx sends 8 KiB each): handing one on costs more than copying several that came together.
         if len(chunks) > 1 and stream.pending <= MAX_CLAIM:
             piece = b"".join(chunks)
             chunks.clear()
