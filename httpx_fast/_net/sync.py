@@ -2,8 +2,8 @@
 
 A warm exchange is one send and one receive. Reading waits in the kernel by SO_RCVTIMEO, set only when the deadline
 needs another value: one system call where try, poll and read are three, and 1.0 times a bare blocking socket where
-those are 1.1 times (loopback). Where the option cannot be relied on (Windows, sockets that a framework has replaced)
-the socket is non-blocking and `poll` waits.
+those are 1.1 times (loopback). Where the option cannot be relied on (Windows, sockets that a framework has replaced,
+programs that have timers interrupt them) the socket is non-blocking and `poll` waits.
 
 One thread may read while another writes; `close()` from any thread wakes both.
 """
@@ -34,6 +34,7 @@ _KERNEL_TIMES: Final = bool(NO_WAIT) and _TIMEVAL.size == 16 and sys.platform.st
 _SHARE: Final = 0.85
 _TICK: Final = 0.01  # seconds
 _LONGEST: Final = 1_000_000.0  # seconds; what lies further ahead is for ever
+_BY_TIMERS: Final = ("SIGALRM", "SIGVTALRM", "SIGPROF")
 
 
 class SyncStream(PulledStream):
@@ -42,7 +43,7 @@ class SyncStream(PulledStream):
     def __init__(self, sock: socket.socket, address: Any, clock: Callable[[], float]) -> None:
         super().__init__(sock, address, clock)
         # Frameworks that replace `socket` wait in a loop of their own, which knows nothing of SO_RCVTIMEO.
-        self._kernel_times = _KERNEL_TIMES and type(sock).__module__ == "socket"
+        self._kernel_times = _KERNEL_TIMES and type(sock).__module__ == "socket" and not _timers_interrupt()
         self._granted = NEVER  # seconds after which the kernel gives up
         self._turn = threading.Lock()  # held by who changes what is unsent while another may drain it
         sock.setblocking(self._kernel_times)
@@ -222,6 +223,16 @@ class SyncBackend(SocketBackend):
 
     async def _stream(self, sock: socket.socket, address: Any) -> Stream:
         return SyncStream(sock, address, self.clock)
+
+
+def _timers_interrupt() -> bool:
+    """Whether the program handles signals that timers send.
+
+    Where a signal's handler returns, Python calls recv() again (PEP 475), for which SO_RCVTIMEO begins anew: a signal
+    every second, and five seconds never end. Rarer signals only make them longer.
+    """
+    signal = sys.modules.get("signal")  # who handles any has imported it
+    return signal is not None and any(callable(signal.getsignal(getattr(signal, name))) for name in _BY_TIMERS)
 
 
 def _milliseconds(seconds: float) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import struct
 import threading
@@ -176,3 +177,25 @@ def test_threads_share_no_buffer():
     for thread in threads:
         thread.join(30)
     assert [results[number] for number in range(4)] == octets
+
+
+@KERNEL
+def test_signals_that_keep_coming_hold_off_no_deadline(pair):
+    came = []
+
+    def interrupt(*_: Any) -> None:
+        came.append(None)
+        if len(came) > 1000:  # ten seconds at least: it would go on for ever
+            raise AssertionError("the deadline was forgotten")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        stream, _ = attached(pair[0])
+        stream.arm("read", stream._clock() + 0.1, 0.1)
+        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+        with pytest.raises(ReadTimeout, match=r"of 0\.1 s"):
+            drive(_await(stream.receive()))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    stream.close()
