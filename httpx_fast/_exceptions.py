@@ -70,6 +70,18 @@ def shown(data: Any) -> str:
     return repr(piece) + ("..." if len(data) > MAX_SHOWN else "")
 
 
+def _again(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
+    return kind.__new__(kind, *arguments)
+
+
+def portable(error: BaseException) -> tuple[Any, ...]:
+    """The `__reduce__` of exceptions that are made with other arguments than their message.
+
+    As they are, they could not be pickled: a process pool breaks, or hangs, when a worker raises such a one.
+    """
+    return _again, (type(error), error.args), error.__dict__
+
+
 class HTTPError(Exception):
     """Anything that can go wrong between calling a request method and `raise_for_status()`."""
 
@@ -78,6 +90,8 @@ class HTTPError(Exception):
         self._request: Request | None = None
         #: What is known of the way the request went, up to where it failed; None before it started.
         self.journey: Journey | None = None
+
+    __reduce__ = portable
 
     @property
     def request(self) -> Request:
@@ -225,6 +239,8 @@ class StreamError(RuntimeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
+
+    __reduce__ = portable
 
 
 class StreamConsumed(StreamError):

@@ -6,6 +6,7 @@ Durations are worked out when asked for. It knows no rendering; `_cli` draws it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from copy import copy
 from typing import Any
@@ -17,6 +18,11 @@ PHASES = ("pool", "dns", "tcp", "proxy", "tls", "send", "wait", "receive")
 
 def _span(start: float | None, end: float | None) -> float | None:
     return None if start is None or end is None else end - start
+
+
+def _slots_of(record: object) -> dict[str, Any]:
+    """What can be pickled of a record, so that exceptions which carry one can be; no process has another's sockets."""
+    return {name: getattr(record, name) for name in type(record).__slots__ if name != "__weakref__"}  # type: ignore[attr-defined]
 
 
 class ConnectionFacts:
@@ -61,6 +67,9 @@ class ConnectionFacts:
         self.trace: Tracer | None = None  # of the request that it is dialled for, while it is
         self.warmed = False  # it was made for no request, but ahead of them
 
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        return None, _slots_of(self) | {"stream": None, "trace": None}
+
 
 class Journey:
     """The way of one request. All durations are in seconds, and None where the step did not happen (yet)."""
@@ -102,6 +111,9 @@ class Journey:
         self.trace: Tracer | None = None  # who is told of each step; None where nobody watches
         self.stream_id: int | None = None  # of the stream that it had, on a connection of HTTP/2
         self.rested_since: float | None = None  # since then a reused connection had been idle
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        return None, _slots_of(self) | {"_clock": time.monotonic, "trace": None}
 
     def begin_again(self, failure: str) -> None:
         """The attempt so far goes to `attempts`; another begins."""

@@ -25,7 +25,7 @@ from ._config import (
     DEFAULT_MAX_MESSAGE_SIZE_BYTES,
     DEFAULT_QUEUE_SIZE,
 )
-from ._exceptions import NetworkError, ReadTimeout, TimeoutException
+from ._exceptions import NetworkError, ReadTimeout, TimeoutException, portable
 from ._models import Response
 from ._wire.websocket import (
     BINARY,
@@ -48,6 +48,8 @@ CLOSE_PATIENCE = 1.0  # seconds for the peer to answer a close frame (RFC 6455 s
 
 class HTTPXWSException(Exception):
     """Anything that goes wrong with a WebSocket, once the request for it was answered."""
+
+    __reduce__ = portable
 
 
 class WebSocketUpgradeError(HTTPXWSException):
