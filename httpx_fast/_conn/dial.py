@@ -23,11 +23,10 @@ from .._origin import Origin, Route
 from .._trace import Tracer
 from .._wire.socks import Unreachable
 from .proxy import ProxyHop, tunnel
+from .sessions import Sessions
 
 #: Seconds before the n-th further try of `retries`: at once, then 0.5, 1, 2, ... up to this.
 _MAX_PAUSE = 8.0
-
-MAX_SESSIONS = 256  # TLS sessions kept per transport, some KB each; a crawler must not keep one for every host
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +53,13 @@ class DialOptions:
     http1: bool = True
     http2: bool = False
     ping_after: float | None = None  # see Http2Connection
-    sessions: dict[Route, ssl.SSLSession] = field(default_factory=dict[Route, ssl.SSLSession])
+    sessions: Sessions = field(default_factory=Sessions)
 
     def context(self, route: Route) -> ssl.SSLContext:
         """The context for connections of this route."""
         if route.http1 and self.tls_http1 is not None:
             return self.tls_http1()
         return self.tls()
-
-
-def keep_session(options: DialOptions, route: Route, stream: Stream) -> None:
-    """Keeps the TLS session of a connection for the next one to its route (RFC 8446 s.2.2, RFC 5077).
-
-    To be called when octets have been received: a TLS 1.3 server sends its tickets after the handshake.
-    """
-    tls = stream.get_extra_info("ssl_object")
-    session = None if tls is None else tls.session
-    if session is not None:
-        sessions = options.sessions
-        sessions.pop(route, None)
-        sessions[route] = session
-        if len(sessions) > MAX_SESSIONS:
-            del sessions[next(iter(sessions))]
 
 
 async def dial(
@@ -187,7 +171,7 @@ class _Dial:
         """TLS with the origin."""
         facts, options = self._facts, self._options
         host = route.server_name or route.origin.host
-        self._opened = stream = await stream.start_tls(options.context(route), host, options.sessions.get(route))
+        self._opened = stream = await stream.start_tls(options.context(route), host, options.sessions.find(route))
         facts.tls_done = self._backend.clock()
         tls: ssl.SSLObject = stream.get_extra_info("ssl_object")
         facts.tls_version = tls.version()
@@ -228,7 +212,7 @@ class _Dial:
         with _on_the_way_to(hop):
             stream = await self._connect(proxies)
             if hop.tls is not None:
-                self._opened = stream = await stream.start_tls(hop.tls(), hop.host, sessions.get(key))
+                self._opened = stream = await stream.start_tls(hop.tls(), hop.host, sessions.find(key))
                 if stream.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
                     raise ConnectError("it chose HTTP/2, in which proxies are not spoken to; offer it http/1.1 alone")
         if not route.forward:
@@ -237,7 +221,7 @@ class _Dial:
             speaks = options.http2 and not options.http1 and route.origin.scheme == "http"
             self._facts.early = await tunnel(stream, hop, target, route.origin.port, speaks)
             if hop.tls is not None:
-                keep_session(self._options, key, stream)
+                sessions.keep(key, stream)  # who closes the tunnel does not know what it runs through
         if hop.tls is not None or not route.forward:
             self._facts.proxy_done = self._backend.clock()
         return stream

@@ -175,7 +175,10 @@ class Stream(abc.ABC):
 
     @abc.abstractmethod
     def get_extra_info(self, name: str) -> Any:
-        """ "socket", "client_addr", "server_addr", "ssl_object"; None for what there is not."""
+        """What there is of "socket", "client_addr", "server_addr", "ssl_object" and "tls_session"; None for the rest.
+
+        The session is what a later handshake can resume; it may be asked for once the stream is closed.
+        """
 
 
 def forget(unsent: Any) -> None:

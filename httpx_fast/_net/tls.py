@@ -117,7 +117,8 @@ class TLSStream(Stream):
     @property
     def session(self) -> ssl.SSLSession | None:
         """What a later handshake can resume; with TLS 1.3 there is none before the first octets were received."""
-        return self._tls.session
+        with self._lock:
+            return self._tls.session
 
     async def shake_hands(self) -> None:
         """The client's side of the handshake. Raises ConnectError, ConnectTimeout; the caller closes."""
@@ -213,7 +214,9 @@ class TLSStream(Stream):
         self._inner.close()
 
     def get_extra_info(self, name: str) -> Any:
-        return self._tls if name == "ssl_object" else self._inner.get_extra_info(name)
+        if name == "ssl_object":
+            return self._tls
+        return self.session if name == "tls_session" else self._inner.get_extra_info(name)
 
     # The sink of the stream below.
 

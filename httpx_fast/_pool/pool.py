@@ -21,7 +21,7 @@ from math import inf
 from operator import attrgetter
 from typing import Final, TypeAlias
 
-from .._conn.dial import DialOptions, dial, keep_session
+from .._conn.dial import DialOptions, dial
 from .._conn.http1 import Budgets, Http1Connection
 from .._deadline import Deadline, sooner
 from .._exceptions import (
@@ -100,6 +100,7 @@ class Pool:
         #: Where the responses were asked for that are still to be read.
         self.held: dict[Journey, str] = {}
         self._options = options
+        self._sessions = options.sessions
         self._limits = max_connections, max_per_host
         self._kept = max_keepalive_connections, keepalive_expiry
         self._max_age = max_age
@@ -136,6 +137,7 @@ class Pool:
         self._outdated = Outdated()
         self._cancel_timer = None
         self._reap_at = inf
+        self._sessions.forget_open()
         for registered in (self.held, self._guests, self._dropped):
             registered.clear()
         for connection in inherited:
@@ -212,7 +214,7 @@ class Pool:
         """Ends a lease: the connection goes to the next who waits, becomes idle, or is closed."""
         head = exchange.head
         if journey.nth == 1 and head is not None:
-            keep_session(self._options, connection.route, connection.stream)
+            self._sessions.seen(connection.route, connection.stream)
         now = self.clock()
         reusable = exchange.rest(now)
         if self.held or self._guests:
@@ -232,7 +234,7 @@ class Pool:
         finally:
             lock.release()
         if decided is not None:
-            _carry_out(*decided)
+            self._carry_out(*decided)
         if self._dropped:
             self._take_up_dropped()
 
@@ -270,7 +272,7 @@ class Pool:
             if self._cancel_timer is not None:
                 self._cancel_timer()
                 self._cancel_timer = None
-        _carry_out(*decided)
+        self._carry_out(*decided)
 
     # Ahead of requests, and between them.
 
@@ -300,7 +302,7 @@ class Pool:
             self._plan.release(connection, until > now, now, until)
             self._set_timer(now)
             decided = self._decided()
-        _carry_out(*decided)
+        self._carry_out(*decided)
 
     def outdate(self) -> set[ConnectionFacts]:
         """No later request is given a connection that there is now: the idle ones are closed, others when released."""
@@ -309,7 +311,7 @@ class Pool:
             found = self._outdated.begin([connection.facts for connection in leased])
             self._watchful |= bool(found)
             decided = self._decided()
-        _carry_out(*decided)
+        self._carry_out(*decided)
         return found
 
     async def drain(self, timeout: float | None) -> int:
@@ -373,8 +375,8 @@ class Pool:
                 self._plan.drain(connection)
             decided = self._decided()
         if idle:
-            connection.close()
-        _carry_out(*decided)
+            self._close(connection)
+        self._carry_out(*decided)
 
     def limit_changed(self, connection: Connection, limit: int | None) -> None:
         """Its peer takes that many requests at once from now on, None for any number."""
@@ -383,14 +385,14 @@ class Pool:
             self._habits.learn_streams(connection.route.origin, count, self.clock())
             self._plan.limit(connection, count)
             decided = self._decided()
-        _carry_out(*decided)
+        self._carry_out(*decided)
 
     def draining(self, connection: Connection) -> None:
         """It takes no more requests; those under way go on, or fail by themselves."""
         with self._lock:
             self._plan.drain(connection)
             decided = self._decided()
-        _carry_out(*decided)
+        self._carry_out(*decided)
 
     # Leases.
 
@@ -409,7 +411,7 @@ class Pool:
             decided = self._decided()
         finally:
             lock.release()
-        _carry_out(*decided)
+        self._carry_out(*decided)
         return found
 
     def _queue(self, route: Route, since: float) -> Turn:
@@ -461,7 +463,7 @@ class Pool:
             if found is None:
                 found = self._queue(route, since)
             decided = self._decided()
-        _carry_out(*decided)
+        self._carry_out(*decided)
         return found
 
     def _give_up(self, turn: Turn, at: float | None, budget: float | None, trace: Tracer | None) -> Connection | Answer:
@@ -474,7 +476,7 @@ class Pool:
             self._plan.cancel(turn, self.clock())
             stats = self._stats()
             decided = self._decided()
-        _carry_out(*decided)
+        self._carry_out(*decided)
         assert at is not None
         assert budget is not None
         failure = timed_out("pool", self.clock() - (at - budget), budget, str(stats))
@@ -491,7 +493,7 @@ class Pool:
             usable = grant is None or isinstance(grant, Answer) or grant.facts not in self._outdated
             self._plan.cancel(turn, self.clock(), usable)
             decided = self._decided()
-        _carry_out(*decided)
+        self._carry_out(*decided)
 
     async def _dial(
         self, route: Route, budget: float | None, journey: Journey, deadline: Deadline | None = None
@@ -509,7 +511,7 @@ class Pool:
                 self._outdated.dial_ends(facts, connected=False)
                 self._plan.dial_failed(route)
                 decided = self._decided()
-            _carry_out(*decided)
+            self._carry_out(*decided)
             raise
         facts.trace = None
         limit: int | None = None
@@ -524,7 +526,7 @@ class Pool:
                 limit = DRAINS  # those who wait for a use of it get one that is dialled now
             self._plan.connected(route, connection, limit, settled)
             decided = self._decided()
-        _carry_out(*decided)
+        self._carry_out(*decided)
         return connection
 
     def _speak(self, stream: Stream, route: Route, facts: ConnectionFacts) -> Connection:
@@ -575,7 +577,7 @@ class Pool:
             self._plan.release(connection, not refused, now)
             self._set_timer(now)
             decided = self._decided()
-        _carry_out(*decided)
+        self._carry_out(*decided)
 
     def _kept_until(self, connection: Connection, head: Head | None, now: float) -> float:
         """When a connection is too old to be used again, or likely to be closed by its peer."""
@@ -613,7 +615,7 @@ class Pool:
             self._take_up_soon()
         except RuntimeError:  # the event loop is closed
             for connection, *_ in self._all_dropped():
-                connection.close()
+                self._close(connection)
 
     def _all_dropped(self) -> Iterator[tuple[Connection, Exchange, Journey]]:
         with suppress(IndexError):  # another thread may take the last one
@@ -646,7 +648,7 @@ class Pool:
             self._plan.expire(now)
             self._set_timer(now)
             decided = self._decided()
-        _carry_out(*decided)
+        self._carry_out(*decided)
 
     def _decided(self) -> tuple[list[Connection], list[Ticket[Connection]]]:
         """Under the lock: what the plan wants closed, and whom it wants woken."""
@@ -662,11 +664,14 @@ class Pool:
             plan.granted = []
         return doomed, granted
 
+    def _carry_out(self, doomed: list[Connection], granted: list[Ticket[Connection]]) -> None:
+        """Does what the plan decided; not under the lock, since closing may make a connection tell something."""
+        for connection in doomed:
+            self._close(connection)
+        for turn in granted:
+            assert isinstance(turn, Turn)
+            turn.waiter.set()
 
-def _carry_out(doomed: list[Connection], granted: list[Ticket[Connection]]) -> None:
-    """Does what the plan decided; not under the lock, since closing may make a connection tell something."""
-    for connection in doomed:
+    def _close(self, connection: Connection) -> None:
         connection.close()
-    for turn in granted:
-        assert isinstance(turn, Turn)
-        turn.waiter.set()
+        self._sessions.ended(connection.route, connection.stream)

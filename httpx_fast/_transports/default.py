@@ -275,6 +275,7 @@ class HTTPTransport(_Door, BaseTransport):
 
     def close(self) -> None:
         """Closes all connections: the idle ones now, those in use when their responses are closed."""
+        self._options.sessions.clear()  # of the connections that are closed now none is read
         self._pool.close()
 
 
@@ -370,6 +371,7 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
             pools = list(self._pools.items())
             self._pools.clear()
             self._last = (None, None)
+        self._options.sessions.clear()
         here = current_token()
         for token, pool in pools:
             if token is here:

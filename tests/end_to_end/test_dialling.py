@@ -13,6 +13,7 @@ from peers import OK, PATIENCE, Dialogue, always
 from proxies import HttpProxy, Socks5Proxy
 
 import httpx_fast
+from httpx_fast._net.tls import TLSStream
 from httpx_fast.testing import Certificate
 
 NONE_KEPT = httpx_fast.Limits(max_keepalive_connections=0)
@@ -57,6 +58,44 @@ def test_a_second_connection_resumes_the_session_of_the_first(backend, nginx, pe
     assert [each.tls_resumed for each in facts] == [False, True, True]
     assert {each.tls_version for each in facts} == {only.maximum_version.name.replace("_", ".")}
     assert all(each.requests == 1 for each in facts)
+
+
+def test_connection_beside_one_in_use_resumes_its_session(backend, nginx, only):
+    url = nginx.url("/tls", "https")
+
+    async def body():
+        async with backend.client(verify=only) as client:
+            await client.get(url)
+            async with client.stream("GET", nginx.url("/f100m", "https")) as response:
+                beside = await client.get(url)
+        return [(each.journey.nth, each.journey.connection.tls_resumed) for each in (response, beside)]
+
+    assert backend.run(body) == [(2, False), (1, True)]
+
+
+def test_session_of_a_connection_that_was_for_one_request_is_resumed(backend, nginx, only):
+    async def body():
+        async with backend.client(verify=only, headers={"Connection": "close"}) as client:
+            responses = [await client.get(nginx.url("/tls", "https")) for _ in range(2)]
+        return [(each.journey.nth, each.text.split()[1]) for each in responses]
+
+    assert backend.run(body) == [(1, "."), (1, "r")]
+
+
+def test_session_is_not_read_where_no_connection_follows(backend, nginx, only, monkeypatch):
+    read = []
+    monkeypatch.setattr(TLSStream, "session", property(lambda stream: read.append(stream)))
+
+    async def body():
+        async with backend.client(verify=only) as client:
+            for _ in range(2):
+                await client.get(nginx.url("/tls", "https"))
+            assert not read
+        async with backend.client(verify=only, limits=NONE_KEPT) as client:
+            await client.get(nginx.url("/tls", "https"))
+
+    backend.run(body)
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

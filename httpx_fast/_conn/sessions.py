@@ -1,0 +1,74 @@
+"""TLS sessions for the next handshake with the same peer (RFC 8446 s.2.2, RFC 5077).
+
+To read the session of a connection copies it, which costs a seventh of a handshake, and most are never used. So the
+connection itself is remembered, as long as it is open, and its session is read when the next one is dialled, or when it
+is closed. Who closes it says so: OpenSSL's memory of a closed connection is not held here.
+
+There is no lock, which a finalizer that gives back a connection could find held by its own thread: each step is one
+operation of the dictionary. Where two threads come between each other the older of two sessions may stay.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections import OrderedDict
+
+from .._net.base import Stream
+from .._origin import Route
+
+MAX_SESSIONS = 256  # routes per transport, some KB each; a crawler must not keep a session for every host
+
+
+class Sessions:
+    """Of each route the session that is there, or the open connection that has one."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[Route, Stream | ssl.SSLSession] = OrderedDict()
+
+    def seen(self, route: Route, stream: Stream) -> None:
+        """A connection of this route has received octets: a TLS 1.3 server sends its tickets after the handshake."""
+        if stream.get_extra_info("ssl_object") is not None:
+            self._put(route, stream)
+
+    def keep(self, route: Route, stream: Stream) -> None:
+        """As `seen`, for who cannot say when the connection is closed."""
+        session: ssl.SSLSession | None = stream.get_extra_info("tls_session")
+        if session is not None:
+            self._put(route, session)
+
+    def ended(self, route: Route, stream: Stream) -> None:
+        """A connection is closed, or will be now."""
+        if self._found.get(route) is stream:
+            self._read(route, stream)
+
+    def find(self, route: Route) -> ssl.SSLSession | None:
+        """What the next handshake can resume."""
+        found = self._found.get(route)
+        return found if found is None or isinstance(found, ssl.SSLSession) else self._read(route, found)
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._found.clear()
+
+    def forget_open(self) -> None:
+        """Forgets the connections that are open, without touching them."""
+        for route, found in list(self._found.items()):
+            if not isinstance(found, ssl.SSLSession):
+                del self._found[route]
+
+    def _read(self, route: Route, stream: Stream) -> ssl.SSLSession | None:
+        """The session of an open connection, which takes its place."""
+        session: ssl.SSLSession | None = stream.get_extra_info("tls_session")
+        if session is None:
+            self._found.pop(route, None)
+        else:
+            self._found[route] = session
+        return session
+
+    def _put(self, route: Route, found: Stream | ssl.SSLSession) -> None:
+        self._found.pop(route, None)
+        self._found[route] = found
+        if len(self._found) > MAX_SESSIONS:
+            self._found.popitem(last=False)
