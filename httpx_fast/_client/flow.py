@@ -15,6 +15,7 @@ import inspect
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -423,7 +424,12 @@ async def _redirecting(
         try:
             response = side.exchange(transport, request)
             if not isinstance(response, Response):
-                response = await response
+                try:
+                    response = await response
+                except TypeError:
+                    if hasattr(response, "__await__"):
+                        raise
+                    raise _no_response(transport, response) from None
         except RequestError as error:
             if error._request is None:
                 error._request = request
@@ -455,15 +461,26 @@ async def _redirecting(
             following = client._build_redirect_request(request, response)
             await side.read(response)
         except BaseException as error:
+            if not isinstance(response, Response):
+                raise _no_response(transport, response) from None
             if isinstance(error, RequestError) and error.journey is None:
                 error.journey = response.journey
-            await side.close(response)
+            with suppress(RuntimeError):  # of a body that is not for this client, which is what `error` says
+                await side.close(response)
             raise
         following._whole = request._whole
         following._deadline = request._deadline
         redirects += 1
         history = [*history, response]
         request = following
+
+
+def _no_response(transport: Any, given: object) -> TypeError:
+    kind = type(given)
+    return TypeError(
+        f"{type(transport).__name__} gave {kind.__module__}.{kind.__qualname__} for a response; expected a "
+        f"{Response.__module__}.Response"
+    )
 
 
 def _next_request(client: BaseClient, request: Request, response: Response) -> Request | None:
@@ -501,6 +518,11 @@ def _measure(side: Side, response: Response, started: float) -> None:
     stream = response.stream
     if isinstance(stream, side.body_type):
         response.stream = side.timed(stream, started)
+    elif isinstance(stream, (SyncByteStream, AsyncByteStream)):
+        raise RuntimeError(
+            f"the transport's response has the body {type(stream).__name__}, which this client cannot read: Client "
+            "reads iterables, AsyncClient asynchronous iterables"
+        )
 
 
 def _log(request: Request, response: Response) -> None:

@@ -145,3 +145,74 @@ def test_what_is_no_json_is_shown_beside_the_error(content):
     assert caught.value.__notes__ == [
         f"The response is 502, Content-Type 'text/html'; its content begins with {begin}."
     ]
+
+
+class Giving(httpx_fast.BaseTransport, httpx_fast.AsyncBaseTransport):
+    """A transport that answers with what it was made with."""
+
+    def __init__(self, given):
+        self.given = given
+
+    def handle_request(self, request):
+        return self.given
+
+    async def handle_async_request(self, request):
+        return self.given
+
+
+class Hasty(Giving):
+    """One that forgot `async`."""
+
+    def handle_async_request(self, request):
+        return self.given
+
+
+class Foreign:
+    """The response of another library."""
+
+
+@pytest.mark.parametrize("kind", [Giving, Hasty])
+@pytest.mark.parametrize(
+    ("given", "seen"), [(None, r"builtins\.NoneType"), (5, r"builtins\.int"), (Foreign(), "Foreign")]
+)
+def test_a_transport_that_gives_no_response_is_named(backend, kind, given, seen):
+    client = backend.client(transport=kind(given))
+
+    async def body():
+        with pytest.raises(TypeError, match=rf"{kind.__name__} gave .*{seen} for a response; expected a httpx_fast\."):
+            await client.get(URL)
+
+    backend.run(body)
+
+
+def test_a_type_error_within_a_transport_stays_what_it_is(backend):
+    def answer(request):
+        raise TypeError("mine")
+
+    client = backend.client(transport=MockTransport(answer))
+
+    async def body():
+        with pytest.raises(TypeError, match="mine"):
+            await client.get(URL)
+
+    backend.run(body)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_body_of_the_other_world_is_refused_in_words(backend, stream):
+    async def later():
+        yield b"x"
+
+    def now():
+        yield b"x"
+
+    content = now() if backend.asynchronous else later()
+    client = backend.client(transport=MockTransport(lambda request: Response(200, content=content)))
+
+    async def body():
+        with pytest.raises(
+            RuntimeError, match=r"the transport's response has the body .*ByteStream, which this client"
+        ):
+            await client.send(client.build_request("GET", URL), stream=stream)
+
+    backend.run(body)
