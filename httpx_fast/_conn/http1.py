@@ -15,7 +15,15 @@ from math import inf
 from typing import Final, NamedTuple, Self
 
 from .._deadline import Deadline
-from .._exceptions import LocalProtocolError, NetworkError, RemoteProtocolError, TimeoutException, WriteError, timed_out
+from .._exceptions import (
+    LocalProtocolError,
+    NetworkError,
+    RemoteProtocolError,
+    TimeoutException,
+    WriteError,
+    WriteTimeout,
+    timed_out,
+)
 from .._journey import ConnectionFacts, Journey
 from .._kernel.select import chunk_head
 from .._net.base import Stream
@@ -110,7 +118,7 @@ class Http1Connection(ResponseReader):
         self._budgets = budgets
         self.begin(head.method, whole)
         stream = self.stream
-        refused: WriteError | None = None
+        refused: WriteError | WriteTimeout | None = None
         trace = journey.trace
         try:
             if budgets.deadline is not None:
@@ -306,10 +314,11 @@ class Http1Connection(ResponseReader):
 
     async def _send(
         self, octets: bytes, body: bytes | AsyncIterable[bytes], framing: int, budget: float | None
-    ) -> WriteError | None:
+    ) -> WriteError | WriteTimeout | None:
         """Sends head and body; the error if the peer stopped taking them, for it may have answered before (413, 401).
 
-        What else goes wrong is raised.
+        One that only reads no more has to have answered by the end of the write timeout: else that is raised, as is
+        what else goes wrong.
         """
         try:
             if not isinstance(body, bytes):
@@ -326,6 +335,12 @@ class Http1Connection(ResponseReader):
                     await self._write(budget, view[start : start + _PIECE])
         except WriteError as error:
             self.persistent = False
+            return error
+        except WriteTimeout as error:
+            self.stream.poll_idle()
+            if self.head is None or error.limit == "total":
+                raise
+            self.persistent = False  # whatever the head says: half of a request is on its way
             return error
         return None
 

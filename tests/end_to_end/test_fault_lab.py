@@ -456,6 +456,31 @@ def test_an_answer_before_the_body_is_read_when_the_peer_closes_its_side(backend
     backend.run(body)
 
 
+def test_an_answer_before_the_body_is_read_when_the_peer_reads_no_more(backend, ground):
+    async def body():
+        ground.serve([ReadHead(), Send(response(b"early", status=413)), Hold()], [GOOD])
+        async with ground.client(timeout=httpx_fast.Timeout(20, write=0.1)) as client:
+            first = await client.post(ground.url(), content=bytes(64 * 1024 * 1024))
+            assert (first.status_code, first.text) == (413, "early")
+            assert counts(client) == {}  # half of the body was sent: nobody may send anything behind it
+            assert (await client.get(ground.url())).text == "good"
+            ground.lab.release()
+
+    backend.run(body)
+
+
+def test_a_peer_that_reads_no_more_and_has_not_answered_is_a_write_timeout(backend, ground):
+    async def body():
+        ground.serve([ReadHead(), Hold()], [GOOD])
+        async with ground.client(timeout=httpx_fast.Timeout(20, write=0.1)) as client:
+            with pytest.raises(httpx_fast.WriteTimeout, match=r"write timed out after .* of 0\.1 s"):
+                await client.post(ground.url(), content=bytes(64 * 1024 * 1024))
+            assert counts(client) == {}
+            ground.lab.release()
+
+    backend.run(body)
+
+
 def test_an_answer_that_a_reset_follows_is_the_answer_or_the_reset(backend, ground):
     """The system may drop what it has not handed over; what it has is an answer."""
 
