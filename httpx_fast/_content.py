@@ -160,6 +160,10 @@ def encode_content(content: RequestContent) -> tuple[dict[str, str], SyncByteStr
         content = content.encode()
     elif isinstance(content, (bytearray, memoryview)):
         content = bytes(content)
+    elif type(content) is ByteStream:
+        # `stream` of a response whose body came with its head, sent on by a client of either kind: it is the network's
+        # doing whether it is one of these.
+        content = content._stream
     if isinstance(content, bytes):
         return ({"Content-Length": str(len(content))} if content else {}), ByteStream(content)
     kind = type(content).__name__

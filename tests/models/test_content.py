@@ -255,3 +255,19 @@ def test_the_body_of_an_unpickled_message_is_gone(backend):
         list(UnattachedStream())
     with pytest.raises(StreamClosed, match="closed"):
         backend.run(collected, UnattachedStream())
+
+
+def test_a_body_in_memory_is_sent_on_by_clients_of_either_kind(backend):
+    """A response's `stream` is one when its body has come with its head, which the network decides."""
+    sent = []
+
+    def answer(request):
+        sent.append((request.content, request.headers.get("Content-Length"), "Transfer-Encoding" in request.headers))
+        return httpx_fast.Response(200)
+
+    async def body():
+        async with backend.client(transport=httpx_fast.MockTransport(answer)) as client:
+            await client.post("http://a.test/", content=httpx_fast.Response(200, content=b"whole").stream)
+
+    backend.run(body)
+    assert sent == [(b"whole", "5", False)]
