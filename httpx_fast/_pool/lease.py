@@ -109,8 +109,13 @@ _PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
 
 def _caller() -> str:
-    """File and line of the innermost code outside this package that is at work: who asked for the response."""
+    """File and line of the innermost code outside this package that is at work: who asked for the response.
+
+    contextlib is what `with client.stream(...)` runs in.
+    """
     frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and (
+        frame.f_code.co_filename.startswith(_PACKAGE) or frame.f_globals.get("__name__") == "contextlib"
+    ):
         frame = frame.f_back
     return "an unknown place" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -678,3 +678,14 @@ def test_each_of_many_requests_gets_its_own_answer_or_an_error(backend, fault_la
     arrived = Counter(request.target for request in fault_lab.requests)
     assert all(count <= attempts[nonce] for nonce, count in arrived.items())
     assert not any(arrived[f"/{number}"] > 1 for number in range(0, soak, 3)), "a POST was sent twice"
+
+
+def test_a_stream_that_holds_its_connection_is_traced_to_who_opened_it(fault_lab):
+    """In blocking code, where nothing of the tests' own lies between."""
+    fault_lab.serve(Repeat(GOOD))
+    with (
+        httpx_fast.Client(limits=ONE, timeout=httpx_fast.Timeout(5, pool=0)) as client,
+        client.stream("GET", fault_lab.url()),
+        pytest.raises(httpx_fast.PoolTimeout, match=r"requested at .*test_fault_lab\.py:\d+$"),
+    ):
+        client.get(fault_lab.url())
