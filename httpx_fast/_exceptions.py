@@ -74,12 +74,12 @@ def _again(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseExcepti
     return kind.__new__(kind, *arguments)
 
 
-def portable(error: BaseException) -> tuple[Any, ...]:
+def portable(self: BaseException) -> tuple[Any, ...]:
     """The `__reduce__` of exceptions that are made with other arguments than their message.
 
     As they are, they could not be pickled: a process pool breaks, or hangs, when a worker raises such a one.
     """
-    return _again, (type(error), error.args), error.__dict__
+    return _again, (type(self), self.args), self.__dict__
 
 
 class HTTPError(Exception):
