@@ -682,7 +682,7 @@ def test_each_of_many_requests_gets_its_own_answer_or_an_error(backend, fault_la
 
 def test_a_stream_that_holds_its_connection_is_traced_to_who_opened_it(fault_lab):
     """In blocking code, where nothing of the tests' own lies between."""
-    fault_lab.serve(Repeat(GOOD))
+    fault_lab.serve(Read(), Send(response(b"unfinished")[:-1]), Hold())
     with (
         httpx_fast.Client(limits=ONE, timeout=httpx_fast.Timeout(5, pool=0)) as client,
         client.stream("GET", fault_lab.url()),
