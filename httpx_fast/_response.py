@@ -24,7 +24,7 @@ from ._field_values import charset_of, links_of
 from ._headers import Headers
 from ._iterators import AsyncPieces, bytes_stage, lines_stage, pieces, raw_stage, text_stage
 from ._journey import Journey
-from ._kernel.facts import FIELD_FLAGS, HAS_CONTENT_ENCODING, HAS_LOCATION, HAS_SET_COOKIE
+from ._kernel.facts import BAD_LENGTH, FIELD_FLAGS, HAS_CONTENT_ENCODING, HAS_LOCATION, HAS_SET_COOKIE
 from ._request import Request, masked_url
 from ._status_codes import codes
 from ._types import AsyncByteStream, HeaderTypes, ResponseContent, ResponseExtensions, SyncByteStream
@@ -156,6 +156,8 @@ class Response:
         headers = self._headers
         if headers is None:
             headers = self._headers = Headers._lazy(self._head)
+            if self._head.content_length == BAD_LENGTH:
+                _say_length_once(headers)
         return headers
 
     @headers.setter
@@ -590,6 +592,13 @@ class Response:
         self.is_closed = True
         self._extensions = {}
         self._stream = UnattachedStream()
+
+
+def _say_length_once(headers: Headers) -> None:
+    """A length that is there several times is one where all say the same (RFC 9110 s.8.6): users read a number."""
+    values = set(headers.get_list("Content-Length", split_commas=True))
+    if len(values) == 1:
+        headers["Content-Length"] = values.pop()
 
 
 def received(

@@ -680,6 +680,19 @@ def test_each_of_many_requests_gets_its_own_answer_or_an_error(backend, fault_la
     assert not any(arrived[f"/{number}"] > 1 for number in range(0, soak, 3)), "a POST was sent twice"
 
 
+@pytest.mark.parametrize("said", [b"2\r\nContent-Length: 2", b"2, 2", b"2,\t2 "])
+def test_a_length_that_is_said_twice_is_one_number(backend, fault_lab, said):
+    fault_lab.serve(Read(), Send(b"HTTP/1.1 200 OK\r\nContent-Length: " + said + b"\r\nX: 1\r\n\r\nok"))
+
+    async def body():
+        async with backend.client() as client:
+            response = await client.get(fault_lab.url())
+            assert response.headers.raw == [(b"Content-Length", b"2"), (b"X", b"1")]
+            assert (response.headers["content-length"], response.text) == ("2", "ok")
+
+    backend.run(body)
+
+
 def test_a_stream_that_holds_its_connection_is_traced_to_who_opened_it(fault_lab):
     """In blocking code, where nothing of the tests' own lies between."""
     fault_lab.serve(Read(), Send(response(b"unfinished")[:-1]), Hold())
