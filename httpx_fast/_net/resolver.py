@@ -86,8 +86,12 @@ def numeric(host: str, port: int) -> Sequence[Address] | None:
     if not (":" in host or host[-1:].isdigit()):
         return None
     try:
-        # The number that a zone's name stands for changes with the interfaces.
-        return _read(host, port) if "%" not in host else ask_system(host, port, socket.AI_NUMERICHOST)
+        if "%" not in host:
+            return _read(host, port)
+        # The number that a zone's name stands for changes with the interfaces. In a URL "%" is "%25" (RFC 6874 s.2).
+        address, _, zone = host.partition("%")
+        zone = zone.removeprefix("25") or zone
+        return ask_system(f"{address}%{zone}", port, socket.AI_NUMERICHOST)
     except (OSError, ValueError):
         return None
 

@@ -205,3 +205,11 @@ def test_a_forked_child_asks_for_itself(names: Resolver):
     resolver._forget()
     assert not resolver._flying
     resolver._flying.update(flying)
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="zones belong to IPv6")
+@pytest.mark.parametrize("sign", ["%", "%25"])
+def test_the_zone_of_a_link_local_address_is_read_as_urls_write_it(sign):
+    number, name = socket.if_nameindex()[0]
+    [(family, address)] = resolver.numeric(f"fe80::1{sign}{name}", 80) or ()
+    assert (family, address[1], address[3]) == (socket.AF_INET6, 80, number)
