@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
-import socket
-import threading
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -259,76 +255,26 @@ def test_a_reset_breaks_the_session_and_not_the_connection(backend, fault_lab, n
     backend.run(body)
 
 
-async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Echoes messages; answers requests, too."""
-    if scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": scope["http_version"].encode()})
-        return
-    if scope["type"] == "lifespan":
-        while True:
-            kind = (await receive())["type"]
-            await send({"type": kind + ".complete"})
-            if kind == "lifespan.shutdown":
-                return
-    await receive()
-    await send(
-        {"type": "websocket.accept", "subprotocol": "chat", "headers": [(b"x-version", scope["http_version"].encode())]}
-    )
-    while (message := await receive())["type"] == "websocket.receive":
-        await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
-
-
-@pytest.fixture(scope="module")
-def hypercorn(authority: Any) -> Iterator[str]:
-    """Where a server of that name is reached, which is served in a thread."""
-    pytest.importorskip("hypercorn", reason="hypercorn is not installed")
-    from hypercorn.asyncio import serve
-    from hypercorn.config import Config
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = Config()
-    config.bind = [f"fd://{listener.fileno()}"]
-    config.certfile, config.keyfile = map(str, authority.issue("127.0.0.1"))
-    config.errorlog = config.accesslog = None
-    loops: list[Any] = []
-    ready = threading.Event()
-
-    async def main() -> None:
-        stop = asyncio.Event()
-        loops.extend((asyncio.get_running_loop(), stop))
-        ready.set()
-        await serve(application, config, shutdown_trigger=stop.wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(main(),), daemon=True)
-    thread.start()
-    assert ready.wait(30)
-    yield f"wss://127.0.0.1:{listener.getsockname()[1]}"
-    loop, stop = loops
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(30)
-    listener.detach()  # closed by who served it
-
-
 def test_hypercorn_is_spoken_to(backend, hypercorn, authority):
     context = authority.client_context()
     context.set_alpn_protocols(["h2", "http/1.1"])
+    chat = hypercorn.url("/chat").replace("https", "wss")
 
     async def body():
         async with backend.client(http2=True, verify=context, timeout=20, limits=ONE) as client:
 
             async def one(name: str) -> None:
-                async with opened(client, f"{hypercorn}/chat", subprotocols=["chat"]) as session:
+                async with opened(client, chat, subprotocols=["chat"]) as session:
                     assert (session.subprotocol, session.response.headers["x-version"]) == ("chat", "2")
                     for size in (0, 1, 125, 126, 60_000):
                         await done(session.send_text(name * size))
                         assert await done(session.receive_text(timeout=20)) == name * size
                     await done(session.send_bytes(b"octets"))
                     assert await done(session.receive_bytes(timeout=20)) == b"octets"
-                    answer = await client.get(hypercorn.replace("wss", "https"))
-                    assert (answer.text, answer.http_version) == ("2", "HTTP/2")
+                    answer = await client.get(hypercorn.url("/"))
+                    assert (answer.text, answer.http_version) == ("ok", "HTTP/2")
 
-            await client.get(hypercorn.replace("wss", "https"))
+            await client.get(hypercorn.url("/"))
             await backend.together(*(partial(one, letter) for letter in "abcdefgh"))
             stats = client._transport.pool.stats()
             assert (stats.leased, stats.idle) == (0, 1)

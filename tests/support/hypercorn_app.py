@@ -11,6 +11,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "lifespan.startup.complete"})
         await send({"type": "lifespan.shutdown.complete"})
         return
+    if scope["type"] == "websocket":
+        await echo_messages(scope, receive, send)
+        return
     path = scope["path"]
     if path == "/echo":
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -22,3 +25,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def echo_messages(scope: Any, receive: Any, send: Any) -> None:
+    """Speaks `chat`, says by which version of HTTP it was asked, and sends each message back."""
+    await receive()
+    version = (b"x-version", scope["http_version"].encode())
+    await send({"type": "websocket.accept", "subprotocol": "chat", "headers": [version]})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
