@@ -1,6 +1,6 @@
-"""Processor instructions of a warm GET, without sockets: a figure that does not depend on how busy the machine is.
+"""Processor instructions of a warm request, without sockets: a figure that does not depend on how busy the machine is.
 
-    python bench/instructions.py [blocking | asyncio]
+    python bench/instructions.py [--world asyncio] [--ask get --ask json ...]
 
 Runs itself twice under valgrind, for few requests and for many, and prints the difference for each request. Both worlds
 ask over a stream that answers at once, so neither the system nor an event loop takes part.
@@ -8,6 +8,7 @@ ask over a stream that answers at once, so neither the system nor an event loop 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import re
@@ -70,37 +71,64 @@ def echoing(backend: type[Backend]) -> Callable[..., Backend]:
     return lambda *_: kind()
 
 
-def ask(world: str, count: int) -> None:
+BODY = bytes(1024)
+FIELDS = {"Authorization": "Bearer token", "X-Request-Id": "1"}
+OBJECT = {"model": "small", "messages": [{"role": "user", "content": "x" * 900}], "temperature": 0.5, "stream": False}
+
+#: What is asked, of either client.
+ASKED: dict[str, Callable[[Any], Any]] = {
+    "get": lambda client: client.get(URL),
+    "fields": lambda client: client.get(URL, headers=FIELDS),
+    "content": lambda client: client.post(URL, content=BODY),
+    "json": lambda client: client.post(URL, json=OBJECT),
+    "json-fields": lambda client: client.post(URL, json=OBJECT, headers=FIELDS),
+    "data": lambda client: client.post(URL, data={"name": "value", "other": "something else"}),
+}
+
+
+def ask(world: str, asked: str, count: int) -> None:
+    call = ASKED[asked]
     if world == "blocking":
         default.SyncBackend = echoing(SyncBackend)  # type: ignore[misc, assignment]
         client = Client(trust_env=False)
         for _ in range(count):
-            assert client.get(URL).content
+            assert call(client).content
         return
     default.backend_for = echoing(AsyncioBackend)
 
     async def run() -> None:
         client = AsyncClient(trust_env=False)
         for _ in range(count):
-            assert (await client.get(URL)).content
+            assert (await call(client)).content
 
     asyncio.run(run())
 
 
-def instructions(world: str, count: int) -> int:
+def instructions(world: str, asked: str, count: int) -> int:
     """Of a whole run."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, __file__]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    ended = subprocess.run([*command, world, str(count)], capture_output=True, text=True, env=environment, check=True)
+    arguments = ["--world", world, "--ask", asked, "--count", str(count)]
+    ended = subprocess.run([*command, *arguments], capture_output=True, text=True, env=environment, check=True)
     found = re.search(r"Collected : (\d+)", ended.stderr)
     assert found is not None, ended.stderr
     return int(found[1])
 
 
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--world", choices=("blocking", "asyncio"), action="append")
+    options.add_argument("--ask", choices=ASKED, action="append")
+    options.add_argument("--count", type=int, help="only ask that often, and count nothing")
+    chosen = options.parse_args()
+    for world in chosen.world or ("blocking", "asyncio"):
+        for asked in chosen.ask or ("get",):
+            if chosen.count:
+                ask(world, asked, chosen.count)
+                continue
+            each = (instructions(world, asked, MANY) - instructions(world, asked, FEW)) / (MANY - FEW)
+            print(f"{world:12}{asked:12}{each:10,.0f} instructions for each")
+
+
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        ask(sys.argv[1], int(sys.argv[2]))
-    else:
-        for world in sys.argv[1:] or ["blocking", "asyncio"]:
-            each = (instructions(world, MANY) - instructions(world, FEW)) / (MANY - FEW)
-            print(f"{world:12}{each:10,.0f} instructions for a GET")
+    main()

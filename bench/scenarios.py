@@ -1,9 +1,10 @@
 """Client CPU where one thing is more than usual: tasks that wait, handshakes, octets. Both sides in turns, in one run.
 
-    python bench/scenarios.py [queue] [cold] [transfer] [--rounds 7]
+    python bench/scenarios.py [queue] [cold] [post] [transfer] [--rounds 7]
 
 - queue: 1,000 tasks over 10 connections, and 10,000 over 100, against 100 over 100; microseconds for each request.
 - cold: a client made, a TLS handshake, a request, and the client closed; milliseconds.
+- post: a warm POST of 1 KB, as octets and as JSON, with fields too; microseconds for each request.
 - transfer: 100 MiB streamed, and 10 MiB sent; milliseconds.
 
 Prints medians, and the median of the ratios to the floor's (or to the first case's) in the same round.
@@ -154,6 +155,31 @@ async def cold(nginx: Nginx, rounds: int) -> None:
     await show("a client and a handshake, ms", cases, rounds, 1e3)
 
 
+async def post(nginx: Nginx, rounds: int) -> None:
+    url = nginx.url("/sink")
+    body = b"x" * 1024
+    written = {"model": "small", "messages": [{"role": "user", "content": "x" * 950}], "temperature": 0.5}
+    fields = {"Authorization": "Bearer token", "X-Request-Id": "1"}
+    fast, floor = client(1), Floor(1, framing=LastChunk)
+    start = request_for(url).replace(b"GET", b"POST")[:-2] + b"Content-Length: 1024\r\n\r\n"
+
+    async def several(ask: Callable[[], Awaitable[object]]) -> None:
+        for _ in range(500):
+            await ask()
+
+    cases: list[Case] = [
+        ("asyncio.Protocol", lambda: several(lambda: floor.send(url, start + body)), 500),
+        ("httpx_fast, GET", lambda: several(lambda: fast.get(url)), 500),
+        ("httpx_fast, octets", lambda: several(lambda: fast.post(url, content=body)), 500),
+        ("httpx_fast, JSON", lambda: several(lambda: fast.post(url, json=written)), 500),
+        ("httpx_fast, JSON and fields", lambda: several(lambda: fast.post(url, json=written, headers=fields)), 500),
+    ]
+    await show("POST of 1 KB, µs", cases, rounds, 1e6)
+    await fast.aclose()
+    floor.close()
+    await asyncio.sleep(0)
+
+
 async def transfer(nginx: Nginx, rounds: int) -> None:
     url, sink = nginx.url("/f100m"), nginx.url("/sink")
     body = os.urandom(SENT)
@@ -210,7 +236,7 @@ async def show(title: str, cases: list[Case], rounds: int, scale: float) -> None
         print(f"{name:34}{median:8.1f}{(high - low) / 2:7.1f}{ratio:8.2f}")
 
 
-SCENARIOS = {"queue": queue, "cold": cold, "transfer": transfer}
+SCENARIOS = {"queue": queue, "cold": cold, "post": post, "transfer": transfer}
 
 
 def main() -> None:

@@ -26,6 +26,9 @@ __all__ = ["ByteStream"]
 # A set of arguments to json.dumps() costs an encoder for each call; one encoder serves all of them.
 _to_json = jsonlib.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
+
 
 class ByteStream(AsyncByteStream, SyncByteStream):
     """A body that is in memory; `_stream` holds its octets."""
@@ -180,10 +183,7 @@ def encode_content(content: RequestContent) -> tuple[dict[str, str], SyncByteStr
 
 def encode_urlencoded_data(data: RequestData) -> tuple[dict[str, str], ByteStream]:
     """A form as application/x-www-form-urlencoded."""
-    pairs: list[tuple[str, str]] = []
-    for key, value in data.items():
-        pairs.extend([(key, each) for each in primitive_values_to_str(value)])
-    return _typed(urlencode(pairs).encode(), "application/x-www-form-urlencoded")
+    return _typed(_form(data), _FORM)
 
 
 def encode_multipart_data(
@@ -204,7 +204,24 @@ def encode_html(html: str) -> tuple[dict[str, str], ByteStream]:
 
 def encode_json(json: Any) -> tuple[dict[str, str], ByteStream]:
     """Compact JSON (RFC 8259). ValueError for NaN and infinities, which it does not know."""
-    return _typed(_to_json(json).encode(), "application/json")
+    return _typed(_to_json(json).encode(), _JSON)
+
+
+def in_memory(
+    content: RequestContent | None, data: RequestData | None, json: Any | None
+) -> tuple[bytes, bytes | None] | None:
+    """As `encode_request`, of what is most often sent: the octets and their Content-Type; None for the rest."""
+    if data is not None and data.__class__ is not dict:
+        return None
+    if content is not None:
+        if type(content) is bytes:
+            return content, None
+        return (content.encode(), None) if type(content) is str else None
+    if data:
+        return _form(data), _FORM.encode()
+    if json is not None:
+        return _to_json(json).encode(), _JSON.encode()
+    return b"", None
 
 
 def encode_request(
@@ -245,6 +262,13 @@ def encode_response(
     if json is not None:
         return encode_json(json)
     return {}, ByteStream(b"")
+
+
+def _form(data: RequestData) -> bytes:
+    pairs: list[tuple[str, str]] = []
+    for key, value in data.items():
+        pairs.extend([(key, each) for each in primitive_values_to_str(value)])
+    return urlencode(pairs).encode()
 
 
 def _typed(body: bytes, content_type: str) -> tuple[dict[str, str], ByteStream]:

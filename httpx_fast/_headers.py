@@ -61,16 +61,16 @@ class Headers(MutableMapping[str, str]):
             self._lines = []
         # Concrete types first: asking an abstract base class costs more than all the rest.
         elif isinstance(headers, dict):
-            self._lines = _encoded(headers.items(), encoding or "ascii")
+            self._lines = encoded(headers.items(), encoding or "ascii")
         elif type(headers) is Headers or isinstance(headers, Headers):
             self._lines = headers._list
             self._names = headers._names
             self._shared = headers._shared = True
         elif isinstance(headers, Mapping):
-            self._lines = _encoded(headers.items(), encoding or "ascii")
+            self._lines = encoded(headers.items(), encoding or "ascii")
         else:
             try:
-                self._lines = _encoded(headers, encoding or "ascii")
+                self._lines = encoded(headers, encoding or "ascii")
             except (TypeError, ValueError):
                 check_pairs(headers, "headers")
                 raise
@@ -190,7 +190,7 @@ class Headers(MutableMapping[str, str]):
         return values[0] if len(values) == 1 else ", ".join(values)
 
     def __setitem__(self, key: str, value: str) -> None:
-        line = _encoded(((key, value),), self._encoding or "utf-8")[0]
+        line = encoded(((key, value),), self._encoding or "utf-8")[0]
         lower = line[0].lower()
         lines, names = self._own()
         if lower not in names:
@@ -332,7 +332,7 @@ class Headers(MutableMapping[str, str]):
         return sorted([(name, line[1]) for name, line in zip(self._lower_names(), self._list, strict=True)])
 
 
-def _encoded(pairs: Iterable[tuple[Any, Any]], encoding: str) -> list[FieldLine]:
+def encoded(pairs: Iterable[tuple[Any, Any]], encoding: str) -> list[FieldLine]:
     """Field lines of names and values that are text or octets; TypeError for anything else."""
     lines: list[FieldLine] = []
     for name, value in pairs:

@@ -28,11 +28,10 @@ from .._config import (
     Proxy,
     Timeout,
 )
-from .._content import ByteStream
+from .._content import ByteStream, in_memory
 from .._decoders import SUPPORTED_DECODERS
 from .._exceptions import InvalidURL, RemoteProtocolError
 from .._models import Cookies, Headers, Request, Response
-from .._request import from_template
 from .._status_codes import codes
 from .._types import (
     AsyncByteStream,
@@ -51,7 +50,7 @@ from .._types import (
 )
 from .._urls import URL, QueryParams
 from .._utils import URLPattern, get_environment_proxies
-from .._wire.events import RequestHead
+from .templates import Table, Template
 
 if TYPE_CHECKING:
     import ssl
@@ -109,48 +108,6 @@ def default_headers() -> Headers:
     )
 
 
-MAX_TEMPLATES = 512  # templates that a client keeps; the oldest goes first
-MAX_TEMPLATE_URL = 2048  # characters; longer URLs are seldom asked for twice
-
-
-class _Template:
-    """A request that was made of method and URL text alone, ready to be made again."""
-
-    __slots__ = ("fields", "head", "method", "url")
-
-    def __init__(self, request: Request) -> None:
-        url = request.url
-        self.method = request.method
-        self.url = url
-        self.fields = request.headers._share()
-        self.head = RequestHead(
-            request.method.encode("ascii", "backslashreplace"), url.raw_scheme, url.netloc, url.raw_path, self.fields
-        )
-
-
-class _Table:
-    """The templates of one state of the settings. Another state has another table, so no thread meets an old one."""
-
-    __slots__ = ("base_url", "fields", "known", "params")
-
-    def __init__(self, client: BaseClient) -> None:
-        self.fields = client._headers._share()
-        self.params = client._params
-        self.base_url = client._base_url
-        self.known: dict[tuple[str, str], _Template] = {}
-
-    def keep(self, method: str, url: str, template: _Template) -> None:
-        if len(url) > MAX_TEMPLATE_URL:
-            return
-        known = self.known
-        if len(known) >= MAX_TEMPLATES:
-            try:
-                del known[next(iter(known))]
-            except (KeyError, RuntimeError):
-                pass  # another thread has taken the same one
-        known[method, url] = template
-
-
 class BaseClient:
     """Settings of a client, and the requests that are made with them."""
 
@@ -188,7 +145,7 @@ class BaseClient:
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
         http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
     ) -> None:
-        self._table: _Table | None = None
+        self._table: Table | None = None
         self._last_timeout: tuple[TimeoutTypes, Timeout] = (None, Timeout(None))
         kind = type(self)
         self._uses_templates = all(getattr(kind, name) is getattr(BaseClient, name) for name in self._TEMPLATED)
@@ -389,22 +346,19 @@ class BaseClient:
         A relative `url` is appended to `base_url`. Raises InvalidURL.
         """
         if type(url) is str and self._uses_templates and params is None:
-            # Nearly all that is only got. One test after the other costs half of a chain of them.
-            if (
-                content is None
-                and json is None
-                and headers is None
-                and data is None
-                and files is None
-                and cookies is None
-                and extensions is None
-            ):
+            if files is None and cookies is None and extensions is None:
                 granted = self._timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)
-                template = self._template(method, url)
-                request = from_template(template.method, template.url, template.fields, template.head, granted)
-                if self._cookies._has_any():
-                    self._cookies.set_cookie_header(request)
-                return request
+                # Nearly all that is only got. One test after the other costs half of a chain of them.
+                if content is None and json is None and headers is None and data is None:
+                    request = self._template(method, url).again(granted)
+                    if self._cookies._has_any():
+                        self._cookies.set_cookie_header(request)
+                    return request
+                # Cookies stand before what describes the body.
+                if not self._cookies._has_any():
+                    derived = self._derive(method, url, content, data, json, headers, granted)
+                    if derived is not None:
+                        return derived
             merged_url = self._template("GET", url).url
         else:
             merged_url = self._merge_url(url)
@@ -436,7 +390,7 @@ class BaseClient:
             self._last_timeout = (timeout, granted)
         return granted
 
-    def _template(self, method: str, url: str) -> _Template:
+    def _template(self, method: str, url: str) -> Template:
         """What `build_request(method, url)` makes, from the table if nothing has changed since."""
         table = self._table
         if (
@@ -445,10 +399,10 @@ class BaseClient:
             or table.params is not self._params
             or table.base_url is not self._base_url
         ):
-            table = self._table = _Table(self)
+            table = self._table = Table(self._headers, self._params, self._base_url)
         template = table.known.get((method, url))
         if template is None:
-            template = _Template(
+            template = Template(
                 Request(
                     method,
                     self._merge_url(url),
@@ -458,6 +412,29 @@ class BaseClient:
             )
             table.keep(method, url, template)
         return template
+
+    def _derive(
+        self,
+        method: str,
+        url: str,
+        content: RequestContent | None,
+        data: RequestData | None,
+        json: Any | None,
+        headers: HeaderTypes | None,
+        timeout: Timeout | None,
+    ) -> Request | None:
+        """A request with a body in memory, or headers of its own, from a template; None where it takes more than that.
+
+        Of a method with a body the template says that there is none: what has one comes from the template of GET.
+        """
+        body = in_memory(content, data, json)
+        if body is None or type(method) is not str:
+            return None
+        octets, content_type = body
+        template = self._template("GET" if octets else method, url)
+        if octets and template.framed:
+            return None
+        return template.derive(method.upper(), headers, octets, content_type, timeout)
 
     def _enforce_trailing_slash(self, url: URL) -> URL:
         path = url.raw_path

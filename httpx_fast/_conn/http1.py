@@ -35,6 +35,7 @@ from .._wire.h1 import DEAD, ENDED, HEAD, IDLE, TUNNEL, ResponseReader
 # A body up to this size is offered to the socket together with its head; a larger one in pieces of this size, so that
 # the write deadline sees progress.
 _PIECE = 1024 * 1024  # octets
+_JOINED = 16 * 1024  # octets; a body up to this size is copied behind its head: two buffers cost the system more
 
 
 class Budgets(NamedTuple):
@@ -326,6 +327,8 @@ class Http1Connection(ResponseReader):
             elif framing == CHUNKED:
                 framed = (chunk_head(len(body)), body, b"\r\n0\r\n\r\n") if body else (b"0\r\n\r\n",)
                 await self._write(budget, octets, *framed)
+            elif len(body) <= _JOINED:
+                await self._write(budget, octets + body)
             elif len(body) <= _PIECE:
                 await self._write(budget, octets, body)
             else:

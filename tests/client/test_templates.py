@@ -6,7 +6,7 @@ import pytest
 
 import httpx_fast
 from httpx_fast import Response
-from httpx_fast._client.base import MAX_TEMPLATE_URL, MAX_TEMPLATES
+from httpx_fast._client.templates import MAX_TEMPLATE_URL, MAX_TEMPLATES
 
 URL = "http://a.test/x"
 
@@ -129,3 +129,95 @@ def test_subclass_with_its_own_merging_is_asked_each_time(name):
     client.build_request("GET", URL)
     client.build_request("GET", URL)
     assert len(calls) == 2
+
+
+# What is derived from a template is what `Request` makes.
+
+BODIES = [
+    {},
+    {"content": b"octets"},
+    {"content": "täxt"},
+    {"content": b""},
+    {"content": ""},
+    {"content": bytearray(b"octets")},
+    {"json": {"a": [1, 2.5, None, "ü"]}},
+    {"json": 0},
+    {"json": {}, "data": {}},
+    {"data": {"a": ["1", 2, None], "b": "x y"}},
+    {"data": {}, "content": b"x"},
+    {"data": {"a": "1"}, "json": [1]},
+    {"content": b"octets", "json": [1]},
+]
+HEADERS = [
+    None,
+    {},
+    {"X-One": "1", "x-one": "2"},
+    {"Content-Type": "application/vnd.example+json", "Accept": "text/plain"},
+    {"Host": "other.test"},
+    {"Content-Length": "6"},
+    {"transfer-encoding": "chunked"},
+    {b"X-Octets": b"\xff", "accept": "a"},
+    [("X-One", "1"), ("X-One", "2"), ("Accept", "a")],
+    httpx_fast.Headers({"X-One": "1", "User-Agent": "me"}),
+]
+
+
+@pytest.mark.parametrize("headers", HEADERS, ids=repr)
+@pytest.mark.parametrize("body", BODIES, ids=repr)
+@pytest.mark.parametrize("method", ["GET", "POST", "delete"])
+@pytest.mark.parametrize("own", [{}, {"Content-Type": "text/x", "Host": "own.test"}, {"Content-Length": "3"}], ids=repr)
+def test_derived_request_is_the_one_that_is_made_without_a_template(client, own, method, body, headers):
+    client.headers.update(own)
+    for _ in range(2):
+        derived = client.build_request(method, URL, **body, headers=headers)
+        plain = client.build_request(method, httpx_fast.URL(URL), **body, headers=headers)
+        assert derived.headers.raw == plain.headers.raw
+        assert (derived.method, derived.url, derived.extensions) == (plain.method, plain.url, plain.extensions)
+        assert derived.read() == plain.read()
+        assert b"".join(derived.stream) == b"".join(plain.stream)
+
+
+@pytest.mark.parametrize("headers", [{"X": 1}, {1: "x"}, {"X": "ü"}, 5, ["x"]], ids=repr)
+def test_wrong_headers_are_the_same_error_with_and_without_a_template(client, headers):
+    errors = []
+    for url in (URL, httpx_fast.URL(URL)):
+        with pytest.raises((TypeError, ValueError), match=r"header|expected") as caught:
+            client.build_request("POST", url, json=1, headers=headers)
+        errors.append((type(caught.value), str(caught.value)))
+    assert errors[0] == errors[1]
+
+
+def test_method_that_is_no_text_is_an_error_with_a_body_too(client):
+    with pytest.raises(TypeError, match="expected a str as method"):
+        client.build_request(b"POST", URL, json=1)
+
+
+def test_change_of_a_derived_request_stays_with_it(client):
+    first = client.build_request("POST", URL, json=1, headers={"X": "1"})
+    first.headers["X"] = "2"
+    first.headers["Y"] = "1"
+    second = client.build_request("POST", URL, json=1, headers={"X": "1"})
+    assert (second.headers["X"], "Y" in second.headers) == ("1", False)
+    assert first._unchanged_head() is None
+    assert second._unchanged_head() is not None
+
+
+def test_headers_that_are_given_may_be_changed_afterwards(client):
+    given = httpx_fast.Headers({"X": "1"})
+    request = client.build_request("POST", URL, json=1, headers=given)
+    given["X"] = "2"
+    assert request.headers["X"] == "1"
+
+
+def test_cookies_of_the_client_go_with_a_body_and_headers_too(client):
+    client.cookies.set("a", "1")
+    assert client.build_request("POST", URL, json=1, headers={"X": "1"}).headers["Cookie"] == "a=1"
+
+
+def test_route_that_one_derived_request_found_serves_the_next(client):
+    first = client.build_request("POST", URL, json=1)
+    assert first._head.route is None
+    first._head.route = route = object()
+    second = client.build_request("POST", URL, json=2, headers={"X": "1"})
+    assert second._head.route is route
+    assert client.build_request("GET", URL)._head.route is None

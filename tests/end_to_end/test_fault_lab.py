@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import httpx_fast
-from httpx_fast._client.base import MAX_TEMPLATES
+from httpx_fast._client.templates import MAX_TEMPLATES
 from httpx_fast.testing import (
     Close,
     Drip,
@@ -658,7 +658,7 @@ def test_each_of_many_requests_gets_its_own_answer_or_an_error(backend, fault_la
             await backend.together(*(some(first) for first in range(AT_ONCE)))
             more = living() - before
             # A client knows its last URLs, up to a number; what else is kept is kept by connection, not by request.
-            assert all(more.pop(kind) <= MAX_TEMPLATES + 50 for kind in ("_Template", "RequestHead", "Origin"))
+            assert all(more.pop(kind) <= MAX_TEMPLATES + 50 for kind in ("Template", "RequestHead", "Origin"))
             assert sum(more.values()) < 50
             held = counts(client)
             assert set(held) <= {"idle"}
