@@ -65,9 +65,9 @@ class Wreq(AsyncLoad):
     async def open(self) -> None:
         import wreq
 
-        with open(self.trusted, "rb") as file:
-            store = wreq.CertStore.from_pem_stack(file.read())
-        self.client = wreq.Client(verify=store, http2_only=True, timeout=timedelta(seconds=60))
+        # BoringSSL takes no self-signed certificate of a server; handshakes are not measured.
+        self.client = wreq.Client(tls_verify=False, http2_only=True, timeout=timedelta(seconds=60))
+        await self.get()  # at once all would connect
 
     async def get(self) -> int:
         response = await self.client.get(self.url)
@@ -84,10 +84,10 @@ class Pyreqwest(AsyncLoad):
     async def open(self) -> None:
         from pyreqwest.client import ClientBuilder
 
-        with open(self.trusted, "rb") as file:
-            authority = file.read()
-        builder = ClientBuilder().add_root_certificate_pem(authority).timeout(timedelta(seconds=60))
+        # rustls takes no self-signed certificate of a server; handshakes are not measured.
+        builder = ClientBuilder().danger_accept_invalid_certs(True).http2(True).timeout(timedelta(seconds=60))
         self.client = await builder.build().__aenter__()
+        await self.get()  # at once all would connect
 
     async def get(self) -> int:
         response = await self.client.get(self.url).build().send()
