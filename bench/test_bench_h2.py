@@ -1,4 +1,4 @@
-"""A whole exchange in the protocol layer: HEADERS out, HEADERS and 1 KB of DATA in. h2 is measured beside it."""
+"""A whole exchange in the protocol layer: HEADERS out, HEADERS and 1 KB of DATA in. h2 and zttp are measured, too."""
 
 from __future__ import annotations
 
@@ -104,7 +104,28 @@ def theirs() -> Callable[[bytes, int], Any]:
     return exchange
 
 
-@pytest.mark.parametrize("which", [ours, theirs], ids=["httpx_fast", "h2"])
+def of_zttp() -> Callable[[bytes, int], Any]:
+    zttp = pytest.importorskip("zttp")
+    peer = zttp.Connection(zttp.CLIENT, zttp.HTTP2)
+    peer.initiate_connection()
+    peer.receive_data(b"\0\0\0\x04\0\0\0\0\0")
+    fields = [(name.encode(), value.encode()) for name, value in [("host", "example.org"), *REQUEST]]
+
+    def exchange(octets: bytes, moment: float) -> None:
+        peer.send_request(b"GET", b"/things", b"2", fields).end_message()
+        peer.data_to_send()
+        peer.receive_data(octets)
+        received = 0
+        while type(event := peer.next_event()) is not zttp.EndOfMessage:
+            if type(event) is zttp.Data:
+                received += len(event.data)
+        assert received == 1024
+        peer.data_to_send()
+
+    return exchange
+
+
+@pytest.mark.parametrize("which", [ours, theirs, of_zttp], ids=["httpx_fast", "h2", "zttp"])
 def test_an_exchange_in_the_protocol_layer(benchmark: Any, which: Callable[[], Any]):
     benchmark.pedantic(run, setup=rounds(which), rounds=20)
 
