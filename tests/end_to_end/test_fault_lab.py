@@ -610,7 +610,8 @@ def endings(chance: random.Random) -> list[Any]:
 
 def living() -> Counter[str]:
     """The objects of the client that are alive, by type."""
-    gc.collect()
+    for _ in range(10):  # on PyPy what has a finalizer goes a collection late, and what it holds one later still
+        gc.collect()
     kinds = (type(each) for each in gc.get_objects())
     return Counter(kind.__qualname__ for kind in kinds if str(kind.__module__).startswith("httpx_fast._"))
 
@@ -657,9 +658,12 @@ def test_each_of_many_requests_gets_its_own_answer_or_an_error(backend, fault_la
             before = living()
             await backend.together(*(some(first) for first in range(AT_ONCE)))
             more = living() - before
-            # A client knows its last URLs, up to a number; what else is kept is kept by connection, not by request.
-            assert all(more.pop(kind) <= MAX_TEMPLATES + 50 for kind in ("Template", "RequestHead", "Origin"))
-            assert sum(more.values()) < 50
+            # A client knows its last URLs, up to a number, and the head that was last sent to each; what else is kept
+            # is kept by connection, not by request.
+            known = {kind: more.pop(kind, 0) for kind in ("Template", "Route", "Origin", "RequestHead")}
+            assert known.pop("RequestHead") <= 2 * MAX_TEMPLATES + 50
+            assert max(known.values()) <= MAX_TEMPLATES + 50, known
+            assert sum(more.values()) < 50, more
             held = counts(client)
             assert set(held) <= {"idle"}
             assert held.get("idle", 0) <= PLACES
