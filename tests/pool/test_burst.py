@@ -112,7 +112,8 @@ def test_a_request_among_many_tasks_costs_what_it_costs_among_few(backend: Runne
             async with httpx_fast.AsyncClient(limits=limits, timeout=None) as client:
                 assert await client.warm(url, CONNECTIONS) == CONNECTIONS
                 few = min([await cost(client, url, FEW) for _ in range(2)])
-                assert await cost(client, url, MANY) < 2 * few
+                # What grew with those who wait would be ten times as much here; what else the machine does is less.
+                assert min([await cost(client, url, MANY) for _ in range(2)]) < 4 * few
                 assert server.accepted == CONNECTIONS
 
     backend.run(body)
