@@ -318,8 +318,8 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         octets = request._content if request._stream is None else request._body
         framing = 0 if octets == b"" and head.announced is None else _framing(head, octets)
         budgets = self._granted(request, pool)
+        replay = self._replay if extensions is None else extensions.get("replay", self._replay)
         if octets is not None:
-            replay = self._replay if extensions is None else extensions.get("replay", self._replay)
             reply = await pool.request(head, octets, framing, budgets, journey, request._whole, replay)
             return _response(request, journey, reply, AsyncBody)
         stream = request.stream
@@ -327,7 +327,6 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
             raise RuntimeError(f"an asynchronous transport cannot send the blocking body {stream!r}")
         deadline = budgets.deadline
         pieces = AsyncPieces(stream) if deadline is None else BoundedPieces(stream, deadline, pool.clock)
-        replay = self._replay if extensions is None else extensions.get("replay", self._replay)
         try:
             reply = await pool.request(head, pieces, framing, budgets, journey, request._whole, replay)
         except BaseException:

@@ -1,7 +1,7 @@
 """A plugin of pytest that has all tests use this package as httpx and httpx2.
 
-`pytest -p httpx_fast.testing.as_httpx`: plugins named by -p are imported before those that packages install, and these
-import httpx.
+`pytest -p httpx_fast.testing.as_httpx`: plugins named by -p are imported before those that packages install, some of
+which import httpx.
 """
 
 from __future__ import annotations

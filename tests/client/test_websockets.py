@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import threading
 
 import anyio
 import pytest
+from either import done, opened
 
 import httpx_fast
 from httpx_fast._wire import websocket as wire
@@ -22,22 +22,6 @@ from httpx_fast.websockets import (
     WebSocketNetworkError,
     WebSocketUpgradeError,
 )
-
-
-async def done(result):
-    return await result if inspect.isawaitable(result) else result
-
-
-@contextlib.asynccontextmanager
-async def opened(client, *arguments, **options):
-    """A session of either kind of client."""
-    manager = client.websocket(*arguments, **options)
-    if hasattr(manager, "__aenter__"):
-        async with manager as session:
-            yield session
-    else:
-        with manager as session:
-            yield session
 
 
 def server(opcode, payload=b"", final=True):

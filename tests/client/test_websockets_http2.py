@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import inspect
 from functools import partial
 from typing import Any
 
 import pytest
+from either import done, opened
 from kernels import KERNELS, speak_http2
 
 import httpx_fast
@@ -26,22 +25,6 @@ OTHERS = [Repeat(Read(), Send(frames.response(b"good")))]
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     speak_http2(request.param, monkeypatch)
     return str(request.param)
-
-
-async def done(result: Any) -> Any:
-    return await result if inspect.isawaitable(result) else result
-
-
-@contextlib.asynccontextmanager
-async def opened(client: Any, *arguments: Any, **options: Any) -> Any:
-    """A session of either kind of client."""
-    manager = client.websocket(*arguments, **options)
-    if hasattr(manager, "__aenter__"):
-        async with manager as session:
-            yield session
-    else:
-        with manager as session:
-            yield session
 
 
 @pytest.fixture

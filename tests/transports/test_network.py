@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import threading
 import time
 
 import pytest
+from either import close, done
 
 from httpx_fast import ConnectError, Limits, ReadError, ReadTimeout, RemoteProtocolError, WriteError, WriteTimeout
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-async def done(result):
-    """What a call of either kind gives."""
-    return await result if inspect.isawaitable(result) else result
-
-
-async def close(network):
-    await done(network.aclose() if hasattr(network, "aclose") else network.close())
 
 
 def echo(first=b""):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import ssl
 import threading
 from typing import Any
 
 import pytest
+from either import close, done
 from kernels import KERNELS, speak_http2
 
 import httpx_fast
@@ -38,14 +38,6 @@ class Accept:
         while octets := await dialogue.http2.receive_data(stream):
             await send(frames.data(stream, octets))
         await send(frames.data(stream, end=True))
-
-
-async def done(result: Any) -> Any:
-    return await result if inspect.isawaitable(result) else result
-
-
-async def close(network: Any) -> None:
-    await done(network.aclose() if hasattr(network, "aclose") else network.close())
 
 
 async def read_exactly(network: Any, size: int) -> bytes:
