@@ -318,10 +318,6 @@ class Headers(MutableMapping[str, str]):
                 encoding = self.encoding
         return [value.decode(encoding) for value in self._find(self._key(key))]
 
-    def _decoded(self, encoding: str) -> list[tuple[str, str]]:
-        names, lines = self._lower_names(), self._list
-        return [(name.decode(encoding), line[1].decode(encoding)) for name, line in zip(names, lines, strict=True)]
-
     def _joined(self) -> dict[str, str]:
         joined: dict[str, str] = {}
         for name, value in self.multi_items():
