@@ -19,6 +19,7 @@ what a peer sent appear in one.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +215,24 @@ class HTTPStatusError(HTTPError):
         super().__init__(message)
         self.request = request
         self.response = response
+
+
+#: What `raise_for_status()` calls a response, by the first digit of its status code.
+_STATUS_KINDS = {1: "Informational response", 3: "Redirect response", 4: "Client error", 5: "Server error"}
+_USERINFO = re.compile(r"(?<=//)[^/?#@]*@")
+
+
+def status_message(status: int, reason: str, url: str, location: str | None) -> str:
+    """Return what `HTTPStatusError` says, in httpx's words, which programs and tests compare with.
+
+    `url` comes without its password; `location` is what a redirect names, None for any other response.
+    """
+    kind = _STATUS_KINDS.get(status // 100, "Invalid status code")
+    lines = [f"{kind} '{status} {reason}' for url '{url}'"]
+    if location is not None:
+        lines.append(f"Redirect location: '{_USERINFO.sub('[secure]@', location)}'")
+    lines.append(f"For more information check: https://developer.mozilla.org/en-US/docs/Web/HTTP/Status/{status}")
+    return "\n".join(lines)
 
 
 class HTTPXDeprecationWarning(UserWarning):

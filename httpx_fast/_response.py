@@ -19,7 +19,15 @@ from typing import Any
 from ._content import ByteStream, UnattachedStream, encode_response
 from ._cookies import Cookies
 from ._decoders import ContentDecoder, content_decoder, decode_all
-from ._exceptions import HTTPStatusError, ResponseNotRead, StreamClosed, StreamConsumed, request_context, shown
+from ._exceptions import (
+    HTTPStatusError,
+    ResponseNotRead,
+    StreamClosed,
+    StreamConsumed,
+    request_context,
+    shown,
+    status_message,
+)
 from ._field_values import charset_of, links_of
 from ._headers import Headers
 from ._iterators import AsyncPieces, bytes_stage, lines_stage, pieces, raw_stage, text_stage
@@ -36,7 +44,6 @@ _new = object.__new__
 
 #: RFC 9110 s.15.4: those that say by Location where to go.
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_KINDS = {1: "an informational response", 3: "a redirect", 4: "a client error", 5: "a server error"}
 #: What stays behind when a response is pickled: what belongs to its connection, and what can be made again.
 _UNPICKLED = (
     "_body",
@@ -406,11 +413,10 @@ class Response:
         status = self.status_code
         if 200 <= status <= 299:
             return self
-        kind = _KINDS.get(status // 100, "an invalid status code")
-        where = f", which leads to {self.headers['location']!r}" if self.has_redirect_location else ""
-        answer = f"{status} {self.reason_phrase}".rstrip()
-        message = f"{request.method} {masked_url(request.url)} was answered with {answer!r}, {kind}{where}"
+        location = self.headers["location"] if self.has_redirect_location else None
+        message = status_message(status, self.reason_phrase, masked_url(request.url), location)
         error = HTTPStatusError(message, request=request, response=self)
+        error.add_note(f"The request's method was {request.method}.")
         error.journey = self.journey
         raise error
 

@@ -214,24 +214,53 @@ def test_success_is_returned_to_be_chained():
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "says"),
+    ("status", "headers", "begins"),
     [
-        (404, {}, "'404 Not Found', a client error"),
-        (503, {}, "'503 Service Unavailable', a server error"),
-        (304, {}, "'304 Not Modified', a redirect"),
-        (302, {"Location": "/b"}, "'302 Found', a redirect, which leads to '/b'"),
-        (103, {}, "'103 Early Hints', an informational response"),
-        (600, {}, "'600', an invalid status code"),
+        (404, {}, "Client error '404 Not Found' for url '{url}'\n"),
+        (503, {}, "Server error '503 Service Unavailable' for url '{url}'\n"),
+        (304, {}, "Redirect response '304 Not Modified' for url '{url}'\n"),
+        (302, {"Location": "/b"}, "Redirect response '302 Found' for url '{url}'\nRedirect location: '/b'\n"),
+        (103, {}, "Informational response '103 Early Hints' for url '{url}'\n"),
+        (600, {}, "Invalid status code '600 ' for url '{url}'\n"),
     ],
 )
-def test_anything_but_success_raises_and_says_what_came(status, headers, says):
+def test_anything_but_success_raises_and_says_what_came(status, headers, begins):
     request = Request("POST", "http://user:s3cret@example.org/a")
     response = Response(status, headers=headers, request=request)
     with pytest.raises(HTTPStatusError) as caught:
         response.raise_for_status()
-    assert str(caught.value) == f"POST http://user:[secure]@example.org/a was answered with {says}"
+    assert str(caught.value).startswith(begins.format(url="http://user:[secure]@example.org/a"))
+    assert caught.value.__notes__ == ["The request's method was POST."]
     assert caught.value.request is request
     assert caught.value.response is response
+
+
+@pytest.mark.parametrize(
+    "status", [100, 103, 199, 300, 301, 302, 304, 307, 308, 399, 400, 404, 418, 499, 500, 503, 599, 600]
+)
+@pytest.mark.parametrize("location", [None, "/b", "https://other.example/c?d=1#e"])
+@pytest.mark.parametrize(
+    "url", ["http://example.org", "https://example.org:8443/a%20b?c=d#e", "http://b\u00fccher.example/"]
+)
+def test_the_text_of_a_status_error_is_that_of_httpx(status, location, url):
+    texts = []
+    for library in (httpx2, httpx_fast):
+        headers = {} if location is None else {"Location": location}
+        response = library.Response(status, headers=headers, request=library.Request("GET", url))
+        with pytest.raises(library.HTTPStatusError, match=str(status)) as caught:
+            response.raise_for_status()
+        texts.append(str(caught.value))
+    assert texts[1] == texts[0]
+
+
+@pytest.mark.parametrize(
+    "location", ["http://user:s3cret@other.example/a@b", "//s3cret@other.example", "http://s3cret@["]
+)
+def test_a_status_error_does_not_show_the_credentials_of_a_location(location):
+    response = Response(302, headers={"Location": location}, request=Request("GET", "http://example.org"))
+    with pytest.raises(HTTPStatusError, match=r"Redirect location: '(http:)?//\[secure]@") as caught:
+        response.raise_for_status()
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_response_without_request_cannot_be_judged():
