@@ -3,7 +3,8 @@
 Values are checked when they are given, so that a mistake shows where it was made and not in the middle of a request.
 
 TLS contexts cost 26 ms each, most of it for reading certifi's bundle, so `shared_ssl_context` builds one per process
-and settings. A context that the user made is used as it is and never changed: it may serve others at the same time.
+and settings. Of a context that the user made nothing is changed but the ALPN names, for each handshake (see
+`_net/tls`).
 """
 
 from __future__ import annotations
@@ -335,7 +336,6 @@ def check_ssl_settings(
     verify: ssl.SSLContext | str | bool,
     cert: CertTypes | None,
     trust_env: bool,
-    alpn: tuple[str, ...] = (),
 ) -> None:
     """Refuses settings that no context can be built from, and warns of deprecated or useless ones; builds none.
 
@@ -350,12 +350,6 @@ def check_ssl_settings(
     if cert is not None:
         _warn(
             "cert=... is deprecated, use verify=<ssl.SSLContext> and call load_cert_chain() on it", DeprecationWarning
-        )
-    if isinstance(verify, ssl.SSLContext) and "h2" in alpn and "h2" not in offered_protocols(verify):
-        _warn(
-            "the context given as verify=... does not offer HTTP/2, so servers will not speak it: call "
-            "set_alpn_protocols(['h2', 'http/1.1']) on it",
-            UserWarning,
         )
 
 
@@ -480,32 +474,28 @@ def shared_ssl_context(
     verify: ssl.SSLContext | str | bool,
     cert: CertTypes | None,
     trust_env: bool,
-    alpn: tuple[str, ...],
 ) -> ssl.SSLContext:
-    """The process's context for these settings, built when it is first asked for. Never to be changed.
+    """The process's context for these settings, built when it is first asked for.
 
-    It offers the protocols `alpn`. A context given as `verify` is returned as it is: what it offers is for its owner
-    to say, with `set_alpn_protocols()`. Raises what `create_ssl_context` raises, and warns of nothing.
+    Never to be changed, but for the ALPN names of a handshake. A context given as `verify` is returned as it is. Raises
+    what `create_ssl_context` raises, and warns of nothing.
     """
     _check(verify, cert, trust_env)
     if isinstance(verify, ssl.SSLContext):
         return verify
-    key = _settings_key(verify, cert, trust_env, alpn)
+    key = _settings_key(verify, cert, trust_env)
     # Held while building: others who want the same context would have to build it too.
     with _shared_lock:
         context = _shared.get(key)
         if context is None:
             context = _new_context(verify, cert, trust_env)
-            context.set_alpn_protocols(list(alpn))
             while len(_shared) >= MAX_SHARED_CONTEXTS:
                 del _shared[next(iter(_shared))]
             _shared[key] = context
     return context
 
 
-def _settings_key(
-    verify: str | bool, cert: CertTypes | None, trust_env: bool, alpn: tuple[str, ...]
-) -> tuple[Any, ...]:
+def _settings_key(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> tuple[Any, ...]:
     """All that a context is built from. Files count with their time of change, since certificates are renewed."""
     names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE") if trust_env else ()
     environment = tuple([os.environ.get(name) for name in names])
@@ -513,7 +503,7 @@ def _settings_key(
     if cert is not None:
         files += _cert_files(cert)
     files += [path for path in environment[:2] if path]
-    return verify, cert, alpn, environment, tuple([_time_of_change(path) for path in files])
+    return verify, cert, environment, tuple([_time_of_change(path) for path in files])
 
 
 def _time_of_change(path: str) -> int | None:
@@ -521,38 +511,3 @@ def _time_of_change(path: str) -> int | None:
         return os.stat(path).st_mtime_ns
     except OSError:
         return None
-
-
-_ALPN = 16  # the extension's number (RFC 7301 s.3.1)
-
-
-def offered_protocols(context: ssl.SSLContext) -> tuple[str, ...]:
-    """The ALPN names that a context offers. It cannot be asked, so a ClientHello is made with it and read."""
-    written = ssl.MemoryBIO()
-    try:
-        context.wrap_bio(ssl.MemoryBIO(), written, server_hostname="localhost").do_handshake()
-    except ssl.SSLWantReadError:
-        pass
-    names = _extension(written.read(), _ALPN)[2:]
-    protocols: list[str] = []
-    while names:
-        end = 1 + names[0]
-        protocols.append(names[1:end].decode("ascii", "replace"))
-        names = names[end:]
-    return tuple(protocols)
-
-
-def _extension(hello: bytes, number: int) -> bytes:
-    """An extension's data in a TLS record that holds a ClientHello (RFC 8446 s.4.1.2 and 5.1); b"" without it."""
-    at = 5 + 4 + 2 + 32  # record header, handshake header, version, random
-    at += 1 + hello[at]  # session id
-    at += 2 + int.from_bytes(hello[at : at + 2])  # cipher suites
-    at += 1 + hello[at]  # compression methods
-    at += 2  # length of all extensions
-    while at < len(hello):
-        kind, length = int.from_bytes(hello[at : at + 2]), int.from_bytes(hello[at + 2 : at + 4])
-        at += 4
-        if kind == number:
-            return hello[at : at + length]
-        at += length
-    return b""

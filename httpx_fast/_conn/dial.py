@@ -25,6 +25,10 @@ from .._wire.socks import Unreachable
 from .proxy import ProxyHop, tunnel
 from .sessions import Sessions
 
+_HTTP1 = ("http/1.1",)
+_HTTP2 = ("h2",)
+_HTTP2_OR_1 = ("h2", "http/1.1")
+
 #: Seconds before the n-th further try of `retries`: at once, then 0.5, 1, 2, ... up to this.
 _MAX_PAUSE = 8.0
 
@@ -33,13 +37,12 @@ _MAX_PAUSE = 8.0
 class DialOptions:
     """What every connection of a pool has in common.
 
-    `tls` is asked for the context on the first https connection, not before: building one costs 26 ms. `tls_http1`
-    gives one that offers nothing but HTTP/1.1; it is None where the context is not ours. `uds` stands for the place
-    where the origin, or else the proxy, is. `keepalive` are options of TCP sockets only, set before `socket_options`.
+    `tls` is asked for the context on the first https connection, not before: building one costs 26 ms. `uds` stands for
+    the place where the origin, or else the proxy, is. `keepalive` are options of TCP sockets only, set before
+    `socket_options`.
     """
 
     tls: Callable[[], ssl.SSLContext]
-    tls_http1: Callable[[], ssl.SSLContext] | None = None
     uds: str | None = None
     local_address: str | None = None
     socket_options: Sequence[SocketOption] = ()
@@ -55,11 +58,11 @@ class DialOptions:
     ping_after: float | None = None  # see Http2Connection
     sessions: Sessions = field(default_factory=Sessions)
 
-    def context(self, route: Route) -> ssl.SSLContext:
-        """The context for connections of this route."""
-        if route.http1 and self.tls_http1 is not None:
-            return self.tls_http1()
-        return self.tls()
+    def protocols(self, route: Route) -> tuple[str, ...]:
+        """Return the ALPN names to offer on connections of this route (RFC 7301 s.6, RFC 9113 s.3.2)."""
+        if route.http1 or not self.http2:
+            return _HTTP1
+        return _HTTP2_OR_1 if self.http1 else _HTTP2
 
 
 async def dial(
@@ -171,7 +174,9 @@ class _Dial:
         """TLS with the origin."""
         facts, options = self._facts, self._options
         host = route.server_name or route.origin.host
-        self._opened = stream = await stream.start_tls(options.context(route), host, options.sessions.find(route))
+        self._opened = stream = await stream.start_tls(
+            options.tls(), host, options.sessions.find(route), options.protocols(route)
+        )
         facts.tls_done = self._backend.clock()
         tls: ssl.SSLObject = stream.get_extra_info("ssl_object")
         facts.tls_version = tls.version()
@@ -212,9 +217,7 @@ class _Dial:
         with _on_the_way_to(hop):
             stream = await self._connect(proxies)
             if hop.tls is not None:
-                self._opened = stream = await stream.start_tls(hop.tls(), hop.host, sessions.find(key))
-                if stream.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":
-                    raise ConnectError("it chose HTTP/2, in which proxies are not spoken to; offer it http/1.1 alone")
+                self._opened = stream = await stream.start_tls(hop.tls(), hop.host, sessions.find(key), _HTTP1)
         if not route.forward:
             options = self._options
             # An origin that speaks HTTP/2 without TLS sends its settings unasked (RFC 9113 s.3.4).
@@ -260,7 +263,7 @@ class _TracedDial(_Dial):
 
     async def _secure(self, stream: Stream, route: Route) -> Stream:
         info = {
-            "ssl_context": self._options.context(route),
+            "ssl_context": self._options.tls(),
             "server_hostname": route.server_name or route.origin.host,
             "timeout": self._budget,
         }

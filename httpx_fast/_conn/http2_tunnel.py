@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._deadline import Deadline
@@ -152,9 +152,13 @@ class Tunnel(Stream):
             self._exchange.writer.deadline = deadline
 
     async def start_tls(
-        self, context: ssl.SSLContext, server_hostname: str | None, session: ssl.SSLSession | None = None
+        self,
+        context: ssl.SSLContext,
+        server_hostname: str | None,
+        session: ssl.SSLSession | None = None,
+        alpn: Sequence[str] | None = None,
     ) -> Stream:
-        return await handshake(self, context, server_hostname, session)
+        return await handshake(self, context, server_hostname, session, alpn)
 
     def close(self) -> None:
         self._unsent.clear()

@@ -160,9 +160,11 @@ class Stream(abc.ABC):
         context: ssl.SSLContext,
         server_hostname: str | None,
         session: ssl.SSLSession | None = None,
+        alpn: Sequence[str] | None = None,
     ) -> Stream:
         """Shakes hands and returns the encrypted stream, which owns this one. Raises ConnectError, ConnectTimeout.
 
+        `alpn` are the protocols to offer (RFC 7301), set on `context` for this handshake; None offers what that says.
         Works on an encrypted stream too (TLS inside TLS). Closes the stream when it fails or is cancelled.
         """
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from .._exceptions import ReadError, TimeoutException, WriteError
@@ -95,8 +95,9 @@ class TimedStream(Stream):
         context: ssl.SSLContext,
         server_hostname: str | None,
         session: ssl.SSLSession | None = None,
+        alpn: Sequence[str] | None = None,
     ) -> TLSStream:
-        return await handshake(self, context, server_hostname, session)
+        return await handshake(self, context, server_hostname, session, alpn)
 
     def _postpone(self) -> None:
         """Something arrived: in phase "read" its budget begins anew."""

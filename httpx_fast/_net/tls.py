@@ -4,7 +4,8 @@ A `TLSStream` is the sink of the stream below it and the stream of the sink abov
 
 - All that can be decrypted is pushed on at once: nothing waits inside for somebody to ask. What has no data in it
   (session tickets of TLS 1.3) is absorbed in silence, also while idle.
-- A context belongs to the user and is never changed; ALPN is what the context says.
+- A context may be the user's and serve others at the same time, with other settings. The ALPN names of a handshake are
+  set on it right before its SSL object is made, which copies them, both under one lock. Nothing else of it is changed.
 - An end without close_notify is told as not clean (RFC 8446 s.6.1), unless the context ignores it (OpenSSL's
   OP_IGNORE_UNEXPECTED_EOF). Renegotiation of TLS 1.2 is refused: nothing that HTTP needs asks for it.
 - OpenSSL's objects bear one thread at a time: a lock is held for each call into them, and until what they made is
@@ -14,10 +15,11 @@ A `TLSStream` is the sink of the stream below it and the stream of the sink abov
 from __future__ import annotations
 
 import contextlib
+import os
 import ssl
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -25,6 +27,19 @@ from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError,
 from .base import DONE, SCRATCH_SIZE, Buffer, Sink, Stream, forget
 from .faults import closed_here, peer_closed, peer_name, reason
 from .scratch import scratch
+
+#: Held from setting ALPN names on a context until its SSL object is made. One for all contexts: it is held for 50 us.
+_making = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """Replace the lock in the child of a fork: the thread that held it may not exist there."""
+    global _making
+    _making = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 _openssl: Any = None
 with contextlib.suppress(ImportError):  # PyPy's ssl
@@ -42,11 +57,15 @@ _NOT_TLS = {"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
 
 
 async def handshake(
-    inner: Stream, context: ssl.SSLContext, server_hostname: str | None, session: ssl.SSLSession | None
+    inner: Stream,
+    context: ssl.SSLContext,
+    server_hostname: str | None,
+    session: ssl.SSLSession | None,
+    alpn: Sequence[str] | None = None,
 ) -> TLSStream:
     """Shakes hands over `inner` under its armed deadline. Closes it when that fails or is cancelled."""
     try:
-        stream = TLSStream(inner, context, server_hostname, session)
+        stream = TLSStream(inner, context, server_hostname, session, alpn)
         await stream.shake_hands()
     except BaseException:
         inner.close()
@@ -80,7 +99,12 @@ class TLSStream(Stream):
     )
 
     def __init__(
-        self, inner: Stream, context: ssl.SSLContext, server_hostname: str | None, session: ssl.SSLSession | None
+        self,
+        inner: Stream,
+        context: ssl.SSLContext,
+        server_hostname: str | None,
+        session: ssl.SSLSession | None,
+        alpn: Sequence[str] | None = None,
     ) -> None:
         self._inner = inner
         self._address = address = inner.get_extra_info("server_addr")
@@ -91,7 +115,10 @@ class TLSStream(Stream):
             # An SSLObject would shake hands all the same, and accept a certificate of anybody.
             raise ConnectError(f"TLS with {self._name} cannot begin: its host is to be checked, and has no name")
         try:
-            self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
+            with _making:
+                if alpn is not None:
+                    context.set_alpn_protocols(list(alpn))
+                self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_hostname)
         except ValueError as error:  # a name that no certificate can have
             raise ConnectError(f"TLS with {self._name} cannot begin: {error}") from error
         if session is not None:
@@ -198,8 +225,9 @@ class TLSStream(Stream):
         context: ssl.SSLContext,
         server_hostname: str | None,
         session: ssl.SSLSession | None = None,
+        alpn: Sequence[str] | None = None,
     ) -> TLSStream:
-        return await handshake(self, context, server_hostname, session)
+        return await handshake(self, context, server_hostname, session, alpn)
 
     def close(self) -> None:
         if self._closed:

@@ -551,10 +551,6 @@ class Pool:
         options = self._options
         if not options.http1:
             return UnsupportedProtocol(f"{origin} wants HTTP/1.1, which http1=False rules out: {error}")
-        if options.tls_http1 is None:
-            return UnsupportedProtocol(
-                f"{origin} wants HTTP/1.1, and the SSLContext that was given as verify offers h2: {error}"
-            )
         if not isinstance(error, NoWebSockets):
             with self._lock:
                 self._habits.learn_http1(origin, self.clock())

@@ -84,9 +84,7 @@ class _Door:
         if not (http1 or http2):
             raise ValueError("http1=False and http2=False leave no protocol to speak")
         check_ssl_settings(verify, cert, trust_env)
-        protocols = (("h2",) if http2 else ()) + (("http/1.1",) if http1 else ())
-        context: Callable[[tuple[str, ...]], ssl.SSLContext] = partial(shared_ssl_context, verify, cert, trust_env)
-        tls: Callable[[], ssl.SSLContext] = partial(context, protocols)
+        tls: Callable[[], ssl.SSLContext] = partial(shared_ssl_context, verify, cert, trust_env)
         if isinstance(verify, str) or cert is not None:
             tls()  # what is wrong in files that were named shows now, not on the first request
         hop = hop_of(proxy, verify, trust_env)
@@ -99,7 +97,6 @@ class _Door:
         self._limits = limits
         self._options = DialOptions(
             tls=tls,
-            tls_http1=None if isinstance(verify, ssl.SSLContext) else partial(context, ("http/1.1",)),
             uds=uds,
             local_address=local_address,
             socket_options=tuple(socket_options or ()),

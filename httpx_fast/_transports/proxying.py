@@ -48,7 +48,7 @@ def _proxy_tls(proxy: Proxy, verify: ssl.SSLContext | str | bool, trust_env: boo
     if own is not None:
         return lambda: own
     authorities = verify if isinstance(verify, str) else True
-    return partial(shared_ssl_context, authorities, None, trust_env, ("http/1.1",))
+    return partial(shared_ssl_context, authorities, None, trust_env)
 
 
 def _fields(proxy: Proxy) -> tuple[FieldLine, ...]:

@@ -134,7 +134,8 @@ def test_a_peer_that_says_no_settings_is_a_read_timeout(backend, fault_lab, new_
     backend.run(body)
 
 
-def test_where_the_peer_takes_none_they_go_over_http1(backend, fault_lab, tmp_path, monkeypatch):
+@pytest.mark.parametrize("own", [True, False], ids=["a context of the user", "a context of ours"])
+def test_where_the_peer_takes_none_they_go_over_http1(backend, fault_lab, tmp_path, monkeypatch, own):
     """Only they: what else is asked stays on the connection of HTTP/2."""
 
     def accepted(request: Any) -> bytes:
@@ -152,7 +153,8 @@ def test_where_the_peer_takes_none_they_go_over_http1(backend, fault_lab, tmp_pa
     fault_lab.serve(good, upgrading)
 
     async def body():
-        async with backend.client(http2=True, timeout=20) as client:
+        verify = fault_lab.client_context() if own else True
+        async with backend.client(http2=True, verify=verify, timeout=20) as client:
             for number in (2, 3):
                 async with opened(client, fault_lab.tls_url("/chat").replace("https", "wss")) as session:
                     assert session.response.http_version == "HTTP/1.1"
@@ -167,23 +169,18 @@ def test_where_the_peer_takes_none_they_go_over_http1(backend, fault_lab, tmp_pa
     backend.run(body)
 
 
-@pytest.mark.parametrize("own", [False, True], ids=["http1=False", "a context of the user"])
-def test_where_nothing_else_may_be_spoken_the_error_says_so(backend, fault_lab, new_client, own):
-    fault_lab.serve(*([Tls("h2")] if own else []), Http2(), *OTHERS)
-    options = {"verify": fault_lab.client_context("h2", "http/1.1"), "http1": True} if own else {}
-    reached = fault_lab.tls_url().replace("https", "wss") if own else url(fault_lab)
-    seen = "SSLContext that was given as verify offers h2" if own else "which http1=False rules out"
+def test_where_nothing_else_may_be_spoken_the_error_says_so(backend, fault_lab, new_client):
+    fault_lab.serve(Http2(), *OTHERS)
+    seen = "which http1=False rules out: the peer takes no WebSockets over HTTP/2"
 
     async def body():
-        async with new_client(**options) as client:
-            with pytest.raises(
-                httpx_fast.UnsupportedProtocol, match=f"{seen}: the peer takes no WebSockets over HTTP/2"
-            ):
-                async with opened(client, reached):
+        async with new_client() as client:
+            with pytest.raises(httpx_fast.UnsupportedProtocol, match=seen):
+                async with opened(client, url(fault_lab)):
                     pass
             stats = client._transport.pool.stats()
             assert (stats.leased, stats.idle) == (0, 1)
-            assert (await client.get(fault_lab.tls_url() if own else fault_lab.url())).text == "good"
+            assert (await client.get(fault_lab.url())).text == "good"
             assert fault_lab.accepted == 1
 
     backend.run(body)
@@ -240,7 +237,6 @@ def test_a_reset_breaks_the_session_and_not_the_connection(backend, fault_lab, n
 
 def test_hypercorn_is_spoken_to(backend, hypercorn, authority):
     context = authority.client_context()
-    context.set_alpn_protocols(["h2", "http/1.1"])
     chat = hypercorn.url("/chat").replace("https", "wss")
 
     async def body():

@@ -17,8 +17,6 @@ def verify(authority):
 
 @pytest.fixture
 def options(verify):
-    """A user's own context says by itself what it offers."""
-    verify.set_alpn_protocols(["h2", "http/1.1"])
     return {"verify": verify, "http2": True, "timeout": 30}
 
 
@@ -137,7 +135,6 @@ def test_slow_and_fast_readers_share_a_connection(backend, nginx, options, check
 def test_nghttpd_is_spoken_to(backend, nghttpd, nginx, verify, checksum):
     """Over TLS by agreement, and in clear text by knowing it before."""
     tls = nghttpd.url("").startswith("https")
-    verify.set_alpn_protocols(["h2"])
 
     async def body():
         async with backend.client(verify=verify, http1=tls, http2=True, timeout=30) as client:

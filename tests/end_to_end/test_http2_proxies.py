@@ -22,7 +22,6 @@ def proxy(request, peer, authority):
     at.proxying = proxying
     hop = authority.client_context()
     origin = authority.client_context()
-    origin.set_alpn_protocols(["h2", "http/1.1"])
     url = f"{request.param}://127.0.0.1:{at.port}"
     at.options = {
         "proxy": httpx_fast.Proxy(url, ssl_context=hop if tls else None),
@@ -70,16 +69,23 @@ def test_nghttpd_is_spoken_to_by_agreement_and_by_knowing_it_before(backend, ngh
     backend.run(body)
 
 
-def test_a_proxy_that_would_speak_http2_itself_is_told_http1(backend, nginx, peer, authority, monkeypatch):
-    """Our own context offers a proxy HTTP/1.1 alone, and the origin behind it both."""
+@pytest.mark.parametrize("own", [True, False], ids=["one context of the user for both", "a context of ours"])
+def test_a_proxy_that_would_speak_http2_itself_is_told_http1(backend, nginx, peer, authority, monkeypatch, own):
+    """A proxy is offered HTTP/1.1 alone, and the origin behind it both, by the same context."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
+    context = authority.client_context() if own else None
+    if context is not None:
+        context.set_alpn_protocols(["h2"])  # what was set before does not count
     tls = authority.server_context("127.0.0.1")
     tls.set_alpn_protocols(["h2", "http/1.1"])
     proxying = KINDS["https"]()
     at = peer(proxying, tls=tls)
 
     async def body():
-        async with backend.client(proxy=f"https://127.0.0.1:{at.port}", http2=True, timeout=PATIENCE) as client:
+        proxy = httpx_fast.Proxy(f"https://127.0.0.1:{at.port}", ssl_context=context)
+        async with backend.client(proxy=proxy, verify=context or True, http2=True, timeout=PATIENCE) as client:
             assert (await client.get(nginx.url("/tiny", "http2"))).http_version == "HTTP/2"
+            if own:
+                assert (await client.get(nginx.url("/tiny"))).text == "ok"  # forwarded
 
     backend.run(body)

@@ -18,7 +18,6 @@ def server(request, node, hypercorn):
 @pytest.fixture
 def options(authority):
     context = authority.client_context()
-    context.set_alpn_protocols(["h2"])
     return {"verify": context, "http2": True, "timeout": PATIENCE}
 
 

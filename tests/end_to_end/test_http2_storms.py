@@ -183,7 +183,6 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_thousand_streams_at_once_are_read_at_any_speed(backend, nginx, authority):
     """nginx takes 128 streams on a connection; nobody reads before all of them have their heads."""
     context = authority.client_context()
-    context.set_alpn_protocols(["h2"])
     octets = nginx.big_file.read_bytes()[:MIB]
     dice = random.Random(1)
     kinds = [dice.choice(SIZES) for _ in range(STREAMS)]

@@ -670,21 +670,6 @@ def test_a_proxy_has_to_be_trusted_by_itself(backend, nginx, stage, authority):
     assert at.proxying.asked != []
 
 
-def test_a_proxy_that_chooses_http2_is_not_spoken_to(backend, nginx, peer, authority):
-    async def body():
-        server = peer(mute, tls=authority.server_context("127.0.0.1", "localhost", alpn=["h2"]))
-        context = authority.client_context()
-        context.set_alpn_protocols(["h2", "http/1.1"])
-        proxy = httpx_fast.Proxy(server.url(), ssl_context=context)
-        async with backend.client(proxy=proxy, verify=context) as client:
-            for scheme in ("http", "https"):
-                with pytest.raises(httpx_fast.ConnectError, match="it chose HTTP/2, in which proxies are not spoken"):
-                    await client.get(nginx.url("/tiny", scheme))
-                assert server.closed[-1].wait(PATIENCE)
-
-    backend.run(body)
-
-
 def test_settings_of_tls_that_turn_out_wrong_leave_nothing_open(backend, nginx, scene, monkeypatch, tmp_path):
     """What a context is built from is read when it is first wanted: with the connection open already."""
     at = scene()

@@ -24,12 +24,8 @@ from httpx_fast._config import (
     DEFAULT_MAX_REDIRECTS,
     DEFAULT_TIMEOUT_CONFIG,
     UNSET,
-    check_ssl_settings,
-    offered_protocols,
     shared_ssl_context,
 )
-
-HTTP1 = ("http/1.1",)
 
 
 @pytest.fixture(autouse=True)
@@ -294,21 +290,18 @@ def test_context_of_windows_and_macos(platform, monkeypatch):
 
 def test_context_of_the_user_is_returned_as_it_is():
     context = ssl.create_default_context()
-    before = offered_protocols(context)
     assert create_ssl_context(context) is context
-    assert shared_ssl_context(context, None, True, HTTP1) is context
-    assert shared_ssl_context(context, None, True, ("h2", "http/1.1")) is context
-    assert offered_protocols(context) == before == ()
+    assert shared_ssl_context(context, None, True) is context
 
 
-@pytest.mark.parametrize("build", [create_ssl_context, lambda *given: shared_ssl_context(*given, True, HTTP1)])
+@pytest.mark.parametrize("build", [create_ssl_context, lambda *given: shared_ssl_context(*given, True)])
 def test_certificate_never_goes_into_the_users_context(build, issued):
     with pytest.raises(TypeError, match=r"cert=\.\.\. cannot go into the context given as verify=\.\.\."):
         build(ssl.create_default_context(), issued)
 
 
 @pytest.mark.parametrize("verify", [None, 1, b"path", object()])
-@pytest.mark.parametrize("build", [create_ssl_context, lambda verify: shared_ssl_context(verify, None, True, HTTP1)])
+@pytest.mark.parametrize("build", [create_ssl_context, lambda verify: shared_ssl_context(verify, None, True)])
 def test_verify_of_the_wrong_type_is_refused(build, verify):
     with pytest.raises(TypeError, match=r"expected True, False, 'system' or an ssl\.SSLContext as verify, got"):
         build(verify)
@@ -345,7 +338,7 @@ def test_client_certificate_and_key_in_one_file(issued, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("build", [create_ssl_context, lambda *given: shared_ssl_context(*given, True, HTTP1)])
+@pytest.mark.parametrize("build", [create_ssl_context, lambda *given: shared_ssl_context(*given, True)])
 def test_missing_file_is_named(build, issued, tmp_path):
     missing = str(tmp_path / "missing.pem")
     with pytest.raises(FileNotFoundError, match=r"verify says '.*missing\.pem': there is no such file or directory"):
@@ -381,46 +374,44 @@ def test_key_log_is_written_where_the_environment_is_trusted(monkeypatch, tmp_pa
 
 
 def test_context_is_shared_between_equal_settings(issued):
-    context = shared_ssl_context(True, None, True, HTTP1)
-    assert shared_ssl_context(True, None, True, HTTP1) is context
+    context = shared_ssl_context(True, None, True)
+    assert shared_ssl_context(True, None, True) is context
     others = [
-        shared_ssl_context(False, None, True, HTTP1),
-        shared_ssl_context(True, None, False, HTTP1),
-        shared_ssl_context(True, None, True, ("h2", "http/1.1")),
-        shared_ssl_context(True, issued, True, HTTP1),
+        shared_ssl_context(False, None, True),
+        shared_ssl_context(True, None, False),
+        shared_ssl_context(True, issued, True),
     ]
-    assert len({id(each) for each in [context, *others]}) == 5
-    assert shared_ssl_context(True, issued, True, HTTP1) is others[-1]
+    assert len({id(each) for each in [context, *others]}) == 4
+    assert shared_ssl_context(True, issued, True) is others[-1]
 
 
-def test_shared_context_offers_its_protocols_and_warns_of_nothing(issued):
+def test_shared_context_warns_of_nothing(issued):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        context = shared_ssl_context(issued[0], issued, True, ("h2", "http/1.1"))
-    assert offered_protocols(context) == ("h2", "http/1.1")
-    assert offered_protocols(shared_ssl_context(False, None, True, HTTP1)) == HTTP1
+        shared_ssl_context(issued[0], issued, True)
 
 
 def test_changed_environment_leads_to_another_context(monkeypatch, authority, issued):
-    context = shared_ssl_context(True, None, True, HTTP1)
+    context = shared_ssl_context(True, None, True)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
-    assert shared_ssl_context(True, None, True, HTTP1) is not context
+    assert shared_ssl_context(True, None, True) is not context
     monkeypatch.delenv("SSL_CERT_FILE")
-    assert shared_ssl_context(True, None, True, HTTP1) is context
+    assert shared_ssl_context(True, None, True) is context
     folders = os.pathsep.join([str(authority.folder), str(authority.folder / "missing")])
     monkeypatch.setenv("SSL_CERT_DIR", folders)
-    assert shared_ssl_context(True, None, True, HTTP1) is not context
+    assert shared_ssl_context(True, None, True) is not context
 
 
 def test_renewed_certificate_leads_to_another_context(issued):
-    context = shared_ssl_context(False, issued, True, HTTP1)
+    context = shared_ssl_context(False, issued, True)
     os.utime(issued[0], ns=(1, 1))
-    assert shared_ssl_context(False, issued, True, HTTP1) is not context
+    assert shared_ssl_context(False, issued, True) is not context
 
 
 def test_few_contexts_are_kept(monkeypatch):
     monkeypatch.setattr(_config, "MAX_SHARED_CONTEXTS", 2)
-    contexts = [shared_ssl_context(False, None, True, (name,)) for name in ("a", "b", "c")]
+    settings = [(False, True), (False, False), (True, False)]
+    contexts = [shared_ssl_context(verify, None, trust_env) for verify, trust_env in settings]
     assert list(_config._shared.values()) == contexts[1:]
 
 
@@ -438,7 +429,7 @@ def test_many_threads_build_one_context(monkeypatch):
 
     def ask():
         start.wait()
-        contexts.append(shared_ssl_context(False, None, True, HTTP1))
+        contexts.append(shared_ssl_context(False, None, True))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -447,27 +438,6 @@ def test_many_threads_build_one_context(monkeypatch):
         thread.join()
     assert len(built) == 1
     assert len({id(context) for context in contexts}) == 1
-
-
-@pytest.mark.parametrize("names", [(), ("http/1.1",), ("h2", "http/1.1"), ("x" * 255, "y")])
-def test_offered_protocols_are_read_from_the_context(names):
-    for context in (ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)):
-        if names:
-            context.set_alpn_protocols(list(names))
-        assert offered_protocols(context) == names
-    context.maximum_version = ssl.TLSVersion.TLSv1_2
-    assert offered_protocols(context) == names
-
-
-def test_context_that_cannot_lead_to_http2_is_warned_of():
-    context = ssl.create_default_context()
-    check_ssl_settings(context, None, True, HTTP1)
-    with pytest.warns(UserWarning, match=r"does not offer HTTP/2.*set_alpn_protocols") as caught:
-        check_ssl_settings(context, None, True, ("h2", "http/1.1"))
-    assert caught[0].filename == __file__
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    check_ssl_settings(context, None, True, ("h2", "http/1.1"))
-    check_ssl_settings(True, None, True, ("h2", "http/1.1"))
 
 
 def test_tcp_keep_alive_is_told_in_the_words_of_the_system():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from httpx_fast._exceptions import ReadError, WriteError
@@ -81,7 +81,11 @@ class ScriptedStream(Stream):
         self.bounds.append((phase, at, budget))
 
     async def start_tls(
-        self, context: ssl.SSLContext, server_hostname: str | None, session: ssl.SSLSession | None = None
+        self,
+        context: ssl.SSLContext,
+        server_hostname: str | None,
+        session: ssl.SSLSession | None = None,
+        alpn: Sequence[str] | None = None,
     ) -> Stream:
         return self
 
