@@ -12,13 +12,17 @@ import hashlib
 import itertools
 import os
 import re
+import threading
 import time
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from copy import copy
 from typing import ClassVar
 
 from ._exceptions import LocalProtocolError, RemoteProtocolError, shown
 from ._models import Cookies, Request, Response
+from ._origin import Origin
+from ._urls import URL
 
 __all__ = ["Auth", "BasicAuth", "DigestAuth", "FunctionAuth", "NetRCAuth"]
 
@@ -48,6 +52,9 @@ class Auth:
     def auth_flow(self, request: Request) -> Generator[Request, Response, None]:
         """Yields each request to be sent and is sent its response; the last response is the client's answer."""
         yield request
+
+    def _redirected(self, request: Request, following: Request) -> None:
+        """Called with each request that follows a redirect of `request`, before it is sent."""
 
     def sync_auth_flow(self, request: Request) -> Generator[Request, Response, None]:
         """What `Client` drives. Override it with `async_auth_flow` for schemes that do I/O or take locks."""
@@ -129,10 +136,10 @@ class NetRCAuth(Auth):
 # Names and optional values of a challenge (RFC 9110 s.11.2), with blanks around "=" and without a value at the end:
 # auth-param = token BWS "=" BWS ( token / quoted-string )
 # A token ends at a comma; servers send base64 with "=" in it unquoted, so everything else is let through.
-_PARAMETER = re.compile(r'([^\s=,"]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^,\s]*))?\s*(,|$)?')
+_PARAMETER = re.compile(r'([^\s=,"]+)\s*(?:=\s*("(?:[^"\\]|\\(?s:.))*"|[^,\s]*))?\s*(,|$)?')
 _SCHEME = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s+(?=[^\s=,]+\s*=)")
 _BLANKS = re.compile(r"[\s,]*")
-_ESCAPED = re.compile(r"\\(.)")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 # RFC 7616 s.3.3 and the IANA registry of hash algorithms for HTTP digest authentication; "SHA" is what some cameras
 # and set-top boxes call SHA-1.
@@ -144,6 +151,9 @@ _HASHES = {
     "SHA-512": "sha512",
     "SHA-512-256": "sha512_256",
 }
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# Taken for a moment after a challenge only, so one lock for all is enough and `DigestAuth` can be copied.
+_REMEMBERING = threading.Lock()
 MAX_REMEMBERED = 256  # origins whose last challenge is kept, to answer without asking again
 
 
@@ -161,28 +171,67 @@ class DigestAuth(Auth):
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         self._username = _octets(username)
         self._password = _octets(password)
-        self._challenges: dict[tuple[str, str, int | None], _Challenge] = {}
+        self._challenges: dict[Origin, _Challenge] = {}
 
     def auth_flow(self, request: Request) -> Generator[Request, Response, None]:
-        url = request.url
-        space = (url.scheme, url.host, url.port)
-        known = self._challenges.get(space)
+        origin = request.url._origin
+        known = self._challenges.get(origin)
         if known is not None:
             request.headers["Authorization"] = self._answer(request, known)
-        response = yield request
+        answered: Request | None = None
+        may_repeat = True
+        while True:
+            response = yield request
+            # The client follows redirects before the response gets here: it answers the last request of the chain,
+            # which is the one that was challenged (RFC 7616 s.3.3).
+            challenged = response._request or request
+            if response.status_code != 401:
+                self._take_next_nonce(challenged, response)
+                return
+            if not _may_answer(origin, challenged.url):
+                return
+            challenge = self._choose(challenged, response)
+            if challenge is None:
+                return
+            if challenged is answered:
+                # The password was refused, unless the server says that only the nonce was (RFC 7616 s.3.3).
+                if not (challenge.is_stale and may_repeat):
+                    return
+                may_repeat = False
+            self._remember(challenged.url._origin, challenge)
+            challenged.headers["Authorization"] = self._answer(challenged, challenge)
+            if response.cookies:
+                Cookies(response.cookies).set_cookie_header(challenged)
+            request = answered = challenged
 
-        if response.status_code != 401:
+    def _redirected(self, request: Request, following: Request) -> None:
+        # Method and target are part of an answer, so that the one for `request` is of no use (RFC 7616 s.3.4.3).
+        if following.url._origin != request.url._origin:
             return
-        challenge = self._choose(request, response)
-        if challenge is None:
+        known = self._challenges.get(request.url._origin)
+        if known is not None and is_digest(request.headers.get("Authorization", "")):
+            following.headers["Authorization"] = self._answer(following, known)
+
+    def _remember(self, origin: Origin, challenge: _Challenge) -> None:
+        """Keep `challenge` for the next requests to `origin`."""
+        with _REMEMBERING:
+            known = self._challenges.get(origin)
+            if known is not None and known.nonce == challenge.nonce:
+                # Two threads were given the same nonce. They share its count: a server refuses one that it has seen.
+                challenge.counts = known.counts
+            elif known is None and len(self._challenges) >= MAX_REMEMBERED:
+                self._challenges.clear()
+            self._challenges[origin] = challenge
+
+    def _take_next_nonce(self, request: Request, response: Response) -> None:
+        """Use the nonce that the server wants to see next (RFC 7616 s.3.5)."""
+        values = response.headers.get_list("authentication-info")
+        known = self._challenges.get(request.url._origin)
+        if not values or known is None or not is_digest(request.headers.get("Authorization", "")):
             return
-        if len(self._challenges) >= MAX_REMEMBERED:
-            self._challenges.clear()
-        self._challenges[space] = challenge
-        request.headers["Authorization"] = self._answer(request, challenge)
-        if response.cookies:
-            Cookies(response.cookies).set_cookie_header(request)
-        yield request
+        nonce = _parameters(", ".join(values)).get("nextnonce")
+        if nonce and not _CONTROLS.search(nonce):
+            self._remember(request.url._origin, known.with_nonce(nonce.encode("utf-8")))
 
     def _choose(self, request: Request, response: Response) -> _Challenge | None:
         """The first Digest challenge with a known algorithm: servers put what they prefer first (RFC 7616 s.3.7)."""
@@ -244,10 +293,25 @@ class DigestAuth(Auth):
 class _Challenge:
     """What a server wants to have proven, and how often it has been."""
 
-    __slots__ = ("algorithm", "counts", "digest", "is_session", "nonce", "opaque", "qop", "realm", "userhash")
+    __slots__ = (
+        "algorithm",
+        "counts",
+        "digest",
+        "is_session",
+        "is_stale",
+        "nonce",
+        "opaque",
+        "qop",
+        "realm",
+        "userhash",
+    )
 
     def __init__(self, parameters: dict[str, str], hashes: dict[str, str]) -> None:
         """Raises RemoteProtocolError if it lacks realm or nonce, or wants what is not known."""
+        for name in ("realm", "nonce", "opaque"):
+            # What is sent back has to be a field value again.
+            if _CONTROLS.search(parameters.get(name, "")):
+                raise RemoteProtocolError(f"malformed Digest challenge: its {name} has a control character in it")
         try:
             self.realm = parameters["realm"].encode("utf-8")
             self.nonce = parameters["nonce"].encode("utf-8")
@@ -260,8 +324,32 @@ class _Challenge:
         self.digest = _hasher(self.algorithm, hashes)
         self.qop = _pick_qop(parameters.get("qop"))
         self.userhash = parameters.get("userhash", "").lower() == "true"
+        self.is_stale = parameters.get("stale", "").lower() == "true"
         # One server-side count per nonce; `next` is atomic, so threads that share the client never use one twice.
         self.counts: Iterator[int] = itertools.count(1)
+
+    def with_nonce(self, nonce: bytes) -> _Challenge:
+        """This challenge, with another nonce."""
+        other = copy(self)
+        if nonce != self.nonce:
+            other.nonce = nonce
+            other.counts = itertools.count(1)
+        return other
+
+
+def _may_answer(origin: Origin, url: URL) -> bool:
+    """Whether credentials for `origin` may be used at `url`, which redirects led to."""
+    return url._origin == origin or is_https_upgrade(origin, url._origin)
+
+
+def is_https_upgrade(before: Origin, after: Origin) -> bool:
+    """Whether `after` is the same host on the default ports, by TLS now: then credentials are safer there."""
+    return before == ("http", after.host, 80) and after == ("https", before.host, 443)
+
+
+def is_digest(authorization: str) -> bool:
+    """Whether the value of an Authorization field answers a Digest challenge."""
+    return authorization[:7].lower() == "digest "
 
 
 def _hasher(algorithm: str, hashes: dict[str, str]) -> Callable[[bytes], bytes]:
@@ -320,6 +408,11 @@ def _digest_challenges(values: list[str]) -> Iterator[dict[str, str]]:
             position = match.end()
         if scheme == "digest":
             yield parameters
+
+
+def _parameters(value: str) -> dict[str, str]:
+    """The parameters of a field value that names no scheme, names in lower case."""
+    return next(_digest_challenges([f"Digest {value}"]), {})
 
 
 def _unquoted(value: str) -> str:

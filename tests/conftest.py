@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from apache_digest import ApacheDigest
 from certificates import Authority
 from peers import Peer
 from runners import RUNNERS, Runner
@@ -67,6 +68,12 @@ def node(authority: Authority) -> Iterator[Node]:
 @pytest.fixture(scope="session")
 def hypercorn(authority: Authority) -> Iterator[Hypercorn]:
     with _installed(), Hypercorn(authority) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def apache_digest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheDigest]:
+    with _installed(), ApacheDigest(tmp_path_factory.mktemp("apache_digest")) as server:
         yield server
 
 

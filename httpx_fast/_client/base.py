@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..__version__ import __version__
-from .._auth import Auth, BasicAuth, FunctionAuth
+from .._auth import Auth, BasicAuth, FunctionAuth, is_digest, is_https_upgrade
 from .._config import (
     DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_LIMITS,
@@ -524,12 +524,17 @@ class BaseClient:
 
     def _redirect_url(self, request: Request, response: Response) -> URL:
         """The URL that Location names (RFC 9110 s.10.2.2), resolved against the request's."""
+        location = _location(request, response)
         try:
-            url = URL(response.headers["Location"])
-            # "https:///path" is seen in the wild and means the same host.
-            if url.scheme and not url.host:
-                url = url.copy_with(host=request.url.host)
-            if url.is_relative_url:
+            url = URL(location)
+            # "http:/path" and "http:///path" are seen in the wild and mean the server that says so: with its port, if
+            # the scheme stays too.
+            if url.scheme in ("http", "https") and not url.host:
+                if url.scheme == request.url.scheme:
+                    url = url.copy_with(scheme=None)
+                else:
+                    url = url.copy_with(host=request.url.host)
+            if url.is_relative_url and not (url.scheme and url.scheme != request.url.scheme):
                 url = request.url.join(url)
         except InvalidURL as error:
             raise RemoteProtocolError(f"the redirect's Location is no URL: {error}", request=request) from None
@@ -541,16 +546,28 @@ class BaseClient:
         """The request's fields, without what is not for `url` or not for `method`."""
         headers = Headers(request.headers)
         if url._origin != request.url._origin:
-            if not _is_https_upgrade(request.url, url):
+            if not is_https_upgrade(request.url._origin, url._origin):
                 headers.pop("Authorization", None)
+            if not self._is_forwarded_alike(request.url, url):
                 headers.pop("Proxy-Authorization", None)
             headers["Host"] = url.netloc.decode("ascii")
+        if is_digest(headers.get("Authorization", "")):
+            # It is for the method and target of one request (RFC 7616 s.3.4.3); some servers answer 400 to others.
+            del headers["Authorization"]
         if method != request.method and method == "GET":
             for name in _CONTENT_FIELDS:
                 headers.pop(name, None)
         # Cookies are chosen anew from the jar, for the new URL.
         headers.pop("Cookie", None)
         return headers
+
+    def _is_forwarded_alike(self, url: URL, following: URL) -> bool:
+        """Whether requests for both are forwarded by the same proxy, so that what is for the proxy ends there."""
+        if not url.scheme == following.scheme == "http":
+            return False
+        transport = self._transport_for_url(url)
+        forwards = getattr(transport, "_forward", None) is not None
+        return forwards and transport is self._transport_for_url(following)
 
     def _redirect_stream(self, request: Request, method: str) -> SyncByteStream | AsyncByteStream | None:
         if method != request.method and method == "GET":
@@ -571,6 +588,21 @@ _CONTENT_FIELDS = (
 )
 
 
+# What browsers drop from a URL before they read it (WHATWG URL s.4.4): these at its ends, those anywhere.
+_AROUND_LOCATION = "".join(map(chr, range(0x21)))
+_IN_LOCATION = str.maketrans("", "", "\t\r\n")
+
+
+def _location(request: Request, response: Response) -> str:
+    """The value of Location. Raises RemoteProtocolError where several disagree."""
+    values = response.headers.get_list("Location")
+    found = {value.strip(_AROUND_LOCATION).translate(_IN_LOCATION) for value in values}
+    if len(found) > 1:
+        # Which one is meant is not known; who put in the other one might not be the server (RFC 9110 s.5.3).
+        raise RemoteProtocolError(f"the redirect has {len(values)} Location fields that differ", request=request)
+    return found.pop()
+
+
 def _grant(request: Request, timeout: Timeout) -> None:
     """Gives a request its timeouts, unless it has some of its own."""
     extensions = request._extensions
@@ -587,12 +619,6 @@ def _redirect_extensions(request: Request, url: URL) -> dict[str, Any]:
     if url.host != request.url.host:
         extensions.pop("sni_hostname", None)
     return extensions
-
-
-def _is_https_upgrade(url: URL, location: URL) -> bool:
-    """Whether `location` is the same host on the default ports, by TLS now: then credentials are safer there."""
-    before, after = url._origin, location._origin
-    return before == ("http", after.host, 80) and after == ("https", before.host, 443)
 
 
 def _hooks(event_hooks: Mapping[str, list[EventHook]]) -> dict[str, list[EventHook]]:

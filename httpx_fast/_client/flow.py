@@ -388,7 +388,7 @@ async def _authenticating(
             if following._timeout is None:
                 # The flow may have made it by itself, to fetch a token say; it waits no longer than others either.
                 client._set_timeout(following)
-            response = await _redirecting(client, following, follow_redirects, history, False)
+            response = await _redirecting(client, following, follow_redirects, history, False, auth)
             try:
                 following = await side.step(steps, response)
                 if following is None:
@@ -399,21 +399,27 @@ async def _authenticating(
             except BaseException:
                 await side.close(response)
                 raise
-            history = [*history, response]
+            # A flow that goes on from where redirects led to has them behind it; one that begins again has not.
+            history = [*(response.history if following is response._request else history), response]
     finally:
         await side.stop(steps)
 
 
 async def _redirecting(
-    client: BaseClient, request: Request, follow_redirects: bool, history: list[Response], read: bool
+    client: BaseClient,
+    request: Request,
+    follow_redirects: bool,
+    history: list[Response],
+    read: bool,
+    auth: Auth | None = None,
 ) -> Response:
     """Sends `request` and, if wanted, what its responses redirect to; `history` is what went before.
 
-    With `read` the last response is read.
+    With `read` the last response is read. `auth` is asked about each request that follows.
     """
     side: Side = client._side
     hooks = client._event_hooks
-    redirects = 0
+    redirects = sum(each.has_redirect_location for each in history) if history else 0
     while True:
         for hook in hooks["request"]:
             await side.call(hook, request)
@@ -459,6 +465,8 @@ async def _redirecting(
                     f"redirected more than max_redirects={client.max_redirects} times", request=request
                 )
             following = client._build_redirect_request(request, response)
+            if auth is not None:
+                auth._redirected(request, following)
             await side.read(response)
         except BaseException as error:
             if not isinstance(response, Response):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from peers import answering
 
 import httpx_fast
 from httpx_fast import Response
@@ -80,6 +81,62 @@ def test_location_is_resolved_against_the_request(site, location, url):
 
     server = site(handler)
     assert str(server.get("http://a.test/start", client=FOLLOW).url) == url
+
+
+@pytest.mark.parametrize(
+    ("start", "location", "url"),
+    [
+        ("http://a.test:8080/d/start", "http:///x", "http://a.test:8080/x"),
+        ("http://a.test:8080/d/start", "http:/x?q=1", "http://a.test:8080/x?q=1"),
+        ("http://a.test:8080/d/start", "http:x", "http://a.test:8080/d/x"),
+        ("https://[::1]:8443/start", "https:///x", "https://[::1]:8443/x"),
+        ("http://a.test:8080/start", "https:///x", "https://a.test/x"),
+        ("https://a.test:8443/start", "http:/x", "http://a.test/x"),
+        ("http://a.test/start", "/a\tb", "http://a.test/ab"),
+        ("http://a.test/start", "/a\r\n b", "http://a.test/a%20b"),
+        ("http://a.test/start", "\x01 http://b\t.test/x \t", "http://b.test/x"),
+    ],
+)
+def test_location_is_read_as_browsers_read_it(site, start, location, url):
+    def handler(request):
+        if len(server.requests) == 1:
+            response = Response(302)
+            response.headers = httpx_fast.Headers([(b"location", location.encode())])
+            return response
+        return Response(200)
+
+    server = site(handler)
+    assert str(server.get(start, client=FOLLOW).url) == url
+
+
+def test_locations_that_differ_are_an_error_for_those_who_follow(site):
+    def handler(request):
+        if request.url.path == "/start":
+            return Response(302, headers=[("Location", each) for each in locations])
+        return Response(200)
+
+    locations = ["/one", "/two"]
+    server = site(handler)
+    with pytest.raises(httpx_fast.RemoteProtocolError, match="2 Location fields that differ") as caught:
+        server.get("http://a.test/start", client=FOLLOW)
+    assert caught.value.request.url.path == "/start"
+    response = server.get("http://a.test/start")
+    assert response.next_request is None
+    assert response.headers["location"] == "/one, /two"
+    locations = ["/one", "/one"]
+    assert server.get("http://a.test/start", client=FOLLOW).url.path == "/one"
+
+
+@pytest.mark.parametrize("location", ["mailto:a@b.test", "data:,x", "javascript:alert(1)", "file:///etc/passwd"])
+def test_location_of_another_scheme_is_not_sent_anywhere(backend, peer, location):
+    kept = peer(answering(f"HTTP/1.1 302 X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()))
+
+    async def body():
+        async with backend.client(follow_redirects=True) as client:
+            with pytest.raises(httpx_fast.UnsupportedProtocol, match=location.partition(":")[0]):
+                await client.get(kept.url())
+
+    backend.run(body)
 
 
 def test_fragment_is_kept_unless_location_has_its_own(site):
