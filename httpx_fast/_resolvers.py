@@ -154,7 +154,8 @@ class CachingResolver(_Wrapper):
         return answer
 
 
-#: Networks that are not the public Internet, by kind (the IANA special-purpose address registries).
+#: Networks that are not the public Internet, by kind: the IANA special-purpose address registries, multicast, and what
+#: is allocated to nobody. Some rows of 192.0.0.0/24 and 2001::/23 are globally reachable; no web server is there.
 KINDS: dict[str, tuple[str, ...]] = {
     # A provider and its customers share 100.64/10 (RFC 6598); 64:ff9b:1::/48 leads into a local network (RFC 8215).
     "private": (
@@ -168,16 +169,30 @@ KINDS: dict[str, tuple[str, ...]] = {
     "multicast": ("224.0.0.0/4", "ff00::/8"),
     "reserved": (
         "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
-        "240.0.0.0/4", "100::/64", "2001::/23", "2001:db8::/32", "3fff::/20", "5f00::/16",
+        "240.0.0.0/4", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
+        # Outside of 2000::/3 nothing else is allocated (IANA IPv6 address space); mesh networks help themselves there.
+        "100::/8", "200::/7", "400::/6", "800::/5", "1000::/4", "4000::/2", "8000::/2", "c000::/3", "e000::/4",
+        "f000::/5", "f800::/6", "fe00::/9",
     ),
 }  # fmt: skip
 
-#: IPv6 networks whose addresses lead to the IPv4 address inside, and how many bits lie behind it: IPv4-compatible
-#: (RFC 4291 s.2.5.5.1), IPv4-mapped (s.2.5.5.2), NAT64 (RFC 6052 s.2.1), 6to4 (RFC 3056 s.2).
+#: IPv6 networks whose addresses lead to the IPv4 address inside: where that begins, in bits from the left.
 _EMBEDDING = tuple(
-    (ipaddress.IPv6Network(network), bits)
-    for network, bits in (("::/96", 0), ("::ffff:0:0/96", 0), ("64:ff9b::/96", 0), ("2002::/16", 80))
+    (ipaddress.IPv6Network(network), start)
+    for network, start in (
+        ("::/96", 96),  # IPv4-compatible (RFC 4291 s.2.5.5.1)
+        ("::ffff:0:0/96", 96),  # IPv4-mapped (s.2.5.5.2)
+        ("::ffff:0:0:0/96", 96),  # IPv4-translated (RFC 2765 s.2.1)
+        ("64:ff9b::/96", 96),  # NAT64 (RFC 6052 s.2.1)
+        ("64:ff9b:1::/48", 96),  # NAT64 of a local network (RFC 8215), with a prefix of 96 bits
+        ("2002::/16", 16),  # 6to4 (RFC 3056 s.2)
+        ("2001::/32", 32),  # the server of Teredo (RFC 4380 s.4)
+    )
 )
+_TEREDO = ipaddress.IPv6Network("2001::/32")
+_LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
+_NO_EMBEDDING = (ipaddress.IPv6Address("::"), ipaddress.IPv6Address("::1"))
+_LOW_32 = 0xFFFFFFFF
 
 _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -187,8 +202,10 @@ class AddressFilter:
 
     Both list networks ("10.0.0.0/8") and kinds: "private", "loopback", "link-local", "unspecified", "multicast",
     "reserved". By default all kinds are denied, so that only the public Internet is left: what a service needs that
-    fetches URLs which strangers gave it, for each redirect leads through the filter as well. An IPv6 address that
-    stands for an IPv4 address is judged as both.
+    fetches URLs which strangers gave it, for each redirect leads through the filter as well.
+
+    An IPv6 address that leads to an IPv4 address is judged as both: IPv4-mapped, IPv4-compatible and IPv4-translated
+    ones, those of NAT64, 6to4, Teredo and ISATAP. None of what it stands for may be denied, unless that is in `allow`.
 
     It judges what is connected to. With a proxy that is the proxy, which has to be allowed, and where the proxy
     connects to is for the proxy to judge; only `socks5` proxies are given addresses that have passed the filter.
@@ -204,10 +221,13 @@ class AddressFilter:
 
     def __call__(self, address: IPAddress) -> bool:
         """Whether `address` may be connected to."""
-        meant = (address, *_embedded(address))
-        if any(each in network for each in meant for network in self._allow):
-            return True
-        return not any(each in network for each in meant for network in self._deny)
+        return _within(address, self._allow) or not any(
+            _within(each, self._deny) and not _within(each, self._allow) for each in (address, *_embedded(address))
+        )
+
+
+def _within(address: IPAddress, networks: tuple[_Network, ...]) -> bool:
+    return any(address in network for network in networks)
 
 
 def _networks(listed: Iterable[str | _Network], name: str) -> tuple[_Network, ...]:
@@ -215,22 +235,34 @@ def _networks(listed: Iterable[str | _Network], name: str) -> tuple[_Network, ..
         raise TypeError(f"expected a list of networks and kinds as {name}, got {listed!r}")
     found: list[_Network] = []
     for each in listed:
-        for network in KINDS.get(each, (each,)) if isinstance(each, str) else (each,):
+        for text in KINDS.get(each, (each,)) if isinstance(each, str) else (each,):
             try:
-                found.append(ipaddress.ip_network(network))
+                network = ipaddress.ip_network(text)
             except ValueError as error:
                 kinds = ", ".join(KINDS)
                 raise ValueError(f"expected a network or one of {kinds} in {name}, got {each!r}: {error}") from None
+            found.append(network)
+            # A connection to a mapped address is one to the IPv4 address, and is judged as that.
+            mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+            if mapped is not None and network.prefixlen >= 96:
+                found.append(ipaddress.IPv4Network((mapped, network.prefixlen - 96)))
     return tuple(found)
 
 
-def _embedded(address: IPAddress) -> list[IPAddress]:
-    if isinstance(address, ipaddress.IPv4Address):
+def _embedded(address: IPAddress) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses that an IPv6 address may lead to."""
+    if isinstance(address, ipaddress.IPv4Address) or address in _NO_EMBEDDING:
         return []
     number = int(address)
-    # 0.0.0.0/8 is nobody's, and :: and ::1 are no IPv4-compatible addresses.
-    return [
-        ipaddress.IPv4Address(number >> bits & 0xFFFFFFFF)
-        for network, bits in _EMBEDDING
-        if address in network and number >> bits & 0xFF000000
-    ]
+    found = [number >> 96 - start & _LOW_32 for network, start in _EMBEDDING if address in network]
+    if address in _TEREDO:
+        found.append(~number & _LOW_32)  # the client, whose bits are inverted
+    if number >> 32 & 0xFCFFFFFF == 0x5EFE:
+        found.append(number & _LOW_32)  # ISATAP (RFC 5214 s.6.1), behind any prefix
+    if address in _LOCAL_NAT64:
+        # The operator may have cut a longer prefix out of it; bits 64 to 71 are skipped (RFC 6052 s.2.2). A part of an
+        # address behind 96 bits reads as one of 0.0.0.0/8, to which no translator leads.
+        low = number & 0xFFFFFFFFFFFFFFFF
+        joined = number >> 64 << 56 | low & 0xFFFFFFFFFFFFFF
+        found += [read for start in (48, 56, 64) if (read := joined >> 88 - start & _LOW_32) & 0xFF000000]
+    return [ipaddress.IPv4Address(each) for each in found]
