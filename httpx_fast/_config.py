@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 import socket
 import ssl
 import sys
@@ -20,6 +21,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, TypeAlias, cast
 
+from ._exceptions import MissingTrustStore, TrustStoreError
 from ._headers import Headers
 from ._types import CertTypes, HeaderTypes, TimeoutTypes
 from ._urls import URL
@@ -326,7 +328,8 @@ def create_ssl_context(
     `verify` says whom to trust: True for certifi's authorities, "system" for those of the operating system, False for
     anybody. A path of a file or directory of authorities is deprecated, as is `cert`, a client certificate.
     With `trust_env`, SSL_CERT_FILE or SSL_CERT_DIR replaces the authorities, and SSLKEYLOGFILE is written to.
-    Raises FileNotFoundError, TypeError, and ssl.SSLError for files that are no certificates.
+    Raises FileNotFoundError, TypeError, and ssl.SSLError for files that are no certificates; TrustStoreError for what
+    the environment names. Names in certificates are looked for in their subject alternative names alone (RFC 9525).
     """
     check_ssl_settings(verify, cert, trust_env)
     return verify if isinstance(verify, ssl.SSLContext) else _new_context(verify, cert, trust_env)
@@ -388,21 +391,65 @@ def _cert_files(cert: CertTypes) -> tuple[str, ...]:
 
 
 def _environment_authorities() -> dict[str, str]:
-    """What SSL_CERT_FILE or else SSL_CERT_DIR (which may list several) says, as `load_verify_locations` takes it."""
+    """What SSL_CERT_FILE or else SSL_CERT_DIR (which may list several) says, as `load_verify_locations` takes it.
+
+    Raises TrustStoreError for what cannot be used, as far as that shows without reading certificates.
+    """
     path = os.environ.get("SSL_CERT_FILE")
     if path:
-        return {"cafile": _existing(path, "SSL_CERT_FILE")}
+        if not os.path.exists(path):
+            raise MissingTrustStore(f"SSL_CERT_FILE says {path!r}: there is no such file")
+        if os.path.isdir(path):
+            raise TrustStoreError(f"SSL_CERT_FILE says {path!r}: that is a directory, which SSL_CERT_DIR is for")
+        return {"cafile": path}
     path = os.environ.get("SSL_CERT_DIR")
     if path:
-        if not any(os.path.isdir(folder) for folder in path.split(os.pathsep)):
-            _existing(path, "SSL_CERT_DIR")
-        return {"capath": path}
+        if any(os.path.isdir(folder) for folder in path.split(os.pathsep)):
+            return {"capath": path}
+        if not any(os.path.exists(each) for each in path.split(os.pathsep)):
+            raise MissingTrustStore(f"SSL_CERT_DIR says {path!r}: there is no such directory")
+        raise TrustStoreError(f"SSL_CERT_DIR says {path!r}: that is no directory; SSL_CERT_FILE is for files")
     return {}
+
+
+#: How OpenSSL finds a certificate in a directory: by a hash of its subject, as `openssl rehash` names it.
+_is_hashed = re.compile(r"[0-9a-f]{8}\.[0-9]+").fullmatch
+
+
+def _load_environment_authorities(context: ssl.SSLContext) -> bool:
+    """Loads what SSL_CERT_FILE or SSL_CERT_DIR names; False where they name nothing. Raises TrustStoreError."""
+    named = _environment_authorities()
+    path = named.get("cafile")
+    if path is not None:
+        try:
+            context.load_verify_locations(cafile=path)
+        except OSError as error:  # ssl.SSLError is one
+            why = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror or str(error)
+            raise TrustStoreError(f"SSL_CERT_FILE says {path!r}: {why} ({error})") from error
+    path = named.get("capath")
+    if path is not None:
+        if not any(_is_hashed(name) for folder in path.split(os.pathsep) for name in _names_in(folder)):
+            raise TrustStoreError(
+                f"SSL_CERT_DIR says {path!r}: no file there is named by its hash, as `openssl rehash` does it, so "
+                "OpenSSL would find no certificate"
+            )
+        context.load_verify_locations(capath=path)
+    return bool(named)
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> ssl.SSLContext:
     # Not ssl.create_default_context(): it writes to SSLKEYLOGFILE whether the environment is trusted or not.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ssl.HAS_NEVER_CHECK_COMMON_NAME:
+        # RFC 9525 s.6.3: a certificate without subject alternative names names nobody.
+        context.hostname_checks_common_name = False
     if sys.version_info >= (3, 13):
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
     if context.minimum_version < ssl.TLSVersion.TLSv1_2:
@@ -414,8 +461,10 @@ def _new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) ->
     elif verify == "system":
         context = _trusting_system(context, trust_env)
     else:
-        named = _locations(verify) if isinstance(verify, str) else _environment_authorities() if trust_env else {}
-        context.load_verify_locations(**(named or {"cafile": _certifi_bundle()}))
+        if isinstance(verify, str):
+            context.load_verify_locations(**_locations(verify))
+        elif not (trust_env and _load_environment_authorities(context)):
+            context.load_verify_locations(cafile=_certifi_bundle())
     if cert is not None:
         context.load_cert_chain(cert) if isinstance(cert, str) else context.load_cert_chain(*cert)
     if trust_env:
@@ -453,15 +502,14 @@ def _trusting_system(context: ssl.SSLContext, trust_env: bool) -> ssl.SSLContext
             context.load_default_certs()
             return context
         return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # type: ignore[no-any-return]
-    named = _environment_authorities() if trust_env else {}
-    if not named:
-        built_in = ssl.get_default_verify_paths()  # not load_default_certs(), which reads the environment
-        candidates = (built_in.openssl_cafile, *_SYSTEM_BUNDLES, built_in.openssl_capath)
-        path = next((candidate for candidate in candidates if os.path.exists(candidate)), None)
-        if path is None:
-            raise FileNotFoundError(f"verify='system': no authorities at {', '.join(candidates)}; install them")
-        named = _locations(path)
-    context.load_verify_locations(**named)
+    if trust_env and _load_environment_authorities(context):
+        return context
+    built_in = ssl.get_default_verify_paths()  # not load_default_certs(), which reads the environment
+    candidates = (built_in.openssl_cafile, *_SYSTEM_BUNDLES, built_in.openssl_capath)
+    path = next((candidate for candidate in candidates if os.path.exists(candidate)), None)
+    if path is None:
+        raise FileNotFoundError(f"verify='system': no authorities at {', '.join(candidates)}; install them")
+    context.load_verify_locations(**_locations(path))
     return context
 
 

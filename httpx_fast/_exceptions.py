@@ -4,7 +4,7 @@
   x RequestError
     + TransportError
       - TimeoutException: ConnectTimeout, ReadTimeout, WriteTimeout, PoolTimeout
-      - NetworkError: ConnectError (AddressDenied), ReadError, WriteError, CloseError
+      - NetworkError: ConnectError (AddressDenied, TrustStoreError), ReadError, WriteError, CloseError
       - ProtocolError: LocalProtocolError, RemoteProtocolError
       - ProxyError, UnsupportedProtocol, SSEError
     + DecodingError, TooManyRedirects
@@ -57,6 +57,7 @@ __all__ = [
     "TimeoutException",
     "TooManyRedirects",
     "TransportError",
+    "TrustStoreError",
     "UnsupportedProtocol",
     "WriteError",
     "WriteTimeout",
@@ -72,7 +73,9 @@ def shown(data: Any) -> str:
 
 
 def _again(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
-    return kind.__new__(kind, *arguments)
+    error = kind.__new__(kind, *arguments)
+    error.args = arguments  # which OSError leaves to its __init__
+    return error
 
 
 def portable(self: BaseException) -> tuple[Any, ...]:
@@ -162,6 +165,14 @@ class ConnectError(NetworkError):
 
 class AddressDenied(ConnectError):
     """The address filter allows none of the addresses; nothing was sent to any of them."""
+
+
+class TrustStoreError(ConnectError, OSError):
+    """SSL_CERT_FILE or SSL_CERT_DIR holds no certificates; raised when a client is made or its first https request."""
+
+
+class MissingTrustStore(TrustStoreError, FileNotFoundError):
+    """What SSL_CERT_FILE or SSL_CERT_DIR names does not exist; as httpx raises it, a FileNotFoundError."""
 
 
 class ReadError(NetworkError):

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from .._deadline import Deadline, sooner
-from .._exceptions import AddressDenied, ConnectError, ConnectTimeout, retold
+from .._exceptions import AddressDenied, ConnectError, ConnectTimeout, TrustStoreError, retold
 from .._journey import ConnectionFacts
 from .._net.base import Address, Backend, SocketOption, Stream
 from .._net.resolving import IPAddress, resolve
@@ -86,7 +86,7 @@ async def dial(
     while True:
         try:
             return await kind(backend, options, at, budget, facts).run(route)
-        except (ConnectTimeout, AddressDenied):
+        except (ConnectTimeout, AddressDenied, TrustStoreError):
             raise
         except ConnectError:
             if tries <= 0 or (at is not None and clock() + pause >= at):

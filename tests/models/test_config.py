@@ -358,7 +358,10 @@ def test_missing_authorities_of_the_environment_are_named(monkeypatch, tmp_path,
 
 
 def test_environment_names_the_authorities(monkeypatch, authority, issued, tmp_path):
-    monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join([str(tmp_path / "missing"), str(tmp_path)]))
+    folder = tmp_path / "hashed"
+    folder.mkdir()
+    (folder / "0123abcd.0").write_text("read when a certificate is checked that claims to be issued by this one")
+    monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join([str(tmp_path / "missing"), str(folder)]))
     assert create_ssl_context().cert_store_stats()["x509"] == 0
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
     assert create_ssl_context().cert_store_stats()["x509"] == names_count(authority.path)
@@ -391,13 +394,14 @@ def test_shared_context_warns_of_nothing(issued):
         shared_ssl_context(issued[0], issued, True)
 
 
-def test_changed_environment_leads_to_another_context(monkeypatch, authority, issued):
+def test_changed_environment_leads_to_another_context(monkeypatch, authority, issued, tmp_path):
     context = shared_ssl_context(True, None, True)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))
     assert shared_ssl_context(True, None, True) is not context
     monkeypatch.delenv("SSL_CERT_FILE")
     assert shared_ssl_context(True, None, True) is context
-    folders = os.pathsep.join([str(authority.folder), str(authority.folder / "missing")])
+    (tmp_path / "0123abcd.0").write_text("")
+    folders = os.pathsep.join([str(tmp_path), str(tmp_path / "missing")])
     monkeypatch.setenv("SSL_CERT_DIR", folders)
     assert shared_ssl_context(True, None, True) is not context
 

@@ -37,6 +37,7 @@ DIFFERENCES = {
     "httpx_fast.Resolver": _DIALLING,
     "httpx_fast.StaticResolver": _DIALLING,
     "httpx_fast.TCPKeepAlive": _DIALLING,
+    "httpx_fast.TrustStoreError": "SSL_CERT_FILE and SSL_CERT_DIR that cannot be used",
     "httpx_fast.alias": "replaces httpx2 as well",
     "AsyncClient.__init__": _PING,
     "AsyncClient.pool": _POOL,
