@@ -9,7 +9,7 @@ while its rest is exported.
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
-from libc.string cimport memcpy
+from libc.string cimport memmove
 
 from httpx_fast._kernel import facts
 
@@ -79,7 +79,8 @@ cdef class BodyBuffer:
             if view.len > self.expected - self.filled:
                 raise ValueError(f"{view.len} octets are more than the {self.missing} that are missing")
             self.make_room(view.len)
-            memcpy(octets_of(self.store) + self.filled, view.buf, view.len)
+            # `data` may be a view of this very buffer: the two may overlap.
+            memmove(octets_of(self.store) + self.filled, view.buf, view.len)
             self.filled += view.len
         finally:
             PyBuffer_Release(&view)

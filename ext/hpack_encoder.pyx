@@ -19,6 +19,7 @@ from httpx_fast._kernel import facts, h2_facts
 from httpx_fast._kernel import h2_faults as faults
 
 cimport cython
+from field_lines cimport is_exactly_tuple, pairs_of
 from hpack_parts cimport (
     STATIC, Entry, Table, as_number, count_of, decref, drop_oldest, fill, first_of, free_table, get_item, incref,
     newest, octets, octets_of, push, size_of,
@@ -26,7 +27,6 @@ from hpack_parts cimport (
 from octets cimport is_blank
 
 cdef extern from "Python.h":
-    bint is_exactly_tuple "PyTuple_CheckExact"(PyObject *) noexcept
     void xdecref "Py_XDECREF"(PyObject *) noexcept
 
 __all__ = ["HpackEncoder"]
@@ -199,6 +199,8 @@ cdef class HpackEncoder:
 
     @max_table_size.setter
     def max_table_size(self, int64_t size):
+        if size < 0:
+            raise ValueError(f"a table of {size} octets cannot be")
         size = min(size, MAX_ENCODER_TABLE)
         if size != self.table.size:
             self.resize(size)
@@ -228,12 +230,17 @@ cdef class HpackEncoder:
             and slot.generation == self.generation and self.due == NOTHING_DUE
         ):
             return <object> slot.block
+        # Iterators and sets may be code of the caller's, which may even use this encoder: all of it runs before anything
+        # is put.
+        cdef list pairs = pairs_of(fields)
+        cdef list secret = None if sensitive is None else [name in sensitive for name, _ in pairs]
         cdef bytes block = self.begin()
+        cdef Py_ssize_t i
         before = self.generation
         self.output.size = 0
         try:
-            for field in fields:
-                self.put(field, sensitive)
+            for i in range(len(pairs)):
+                self.put(<tuple> pairs[i], secret is not None and secret[i])
         except BaseException:
             self.start_over()
             raise
@@ -262,17 +269,10 @@ cdef class HpackEncoder:
         self.resize(0)
         return self.resize(size)
 
-    cdef int put(self, object field, object sensitive) except -1:
-        cdef bytes name
-        cdef bytes value
-        cdef tuple pair
+    cdef int put(self, tuple pair, bint secret) except -1:
+        cdef bytes name = <bytes> first_of(<PyObject *> pair, 0)
+        cdef bytes value = <bytes> first_of(<PyObject *> pair, 1)
         cdef PyObject *number
-        cdef bint secret
-        name, value = field
-        if name is None or value is None:
-            raise TypeError("name and value of a field have to be bytes, not None")
-        pair = <tuple> field if is_exactly_tuple(<PyObject *> field) else (name, value)
-        secret = sensitive is not None and name in sensitive
         reserve(&self.output, PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 40)
         if not secret:
             number = get_item(<PyObject *> self.pairs, <PyObject *> pair)
@@ -380,14 +380,16 @@ cdef bint is_constant(object fields, object sensitive):
 
 
 cdef void empty(Slot *slot) noexcept:
-    xdecref(slot.fields)
-    xdecref(slot.sensitive)
-    xdecref(slot.block)
+    cdef Slot old = slot[0]
+    # First, since a member of the set may have a finalizer that uses this encoder.
     slot.fields = slot.sensitive = slot.block = NULL
+    xdecref(old.fields)
+    xdecref(old.sensitive)
+    xdecref(old.block)
 
 
 cdef void remember(Slot *slot, object fields, object sensitive, bytes block, uint64_t generation) noexcept:
-    empty(slot)
+    cdef Slot old = slot[0]
     slot.fields = <PyObject *> fields
     slot.sensitive = <PyObject *> sensitive
     slot.block = <PyObject *> block
@@ -395,3 +397,6 @@ cdef void remember(Slot *slot, object fields, object sensitive, bytes block, uin
     incref(slot.sensitive)
     incref(slot.block)
     slot.generation = generation
+    xdecref(old.fields)
+    xdecref(old.sensitive)
+    xdecref(old.block)

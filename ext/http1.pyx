@@ -23,6 +23,7 @@ from httpx_fast._exceptions import RemoteProtocolError
 from httpx_fast._kernel import facts, faults
 
 cimport cython
+from field_lines cimport pairs_of
 from octets cimport drop_blanks, equal_lower, find_control, is_blank, skip_blanks
 
 cdef extern from "Python.h":
@@ -827,8 +828,8 @@ def request_head(bytes method not None, bytes target not None, fields):
     cdef bytes head
     cdef char *to
     cdef Py_ssize_t size
-    # A list of its own: what was measured must be what is copied.
-    cdef list lines = list(fields)
+    # No code of the caller's runs after this line, so what is measured below is what is copied.
+    cdef list lines = pairs_of(fields)
     check_request_line(method, target)
     size = PyBytes_GET_SIZE(method) + PyBytes_GET_SIZE(target) + 14
     for name, value in lines:

@@ -130,6 +130,10 @@ def bad_target(target: bytes, at: int) -> LocalProtocolError:
     )
 
 
+def not_bytes(first: object, second: object, what: str = "name and value of a field") -> TypeError:
+    return TypeError(f"{what} have to be bytes, not {type(first).__name__} and {type(second).__name__}")
+
+
 def bad_name(name: bytes) -> LocalProtocolError:
     return LocalProtocolError(f"a field name has to be a token (RFC 9110 s.5.1), not {shown(name)}")
 

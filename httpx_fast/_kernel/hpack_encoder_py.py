@@ -29,6 +29,7 @@ from .h2_facts import (
     MAX_ENCODER_TABLE,
     SECRET_FIELDS,
 )
+from .http1_py import pairs_of
 
 __all__ = ["HpackEncoder"]
 
@@ -80,6 +81,8 @@ class HpackEncoder:
 
     @max_table_size.setter
     def max_table_size(self, size: int) -> None:
+        if size < 0:
+            raise ValueError(f"a table of {size} octets cannot be")
         size = min(size, MAX_ENCODER_TABLE)
         if size != self._size:
             self._resize(size)
@@ -110,10 +113,14 @@ class HpackEncoder:
             and self._due is None
         ):
             return remembered[3]
+        # Iterators and sets may be code of the caller's, which may even use this encoder: all of it runs before
+        # anything is put.
+        pairs = pairs_of(fields)
+        secret = None if sensitive is None else [name in sensitive for name, _ in pairs]
         changes = self._begin()
         before = self._generation
         try:
-            block = b"".join(self._parts(fields, sensitive))
+            block = b"".join(self._parts(pairs, secret))
         except BaseException:
             self._start_over()
             raise
@@ -139,16 +146,12 @@ class HpackEncoder:
         self._resize(0)
         self._resize(size)
 
-    def _parts(self, fields: Iterable[FieldLine], sensitive: AbstractSet[bytes] | None) -> list[bytes]:
+    def _parts(self, pairs: list[FieldLine], marks: list[bool] | None) -> list[bytes]:
         parts: list[bytes] = []
         find = self._pairs.get
-        for name, value in fields:
-            if type(name) is not bytes or type(value) is not bytes:
-                raise TypeError(
-                    f"name and value of a field have to be bytes, not {type(name).__name__} and {type(value).__name__}"
-                )
-            pair = (name, value)
-            secret = sensitive is not None and name in sensitive
+        for position, pair in enumerate(pairs):
+            name, value = pair
+            secret = marks is not None and marks[position]
             number = None if secret else find(pair)
             if number is not None:
                 parts.append(_INDEXED_FIELDS[-number if number < 0 else _FIRST_DYNAMIC + self._added - number])

@@ -473,13 +473,17 @@ def _seen(view: memoryview, at: int, end: int) -> bytes:
 
 def request_head(method: bytes, target: bytes, fields: Sequence[FieldLine]) -> bytes:
     """Request line and field section, ready to be sent (RFC 9112 s.3). Raises LocalProtocolError if one part is not."""
+    if type(method) is not bytes or type(target) is not bytes:
+        raise faults.not_bytes(method, target, "method and target")
+    # Each iterator is asked once: what is checked is what is sent.
+    pairs = pairs_of(fields)
     if not _is_token(method):
         raise faults.bad_method(method)
     unsendable = _unsendable_target(target)
     if unsendable is not None or not target:
         raise faults.bad_target(target, unsendable.start() if unsendable else 0)
     lines = [b"%b %b HTTP/1.1\r\n" % (method, target)]
-    for name, value in fields:
+    for name, value in pairs:
         if not _is_token(name) or not _is_value(value):
             check_field(name, value)
         lines.append(b"%b: %b\r\n" % (name, value))
@@ -487,8 +491,23 @@ def request_head(method: bytes, target: bytes, fields: Sequence[FieldLine]) -> b
     return b"".join(lines)
 
 
+def pairs_of(fields: Iterable[FieldLine]) -> list[FieldLine]:
+    """Field lines as a new list of pairs of bytes. Raises TypeError, and ValueError for no pair.
+
+    Subclasses of bytes are refused: they may show one value to a check and another to a join.
+    """
+    pairs: list[FieldLine] = []
+    for name, value in fields:
+        if type(name) is not bytes or type(value) is not bytes:
+            raise faults.not_bytes(name, value)
+        pairs.append((name, value))
+    return pairs
+
+
 def check_field(name: bytes, value: bytes) -> None:
     """Raises LocalProtocolError if a field cannot be sent as it is."""
+    if type(name) is not bytes or type(value) is not bytes:
+        raise faults.not_bytes(name, value)
     if not _is_token(name):
         raise faults.bad_name(name)
     match = _unsendable_value(value)
