@@ -26,7 +26,7 @@ from hpack_parts cimport (
     STATIC, Entry, Table, as_number, count_of, decref, drop_oldest, fill, first_of, free_table, get_item, incref,
     newest, octets, octets_of, push, size_of,
 )
-from octets cimport find_control, is_blank
+from octets cimport drop_blanks, find_control, is_blank, skip_blanks
 
 cdef extern from *:
     """
@@ -346,6 +346,23 @@ cdef int fill_static() except -1:
 fill_static()
 
 
+cdef inline void find_value(PyObject *pair, octets *start, octets *end) noexcept:
+    """Sets where the value of a pair begins and ends, without the blanks around it."""
+    cdef PyObject *value = first_of(pair, 1)
+    cdef octets at = <octets> octets_of(value)
+    end[0] = at + size_of(value)
+    start[0] = skip_blanks(at, end[0])
+    end[0] = drop_blanks(start[0], end[0])
+
+
+cdef tuple trimmed(PyObject *pair):
+    """The pair without the blanks around its value."""
+    cdef octets at
+    cdef octets end
+    find_value(pair, &at, &end)
+    return <bytes> first_of(pair, 0), PyBytes_FromStringAndSize(<const char *> at, end - at)
+
+
 @cython.final
 @cython.freelist(16)
 @cython.no_gc  # it refers to lists and tuples of bytes
@@ -397,15 +414,16 @@ cdef class FieldSection:
 
     cdef inline void take_facts(self, Entry *entry) noexcept:
         """Of a regular field."""
-        cdef PyObject *value
+        cdef octets at
+        cdef octets end
         self.count += 1
-        self.accuse(entry, entry.offences)
+        self.accuse(entry, entry.offences & ~BLANK_AT_END)
         if entry.flag == HAS_CONTENT_LENGTH:
-            value = first_of(entry.pair, 1)
             if self.flags & HAS_CONTENT_LENGTH:
                 self.content_length = BAD_LENGTH
             else:
-                self.content_length = length_of(<octets> octets_of(value), size_of(value))
+                find_value(entry.pair, &at, &end)
+                self.content_length = length_of(at, end - at)
         self.flags |= entry.flag
 
     cdef inline void take_pseudo(self, Entry *entry, bint repeated) noexcept:
@@ -418,6 +436,12 @@ cdef class FieldSection:
             else:
                 self.status = entry.status
         self.accuse(entry, offences)
+
+
+cdef int check_limit(int64_t limit) except -1:
+    if limit < 0:
+        raise ValueError(f"a table of {limit} octets cannot be")
+    return 0
 
 
 @cython.final
@@ -444,6 +468,7 @@ cdef class HpackDecoder:
         int64_t max_table_size=h2_facts.DEFAULT_TABLE_SIZE,
         Py_ssize_t max_list_size=h2_facts.MAX_LIST_SIZE,
     ):
+        check_limit(max_table_size)
         self.limit = self.table.size = max_table_size
         self.max_list_size = max_list_size
 
@@ -460,6 +485,7 @@ cdef class HpackDecoder:
 
     @max_table_size.setter
     def max_table_size(self, int64_t limit):
+        check_limit(limit)
         self.limit = limit
         if limit < self.table.size and (self.due == NOTHING_DUE or limit < self.due):
             self.due = limit
@@ -519,8 +545,14 @@ cdef class HpackDecoder:
         cdef uint32_t i
         for i in range(self.found_count):
             if self.found[i].status == REGULAR:
-                incref(self.found[i].pair)
-                set_item(<PyObject *> lines, at, self.found[i].pair)
+                # `lines` takes over one reference to each pair.
+                if self.found[i].offences & BLANK_AT_END:
+                    pair = trimmed(self.found[i].pair)
+                    incref(<PyObject *> pair)
+                    set_item(<PyObject *> lines, at, <PyObject *> pair)
+                else:
+                    incref(self.found[i].pair)
+                    set_item(<PyObject *> lines, at, self.found[i].pair)
                 at += 1
         return lines
 

@@ -99,7 +99,9 @@ FRAME_HEAD_SIZE = 9  # octets
 UPPER_CASE_NAME = 1 << 0
 BAD_NAME = 1 << 1  # empty, or no token in any case
 BAD_VALUE = 1 << 2  # NUL, CR or LF
-BLANK_AT_END = 1 << 3  # SP or HTAB begins or ends a value
+# SP or HTAB begins or ends a value. Among the offences of an entry, and never of a section: RFC 9113 s.8.2.1 calls such
+# a message malformed, but servers behind gateways send it, and curl, Node and browsers drop the blanks.
+BLANK_AT_END = 1 << 3
 CONNECTION_SPECIFIC = 1 << 4  # RFC 9113 s.8.2.2
 PSEUDO_LATE = 1 << 5  # after a field that is none
 PSEUDO_UNKNOWN = 1 << 6  # not one of responses

@@ -38,7 +38,6 @@ _OFFENCES = {
     facts.UPPER_CASE_NAME: "a field name has upper-case letters (RFC 9113 s.8.2.1)",
     facts.BAD_NAME: "a field name is no token (RFC 9113 s.8.2.1)",
     facts.BAD_VALUE: "a field value has NUL, CR or LF (RFC 9113 s.8.2.1)",
-    facts.BLANK_AT_END: "a field value begins or ends with whitespace (RFC 9113 s.8.2.1)",
     facts.CONNECTION_SPECIFIC: "a field belongs to HTTP/1 connections (RFC 9113 s.8.2.2)",
     facts.PSEUDO_LATE: "a pseudo field stands after a regular one (RFC 9113 s.8.3)",
     facts.PSEUDO_UNKNOWN: "a pseudo field is none of a response (RFC 9113 s.8.3)",

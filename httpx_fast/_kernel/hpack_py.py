@@ -211,9 +211,13 @@ class FieldSection:
         with_status = False
         for pair, _, flag, offences, status in entries:
             if status == _REGULAR:
-                lines.append(pair)
+                if offences & BLANK_AT_END:
+                    offences &= ~BLANK_AT_END
+                    lines.append((pair[0], pair[1].strip(b" \t")))
+                else:
+                    lines.append(pair)
                 if flag == HAS_CONTENT_LENGTH:
-                    self.content_length = BAD_LENGTH if self.flags & flag else _length(pair[1])
+                    self.content_length = BAD_LENGTH if self.flags & flag else _length(lines[-1][1])
                 self.flags |= flag
             else:
                 if lines:
@@ -238,12 +242,18 @@ class FieldSection:
         return [value for name, value in self._lines if name == lower_name]
 
 
+def _check_limit(limit: int) -> None:
+    if limit < 0:
+        raise ValueError(f"a table of {limit} octets cannot be")
+
+
 class HpackDecoder:
     """Decodes the field blocks that one peer sends, in their order."""
 
     __slots__ = ("_due", "_entries", "_limit", "_list_size", "_size", "_used", "max_list_size")
 
     def __init__(self, max_table_size: int = DEFAULT_TABLE_SIZE, max_list_size: int = MAX_LIST_SIZE) -> None:
+        _check_limit(max_table_size)
         self._entries: deque[Entry] = deque()  # the newest one first
         self._used = 0
         self._size = max_table_size  # octets that the table may use; the peer changes it within `_limit`
@@ -260,6 +270,7 @@ class HpackDecoder:
 
     @max_table_size.setter
     def max_table_size(self, limit: int) -> None:
+        _check_limit(limit)
         self._limit = limit
         if limit < self._size and (self._due is None or limit < self._due):
             self._due = limit
