@@ -34,7 +34,10 @@ ENDED: Final = 5
 TUNNEL: Final = 6
 DEAD: Final = 7
 
-MAX_INTERIM = 32  # responses; a peer that only ever says "processing" must not hold memory and attention for ever
+# All heads of interim responses (1xx) to one request, together: a peer that only ever says "processing" must not hold
+# memory and attention for ever. The shortest has 25 bytes, so it is 10,000 of those at most; an hour of one every ten
+# seconds, with Date and Server, takes 50 KB.
+MAX_INTERIM_SIZE = 262144  # bytes
 
 # A body below this is collected as it comes: a second buffer costs more than the copy that it saves.
 _DIRECT_FROM = 4096  # octets
@@ -54,6 +57,7 @@ class ResponseReader:
         "_body",
         "_decoder",
         "_filled",
+        "_interim_size",
         "_parser",
         "_partial",
         "_piece",
@@ -75,7 +79,8 @@ class ResponseReader:
         self.method = b""
         self.whole = False
         self.head: ResponseHead | None = None
-        self.interim: Sequence[ResponseHead] = ()
+        self.interim: list[ResponseHead] = []
+        self._interim_size = 0  # bytes of those heads
         self.chunks: deque[bytes] | None = None  # pieces of a body, where there is more than one
         self.pending = 0  # octets that a reader who streams has not claimed
         self.persistent = True
@@ -97,7 +102,8 @@ class ResponseReader:
         self.head = None
         self.touched = False
         if self.interim:
-            self.interim = ()
+            self.interim = []
+            self._interim_size = 0
         if self._decoder is not None:
             self._decoder.reset()
             self.trailers = ()
@@ -272,9 +278,13 @@ class ResponseReader:
         return memoryview(partial)[:end]
 
     def _interim(self, head: ResponseHead) -> None:
-        self.interim = (*self.interim, head)
-        if len(self.interim) > MAX_INTERIM:
-            raise RemoteProtocolError(f"more than {MAX_INTERIM} interim responses, the last one {head.status}")
+        self._interim_size += head.size
+        if self._interim_size > MAX_INTERIM_SIZE:
+            raise RemoteProtocolError(
+                f"interim responses of more than {MAX_INTERIM_SIZE} bytes, the most that is read; the last one is "
+                f"{head.status}"
+            )
+        self.interim.append(head)
 
     def _body_starts(self, length: int, octets: memoryview | bytearray, start: int, end: int) -> bool:
         if length >= 0:

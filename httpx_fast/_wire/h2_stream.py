@@ -24,7 +24,7 @@ from .._kernel.h2_faults import Http2Fault
 from .._kernel.select import FieldSection
 from . import framing
 from .events import FieldLine
-from .h1 import MAX_INTERIM
+from .h1 import MAX_INTERIM_SIZE
 from .windows import STREAM_WINDOW, ReceiveWindow
 
 HEAD: Final = 0
@@ -41,6 +41,7 @@ class StreamReader(ReceiveWindow):
     """Reads the response of one stream. A subclass is told of what it cannot know by itself: see the hooks."""
 
     __slots__ = (
+        "_interim_size",
         "_small",
         "blocked",
         "chunks",
@@ -73,6 +74,7 @@ class StreamReader(ReceiveWindow):
         self.blocked = False  # there is something to send, and no window for it
         self.head: FieldSection | None = None
         self.interim: list[FieldSection] = []
+        self._interim_size = 0  # bytes of those, as RFC 9113 s.6.5.2 counts them
         self.trailers: Sequence[FieldLine] = ()
         self.chunks: deque[bytes] = deque()
         self.pending = 0  # octets in `chunks` that a reader who streams has not claimed
@@ -203,11 +205,15 @@ class StreamReader(ReceiveWindow):
             raise Http2Fault(f"the interim response {status} ends the stream (RFC 9113 s.8.1)", stream_id=self.id)
         if status == 101:
             raise Http2Fault("101 came, which HTTP/2 does not have (RFC 9113 s.8.6)", stream_id=self.id)
-        self.interim.append(section)
-        if len(self.interim) > MAX_INTERIM:
+        self._interim_size += section.size
+        if self._interim_size > MAX_INTERIM_SIZE:
             raise Http2Fault(
-                f"more than {MAX_INTERIM} interim responses, the last one {status}", ENHANCE_YOUR_CALM, self.id
+                f"interim responses of more than {MAX_INTERIM_SIZE} bytes, the most that is read; the last one is "
+                f"{status}",
+                ENHANCE_YOUR_CALM,
+                self.id,
             )
+        self.interim.append(section)
 
     def _has_no_content(self) -> bool:
         assert self.head is not None

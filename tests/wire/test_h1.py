@@ -146,7 +146,7 @@ def test_next_exchange_starts_afresh(kernel: str) -> None:
     reader.begin(b"GET", True)
     assert not reader.ready
     feed(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", [])
-    assert (reader.interim, list(reader.trailers), reader.take_whole()) == ((), [], b"x")
+    assert (reader.interim, list(reader.trailers), reader.take_whole()) == ([], [], b"x")
     assert [head.status for head in first] == [100]
 
 
@@ -173,17 +173,32 @@ def test_end_of_file_in_a_tunnel_is_no_end_of_a_message(kernel: str) -> None:
     assert (reader.take(), reader.state) == (b"anything", h1.TUNNEL)
 
 
-@pytest.mark.parametrize("count", [h1.MAX_INTERIM - 1, h1.MAX_INTERIM, h1.MAX_INTERIM + 1])
-def test_interim_responses_are_bounded(kernel: str, count: int) -> None:
+PROCESSING = b"HTTP/1.1 102 Processing\r\n\r\n"
+
+
+def hints(size: int) -> bytes:
+    """An interim response of that many bytes."""
+    head = b"HTTP/1.1 103 Early Hints\r\nLink: %b\r\n\r\n"
+    return head % (b"x" * (size - len(head) + 2))
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_interim_responses_are_bounded_by_their_bytes(kernel: str, over: int) -> None:
+    assert h1.MAX_INTERIM_SIZE == 262144
     reader = Reader()
-    reader.begin(b"GET", True)
-    octets = b"HTTP/1.1 102 Processing\r\n\r\n" * count + b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-    if count > h1.MAX_INTERIM:
-        with pytest.raises(RemoteProtocolError, match="more than 32 interim responses, the last one 102"):
-            feed(reader, octets, [])
-    else:
-        assert feed(reader, octets, []) == [True]
-        assert len(reader.interim) == count
+    first = PROCESSING * 1000
+    left = h1.MAX_INTERIM_SIZE + over - len(first)
+    octets = [first, hints(left // 3), hints(left // 3), hints(left - 2 * (left // 3))]
+    for _ in range(2):  # each request begins anew
+        reader.begin(b"GET", True)
+        for each in octets[:-1]:
+            assert feed(reader, each, []) == [False]
+        if over > 0:
+            with pytest.raises(RemoteProtocolError, match=r"interim responses of more than 262144 bytes.* is 103"):
+                feed(reader, octets[-1], [])
+            return
+        assert feed(reader, octets[-1] + b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", []) == [True]
+        assert [head.status for head in reader.interim] == [102] * 1000 + [103] * 3
 
 
 def taken(reader: h1.ResponseReader) -> list[bytes]:
