@@ -14,6 +14,7 @@ from .websocket import PROTOCOL_ERROR, TOO_BIG, WebSocketFault
 
 _NAME = "permessage-deflate"
 _TAIL = b"\x00\x00\xff\xff"  # ends each message, and is not sent (s.7.2.1)
+_SMALLEST_WINDOW: Final = 9  # bits of a window that zlib can write with
 WORTHWHILE: Final = 64  # octets; what is shorter seldom gets shorter still
 
 
@@ -22,7 +23,9 @@ class Deflate:
 
     def __init__(self, forgets: bool = False, window_bits: int = 15) -> None:
         self._forgets = forgets  # the server begins each message anew (server_no_context_takeover)
-        self._window_bits = window_bits  # of what we send
+        # Of what we send. zlib makes no raw stream with a window of 2**8 bytes. With 2**9 it refers to at most
+        # 2**9 - 262 = 250 bytes back (its MIN_LOOKAHEAD), so a peer with the smaller window can read that.
+        self._window_bits = max(window_bits, _SMALLEST_WINDOW)
         self._inflater = zlib.decompressobj(-15)
 
     def compress(self, payload: bytes) -> bytes:
@@ -65,14 +68,13 @@ def agreed(offered: str, answered: str) -> Deflate | None:
             forgets = forgets or parameter.startswith("server")
         elif parameter == "server_max_window_bits" and value in _BITS:
             continue  # the largest window reads all smaller ones
-        elif parameter == "client_max_window_bits" and value in _BITS[1:] and parameter in offered:
+        elif parameter == "client_max_window_bits" and value in _BITS and parameter in offered:
             bits = int(value)
         else:
             raise WebSocketFault(PROTOCOL_ERROR, f"the extension {answered[:64]!r} has the parameter {parameter!r}")
     return Deflate(forgets, bits)
 
 
-#: The first is one that zlib cannot write.
 _BITS = [str(bits) for bits in range(8, 16)]
 
 

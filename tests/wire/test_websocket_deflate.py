@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 
 import pytest
@@ -110,7 +111,10 @@ def test_what_may_be_agreed_on(offered, answered, expected):
         (OFFER, "x-webkit-deflate-frame", "was not offered"),
         (OFFER, "permessage-deflate, permessage-deflate", "was not offered"),
         ("permessage-deflate", "permessage-deflate; client_max_window_bits=10", "has the parameter"),
-        (OFFER, "permessage-deflate; client_max_window_bits=8", "has the parameter"),
+        (OFFER, "permessage-deflate; client_max_window_bits=7", "has the parameter"),
+        (OFFER, "permessage-deflate; client_max_window_bits=08", "has the parameter"),
+        (OFFER, "permessage-deflate; client_max_window_bits=16", "has the parameter"),
+        (OFFER, "permessage-deflate; client_max_window_bits", "has the parameter"),
         (OFFER, "permessage-deflate; server_max_window_bits=16", "has the parameter"),
         (OFFER, "permessage-deflate; server_max_window_bits", "has the parameter"),
         (OFFER, "permessage-deflate; server_no_context_takeover=1", "has the parameter"),
@@ -121,3 +125,110 @@ def test_what_may_be_agreed_on(offered, answered, expected):
 def test_what_may_not_be_agreed_on(offered, answered, complaint):
     with pytest.raises(WebSocketFault, match=complaint):
         agreed(offered, answered)
+
+
+class Bits:
+    """A raw deflate stream (RFC 1951), to see how far back it refers: zlib does not tell."""
+
+    LENGTHS = (3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195)
+    LENGTHS = (*LENGTHS, 227, 258)
+    ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
+
+    def __init__(self, octets):
+        self.octets, self.at = octets, 0
+        self.out = bytearray()
+        self.farthest = 0
+
+    def bits(self, count):
+        value = 0
+        for position in range(count):
+            value |= (self.octets[self.at >> 3] >> (self.at & 7) & 1) << position
+            self.at += 1
+        return value
+
+    def symbol(self, codes):
+        code, size = 0, 0
+        while (size, code) not in codes:
+            code, size = code << 1 | self.bits(1), size + 1
+        return codes[size, code]
+
+    @staticmethod
+    def codes(sizes):
+        code, found = 0, {}
+        for size in range(1, 16):
+            code <<= 1
+            for symbol in (symbol for symbol, each in enumerate(sizes) if each == size):
+                found[size, code] = symbol
+                code += 1
+        return found
+
+    def trees(self):
+        counts = [self.bits(5) + 257, self.bits(5) + 1, self.bits(4) + 4]
+        sizes = [0] * 19
+        for symbol in self.ORDER[: counts[2]]:
+            sizes[symbol] = self.bits(3)
+        codes, found = self.codes(sizes), []
+        while len(found) < counts[0] + counts[1]:
+            symbol = self.symbol(codes)
+            if symbol < 16:
+                found.append(symbol)
+            elif symbol == 16:
+                found += found[-1:] * (3 + self.bits(2))
+            else:
+                found += [0] * (3 + self.bits(3) if symbol == 17 else 11 + self.bits(7))
+        return self.codes(found[: counts[0]]), self.codes(found[counts[0] :])
+
+    def block(self, literals, distances):
+        while (symbol := self.symbol(literals)) != 256:
+            if symbol < 256:
+                self.out.append(symbol)
+                continue
+            extra = 0 if symbol < 265 or symbol == 285 else (symbol - 261) // 4
+            length = self.LENGTHS[symbol - 257] + self.bits(extra)
+            code = self.symbol(distances)
+            extra = max(code // 2 - 1, 0)
+            distance = (code if code < 2 else (2 + code % 2) << extra) + 1 + self.bits(extra)
+            self.farthest = max(self.farthest, distance)
+            for _ in range(length):
+                self.out.append(self.out[-distance])
+
+    def read(self):
+        final = False
+        while not final and self.at < len(self.octets) * 8:
+            final, kind = self.bits(1), self.bits(2)
+            if kind == 0:
+                self.at = self.at + 7 & ~7
+                size = self.bits(16)
+                assert size ^ 0xFFFF == self.bits(16)
+                self.out += bytes(self.bits(8) for _ in range(size))
+            elif kind == 1:
+                sizes = [8] * 144 + [9] * 112 + [7] * 24 + [8] * 8
+                self.block(self.codes(sizes), self.codes([5] * 30))
+            else:
+                self.block(*self.trees())
+        return bytes(self.out)
+
+
+@pytest.mark.parametrize("bits", range(8, 16))
+def test_what_is_sent_refers_no_farther_back_than_was_agreed(bits):
+    deflate = agreed(OFFER, f"permessage-deflate; client_max_window_bits={bits}")
+    assert deflate is not None
+    chance = random.Random(7692)
+    farthest = 0
+    for period in (100, 249, 250, 251, 255, 256, 257, 258, 300, 505, 512, 513, 1000, 5000, 40_000):
+        unit = chance.randbytes(period)
+        text = unit * (2 + 2000 // period) + bytes(300) + unit[: period // 2] + unit
+        stream = Bits(deflate.compress(text) + b"\0\0\xff\xff")
+        assert stream.read() == text
+        assert stream.farthest <= 2**bits
+        farthest = max(farthest, stream.farthest)
+    assert farthest > 2**bits // 4  # so the test would have seen more
+
+
+def test_a_window_of_256_bytes_may_be_answered_to_the_offer():
+    deflate = agreed(OFFER, "permessage-deflate; client_max_window_bits=8; server_max_window_bits=8")
+    assert deflate is not None
+    text = b"a message that is repeated, " * 100
+    compressed = deflate.compress(text)
+    assert len(compressed) < len(text) / 10
+    assert Deflate().inflate(compressed, True, 1 << 20) == text
