@@ -13,8 +13,8 @@ import pytest
 
 import httpx_fast
 from httpx_fast._kernel.select import HeadParser
-from httpx_fast._request import from_template
-from httpx_fast._response import received
+from httpx_fast._models.request import from_template
+from httpx_fast._models.response import received
 from httpx_fast._wire.events import RequestHead
 
 LIBRARIES = [httpx_fast, httpx2]

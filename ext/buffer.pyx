@@ -11,7 +11,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from libc.string cimport memmove
 
-from httpx_fast._kernel import facts
+from httpx_fast._kernel import constants as facts
 
 cimport cython
 

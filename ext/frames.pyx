@@ -14,8 +14,9 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from httpx_fast._kernel import h2_control, h2_facts
-from httpx_fast._kernel import h2_faults as faults
+from httpx_fast._kernel import h2_control
+from httpx_fast._kernel import h2_constants as h2_facts
+from httpx_fast._kernel import h2_errors as faults
 
 cimport cython
 

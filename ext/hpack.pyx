@@ -18,8 +18,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from httpx_fast import _hpack_tables as tables
-from httpx_fast._kernel import facts, h2_facts
-from httpx_fast._kernel import h2_faults as faults
+from httpx_fast._kernel import constants as facts
+from httpx_fast._kernel import h2_constants as h2_facts
+from httpx_fast._kernel import h2_errors as faults
 
 cimport cython
 from hpack_parts cimport (

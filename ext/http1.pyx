@@ -20,7 +20,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from httpx_fast._exceptions import RemoteProtocolError
-from httpx_fast._kernel import facts, faults
+from httpx_fast._kernel import constants as facts
+from httpx_fast._kernel import errors as faults
 
 cimport cython
 from field_lines cimport pairs_of

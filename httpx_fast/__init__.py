@@ -55,7 +55,7 @@ from ._types import AsyncByteStream, SyncByteStream
 from ._urls import URL, Origin, QueryParams
 
 if TYPE_CHECKING:
-    from ._alias import alias, alias_httpx
+    from ._alias.finder import alias, alias_httpx
     from ._resolvers import AddressFilter, CachingResolver, Resolver, StaticResolver
     from ._sse import EventSource, ServerSentEvent
     from ._transports import ASGITransport, AsyncHTTPTransport, HTTPTransport, WSGITransport

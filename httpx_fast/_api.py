@@ -34,7 +34,7 @@ from ._urls import URL
 if TYPE_CHECKING:
     import ssl
 
-    from ._websockets import WebSocketSession
+    from .websockets._client import WebSocketSession
 
 __all__ = ["delete", "get", "head", "options", "patch", "post", "put", "query", "request", "stream", "websocket"]
 

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias, cast
 
 from ._exceptions import MissingTrustStore, TrustStoreError
-from ._headers import Headers
+from ._models.headers import Headers
 from ._types import CertTypes, HeaderTypes, TimeoutTypes
 from ._urls import URL
 

@@ -15,8 +15,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from ._net.resolver import ask_system
-from ._net.resolving import Found, IPAddress, is_async
+from ._net.address_policy import Found, IPAddress, is_async
+from ._net.getaddrinfo import ask_system
 
 __all__ = ["AddressFilter", "CachingResolver", "Resolver", "StaticResolver"]
 

@@ -42,7 +42,7 @@ from .base import USE_CLIENT_DEFAULT, BaseClient, EventHook, UseClientDefault, w
 
 if TYPE_CHECKING:
     from .._sse import EventSource
-    from .._websockets import AsyncWebSocketSession
+    from ..websockets._client import AsyncWebSocketSession
 
 
 class AsyncClient(BaseClient):
@@ -299,7 +299,7 @@ class AsyncClient(BaseClient):
         `keepalive_ping_timeout_seconds`. The other arguments are for the handshake, `timeout.total` too. Raises
         WebSocketUpgradeError.
         """
-        from .._websockets import AsyncWebSocketClient
+        from ..websockets._client import AsyncWebSocketClient
 
         opener: AsyncWebSocketClient[AsyncWebSocketSession] = AsyncWebSocketClient(
             self,

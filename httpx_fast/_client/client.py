@@ -43,7 +43,7 @@ from .base import USE_CLIENT_DEFAULT, BaseClient, EventHook, UseClientDefault, w
 
 if TYPE_CHECKING:
     from .._sse import EventSource
-    from .._websockets import WebSocketSession
+    from ..websockets._client import WebSocketSession
 
 
 class Client(BaseClient):
@@ -316,7 +316,7 @@ class Client(BaseClient):
         `keepalive_ping_timeout_seconds`. The other arguments are for the handshake, `timeout.total` too. Raises
         WebSocketUpgradeError.
         """
-        from .._websockets import WebSocketClient
+        from ..websockets._client import WebSocketClient
 
         opener: WebSocketClient[WebSocketSession] = WebSocketClient(
             self,

@@ -23,7 +23,7 @@ from .._auth import Auth
 from .._config import granted
 from .._deadline import Deadline
 from .._exceptions import RemoteProtocolError, RequestError, TooManyRedirects
-from .._kernel.facts import HAS_SET_COOKIE
+from .._kernel.constants import HAS_SET_COOKIE
 from .._models import Request, Response
 from .._trace import answers_of
 from .._types import AsyncByteStream, SyncByteStream

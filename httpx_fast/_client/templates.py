@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._headers import FieldLine, Headers, encoded
 from .._models import Request
-from .._request import from_template
+from .._models.headers import FieldLine, Headers, encoded
+from .._models.request import from_template
 from .._wire.events import RequestHead
 
 if TYPE_CHECKING:

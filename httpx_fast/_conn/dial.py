@@ -17,8 +17,8 @@ from typing import Any
 from .._deadline import Deadline, sooner
 from .._exceptions import AddressDenied, ConnectError, ConnectTimeout, TrustStoreError, retold
 from .._journey import ConnectionFacts
+from .._net.address_policy import IPAddress, resolve
 from .._net.base import Address, Backend, SocketOption, Stream
-from .._net.resolving import IPAddress, resolve
 from .._origin import Origin, Route
 from .._trace import Tracer
 from .._wire.socks import Unreachable

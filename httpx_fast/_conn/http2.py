@@ -17,9 +17,9 @@ from typing import Any, Final, Protocol
 
 from .._exceptions import ReadError, TransportError, timed_out
 from .._journey import ConnectionFacts, Journey
+from .._kernel.h2_constants import ENHANCE_YOUR_CALM
 from .._kernel.h2_control import goaway_frame
-from .._kernel.h2_facts import ENHANCE_YOUR_CALM
-from .._kernel.h2_faults import Http2Fault
+from .._kernel.h2_errors import Http2Fault
 from .._net.base import Backend, Buffer, Stream
 from .._origin import Route
 from .._trace import Tracer
@@ -27,8 +27,8 @@ from .._wire.events import FieldLine, NoWebSockets, RequestHead
 from .._wire.h2 import INITIAL_LIMIT
 from .._wire.h2_stream import ENDED
 from .http1 import Budgets
+from .http2_shared import NEVER, SharedSession, Waits
 from .http2_stream import Http2Stream
-from .http2_turns import NEVER, SharedSession, Waits
 
 #: Seconds that a peer has to answer a PING.
 PING_PATIENCE: Final = 15.0

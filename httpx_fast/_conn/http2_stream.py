@@ -14,7 +14,7 @@ from .._journey import Journey
 from .._net.base import Buffer, Stream
 from .._wire.h2_stream import ENDED, HEAD
 from .http1 import Budgets
-from .http2_turns import WaitingStream
+from .http2_shared import WaitingStream
 
 if TYPE_CHECKING:
     from .http2 import Http2Connection

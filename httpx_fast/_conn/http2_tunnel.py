@@ -23,8 +23,8 @@ from .._net.base import DONE, Buffer, Sink, Stream, Waiter
 from .._net.tls import handshake
 from .._wire.h2_stream import ENDED
 from .http1 import Budgets
+from .http2_shared import NEVER
 from .http2_stream import Http2Stream
-from .http2_turns import NEVER
 
 if TYPE_CHECKING:
     from .http2 import Http2Connection

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from .facts import FIRST_ROOM
+from .constants import FIRST_ROOM
 
 Octets: TypeAlias = bytes | bytearray | memoryview
 

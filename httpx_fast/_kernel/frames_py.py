@@ -29,9 +29,8 @@ from __future__ import annotations
 import struct
 from typing import TypeAlias
 
-from . import h2_faults as faults
-from .h2_control import KEPT, Contents, contents, head_fault, padding_fault
-from .h2_facts import (
+from . import h2_errors as faults
+from .h2_constants import (
     ACK,
     CONTINUATION,
     DATA,
@@ -49,7 +48,8 @@ from .h2_facts import (
     PADDED,
     SETTINGS,
 )
-from .h2_faults import Http2Fault
+from .h2_control import KEPT, Contents, contents, head_fault, padding_fault
+from .h2_errors import Http2Fault
 
 __all__ = ["FrameReader", "data_head", "headers_frames"]
 

@@ -12,8 +12,8 @@ import struct
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from . import h2_faults as faults
-from .h2_facts import (
+from . import h2_errors as faults
+from .h2_constants import (
     ACK,
     CONTINUATION,
     DATA,
@@ -39,7 +39,7 @@ from .h2_facts import (
     SETTINGS,
     WINDOW_UPDATE,
 )
-from .h2_faults import Http2Fault
+from .h2_errors import Http2Fault
 
 __all__ = [
     "SETTINGS_ACK",

@@ -18,9 +18,9 @@ from collections.abc import Set as AbstractSet
 from typing import Final, TypeAlias
 
 from .._hpack_tables import EOS, HUFFMAN_CODES, STATIC_COUNT, STATIC_TABLE
-from . import h2_faults as faults
-from .facts import TOKEN_OCTETS, VALUE_OCTETS
-from .h2_facts import (
+from . import h2_errors as faults
+from .constants import TOKEN_OCTETS, VALUE_OCTETS
+from .h2_constants import (
     CHANGING_FIELDS,
     DEFAULT_TABLE_SIZE,
     ENTRY_OVERHEAD,

@@ -22,8 +22,8 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from .._hpack_tables import EOS, HUFFMAN_CODES, STATIC_COUNT, STATIC_TABLE
-from . import h2_faults as faults
-from .facts import (
+from . import h2_errors as faults
+from .constants import (
     BAD_LENGTH,
     COMMON_NAMES,
     FIELD_FLAGS,
@@ -32,7 +32,7 @@ from .facts import (
     NO_LENGTH,
     TOKEN_OCTETS,
 )
-from .h2_facts import (
+from .h2_constants import (
     BAD_NAME,
     BAD_STATUS,
     BAD_VALUE,

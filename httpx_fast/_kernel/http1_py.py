@@ -17,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from .._exceptions import RemoteProtocolError
-from . import faults
-from .facts import (
+from . import errors as faults
+from .constants import (
     BAD_LENGTH,
     CHUNKED_ONLY,
     COMMON_NAMES,

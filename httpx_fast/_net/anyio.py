@@ -21,9 +21,9 @@ import anyio.abc
 from .._exceptions import TimeoutException
 from .auto import backend_for, current_token
 from .base import Address, Backend, Buffer, SocketOption, Stream, Waiter
-from .faults import connect_failed, expired, peer_name, resolve_failed
-from .resolver import distinct, numeric
-from .timed import NEVER, Scopes, TimedStream
+from .deadline_stream import NEVER, Scopes, TimedStream
+from .errors import connect_failed, expired, peer_name, resolve_failed
+from .getaddrinfo import distinct, numeric
 
 _PIECE = 64 * 1024  # octets in one call; after each the write deadline moves
 _FAULTS = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)

@@ -21,13 +21,13 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from typing import Any, TypeAlias
 
 from .._exceptions import ReadError, WriteError
+from .asyncio_timers import AsyncioWaiter, Deadlines
 from .base import HIGH_WATER, Buffer, Sink, Stream, Waiter
 from .connecting import Connector, connect_error
-from .faults import closed_here, peer_closed
+from .deadline_stream import NEVER
+from .errors import closed_here, peer_closed
 from .scratch import scratch
 from .sockets import SocketBackend, SocketStream
-from .timed import NEVER
-from .waits import AsyncioWaiter, Deadlines
 
 Future: TypeAlias = "asyncio.Future[None]"
 

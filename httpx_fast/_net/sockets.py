@@ -19,10 +19,10 @@ from typing import Any
 from .._exceptions import ConnectError
 from .base import HIGH_WATER, Address, Backend, Buffer, SocketOption, Stream
 from .connecting import Connector, Race, open_socket
-from .faults import expired
-from .resolver import lookup, numeric
+from .deadline_stream import TimedStream
+from .errors import expired
+from .getaddrinfo import lookup, numeric
 from .scratch import scratch
-from .timed import TimedStream
 
 # Buffers for one sendmsg; every system takes at least 16, and more are joined at less cost than the kernel's loop.
 _MAX_PIECES = 16

@@ -23,8 +23,8 @@ from typing import Any, Final
 
 from .base import DONE, Buffer, Stream, Waiter
 from .connecting import Connector, connect_error
+from .deadline_stream import NEVER
 from .sockets import NO_WAIT, PulledStream, SocketBackend, poller, wait_writable
-from .timed import NEVER
 
 _TIMEVAL: Final = struct.Struct("@ll")
 # Where struct timeval is two longs and both options mean what they say. A 32-bit system may have a longer time_t.

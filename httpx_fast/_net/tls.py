@@ -25,7 +25,7 @@ from typing import Any
 
 from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, WriteError, retold
 from .base import DONE, SCRATCH_SIZE, Buffer, Sink, Stream, forget
-from .faults import closed_here, peer_closed, peer_name, reason
+from .errors import closed_here, peer_closed, peer_name, reason
 from .scratch import scratch
 
 #: Held from setting ALPN names on a context until its SSL object is made. One for all contexts: it is held for 50 us.

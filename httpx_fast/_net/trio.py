@@ -11,8 +11,8 @@ import trio
 
 from .base import Buffer, Stream, Waiter
 from .connecting import Connector, connect_error
+from .deadline_stream import NEVER, Scopes
 from .sockets import PulledStream, SocketBackend, wait_writable
-from .timed import NEVER, Scopes
 
 #: What waiting for a socket raises when it is closed meanwhile, or was before.
 _CLOSED = (trio.ClosedResourceError, OSError, ValueError)

@@ -31,8 +31,8 @@ import math
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final
 
-from .line import Answer, C, Lane, Share, Ticket
-from .places import DRAINS, Places
+from .state import DRAINS, Places
+from .wait_queue import Answer, C, Lane, Share, Ticket
 
 __all__ = ["CLOSED", "DIAL", "MAX_OVERTAKEN", "Answer", "Plan", "Ticket"]
 

@@ -33,19 +33,19 @@ from .._exceptions import (
     timed_out,
 )
 from .._journey import ConnectionFacts, Journey
-from .._kernel.facts import HAS_KEEP_ALIVE
+from .._kernel.constants import HAS_KEEP_ALIVE
 from .._net.base import Backend, Stream, Waiter
 from .._origin import Origin, Route
 from .._trace import Tracer
 from .._wire.events import FieldLine, Http1Required, NoWebSockets, RequestHead
 from .._wire.h1 import IDLE
-from .again import Pieces, why_again
 from .fork import watch
-from .habits import MARGIN, Habits, promised
 from .lease import Connection, Exchange, Head, Lease
-from .outdated import Outdated
-from .places import DRAINS
+from .origin_hints import MARGIN, Habits, promised
 from .plan import CLOSED, Answer, Plan, Ticket
+from .replay import Pieces, why_again
+from .retired import Outdated
+from .state import DRAINS
 from .stats import ConnectionInfo, PoolStats, WaiterInfo
 from .view import connection_infos, longest_lease
 from .warming import Warming

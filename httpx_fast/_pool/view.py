@@ -8,10 +8,10 @@ from typing import Literal
 from .._conn.http1 import Http1Connection
 from .._journey import ConnectionFacts, Journey
 from .lease import Connection
-from .line import C, Share
-from .places import DRAINS
 from .plan import Plan
+from .state import DRAINS
 from .stats import ConnectionInfo, Windows
+from .wait_queue import C, Share
 
 
 def connection_infos(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from .._conn.http1 import Http1Connection
 from .lease import Connection
-from .outdated import Outdated
 from .plan import Plan
+from .retired import Outdated
 
 if TYPE_CHECKING:
     from .._origin import Route

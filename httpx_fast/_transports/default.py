@@ -34,13 +34,13 @@ from .._drive import drive
 from .._exceptions import LocalProtocolError, UnsupportedProtocol
 from .._journey import Journey
 from .._models import Headers, Request, Response
+from .._models.response import received
+from .._net.address_policy import IPAddress
 from .._net.auto import backend_for, current_token, has_ended
 from .._net.base import Backend, SocketOption
-from .._net.resolving import IPAddress
 from .._net.sync import SyncBackend
 from .._origin import Route
 from .._pool.pool import Lease, Pool, Reply
-from .._response import received
 from .._trace import any_logger_answered, tracer
 from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
 from .._wire.events import FieldLine, RequestHead

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError, shown
-from .._kernel.facts import (
+from .._kernel.constants import (
     CHUNKED_ONLY,
     CONNECTION_CLOSE,
     CONNECTION_KEEP_ALIVE,

@@ -20,15 +20,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError, TransportError, shown
-from .._kernel.h2_control import (
-    SETTINGS_ACK,
-    goaway_frame,
-    ping_frame,
-    reset_frame,
-    settings_frame,
-    window_update_frame,
-)
-from .._kernel.h2_facts import (
+from .._kernel.h2_constants import (
     ACK,
     CANCEL,
     DATA,
@@ -60,7 +52,15 @@ from .._kernel.h2_facts import (
     STREAM_CLOSED,
     WINDOW_UPDATE,
 )
-from .._kernel.h2_faults import Http2Fault, SectionTooLarge
+from .._kernel.h2_control import (
+    SETTINGS_ACK,
+    goaway_frame,
+    ping_frame,
+    reset_frame,
+    settings_frame,
+    window_update_frame,
+)
+from .._kernel.h2_errors import Http2Fault, SectionTooLarge
 from .._kernel.select import FrameReader, HpackDecoder, HpackEncoder, data_head, headers_frames
 from .events import Http1Required, RequestHead
 from .h2_stream import ENDED, StreamReader

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from .._kernel.h2_facts import CONNECTION_FIELDS
+from .._kernel.h2_constants import CONNECTION_FIELDS
 
 FieldLine: TypeAlias = tuple[bytes, bytes]
 

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from .._exceptions import RemoteProtocolError, TransportError
-from .._kernel import h2_faults as faults
-from .._kernel.facts import HAS_CONTENT_LENGTH
-from .._kernel.h2_facts import ENHANCE_YOUR_CALM
-from .._kernel.h2_faults import Http2Fault
+from .._kernel import h2_errors as faults
+from .._kernel.constants import HAS_CONTENT_LENGTH
+from .._kernel.h2_constants import ENHANCE_YOUR_CALM
+from .._kernel.h2_errors import Http2Fault
 from .._kernel.select import FieldSection
 from . import framing
 from .events import FieldLine

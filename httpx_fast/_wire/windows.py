@@ -16,8 +16,8 @@ At any moment: left + owed + (what has arrived and is not claimed) == granted.
 
 from __future__ import annotations
 
-from .._kernel.h2_facts import FLOW_CONTROL_ERROR, MAX_WINDOW_SIZE
-from .._kernel.h2_faults import Http2Fault
+from .._kernel.h2_constants import FLOW_CONTROL_ERROR, MAX_WINDOW_SIZE
+from .._kernel.h2_errors import Http2Fault
 
 # Octets that may be on their way for all streams together; nothing is held for it. 64 MiB are 10 Gbit/s over 50 ms.
 CONNECTION_WINDOW = 64 * 1024 * 1024

@@ -6,6 +6,6 @@ which import httpx.
 
 from __future__ import annotations
 
-from .._alias import alias
+from .._alias.finder import alias
 
 alias("httpx", "httpx2")

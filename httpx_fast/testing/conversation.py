@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from .._kernel.h2_facts import (
+from .._kernel.h2_constants import (
     ACK,
     CONTINUATION,
     DATA,

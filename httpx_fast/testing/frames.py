@@ -14,7 +14,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
-from .._kernel.h2_facts import (
+from .._kernel.h2_constants import (
     ACK,
     CONTINUATION,
     DATA,

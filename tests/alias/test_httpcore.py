@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 
 import httpx_fast
-from httpx_fast import _httpcore as httpcore
+from httpx_fast._alias import httpcore
 from httpx_fast.testing import LocalServer
 
 URL = "http://host.example:81/path?q=1"

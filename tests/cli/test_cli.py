@@ -18,9 +18,9 @@ from peers import Peer
 from proxies import BASIC, KINDS, Proxying
 
 import httpx_fast
-from httpx_fast import _cli
 from httpx_fast.__version__ import __version__
-from httpx_fast._cli import main
+from httpx_fast._cli import command
+from httpx_fast._cli.command import main
 from httpx_fast.testing import Delay, FaultLab, LocalServer, Read, Repeat, Reply, Request, Send, answer, redirect
 
 COMMAND = [sys.executable, "-m", "httpx_fast"]
@@ -292,7 +292,7 @@ def test_heads_tell_the_version_that_was_spoken(run: Any, monkeypatch: pytest.Mo
     def client(**settings: Any) -> httpx_fast.Client:
         return httpx_fast.Client(transport=httpx_fast.MockTransport(answer_by_http2))
 
-    monkeypatch.setattr(_cli, "Client", client)
+    monkeypatch.setattr(command, "Client", client)
     lines = run("http://localhost/", "-v")[1].splitlines()
     assert (lines[0], lines[lines.index("") + 1]) == ("GET / HTTP/2", "HTTP/2 200 OK")
 
@@ -450,7 +450,7 @@ def test_interruption_is_no_traceback(run: Any, monkeypatch: pytest.MonkeyPatch)
     def interrupt(**settings: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_cli, "Client", interrupt)
+    monkeypatch.setattr(command, "Client", interrupt)
     assert run("http://localhost/") == (130, "", "interrupted\n")
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from httpx_fast import _doctor
 from httpx_fast.__version__ import __version__
-from httpx_fast._cli import main
+from httpx_fast._cli import doctor as _doctor
+from httpx_fast._cli.command import main
 from httpx_fast._decoders import SUPPORTED_DECODERS
 from httpx_fast._kernel.select import IMPLEMENTATION, REASON
 from httpx_fast.testing import Certificate

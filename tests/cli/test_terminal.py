@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from httpx_fast import _terminal
-from httpx_fast._cli import main
+from httpx_fast._cli import terminal as _terminal
+from httpx_fast._cli.command import main
+from httpx_fast._cli.terminal import MAX_COLORED, Terminal
 from httpx_fast._journey import ConnectionFacts, Journey
-from httpx_fast._terminal import MAX_COLORED, Terminal
 from httpx_fast.testing import LocalServer, Reply, Request, answer
 
 REPLIES = {

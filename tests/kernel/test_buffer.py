@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from httpx_fast._kernel.facts import FIRST_ROOM
+from httpx_fast._kernel.constants import FIRST_ROOM
 
 
 def fill(body, octets):

@@ -7,7 +7,7 @@ import pytest
 import vectors
 
 from httpx_fast._exceptions import RemoteProtocolError
-from httpx_fast._kernel import facts
+from httpx_fast._kernel import constants as facts
 
 READ = vectors.read("chunks")
 REFUSED = vectors.read("chunks_refused")

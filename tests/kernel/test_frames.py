@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 import vectors
 
+from httpx_fast._kernel import h2_constants as facts
 from httpx_fast._kernel import h2_control as control
-from httpx_fast._kernel import h2_facts as facts
-from httpx_fast._kernel.h2_faults import Http2Fault
+from httpx_fast._kernel.h2_errors import Http2Fault
 
 SETTINGS = control.settings_frame([(facts.MAX_CONCURRENT_STREAMS, 100), (facts.INITIAL_WINDOW_SIZE, 65535)])
 SETTINGS_READ = (facts.SETTINGS, 0, 0, [(3, 100), (4, 65535)], 12)

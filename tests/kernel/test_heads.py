@@ -9,7 +9,7 @@ import pytest
 import vectors
 
 from httpx_fast._exceptions import RemoteProtocolError
-from httpx_fast._kernel import facts
+from httpx_fast._kernel import constants as facts
 
 SMALL = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\n"
 

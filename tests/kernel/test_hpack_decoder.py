@@ -8,7 +8,9 @@ import pytest
 
 from httpx_fast import _hpack_tables as tables
 from httpx_fast._exceptions import RemoteProtocolError
-from httpx_fast._kernel import facts, h2_facts, h2_faults
+from httpx_fast._kernel import constants as facts
+from httpx_fast._kernel import h2_constants as h2_facts
+from httpx_fast._kernel import h2_errors as h2_faults
 
 DOCUMENT = Path(__file__).parents[1] / "vectors" / "hpack" / "rfc7541.md"
 COMPRESSION = "the field block cannot be decoded at offset "

@@ -6,7 +6,7 @@ import pytest
 
 from httpx_fast import _hpack_tables as tables
 from httpx_fast._exceptions import LocalProtocolError
-from httpx_fast._kernel import h2_facts
+from httpx_fast._kernel import h2_constants as h2_facts
 
 HEAD = (
     (b":method", b"GET"),

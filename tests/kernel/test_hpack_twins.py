@@ -9,7 +9,8 @@ from inspect import getdoc
 
 import pytest
 
-from httpx_fast._kernel import facts, h2_facts
+from httpx_fast._kernel import constants as facts
+from httpx_fast._kernel import h2_constants as h2_facts
 
 COMMON = sorted({name.lower() for name in facts.COMMON_NAMES})
 LOWER = bytes(octet for octet in facts.TOKEN_OCTETS if not chr(octet).isupper())

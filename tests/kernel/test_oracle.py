@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from httpx_fast._kernel import facts
+from httpx_fast._kernel import constants as facts
 
 h11 = pytest.importorskip("h11")
 

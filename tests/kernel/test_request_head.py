@@ -5,7 +5,7 @@ import re
 import pytest
 
 from httpx_fast._exceptions import LocalProtocolError
-from httpx_fast._kernel import facts
+from httpx_fast._kernel import constants as facts
 
 OCTETS = [bytes([octet]) for octet in range(256)]
 TOKEN = [octet for octet in OCTETS if octet in facts.TOKEN_OCTETS]

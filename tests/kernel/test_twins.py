@@ -130,7 +130,7 @@ def test_twins_offer_and_document_the_same(twins):
 
 
 def test_twins_read_from_one_table_of_facts(twins):
-    from httpx_fast._kernel import facts
+    from httpx_fast._kernel import constants as facts
 
     seen = set()
     for name, flag in facts.FIELD_FLAGS.items():

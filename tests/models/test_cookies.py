@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from httpx_fast import CookieConflict, Cookies, Headers, Request, Response
-from httpx_fast._cookie_jar import _MAX_HOST, MAX_RECEIVED, IndexedCookieJar
+from httpx_fast._models.cookie_jar import _MAX_HOST, MAX_RECEIVED, IndexedCookieJar
 
 
 def received(url: str, *values: str, into: Cookies | None = None) -> Cookies:

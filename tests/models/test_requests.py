@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import httpx_fast
 from httpx_fast import URL, ByteStream, Cookies, Headers, Request, RequestNotRead, StreamClosed, Timeout
-from httpx_fast._request import from_template
+from httpx_fast._models.request import from_template
 from httpx_fast._wire.events import RequestHead
 
 

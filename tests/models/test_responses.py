@@ -30,9 +30,9 @@ from httpx_fast import (
     SyncByteStream,
 )
 from httpx_fast._journey import ConnectionFacts, Journey
-from httpx_fast._kernel import facts
+from httpx_fast._kernel import constants as facts
 from httpx_fast._kernel.select import HeadParser
-from httpx_fast._response import received
+from httpx_fast._models.response import received
 
 REQUEST = Request("GET", "http://example.org/a")
 LINES = "äöü\nsecond\r\nthird\rno end"

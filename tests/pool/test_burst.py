@@ -15,7 +15,9 @@ from planned import Connection, Pool
 from runners import Runner
 
 import httpx_fast
-from httpx_fast._pool import line, places, plan
+from httpx_fast._pool import plan
+from httpx_fast._pool import state as places
+from httpx_fast._pool import wait_queue as line
 from httpx_fast._pool.plan import DIAL, Ticket
 from httpx_fast.testing import LocalServer
 

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from httpx_fast._pool import line, places, plan
+from httpx_fast._pool import plan
+from httpx_fast._pool import state as places
+from httpx_fast._pool import wait_queue as line
 from httpx_fast._pool.plan import CLOSED, DIAL, Answer, Plan, Ticket
 
 #: Routes are named by their host and a number. Those to y and z may turn out to be shared.

@@ -8,7 +8,7 @@ import pytest
 from far_end import SETTINGS_ACK, data, frame, goaway, ping, reset, settings, window_update
 
 from httpx_fast._exceptions import LocalProtocolError, RemoteProtocolError
-from httpx_fast._kernel.h2_facts import MAX_STREAM_ID, MAX_WINDOW_SIZE
+from httpx_fast._kernel.h2_constants import MAX_STREAM_ID, MAX_WINDOW_SIZE
 from httpx_fast._wire import h2
 from httpx_fast._wire.windows import CONNECTION_WINDOW, MAX_STREAM_WINDOW, STREAM_WINDOW
 

@@ -7,7 +7,7 @@ value, which may be a secret.
 from __future__ import annotations
 
 from .._exceptions import MAX_SHOWN, LocalProtocolError, RemoteProtocolError, shown
-from .facts import MAX_CHUNK_EXTENSION, MAX_CHUNK_SIZE_DIGITS, MAX_FIELDS, MAX_HEAD_SIZE, TOKEN_OCTETS
+from .constants import MAX_CHUNK_EXTENSION, MAX_CHUNK_SIZE_DIGITS, MAX_FIELDS, MAX_HEAD_SIZE, TOKEN_OCTETS
 
 SHOWN_AND_ONE = MAX_SHOWN + 1  # octets that a kernel passes on, so that `shown` can say that there were more
 

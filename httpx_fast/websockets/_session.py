@@ -19,15 +19,15 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from ._config import (
+from .._config import (
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
     DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
     DEFAULT_MAX_MESSAGE_SIZE_BYTES,
     DEFAULT_QUEUE_SIZE,
 )
-from ._exceptions import NetworkError, ReadTimeout, TimeoutException, portable
-from ._models import Response
-from ._wire.websocket import (
+from .._exceptions import NetworkError, ReadTimeout, TimeoutException, portable
+from .._models import Response
+from .._wire.websocket import (
     BINARY,
     NORMAL,
     PING,
@@ -41,7 +41,7 @@ from ._wire.websocket import (
     close_frame,
     frame,
 )
-from ._wire.websocket_deflate import WORTHWHILE, Deflate
+from .._wire.websocket_deflate import WORTHWHILE, Deflate
 
 CLOSE_PATIENCE = 1.0  # seconds for the peer to answer a close frame (RFC 6455 s.7.1.1)
 

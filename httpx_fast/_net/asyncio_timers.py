@@ -14,7 +14,7 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Final, TypeAlias
 
-from .timed import NEVER
+from .deadline_stream import NEVER
 
 _MIN_TIDY: Final = 64  # entries
 

@@ -10,7 +10,7 @@ import pytest
 from net_worlds import World
 
 from httpx_fast._exceptions import ConnectError, ConnectTimeout
-from httpx_fast._net import resolver
+from httpx_fast._net import getaddrinfo as resolver
 
 
 class Resolver:

@@ -6,7 +6,7 @@ alone and knows nothing of what the modules contain:
 1. A module under its old name is the very same object as under its own name, submodules included.
 2. An old name that has been imported already is refused, since its classes would live on beside ours.
 3. All names are checked before the first of them is taken. Doing it again does nothing.
-4. httpcore cannot be meant any more either, where httpx is not; see `_httpcore` for what takes its place.
+4. httpcore cannot be meant any more either, where httpx is not; see `httpcore.py` for what takes its place.
 
 What it cannot reach: the metadata of installed distributions, names of loggers, and processes that are spawned, which
 call it themselves.
@@ -24,8 +24,8 @@ from types import ModuleType
 
 __all__ = ["alias", "alias_httpx"]
 
-_PACKAGE = __name__.rpartition(".")[0]
-_CORE = f"{_PACKAGE}._httpcore"
+_PACKAGE = __name__.partition(".")[0]
+_CORE = f"{_PACKAGE}._alias.httpcore"
 #: What can be replaced, each with what it brings along.
 _REPLACED = {
     "httpx": {"httpx": _PACKAGE, "httpcore": _CORE},

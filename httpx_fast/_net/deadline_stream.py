@@ -11,7 +11,7 @@ from typing import Any
 
 from .._exceptions import ReadError, TimeoutException, WriteError
 from .base import Sink, Stream
-from .faults import closed_here, expired, peer_closed, peer_name, read_failed, write_failed
+from .errors import closed_here, expired, peer_closed, peer_name, read_failed, write_failed
 from .tls import TLSStream, handshake
 
 NEVER = float("inf")  # a deadline that never comes

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ._journey import PHASES, ConnectionFacts, Journey
+from .._journey import PHASES, ConnectionFacts, Journey
 
 MIN_BAR = 8  # columns; where fewer are left, numbers alone say more
 

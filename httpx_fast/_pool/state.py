@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, Generic
 
-from .line import C, Host, Lane, Line, Share, Ticket
+from .wait_queue import C, Host, Lane, Line, Share, Ticket
 
 DRAINS: Final = -1  # the limit of a shared connection that takes no more uses
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from httpx_fast._origin import Origin
-from httpx_fast._pool.habits import MAX_LEARNT, MEMORY, Habits, promised
+from httpx_fast._pool.origin_hints import MAX_LEARNT, MEMORY, Habits, promised
 
 A = Origin("http", "a.example", 80)
 B = Origin("http", "b.example", 80)

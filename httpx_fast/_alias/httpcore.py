@@ -18,10 +18,10 @@ import ssl
 from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import Any, NoReturn, Self, TypeAlias, cast
 
-from . import _models as models
-from . import _urls as urls
-from ._content import AsyncIteratorByteStream, ByteStream, IteratorByteStream
-from ._exceptions import (
+from .. import _models as models
+from .. import _urls as urls
+from .._content import AsyncIteratorByteStream, ByteStream, IteratorByteStream
+from .._exceptions import (
     ConnectError,
     ConnectTimeout,
     LocalProtocolError,
@@ -37,8 +37,8 @@ from ._exceptions import (
     WriteError,
     WriteTimeout,
 )
-from ._transports.default import AsyncHTTPTransport, HTTPTransport
-from ._types import AsyncByteStream, SyncByteStream
+from .._transports.default import AsyncHTTPTransport, HTTPTransport
+from .._types import AsyncByteStream, SyncByteStream
 
 __all__ = [
     "SOCKET_OPTION",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from httpx_fast._net.waits import AsyncioWaiter, Deadlines
+from httpx_fast._net.asyncio_timers import AsyncioWaiter, Deadlines
 
 
 class Loop:

@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, TextIO
 
-from . import _waterfall
-from ._journey import Journey
+from .._journey import Journey
+from . import waterfall as _waterfall
 
 #: Octets so far. Called for each piece; how often that is shown is decided here.
 Progress = Callable[[int], None]

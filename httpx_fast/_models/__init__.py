@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ._cookies import Cookies
-from ._headers import Headers
-from ._request import Request
-from ._response import Response
+from .cookies import Cookies
+from .headers import Headers
+from .request import Request
+from .response import Response
 
 __all__ = ["Cookies", "Headers", "Request", "Response"]

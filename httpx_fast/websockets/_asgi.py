@@ -14,11 +14,11 @@ from typing import Any
 
 import anyio
 
-from ._exceptions import WriteError, timed_out
-from ._models import Request, Response
-from ._transports.asgi import GRACE, ASGITransport, _ASGIApp, _Message, _Signal, _spawn
-from ._websocket_session import WebSocketDisconnect
-from ._wire.websocket import BINARY, CLOSE, NORMAL, PING, PONG, TEXT, accept_for, mask
+from .._exceptions import WriteError, timed_out
+from .._models import Request, Response
+from .._transports.asgi import GRACE, ASGITransport, _ASGIApp, _Message, _Signal, _spawn
+from .._wire.websocket import BINARY, CLOSE, NORMAL, PING, PONG, TEXT, accept_for, mask
+from ._session import WebSocketDisconnect
 
 __all__ = ["ASGIWebSocketTransport"]
 

@@ -13,12 +13,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from ._content import ByteStream, UnattachedStream, encode_request
-from ._cookies import Cookies
-from ._exceptions import RequestNotRead
-from ._headers import FieldLine, Headers
-from ._multipart import get_multipart_boundary_from_content_type
-from ._types import (
+from .._content import ByteStream, UnattachedStream, encode_request
+from .._exceptions import RequestNotRead
+from .._multipart import get_multipart_boundary_from_content_type
+from .._types import (
     AsyncByteStream,
     CookieTypes,
     HeaderTypes,
@@ -29,11 +27,13 @@ from ._types import (
     RequestFiles,
     SyncByteStream,
 )
-from ._urls import URL
+from .._urls import URL
+from .cookies import Cookies
+from .headers import FieldLine, Headers
 
 if TYPE_CHECKING:
-    from ._config import Timeout
-    from ._deadline import Deadline
+    from .._config import Timeout
+    from .._deadline import Deadline
 
 __all__ = ["Request"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._websocket_asgi import ASGIWebSocketTransport
-from ._websockets import (
+from ._asgi import ASGIWebSocketTransport
+from ._client import (
     AsyncWebSocketClient,
     AsyncWebSocketSession,
     BytesMessage,

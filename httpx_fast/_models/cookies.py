@@ -11,18 +11,18 @@ import sys
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, cast
 
-from ._exceptions import CookieConflict
-from ._headers import Headers
-from ._pairs import check_pairs
-from ._types import CookieTypes
-from ._urls import URL
+from .._exceptions import CookieConflict
+from .._pairs import check_pairs
+from .._types import CookieTypes
+from .._urls import URL
+from .headers import Headers
 
 if TYPE_CHECKING:
     from http.cookiejar import Cookie, CookieJar
 
-    from ._cookie_jar import IndexedCookieJar
-    from ._request import Request
-    from ._response import Response
+    from .cookie_jar import IndexedCookieJar
+    from .request import Request
+    from .response import Response
 
 __all__ = ["Cookies"]
 
@@ -56,7 +56,7 @@ class Cookies(MutableMapping[str, str]):
     def jar(self) -> CookieJar:
         """The jar, which may be used like any other."""
         if self._jar is None:
-            from ._cookie_jar import IndexedCookieJar
+            from .cookie_jar import IndexedCookieJar
 
             self._jar = self._own = IndexedCookieJar()
         return self._jar

@@ -18,14 +18,14 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .__version__ import __version__
-from ._client.client import Client
-from ._config import Timeout
-from ._exceptions import HTTPError, InvalidURL
-from ._journey import Journey
-from ._models import Request, Response
-from ._terminal import Terminal
-from ._waterfall import tell_connection
+from ..__version__ import __version__
+from .._client.client import Client
+from .._config import Timeout
+from .._exceptions import HTTPError, InvalidURL
+from .._journey import Journey
+from .._models import Request, Response
+from .terminal import Terminal
+from .waterfall import tell_connection
 
 #: Media types that are text without being called so.
 _TEXT_TYPES = ("application/xml", "application/javascript", "application/x-www-form-urlencoded", "application/x-ndjson")
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out, complaints = Terminal(sys.stdout), Terminal(sys.stderr)
     try:
         if options.doctor:
-            from . import _doctor
+            from . import doctor as _doctor
 
             out.say(*_doctor.report())
             return 0
@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace, out: Terminal) -> int:
         if options.proxy is not None:
             settings["proxy"] = options.proxy
         if options.url is None:
-            from .testing import LocalServer
+            from ..testing import LocalServer
 
             server = stack.enter_context(LocalServer())
             options.url = f"{server.url}/"

@@ -16,27 +16,17 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 import anyio
 
-from ._client.base import USE_CLIENT_DEFAULT, UseClientDefault
-from ._config import (
+from .._client.base import USE_CLIENT_DEFAULT, UseClientDefault
+from .._config import (
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
     DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
     DEFAULT_MAX_MESSAGE_SIZE_BYTES,
     DEFAULT_QUEUE_SIZE,
 )
-from ._drive import drive
-from ._models import Headers, Response
-from ._types import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, RequestExtensions, TimeoutTypes
-from ._websocket_session import (
-    CLOSE_PATIENCE,
-    Heard,
-    HTTPXWSException,
-    Session,
-    WebSocketDisconnect,
-    WebSocketInvalidTypeReceived,
-    WebSocketNetworkError,
-    WebSocketUpgradeError,
-)
-from ._wire.websocket import (
+from .._drive import drive
+from .._models import Headers, Response
+from .._types import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, RequestExtensions, TimeoutTypes
+from .._wire.websocket import (
     NORMAL,
     BytesMessage,
     CloseConnection,
@@ -49,11 +39,21 @@ from ._wire.websocket import (
     check_subprotocol,
     new_key,
 )
-from ._wire.websocket_deflate import Deflate, agreed
+from .._wire.websocket_deflate import Deflate, agreed
+from ._session import (
+    CLOSE_PATIENCE,
+    Heard,
+    HTTPXWSException,
+    Session,
+    WebSocketDisconnect,
+    WebSocketInvalidTypeReceived,
+    WebSocketNetworkError,
+    WebSocketUpgradeError,
+)
 
 if TYPE_CHECKING:
-    from ._client import AsyncClient, Client
-    from ._transports.network import AsyncNetworkStream, NetworkStream
+    from .._client import AsyncClient, Client
+    from .._transports.network import AsyncNetworkStream, NetworkStream
 
 __all__ = [
     "AsyncWebSocketClient",

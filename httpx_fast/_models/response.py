@@ -16,10 +16,9 @@ import json as jsonlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
-from ._content import ByteStream, UnattachedStream, encode_response
-from ._cookies import Cookies
-from ._decoders import ContentDecoder, content_decoder, decode_all
-from ._exceptions import (
+from .._content import ByteStream, UnattachedStream, encode_response
+from .._decoders import ContentDecoder, content_decoder, decode_all
+from .._exceptions import (
     HTTPStatusError,
     ResponseNotRead,
     StreamClosed,
@@ -28,15 +27,16 @@ from ._exceptions import (
     shown,
     status_message,
 )
-from ._field_values import charset_of, links_of
-from ._headers import Headers
-from ._iterators import AsyncPieces, bytes_stage, lines_stage, pieces, raw_stage, text_stage
-from ._journey import Journey
-from ._kernel.facts import BAD_LENGTH, FIELD_FLAGS, HAS_CONTENT_ENCODING, HAS_LOCATION, HAS_SET_COOKIE
-from ._request import Request, masked_url
-from ._status_codes import codes
-from ._types import AsyncByteStream, HeaderTypes, ResponseContent, ResponseExtensions, SyncByteStream
-from ._urls import URL
+from .._journey import Journey
+from .._kernel.constants import BAD_LENGTH, FIELD_FLAGS, HAS_CONTENT_ENCODING, HAS_LOCATION, HAS_SET_COOKIE
+from .._status_codes import codes
+from .._types import AsyncByteStream, HeaderTypes, ResponseContent, ResponseExtensions, SyncByteStream
+from .._urls import URL
+from .body_iterators import AsyncPieces, bytes_stage, lines_stage, pieces, raw_stage, text_stage
+from .cookies import Cookies
+from .field_values import charset_of, links_of
+from .headers import Headers
+from .request import Request, masked_url
 
 __all__ = ["Response"]
 

@@ -13,8 +13,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from ._decoders import ByteChunker, ContentDecoder, LineDecoder, TextChunker, TextDecoder
-from ._exceptions import RequestError, request_context
+from .._decoders import ByteChunker, ContentDecoder, LineDecoder, TextChunker, TextDecoder
+from .._exceptions import RequestError, request_context
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

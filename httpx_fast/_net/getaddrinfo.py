@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from .base import Address
-from .faults import resolve_failed
+from .errors import resolve_failed
 
 #: What blocks until it knows the addresses of a host and port.
 Ask: TypeAlias = Callable[[str, int], Any]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._exceptions import MAX_SHOWN, LocalProtocolError, RemoteProtocolError, shown
-from . import h2_facts as facts
-from .faults import bad_name, bad_value
+from . import h2_constants as facts
+from .errors import bad_name, bad_value
 
 if TYPE_CHECKING:
     from .hpack_py import FieldSection

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, overload
 
-from ._pairs import check_pairs
-from ._types import HeaderTypes
+from .._pairs import check_pairs
+from .._types import HeaderTypes
 
 __all__ = ["Headers"]
 

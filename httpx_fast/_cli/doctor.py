@@ -12,10 +12,10 @@ import ssl
 import sys
 from importlib import metadata
 
-from .__version__ import __version__
-from ._config import create_ssl_context
-from ._decoders import SUPPORTED_DECODERS
-from ._kernel.select import IMPLEMENTATION, REASON
+from ..__version__ import __version__
+from .._config import create_ssl_context
+from .._decoders import SUPPORTED_DECODERS
+from .._kernel.select import IMPLEMENTATION, REASON
 
 #: Content codings that need a package, and the extra that brings it.
 _CODINGS = {"br": "brotli", "zstd": "zstd"}

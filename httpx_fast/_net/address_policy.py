@@ -17,8 +17,8 @@ from typing import Any, TypeAlias, cast
 
 from .._exceptions import AddressDenied, ConnectError, RequestError
 from .base import Address, Backend
-from .faults import expired, resolve_failed
-from .resolver import lookup, numeric
+from .errors import expired, resolve_failed
+from .getaddrinfo import lookup, numeric
 
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 #: What a resolver answers: IP addresses as text; with a port, where it is another than was asked for.
