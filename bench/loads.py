@@ -1,6 +1,6 @@
 """What is measured: one class for each client and each floor, all doing the same requests.
 
-A floor is the least that a client could do: a request that was written before, octets counted with the simplest
+A floor is the least that a client could do: a request that was written before, bytes counted with the simplest
 framing, nothing made of them. What a client costs above its floor is the price of being a client.
 """
 
@@ -46,7 +46,7 @@ class Load:
 
     def check(self, received: int) -> None:
         if received != self.size:
-            raise RuntimeError(f"{self.name} received {received} octets of content, not {self.size}")
+            raise RuntimeError(f"{self.name} received {received} bytes of content, not {self.size}")
 
     def run(self) -> None:
         raise NotImplementedError

@@ -1,6 +1,6 @@
 """The same for HTTP/2 over TLS: 100 requests at once on one connection, one after the other, and downloads of 10 MB.
 
-The floor counts octets of DATA and looks at nothing else: no field section is decoded, and windows are so large that
+The floor counts bytes of DATA and looks at nothing else: no field section is decoded, and windows are so large that
 none is ever given back.
 """
 
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from loads import AT_ONCE, BATCH, AsyncLoad, BlockingLoad, Load, OnUvloop
 
 DOWNLOADS = 10  # in a batch
-LARGE = 10 * 1024 * 1024  # octets of one
+LARGE = 10 * 1024 * 1024  # bytes of one
 
 
 class OverHttp2(Load):

@@ -147,7 +147,7 @@ def resident() -> int:
 
 
 async def growth(kind: str, connections: int, folder: str) -> float:
-    """Octets for each connection."""
+    """Bytes for each connection."""
     context = ssl.create_default_context(cafile=str(Path(folder) / "authority.pem")) if folder else None
     server = subprocess.Popen(
         [sys.executable, __file__, "--serve", "--connections", str(connections), "--tls", folder],

@@ -1,10 +1,10 @@
-"""Client CPU where one thing is more than usual: tasks that wait, handshakes, octets. Both sides in turns, in one run.
+"""Client CPU where one thing is more than usual: tasks that wait, handshakes, bytes. Both sides in turns, in one run.
 
     python bench/scenarios.py [queue] [cold] [post] [transfer] [--rounds 7]
 
 - queue: 1,000 tasks over 10 connections, and 10,000 over 100, against 100 over 100; microseconds for each request.
 - cold: a client made, a TLS handshake, a request, and the client closed; milliseconds.
-- post: a warm POST of 1 KB, as octets and as JSON, with fields too; microseconds for each request.
+- post: a warm POST of 1 KB, as bytes and as JSON, with fields too; microseconds for each request.
 - transfer: 100 MiB streamed, and 10 MiB sent; milliseconds.
 
 Prints medians, and the median of the ratios to the floor's (or to the first case's) in the same round.
@@ -83,9 +83,9 @@ class Floor:
     async def get(self, url: str) -> None:
         await self.send(url, request_for(url))
 
-    async def send(self, url: str, octets: bytes) -> None:
+    async def send(self, url: str, raw: bytes) -> None:
         connection = await self.take(url)
-        await connection.request(octets)
+        await connection.request(raw)
         if self.waiting:
             self.waiting.pop().set_result(connection)
         else:
@@ -170,7 +170,7 @@ async def post(nginx: Nginx, rounds: int) -> None:
     cases: list[Case] = [
         ("asyncio.Protocol", lambda: several(lambda: floor.send(url, start + body)), 500),
         ("httpx_fast, GET", lambda: several(lambda: fast.get(url)), 500),
-        ("httpx_fast, octets", lambda: several(lambda: fast.post(url, content=body)), 500),
+        ("httpx_fast, bytes", lambda: several(lambda: fast.post(url, content=body)), 500),
         ("httpx_fast, JSON", lambda: several(lambda: fast.post(url, json=written)), 500),
         ("httpx_fast, JSON and fields", lambda: several(lambda: fast.post(url, json=written, headers=fields)), 500),
     ]

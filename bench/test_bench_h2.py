@@ -37,13 +37,13 @@ def answers(first: int) -> list[bytes]:
     encoder = hpack.Encoder()
     fields = [(":status", "200"), *FIELDS]
     cold, block = encoder.encode(fields), encoder.encode(fields)
-    octets = []
+    raw = []
     for number in range(COUNT):
         stream_id = (first + 2 * number).to_bytes(4, "big")
         head = block if first > 1 or number else cold
         frames = len(head).to_bytes(3, "big") + b"\x01\x04" + stream_id + head
-        octets.append(frames + (1024).to_bytes(3, "big") + b"\x00\x01" + stream_id + bytes(1024))
-    return octets
+        raw.append(frames + (1024).to_bytes(3, "big") + b"\x00\x01" + stream_id + bytes(1024))
+    return raw
 
 
 def rounds(setup: Callable[[], Callable[[bytes, int], Any]]) -> Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]:
@@ -53,15 +53,15 @@ def rounds(setup: Callable[[], Callable[[bytes, int], Any]]) -> Callable[[], tup
 
     def make() -> tuple[tuple[Any, ...], dict[str, Any]]:
         nonlocal first
-        octets = answers(first)
+        raw = answers(first)
         first += 2 * COUNT
-        return (exchange, octets), {}
+        return (exchange, raw), {}
 
     return make
 
 
-def run(exchange: Callable[[bytes, int], Any], octets: list[bytes]) -> None:
-    for each in octets:
+def run(exchange: Callable[[bytes, int], Any], raw: list[bytes]) -> None:
+    for each in raw:
         exchange(each, 0)
 
 
@@ -72,11 +72,11 @@ def ours() -> Callable[[bytes, int], Any]:
     head = RequestHead(b"GET", b"https", b"example.org", b"/things", fields)
     reader = wire.StreamReader
 
-    def exchange(octets: bytes, moment: float) -> None:
+    def exchange(raw: bytes, moment: float) -> None:
         stream = reader(b"GET", True)
         session.open(stream, head, True)
         session.outgoing.clear()
-        session.feed(octets, moment)
+        session.feed(raw, moment)
         assert len(stream.take_whole()) == 1024
 
     return exchange
@@ -91,11 +91,11 @@ def theirs() -> Callable[[bytes, int], Any]:
     peer.receive_data(b"\0\0\0\x04\0\0\0\0\0")
     fields = [(":method", "GET"), (":scheme", "https"), (":authority", "example.org"), (":path", "/things"), *REQUEST]
 
-    def exchange(octets: bytes, moment: float) -> None:
+    def exchange(raw: bytes, moment: float) -> None:
         stream_id = peer.get_next_available_stream_id()
         peer.send_headers(stream_id, fields, end_stream=True)
         peer.data_to_send()
-        for event in peer.receive_data(octets):
+        for event in peer.receive_data(raw):
             if isinstance(event, events.DataReceived):
                 peer.acknowledge_received_data(event.flow_controlled_length, stream_id)
                 assert len(event.data) == 1024
@@ -111,10 +111,10 @@ def of_zttp() -> Callable[[bytes, int], Any]:
     peer.receive_data(b"\0\0\0\x04\0\0\0\0\0")
     fields = [(name.encode(), value.encode()) for name, value in [("host", "example.org"), *REQUEST]]
 
-    def exchange(octets: bytes, moment: float) -> None:
+    def exchange(raw: bytes, moment: float) -> None:
         peer.send_request(b"GET", b"/things", b"2", fields).end_message()
         peer.data_to_send()
-        peer.receive_data(octets)
+        peer.receive_data(raw)
         received = 0
         while type(event := peer.next_event()) is not zttp.EndOfMessage:
             if type(event) is zttp.Data:

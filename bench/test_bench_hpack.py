@@ -1,4 +1,4 @@
-"""Client CPU of HTTP/2 in octets: HPACK and frames, both twins, and the packages that other clients stand on.
+"""Client CPU of HTTP/2 in bytes: HPACK and frames, both twins, and the packages that other clients stand on.
 
     python -m pytest bench/test_bench_hpack.py
 
@@ -23,7 +23,7 @@ hpack = pytest.importorskip("hpack")
 hyperframe = pytest.importorskip("hyperframe.frame")
 
 BATCH = 1000
-READ = 65536  # octets that a socket gives at once
+READ = 65536  # bytes that a socket gives at once
 
 PROCESSOR_TIME = pytest.mark.benchmark(timer=time.process_time, min_rounds=5, max_time=1, warmup=True)
 
@@ -163,8 +163,8 @@ def frames_by_twin(name: str) -> Callable[[memoryview], None]:
     reader = twin("frames", name).FrameReader()
     reader.feed(SETTINGS, 0, len(SETTINGS))
 
-    def read(octets: memoryview) -> None:
-        for _type, _flags, _stream_id, _contents, _size in reader.feed(octets, 0, len(octets)):
+    def read(data: memoryview) -> None:
+        for _type, _flags, _stream_id, _contents, _size in reader.feed(data, 0, len(data)):
             pass
 
     return read
@@ -173,8 +173,8 @@ def frames_by_twin(name: str) -> Callable[[memoryview], None]:
 def frames_by_hyperframe() -> Callable[[memoryview], None]:
     waiting = bytearray()
 
-    def read(octets: memoryview) -> None:
-        waiting.extend(octets)
+    def read(data: memoryview) -> None:
+        waiting.extend(data)
         while len(waiting) >= 9:
             frame, size = hyperframe.Frame.parse_frame_header(memoryview(waiting[:9]))
             if len(waiting) < 9 + size:
@@ -196,11 +196,11 @@ FRAME_READERS: dict[str, Callable[[], Callable[[memoryview], None]]] = {
 @pytest.mark.parametrize("reader", FRAME_READERS)
 def test_bench_frames_of_an_exchange(benchmark, reader):
     benchmark.group = "1,000 exchanges of HEADERS and 1 KiB of DATA"
-    read, octets = FRAME_READERS[reader](), memoryview(EXCHANGE)
+    read, data = FRAME_READERS[reader](), memoryview(EXCHANGE)
 
     def batch():
         for _ in range(BATCH):
-            read(octets)
+            read(data)
 
     benchmark(batch)
 
@@ -209,10 +209,10 @@ def test_bench_frames_of_an_exchange(benchmark, reader):
 @pytest.mark.parametrize("reader", FRAME_READERS)
 def test_bench_frames_of_1_mib(benchmark, reader):
     benchmark.group = "1 MiB of DATA in frames of 16 KiB, read by 64 KiB"
-    read, octets = FRAME_READERS[reader](), memoryview(BODY)
+    read, data = FRAME_READERS[reader](), memoryview(BODY)
 
     def body():
-        for start in range(0, len(octets), READ):
-            read(octets[start : start + READ])
+        for start in range(0, len(data), READ):
+            read(data[start : start + READ])
 
     benchmark(body)

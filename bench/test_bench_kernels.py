@@ -1,4 +1,4 @@
-"""Client CPU of HTTP/1.1 in octets: both twins, and the parsers that other clients stand on. No sockets.
+"""Client CPU of HTTP/1.1 in bytes: both twins, and the parsers that other clients stand on. No sockets.
 
     python -m pytest bench/test_bench_kernels.py
 
@@ -23,7 +23,7 @@ h11 = pytest.importorskip("h11")
 httptools = pytest.importorskip("httptools")
 
 BATCH = 1000
-READ = 65536  # octets that a socket gives at once
+READ = 65536  # bytes that a socket gives at once
 
 PROCESSOR_TIME = pytest.mark.benchmark(timer=time.process_time, min_rounds=10, max_time=1, warmup=True)
 
@@ -65,7 +65,7 @@ RESPONSES = {
 CODED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 BODIES = {
     "10 MiB in chunks of 4 KiB": (b"1000\r\n" + b"y" * 4096 + b"\r\n") * 2560 + b"0\r\n\r\n",
-    "80 kB in chunks of 16 octets": (b"10\r\n" + b"y" * 16 + b"\r\n") * 5000 + b"0\r\n\r\n",
+    "80 kB in chunks of 16 bytes": (b"10\r\n" + b"y" * 16 + b"\r\n") * 5000 + b"0\r\n\r\n",
 }
 
 
@@ -269,7 +269,7 @@ def head_by_h11() -> Callable[[], Any]:
 
 def head_by_http_client() -> Callable[[], None]:
     connection = http.client.HTTPConnection("example.com")
-    connection.send = lambda _octets: None  # type: ignore[method-assign]
+    connection.send = lambda _bytes: None  # type: ignore[method-assign]
 
     def write() -> None:
         connection._HTTPConnection__state = "Idle"  # type: ignore[attr-defined]

@@ -132,7 +132,7 @@ def _httpx2(data: bytes) -> Iterator[bytes]:
 @PROCESSOR_TIME
 @pytest.mark.parametrize("way", [_zlib, _at_once, _streamed, _httpx2], ids=lambda way: way.__name__)
 def test_gzip_body_is_decoded(benchmark: Any, way: Callable[[bytes], Iterator[bytes]]) -> None:
-    benchmark.group = f"gzip, {len(BODY)} octets of JSON"
+    benchmark.group = f"gzip, {len(BODY)} bytes of JSON"
     data = gzip.compress(BODY)
     assert b"".join(way(data)) == BODY
     repeated(benchmark, lambda: b"".join(way(data)))

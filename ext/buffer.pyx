@@ -1,7 +1,7 @@
 # cython: language_level=3, freethreading_compatible=True
 """Collects a body of known length: the compiled twin of httpx_fast/_kernel/buffer_py.py.
 
-The octets are received into the bytes object that the caller is given at the end, so nothing is copied when it is
+The bytes are received into the bytes object that the caller is given at the end, so nothing is copied when it is
 complete. That object is written to while nobody else knows it, which CPython allows to who made it. It is not resized
 while its rest is exported.
 """
@@ -28,19 +28,19 @@ cdef Py_ssize_t FIRST_ROOM = facts.FIRST_ROOM
 
 @cython.final
 cdef class BodyBuffer:
-    """A body of `expected` octets, as far as it has come."""
+    """A body of `expected` bytes, as far as it has come."""
 
     cdef PyObject *store  # a bytes object that nobody else refers to before it is taken; NULL some time after
     cdef Py_ssize_t expected
     cdef Py_ssize_t room  # size of the store
     cdef Py_ssize_t exports
     cdef bint taken
-    #: Octets that are there.
+    #: Bytes that are there.
     cdef readonly Py_ssize_t filled
 
     def __cinit__(self, Py_ssize_t expected):
         if expected < 0:
-            raise ValueError(f"a body of {expected} octets cannot be")
+            raise ValueError(f"a body of {expected} bytes cannot be")
         self.expected = expected
         self.room = min(expected, FIRST_ROOM)
         self.store = new_bytes(NULL, self.room)
@@ -50,34 +50,34 @@ cdef class BodyBuffer:
 
     @property
     def missing(self):
-        """Octets that are still to come."""
+        """Bytes that are still to come."""
         return self.expected - self.filled
 
     def view(self):
-        """What to pass to `recv_into`: writable room for the next octets, never beyond the body's end.
+        """What to pass to `recv_into`: writable room for the next bytes, never beyond the body's end.
 
         Let go of it before anything else is called. Raises BufferError when nothing is missing, since a read of no
-        octets would be taken for the end of file.
+        bytes would be taken for the end of file.
         """
         self.make_room(1)
         return self
 
     def buffer_updated(self, Py_ssize_t nbytes):
-        """Says that `nbytes` octets (at least 1) were written to the view. Raises ValueError if that is too many."""
+        """Says that `nbytes` bytes (at least 1) were written to the view. Raises ValueError if that is too many."""
         self.check_open()
         if not 0 < nbytes <= self.room - self.filled:
-            raise ValueError(f"{nbytes} octets cannot have been written to the view")
+            raise ValueError(f"{nbytes} bytes cannot have been written to the view")
         self.filled += nbytes
 
     def append(self, data):
-        """Copies octets to the end. Raises ValueError if the body has no room for them."""
+        """Copies bytes to the end. Raises ValueError if the body has no room for them."""
         cdef Py_buffer view
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
             if view.len == 0:
                 return
             if view.len > self.expected - self.filled:
-                raise ValueError(f"{view.len} octets are more than the {self.missing} that are missing")
+                raise ValueError(f"{view.len} bytes are more than the {self.missing} that are missing")
             self.make_room(view.len)
             # `data` may be a view of this very buffer: the two may overlap.
             memmove(octets_of(self.store) + self.filled, view.buf, view.len)
@@ -86,13 +86,13 @@ cdef class BodyBuffer:
             PyBuffer_Release(&view)
 
     def finish(self):
-        """The body, once. Raises ValueError while octets are missing and after the first call.
+        """The body, once. Raises ValueError while bytes are missing and after the first call.
 
-        A view may still be held (some loops let go of it after they have told of the octets), but not be written to.
+        A view may still be held (some loops let go of it after they have told of the bytes), but not be written to.
         """
         self.check_open()
         if self.filled != self.expected:
-            raise ValueError(f"{self.missing} octets of the body are missing")
+            raise ValueError(f"{self.missing} bytes of the body are missing")
         self.taken = True
         body = <bytes> self.store  # takes a reference of its own
         self.let_go()
@@ -136,7 +136,7 @@ cdef class BodyBuffer:
         return 0
 
     cdef int make_room(self, Py_ssize_t size) except -1:
-        """Sees to it that the store has room for `size` more octets."""
+        """Sees to it that the store has room for `size` more bytes."""
         cdef Py_ssize_t room
         self.check_open()
         if size > self.expected - self.filled:

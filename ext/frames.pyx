@@ -3,9 +3,9 @@
 
 The twin states the interface and the rules; here is said only what C adds:
 
-1. A pointer into the caller's octets lives as long as the Py_buffer that it came with, which is one call.
+1. A pointer into the caller's bytes lives as long as the Py_buffer that it came with, which is one call.
 2. What a frame other than DATA keeps is copied into a bytes object of its final size, which is made when its first
-   octet comes and handed out when its last one has. Its size was checked against `max_frame_size` before.
+   byte comes and handed out when its last one has. Its size was checked against `max_frame_size` before.
 3. Frame heads that look right are read without making an object; `h2_control` is asked about all others.
 """
 
@@ -55,7 +55,7 @@ cdef class FrameReader:
     """Reads the frames that one peer sends."""
 
     cdef unsigned char head[HEAD_SIZE]
-    cdef int head_size  # octets of a head that has not come whole
+    cdef int head_size  # bytes of a head that has not come whole
     cdef bint started  # the first frame has begun
     cdef bint within  # a frame's head was read, its end was not
     cdef bint pad_awaited
@@ -63,12 +63,12 @@ cdef class FrameReader:
     cdef int flags
     cdef uint32_t stream_id
     cdef Py_ssize_t size
-    # Octets of the frame that are still to come: to be skipped, to be kept, to be skipped.
+    # Bytes of the frame that are still to come: to be skipped, to be kept, to be skipped.
     cdef Py_ssize_t lead
     cdef Py_ssize_t left
     cdef Py_ssize_t tail
-    cdef Py_ssize_t told  # octets of DATA, padding included, that were handed out
-    cdef bytes body  # what is kept of the frame; its last `left` octets are not set
+    cdef Py_ssize_t told  # bytes of DATA, padding included, that were handed out
+    cdef bytes body  # what is kept of the frame; its last `left` bytes are not set
     # The field block that has not ended; `block_stream` is 0 while there is none.
     cdef list block  # of its frames before the last one
     cdef uint32_t block_stream
@@ -77,7 +77,7 @@ cdef class FrameReader:
     cdef int continuations
     #: True after a fault that costs the connection.
     cdef readonly bint broken
-    #: Octets that a frame may have after its head: our SETTINGS_MAX_FRAME_SIZE, once it was acknowledged.
+    #: Bytes that a frame may have after its head: our SETTINGS_MAX_FRAME_SIZE, once it was acknowledged.
     cdef public Py_ssize_t max_frame_size
 
     def __init__(self, Py_ssize_t max_frame_size=h2_facts.DEFAULT_FRAME_SIZE):
@@ -95,7 +95,7 @@ cdef class FrameReader:
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
             if not 0 <= start <= end <= view.len:
-                raise ValueError(f"octets {start} to {end} of {view.len} cannot be read")
+                raise ValueError(f"bytes {start} to {end} of {view.len} cannot be read")
             self.read(<octets> view.buf + start, <octets> view.buf + end, frames)
             return frames
         finally:
@@ -298,7 +298,7 @@ cdef bytes frame_head(int kind, int flags, uint32_t stream_id, Py_ssize_t size):
 
 cdef int check(Py_ssize_t stream_id, Py_ssize_t size) except -1:
     if not 0 < stream_id <= MAX_STREAM_ID or not 0 <= size <= LARGEST_FRAME_SIZE:
-        raise ValueError(f"a frame of {size} octets on stream {stream_id} cannot be")
+        raise ValueError(f"a frame of {size} bytes on stream {stream_id} cannot be")
     return 0
 
 
@@ -315,7 +315,7 @@ def headers_frames(
     cdef unsigned char *out
     check(stream_id, max_frame_size)
     if max_frame_size == 0:
-        raise ValueError("frames of 0 octets cannot hold a field block")
+        raise ValueError("frames of 0 bytes cannot hold a field block")
     # size / max_frame_size, rounded up, and one frame at least.
     frames = PyBytes_FromStringAndSize(NULL, size + HEAD_SIZE * max(1, (size - 1) // max_frame_size + 1))
     out = <unsigned char *> PyBytes_AS_STRING(frames)
@@ -334,6 +334,6 @@ def headers_frames(
 
 
 def data_head(Py_ssize_t stream_id, Py_ssize_t size, bint end_stream):
-    """What stands before `size` octets of DATA."""
+    """What stands before `size` bytes of DATA."""
     check(stream_id, size)
     return frame_head(DATA, END_STREAM if end_stream else 0, <uint32_t> stream_id, size)

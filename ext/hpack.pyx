@@ -3,7 +3,7 @@
 
 The twin states the rules and the policy; here is said only what C adds:
 
-1. A pointer into the caller's octets lives as long as the Py_buffer that it came with, which is one call.
+1. A pointer into the caller's bytes lives as long as the Py_buffer that it came with, which is one call.
 2. What the table and the fields found in a call refer to is let go of in one place each: `drop_oldest`, `forget`.
 3. Huffman codes are read two at a time: the next 12 bits say the next symbol, and the one after it where both fit.
    Codes of more than 12 bits are found by their length, which a canonical code gives away by comparison.
@@ -31,7 +31,7 @@ from octets cimport drop_blanks, find_control, is_blank, skip_blanks
 
 cdef extern from *:
     """
-    /* Eight octets as a number, the first one at its top. Compilers make one load of it. */
+    /* Eight bytes as a number, the first one at its top. Compilers make one load of it. */
     static inline uint64_t
     hpack_load(const unsigned char *at)
     {
@@ -50,10 +50,10 @@ cdef enum:
     SHORT_BITS = 12
     REGULAR = -1  # the status of a field that is no pseudo field
     NOTHING_DUE = -1
-    SMALL_SCRATCH = 4096  # octets; more is let go of after the block that needed it
+    SMALL_SCRATCH = 4096  # bytes; more is let go of after the block that needed it
     SMALL_FOUND = 128  # entries, likewise
 
-cdef int MAX_INTEGER_OCTETS = h2_facts.MAX_INTEGER_OCTETS
+cdef int MAX_INTEGER_BYTES = h2_facts.MAX_INTEGER_BYTES
 cdef int ENTRY_OVERHEAD = h2_facts.ENTRY_OVERHEAD
 cdef int UPPER_CASE_NAME = h2_facts.UPPER_CASE_NAME
 cdef int BAD_NAME = h2_facts.BAD_NAME
@@ -75,8 +75,8 @@ cdef unsigned char IS_TOKEN[256]
 cdef unsigned char IS_LOWER[256]  # a token without upper-case letters
 
 
-fill(IS_TOKEN, facts.TOKEN_OCTETS)
-fill(IS_LOWER, bytes([octet for octet in facts.TOKEN_OCTETS if not chr(octet).isupper()]))
+fill(IS_TOKEN, facts.TOKEN_BYTES)
+fill(IS_LOWER, bytes([octet for octet in facts.TOKEN_BYTES if not chr(octet).isupper()]))
 
 
 cdef inline bytes seen(octets at, octets end):
@@ -145,7 +145,7 @@ cdef enum:
 
 
 cdef Py_ssize_t unhuffman(octets at, octets end, unsigned char *out) noexcept:
-    """Decodes [at, end) to `out`, which has room for 8/5 as many octets and one; how many there are, or what is wrong.
+    """Decodes [at, end) to `out`, which has room for 8/5 as many bytes and one; how many there are, or what is wrong.
 
     `bits` of `window` are valid; those below them are what follows, or nothing.
     """
@@ -380,7 +380,7 @@ cdef class FieldSection:
     cdef readonly tuple offender
     #: Number of fields.
     cdef readonly int count
-    #: Octets of the section as RFC 9113 s.6.5.2 counts them, pseudo fields included.
+    #: Bytes of the section as RFC 9113 s.6.5.2 counts them, pseudo fields included.
     cdef readonly Py_ssize_t size
     cdef readonly long long content_length
 
@@ -441,7 +441,7 @@ cdef class FieldSection:
 
 cdef int check_limit(int64_t limit) except -1:
     if limit < 0:
-        raise ValueError(f"a table of {limit} octets cannot be")
+        raise ValueError(f"a table of {limit} bytes cannot be")
     return 0
 
 
@@ -450,7 +450,7 @@ cdef class HpackDecoder:
     """Decodes the field blocks that one peer sends, in their order."""
 
     cdef Table table
-    cdef Py_ssize_t list_size  # octets of the section so far
+    cdef Py_ssize_t list_size  # bytes of the section so far
     cdef int64_t limit  # what we have granted the table
     cdef int64_t due  # the lowest limit that the peer has to follow with its next block, or NOTHING_DUE
     cdef Entry *found  # each with a reference
@@ -458,7 +458,7 @@ cdef class HpackDecoder:
     cdef uint32_t found_room
     cdef unsigned char *scratch
     cdef Py_ssize_t scratch_room
-    #: Octets that a field section may have, as RFC 9113 s.6.5.2 counts them.
+    #: Bytes that a field section may have, as RFC 9113 s.6.5.2 counts them.
     cdef public Py_ssize_t max_list_size
 
     def __cinit__(self, *arguments, **named):
@@ -481,7 +481,7 @@ cdef class HpackDecoder:
 
     @property
     def max_table_size(self):
-        """Octets that the peer may have the table use: SETTINGS_HEADER_TABLE_SIZE, once it was acknowledged."""
+        """Bytes that the peer may have the table use: SETTINGS_HEADER_TABLE_SIZE, once it was acknowledged."""
         return self.limit
 
     @max_table_size.setter
@@ -493,7 +493,7 @@ cdef class HpackDecoder:
 
     @property
     def table_size(self):
-        """Octets that the table uses, as RFC 7541 s.4.1 counts them."""
+        """Bytes that the table uses, as RFC 7541 s.4.1 counts them."""
         return self.table.used
 
     def decode(self, block):
@@ -645,7 +645,7 @@ cdef class HpackDecoder:
         return at
 
     cdef Py_ssize_t read_string(self, octets *position, octets end, octets *text, Py_ssize_t start) except -1:
-        """Sets `text` to the octets of a string, decoded; how many there are. They stay until the next one is read."""
+        """Sets `text` to the bytes of a string, decoded; how many there are. They stay until the next one is read."""
         cdef bint coded
         cdef uint64_t size
         cdef Py_ssize_t decoded
@@ -709,13 +709,13 @@ cdef class HpackDecoder:
         return 0
 
     cdef inline void make_room(self, int64_t size) noexcept:
-        """RFC 7541 s.4.3, s.4.4: the oldest go until `size` octets fit, or none is left."""
+        """RFC 7541 s.4.3, s.4.4: the oldest go until `size` bytes fit, or none is left."""
         while self.table.count and self.table.used + size > self.table.size:
             decref(drop_oldest(&self.table).pair)
 
 
 cdef inline uint64_t read_integer(octets *position, octets end, int mask, Py_ssize_t start) except? 0xFFFFFFFF:
-    """RFC 7541 s.5.1; `mask` are the bits of the first octet, which is there, that belong to the integer."""
+    """RFC 7541 s.5.1; `mask` are the bits of the first byte, which is there, that belong to the integer."""
     cdef octets at = position[0]
     cdef uint64_t value = at[0] & mask
     at += 1
@@ -728,7 +728,7 @@ cdef inline uint64_t read_integer(octets *position, octets end, int mask, Py_ssi
 cdef uint64_t read_rest(octets *position, octets end, uint64_t value, Py_ssize_t start) except? 0xFFFFFFFF:
     cdef octets at = position[0]
     cdef int i
-    for i in range(MAX_INTEGER_OCTETS):
+    for i in range(MAX_INTEGER_BYTES):
         if at == end:
             raise faults.truncated_integer(start)
         value += <uint64_t> (at[0] & 0x7F) << (7 * i)
@@ -736,7 +736,7 @@ cdef uint64_t read_rest(octets *position, octets end, uint64_t value, Py_ssize_t
         if not at[-1] & 0x80:
             position[0] = at
             return value
-    raise faults.integer_too_long(seen(at - MAX_INTEGER_OCTETS - 1, at), start)
+    raise faults.integer_too_long(seen(at - MAX_INTEGER_BYTES - 1, at), start)
 
 
 cdef bytes name_of(Entry *entry, octets at, Py_ssize_t size):

@@ -3,7 +3,7 @@
 
 The twin states the rules and the policy; here is said only what C adds:
 
-1. Blocks grow in octets that the encoder owns and uses again; `reserve` makes room before anything is put.
+1. Blocks grow in bytes that the encoder owns and uses again; `reserve` makes room before anything is put.
 2. A slot of remembered blocks has references to the tuple, the set and the block, and is let go of in `empty`. Since it
    keeps the tuple, no other object can have its address.
 """
@@ -42,8 +42,8 @@ cdef int64_t MAX_ENCODER_TABLE = h2_facts.MAX_ENCODER_TABLE
 cdef unsigned char IS_LOWER[256]  # a token without upper-case letters
 cdef unsigned char IS_VALUE[256]
 
-fill(IS_LOWER, bytes([octet for octet in facts.TOKEN_OCTETS if not chr(octet).isupper()]))
-fill(IS_VALUE, facts.VALUE_OCTETS)
+fill(IS_LOWER, bytes([octet for octet in facts.TOKEN_BYTES if not chr(octet).isupper()]))
+fill(IS_VALUE, facts.VALUE_BYTES)
 
 
 cdef struct Code:
@@ -136,7 +136,7 @@ cdef int reserve(Output *output, Py_ssize_t size) except -1:
 
 
 cdef inline unsigned char *put_integer(unsigned char *out, uint64_t value, int mask, int pattern) noexcept:
-    """Takes at most ten octets and the first one."""
+    """Takes at most ten bytes and the first one."""
     if value < <uint64_t> mask:
         out[0] = <unsigned char> (pattern | <int> value)
         return out + 1
@@ -195,20 +195,20 @@ cdef class HpackEncoder:
 
     @property
     def max_table_size(self):
-        """Octets that the table may use: the peer's SETTINGS_HEADER_TABLE_SIZE, up to MAX_ENCODER_TABLE."""
+        """Bytes that the table may use: the peer's SETTINGS_HEADER_TABLE_SIZE, up to MAX_ENCODER_TABLE."""
         return self.table.size
 
     @max_table_size.setter
     def max_table_size(self, int64_t size):
         if size < 0:
-            raise ValueError(f"a table of {size} octets cannot be")
+            raise ValueError(f"a table of {size} bytes cannot be")
         size = min(size, MAX_ENCODER_TABLE)
         if size != self.table.size:
             self.resize(size)
 
     @property
     def table_size(self):
-        """Octets that the table uses, as RFC 7541 s.4.1 counts them."""
+        """Bytes that the table uses, as RFC 7541 s.4.1 counts them."""
         return self.table.used
 
     cdef int resize(self, int64_t size) except -1:

@@ -1,4 +1,4 @@
-# What the two halves of HPACK share: entries and the dynamic table, and sets of octets. Inline functions only.
+# What the two halves of HPACK share: entries and the dynamic table, and sets of bytes. Inline functions only.
 #
 # An entry in a table holds one reference to its pair, which is a tuple of two bytes objects.
 
@@ -31,7 +31,7 @@ cdef inline int fill(unsigned char *table, bytes members) except -1:
 
 
 cdef inline Py_ssize_t count_of(const unsigned char *table, octets at, Py_ssize_t size) noexcept:
-    """How many octets from `at` on are members of a table; `size` when all are."""
+    """How many bytes from `at` on are members of a table; `size` when all are."""
     cdef Py_ssize_t i = 0
     while i < size and table[at[i]]:
         i += 1
@@ -52,8 +52,8 @@ cdef struct Table:
     uint32_t room
     uint32_t first
     uint32_t count
-    int64_t used  # octets, as RFC 7541 s.4.1 counts them
-    int64_t size  # octets that it may use
+    int64_t used  # bytes, as RFC 7541 s.4.1 counts them
+    int64_t size  # bytes that it may use
 
 
 cdef inline Entry *newest(Table *table, uint32_t index) noexcept:

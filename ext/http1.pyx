@@ -1,12 +1,12 @@
 # cython: language_level=3, freethreading_compatible=True
-"""HTTP/1.1 in octets: response heads, chunked bodies, request heads. The twin of httpx_fast/_kernel/http1_py.py.
+"""HTTP/1.1 in bytes: response heads, chunked bodies, request heads. The twin of httpx_fast/_kernel/http1_py.py.
 
 The twin states the rules, the grammar and its leniencies; here is said only what C adds:
 
-1. A pointer into the caller's octets lives as long as the Py_buffer that it came with, which is one call.
+1. A pointer into the caller's bytes lives as long as the Py_buffer that it came with, which is one call.
 2. Positions that are kept from call to call are offsets from the start of the head, never pointers.
-3. A caller who gives other octets after "need more" gets a wrong head, and never a read outside of what was given:
-   every offset is at most as large as the number of octets, which is checked to have grown.
+3. A caller who gives other bytes after "need more" gets a wrong head, and never a read outside of what was given:
+   every offset is at most as large as the number of bytes, which is checked to have grown.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -50,7 +50,7 @@ cdef enum:
 
 cdef Py_ssize_t MAX_HEAD_SIZE = facts.MAX_HEAD_SIZE
 cdef uint32_t MAX_FIELDS = facts.MAX_FIELDS
-# Room that a parser begins with, of 24 octets each: most heads have no more, and idle connections keep it.
+# Room that a parser begins with, of 24 bytes each: most heads have no more, and idle connections keep it.
 cdef uint32_t FEW_FIELDS = 16
 cdef int MAX_CHUNK_SIZE_DIGITS = facts.MAX_CHUNK_SIZE_DIGITS
 cdef Py_ssize_t MAX_CHUNK_EXTENSION = facts.MAX_CHUNK_EXTENSION
@@ -67,7 +67,7 @@ cdef int HAS_TRANSFER_ENCODING = facts.HAS_TRANSFER_ENCODING
 cdef unsigned char IS_TOKEN[256]
 cdef unsigned char IS_TARGET[256]
 cdef unsigned char IS_VALUE[256]
-cdef unsigned char HEX[256]  # the value of a hexadecimal digit, 255 of any other octet
+cdef unsigned char HEX[256]  # the value of a hexadecimal digit, 255 of any other byte
 
 
 cdef int fill(unsigned char *table, bytes members) except -1:
@@ -77,9 +77,9 @@ cdef int fill(unsigned char *table, bytes members) except -1:
     return 0
 
 
-fill(IS_TOKEN, facts.TOKEN_OCTETS)
-fill(IS_TARGET, facts.TARGET_OCTETS)
-fill(IS_VALUE, facts.VALUE_OCTETS)
+fill(IS_TOKEN, facts.TOKEN_BYTES)
+fill(IS_TARGET, facts.TARGET_BYTES)
+fill(IS_VALUE, facts.VALUE_BYTES)
 memset(HEX, 255, 256)
 for _value in range(16):
     HEX[<int> ord(f"{_value:x}")] = HEX[<int> ord(f"{_value:X}")] = _value
@@ -143,12 +143,12 @@ memset(SHARED, 0, sizeof(SHARED))
 
 
 cdef inline unsigned int slot_of(octets name, Py_ssize_t size) noexcept:
-    # Size, first, middle and last octet tell nearly all common names apart.
+    # Size, first, middle and last byte tell nearly all common names apart.
     return <unsigned int> (size * 37 + name[0] * 5 + name[size >> 1] * 131 + name[size - 1] * 17) % (SHARED_SLOTS - 1)
 
 
 cdef inline bytes shared_name(octets name, Py_ssize_t size):
-    """The bytes object of a name, of which there is at least one octet."""
+    """The bytes object of a name, of which there is at least one byte."""
     cdef unsigned int slot = slot_of(name, size)
     cdef PyObject *candidate
     cdef int i
@@ -237,13 +237,13 @@ cdef int next_line(Section *section, octets base, Py_ssize_t size) except -1:
                 section.line_end = at - base
                 section.line = section.scanned = at + 2 - base
                 return 1
-            raise faults.bad_octet(piece(base + section.line, at + 1))
+            raise faults.bad_byte(piece(base + section.line, at + 1))
         if at[0] == LF and section.bare_lf:
             section.line_end = at - base
             section.line = section.scanned = at + 1 - base
             return 1
         if at[0] == NUL or at[0] == LF:
-            raise faults.bad_octet(piece(base + section.line, at + 1))
+            raise faults.bad_byte(piece(base + section.line, at + 1))
         at += 1
 
 
@@ -333,7 +333,7 @@ cdef list lines_of(octets base, Field *fields, uint32_t count):
 cdef class ResponseHead:
     """A response's status line and field section; to be read only."""
 
-    cdef bytes head  # its octets; the fields are offsets in it
+    cdef bytes head  # its bytes; the fields are offsets in it
     cdef Field *table
     cdef list lines
     cdef bytes rest
@@ -355,7 +355,7 @@ cdef class ResponseHead:
 
     @property
     def size(self):
-        """Octets of the head, its last line end included."""
+        """Bytes of the head, its last line end included."""
         return PyBytes_GET_SIZE(self.head)
 
     @property
@@ -473,7 +473,7 @@ cdef class HeadParser:
     """Reads response heads, one after the other."""
 
     cdef Section section
-    cdef Py_ssize_t available  # octets that were there at the last call
+    cdef Py_ssize_t available  # bytes that were there at the last call
     cdef int status  # 0 while the status line has not come
     cdef int minor
     cdef uint32_t reason_end
@@ -491,11 +491,11 @@ cdef class HeadParser:
         self.status = 0
 
     def feed(self, data, Py_ssize_t start, Py_ssize_t end):
-        """The head that begins at `start`, or None while octets of it are missing.
+        """The head that begins at `start`, or None while bytes of it are missing.
 
-        After None it is called again with the same octets and more, which may lie elsewhere by then. After a head it
+        After None it is called again with the same bytes and more, which may lie elsewhere by then. After a head it
         is ready for the next one. Raises RemoteProtocolError, and ValueError when [start, end) is not in `data` or
-        has fewer octets than before.
+        has fewer bytes than before.
         """
         cdef Py_buffer view
         cdef ResponseHead head
@@ -503,7 +503,7 @@ cdef class HeadParser:
         try:
             if not 0 <= start <= end <= view.len or end - start < self.available:
                 raise ValueError(
-                    f"octets {start} to {end} of {view.len} cannot be read, {self.available} were there before"
+                    f"bytes {start} to {end} of {view.len} cannot be read, {self.available} were there before"
                 )
             head = self.read(<octets> view.buf + start, end - start)
             if head is not None:
@@ -574,7 +574,7 @@ cdef struct Decoded:
 
 
 cdef int put(Decoded *decoded, octets at, Py_ssize_t size, octets end) except -1:
-    """Appends [at, at + size); `end` is where the call's octets end, so what can follow has room before it."""
+    """Appends [at, at + size); `end` is where the call's bytes end, so what can follow has room before it."""
     if decoded.octets == NULL:
         if at + size == end:
             decoded.octets = new_bytes(<const char *> at, size)
@@ -600,17 +600,17 @@ cdef bytes finished(Decoded *decoded):
 cdef class ChunkedDecoder:
     """Takes the chunks off a body (RFC 9112 s.7.1).
 
-    All line ends have to be CRLF, also those of trailers: where a peer and what stands between take different octets
+    All line ends have to be CRLF, also those of trailers: where a peer and what stands between take different bytes
     for the end of a chunk, a response can be smuggled in.
     """
 
     cdef State state
     cdef int digits
-    cdef uint64_t left  # of the chunk, in octets
-    cdef Py_ssize_t extension  # octets of extensions so far
+    cdef uint64_t left  # of the chunk, in bytes
+    cdef Py_ssize_t extension  # bytes of extensions so far
     cdef Section section
     cdef bytearray trailer_octets
-    #: True when the last octet of the body, its trailer section included, was consumed.
+    #: True when the last byte of the body, its trailer section included, was consumed.
     cdef readonly bint done
     #: Fields of the trailer section; filled when done.
     cdef readonly list trailers
@@ -638,7 +638,7 @@ cdef class ChunkedDecoder:
         self.salvaged = b""
 
     def feed(self, data, Py_ssize_t start, Py_ssize_t end):
-        """Decoded octets, and the position after the last one consumed: `end` unless done.
+        """Decoded bytes, and the position after the last one consumed: `end` unless done.
 
         Nothing has to be kept by the caller. Raises RemoteProtocolError, and ValueError when [start, end) is not in
         `data`.
@@ -650,7 +650,7 @@ cdef class ChunkedDecoder:
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
             if not 0 <= start <= end <= view.len:
-                raise ValueError(f"octets {start} to {end} of {view.len} cannot be read")
+                raise ValueError(f"bytes {start} to {end} of {view.len} cannot be read")
             base = <octets> view.buf
             try:
                 at = self.read(base + start, base + end, &decoded)
@@ -683,7 +683,7 @@ cdef class ChunkedDecoder:
         return at
 
     cdef int step(self, octets at, octets end) except -1:
-        """Takes one octet of the framing."""
+        """Takes one byte of the framing."""
         if self.state == SIZE:
             self.step_size(at, end)
         elif self.state == SIZE_LF:
@@ -768,7 +768,7 @@ cdef class ChunkedDecoder:
 
 
 cdef inline Py_ssize_t count_of(const unsigned char *table, octets at, Py_ssize_t size) noexcept:
-    """How many octets from `at` on are members of a table; `size` when all are."""
+    """How many bytes from `at` on are members of a table; `size` when all are."""
     cdef Py_ssize_t i = 0
     while i < size and table[at[i]]:
         i += 1
@@ -848,7 +848,7 @@ def request_head(bytes method not None, bytes target not None, fields):
 
 
 def chunk_head(size):
-    """The line before a chunk of `size` octets; before no octets it is the last chunk, which ends the body."""
+    """The line before a chunk of `size` bytes; before no bytes it is the last chunk, which ends the body."""
     if size < 0:
-        raise ValueError(f"a chunk of {size} octets cannot be")
+        raise ValueError(f"a chunk of {size} bytes cannot be")
     return b"%x\r\n" % size

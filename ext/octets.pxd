@@ -1,12 +1,12 @@
-# Looking at octets: inline functions that any kernel may use. They hold no pointer after their call and raise nothing.
+# Looking at bytes: inline functions that any kernel may use. They hold no pointer after their call and raise nothing.
 
 cdef extern from *:
     """
     #include <stdint.h>
     #include <string.h>
 
-    /* The first octet below 0x20 in [at, end), or end. Eight at a time: subtracting 0x20 from each borrows into the top
-       bit of those below it, and `& ~word` drops those that had it set before. A borrow can reach an octet beside one
+    /* The first byte below 0x20 in [at, end), or end. Eight at a time: subtracting 0x20 from each borrows into the top
+       bit of those below it, and `& ~word` drops those that had it set before. A borrow can reach an byte beside one
        that is below 0x20 and accuse it wrongly, so a hit says only that there is one among the eight. */
     static inline const unsigned char *
     octets_find_control(const unsigned char *at, const unsigned char *end)
@@ -21,15 +21,15 @@ cdef extern from *:
         return at;
     }
 
-    /* Whether `size` octets are `lower`, which is in lower case, whatever the case of their letters. */
+    /* Whether `size` bytes are `lower`, which is in lower case, whatever the case of their letters. */
     static inline int
     octets_equal_lower(const unsigned char *at, const unsigned char *lower, Py_ssize_t size)
     {
         Py_ssize_t i;
         for (i = 0; i < size; i++) {
-            unsigned char octet = at[i];
-            if ((unsigned char)(octet - 'A') < 26) octet |= 0x20;
-            if (octet != lower[i]) return 0;
+            unsigned char byte = at[i];
+            if ((unsigned char)(byte - 'A') < 26) byte |= 0x20;
+            if (byte != lower[i]) return 0;
         }
         return 1;
     }

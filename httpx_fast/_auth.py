@@ -27,7 +27,7 @@ from ._urls import URL
 __all__ = ["Auth", "BasicAuth", "DigestAuth", "FunctionAuth", "NetRCAuth"]
 
 
-def _octets(text: str | bytes) -> bytes:
+def _bytes(text: str | bytes) -> bytes:
     return text.encode("utf-8") if isinstance(text, str) else text
 
 
@@ -36,7 +36,7 @@ def _basic(username: str | bytes, password: str | bytes) -> str:
     for what, each in (("user name", username), ("password", password)):
         if not isinstance(each, (str, bytes)):
             raise TypeError(f"the {what} is {type(each).__name__}; expected str or bytes")
-    return "Basic " + b64encode(_octets(username) + b":" + _octets(password)).decode("ascii")
+    return "Basic " + b64encode(_bytes(username) + b":" + _bytes(password)).decode("ascii")
 
 
 class Auth:
@@ -169,8 +169,8 @@ class DigestAuth(Auth):
     }
 
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
-        self._username = _octets(username)
-        self._password = _octets(password)
+        self._username = _bytes(username)
+        self._password = _bytes(password)
         self._challenges: dict[Origin, _Challenge] = {}
 
     def auth_flow(self, request: Request) -> Generator[Request, Response, None]:

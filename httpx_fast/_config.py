@@ -46,13 +46,13 @@ class Timeout:
     """How long to wait, in seconds, for each phase of a request; None waits without end.
 
     - `connect`: DNS, TCP, TLS and every proxy hop together.
-    - `read`: for the next octets of the response.
-    - `write`: for the peer to take the next octets of the request.
+    - `read`: for the next bytes of the response.
+    - `write`: for the peer to take the next bytes of the request.
     - `pool`: for a connection to become free.
     - `first_byte`: from the end of sending to the head of the final response, however it comes. `read` counts from
       there on then.
     - `total`: for the whole of a `send()`: all phases, redirects, authentication, repetitions, and the body to its
-      last octet, streamed or not. It caps the others, and nothing renews it.
+      last byte, streamed or not. It caps the others, and nothing renews it.
 
     The first argument is for the four phases, or a tuple of two to four in that order (None for those left out), or
     another Timeout. Keywords replace what it says. Without it all four phases are needed, unless there is a `total`:
@@ -291,7 +291,7 @@ class Proxy:
 
     @property
     def raw_auth(self) -> tuple[bytes, bytes] | None:
-        """User name and password as octets."""
+        """User name and password as bytes."""
         return None if self.auth is None else (self.auth[0].encode("utf-8"), self.auth[1].encode("utf-8"))
 
     def __repr__(self) -> str:

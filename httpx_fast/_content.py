@@ -1,10 +1,10 @@
-"""Bodies of requests and responses: from what users give to streams of octets and the fields that describe them.
+"""Bodies of requests and responses: from what users give to streams of bytes and the fields that describe them.
 
 `encode_request()` and `encode_response()` return the default fields and the stream; whether the fields are taken is for
 the message to say, which may have its own. A stream knows no message and no connection.
 
 Rule: a body is sent again (a redirect, an authentication round, a connection that was dead) only when that sends the
-same octets. What can be read once raises StreamConsumed at the second time; a file is wound back to where it stood.
+same bytes. What can be read once raises StreamConsumed at the second time; a file is wound back to where it stood.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class ByteStream(AsyncByteStream, SyncByteStream):
-    """A body that is in memory; `_stream` holds its octets."""
+    """A body that is in memory; `_stream` holds its bytes."""
 
     def __init__(self, stream: bytes) -> None:
         self._stream = stream
@@ -61,7 +61,7 @@ class _OnePiece:
 class IteratorByteStream(SyncByteStream):
     """A body that an iterable or a file gives piece by piece."""
 
-    CHUNK_SIZE = 65_536  # octets read from a file at once
+    CHUNK_SIZE = 65_536  # bytes read from a file at once
 
     def __init__(self, stream: Iterable[bytes]) -> None:
         self._stream = stream
@@ -71,7 +71,7 @@ class IteratorByteStream(SyncByteStream):
 
     @property
     def restarts(self) -> bool:
-        """Whether it is certain that iterating once more gives the same octets."""
+        """Whether it is certain that iterating once more gives the same bytes."""
         source: Any = self._stream
         if hasattr(source, "read"):
             return self._start is not None
@@ -103,7 +103,7 @@ class IteratorByteStream(SyncByteStream):
 class AsyncIteratorByteStream(AsyncByteStream):
     """A body that an asynchronous iterable or file gives piece by piece."""
 
-    CHUNK_SIZE = 65_536  # octets read from a file at once
+    CHUNK_SIZE = 65_536  # bytes read from a file at once
 
     def __init__(self, stream: AsyncIterable[bytes]) -> None:
         self._stream = stream
@@ -113,7 +113,7 @@ class AsyncIteratorByteStream(AsyncByteStream):
 
     @property
     def restarts(self) -> bool:
-        """Whether it is certain that iterating once more gives the same octets."""
+        """Whether it is certain that iterating once more gives the same bytes."""
         source: Any = self._stream
         if _async_read(source) is not None:
             return self._start is not None and hasattr(source, "seek")
@@ -158,7 +158,7 @@ class UnattachedStream(AsyncByteStream, SyncByteStream):
 
 
 def encode_content(content: RequestContent) -> tuple[dict[str, str], SyncByteStream | AsyncByteStream]:
-    """A body as it is: text (UTF-8), octets, or what gives octets. TypeError for anything else."""
+    """A body as it is: text (UTF-8), bytes, or what gives bytes. TypeError for anything else."""
     if isinstance(content, str):
         content = content.encode()
     elif isinstance(content, (bytearray, memoryview)):
@@ -210,7 +210,7 @@ def encode_json(json: Any) -> tuple[dict[str, str], ByteStream]:
 def in_memory(
     content: RequestContent | None, data: RequestData | None, json: Any | None
 ) -> tuple[bytes, bytes | None] | None:
-    """As `encode_request`, of what is most often sent: the octets and their Content-Type; None for the rest."""
+    """As `encode_request`, of what is most often sent: the bytes and their Content-Type; None for the rest."""
     if data is not None and data.__class__ is not dict:
         return None
     if content is not None:
@@ -233,7 +233,7 @@ def encode_request(
 ) -> tuple[dict[str, str], SyncByteStream | AsyncByteStream]:
     """Default fields and body stream of a request; the first argument that is given wins."""
     if data is not None and not isinstance(data, Mapping):
-        warnings.warn("'data' is for forms; give text and octets as 'content'", DeprecationWarning, stacklevel=2)
+        warnings.warn("'data' is for forms; give text and bytes as 'content'", DeprecationWarning, stacklevel=2)
         return encode_content(data)
     if content is not None:
         return encode_content(content)

@@ -2,7 +2,7 @@
 
 Everything is incremental, and knows no message. Rules for the content codings:
 
-1. A step gives at most about `MAX_PIECE` octets, however much a few octets may stand for, so a reader who stops has
+1. A step gives at most about `MAX_PIECE` bytes, however much a few bytes may stand for, so a reader who stops has
    paid for what it took. Nothing is decoded ahead.
 2. `flush()` raises DecodingError where the coded data ends too early: a part is never taken for the whole.
 3. `br` and `zstd` are there when a package for them is; the standard library has zstd from Python 3.14 on.
@@ -19,9 +19,9 @@ from typing import Any, ClassVar, Generic
 from ._exceptions import DecodingError
 from ._types import AnyStr
 
-MAX_PIECE = 1024 * 1024  # octets of decoded content in one step; a bomb grows a thousandfold
-MAX_CODINGS = 5  # chained codings; each multiplies what a few octets can stand for, and servers apply one
-# Octets that are looked at together after the first member: what is left over is copied for each member, which would
+MAX_PIECE = 1024 * 1024  # bytes of decoded content in one step; a bomb grows a thousandfold
+MAX_CODINGS = 5  # chained codings; each multiplies what a few bytes can stand for, and servers apply one
+# Bytes that are looked at together after the first member: what is left over is copied for each member, which would
 # cost quadratic time where there are many small ones.
 MEMBER_SLICE = 16 * 1024
 MAX_ZSTD_WINDOW_LOG = 23  # 8 MiB, which RFC 9659 s.3 sets as the bound for this coding
@@ -69,10 +69,10 @@ def _zstandard_factory() -> tuple[Any, type[Exception]]:
 class _SlicedZstandard:
     """The `zstandard` package's decompressor with the face of the standard library's.
 
-    It knows no limit for its output, so it is fed with little: a block of 4 octets can stand for 128 KiB.
+    It knows no limit for its output, so it is fed with little: a block of 4 bytes can stand for 128 KiB.
     """
 
-    SLICE = 32  # octets; at most 1 MiB of output
+    SLICE = 32  # bytes; at most 1 MiB of output
 
     def __init__(self, decompressor: Any) -> None:
         self._decompressor = decompressor
@@ -159,7 +159,7 @@ class GZipDecoder(ContentDecoder):
         self._inflate = zlib.decompressobj(_GZIP)
         self._seen = False
         self._ended = False  # what follows is no member
-        self._magic = b""  # the first octet of what may be one more member
+        self._magic = b""  # the first byte of what may be one more member
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         if not data:
@@ -349,7 +349,7 @@ def content_decoder(codings: Sequence[str]) -> ContentDecoder:
 def decode_all(codings: Sequence[str], data: bytes, limit: int | None = None) -> bytes:
     """The content of a whole body; codings as for `content_decoder`. Raises DecodingError.
 
-    `limit` bounds the content in octets: more than that raises too, before it is in memory.
+    `limit` bounds the content in bytes: more than that raises too, before it is in memory.
     """
     if not data:
         return data
@@ -368,7 +368,7 @@ def decode_all(codings: Sequence[str], data: bytes, limit: int | None = None) ->
     for piece in _drained(decoder, iter((data,))):
         length += len(piece)
         if limit is not None and length > limit:
-            raise DecodingError(f"the content is longer than {limit} octets, which is the limit")
+            raise DecodingError(f"the content is longer than {limit} bytes, which is the limit")
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -378,7 +378,7 @@ class _Chunker(Generic[AnyStr]):
 
     def __init__(self, join: Callable[[list[AnyStr]], AnyStr], chunk_size: int | None) -> None:
         if chunk_size is not None and not isinstance(chunk_size, int):
-            raise TypeError(f"expected a number of octets or characters, or None, as chunk_size, got {chunk_size!r}")
+            raise TypeError(f"expected a number of bytes or characters, or None, as chunk_size, got {chunk_size!r}")
         if chunk_size is not None and chunk_size < 1:
             raise ValueError(f"expected a chunk_size of at least 1, got {chunk_size}")
         self._join: Callable[[list[AnyStr]], AnyStr] = join
@@ -410,7 +410,7 @@ class _Chunker(Generic[AnyStr]):
 
 
 class ByteChunker(_Chunker[bytes]):
-    """Octets in chunks of `chunk_size`; None leaves them as they come."""
+    """Bytes in chunks of `chunk_size`; None leaves them as they come."""
 
     def __init__(self, chunk_size: int | None = None) -> None:
         super().__init__(b"".join, chunk_size)
@@ -424,7 +424,7 @@ class TextChunker(_Chunker[str]):
 
 
 class TextDecoder:
-    """Octets as text; what is not valid in the encoding becomes U+FFFD."""
+    """Bytes as text; what is not valid in the encoding becomes U+FFFD."""
 
     def __init__(self, encoding: str = "utf-8") -> None:
         self.decoder = codecs.getincrementaldecoder(encoding)(errors="replace")

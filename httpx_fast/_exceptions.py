@@ -12,7 +12,7 @@
 * InvalidURL, CookieConflict
 * StreamError: StreamConsumed, StreamClosed, ResponseNotRead, RequestNotRead
 
-A message is never empty: it says what happened, in which phase, and what was granted. At most `MAX_SHOWN` octets of
+A message is never empty: it says what happened, in which phase, and what was granted. At most `MAX_SHOWN` bytes of
 what a peer sent appear in one.
 """
 
@@ -63,11 +63,11 @@ __all__ = [
     "WriteTimeout",
 ]
 
-MAX_SHOWN = 64  # octets of a peer's data in a message; more would turn logs into a copy of the attack
+MAX_SHOWN = 64  # bytes of a peer's data in a message; more would turn logs into a copy of the attack
 
 
 def shown(data: Any) -> str:
-    """The repr of at most `MAX_SHOWN` octets."""
+    """The repr of at most `MAX_SHOWN` bytes."""
     piece = bytes(data[:MAX_SHOWN])
     return repr(piece) + ("..." if len(data) > MAX_SHOWN else "")
 

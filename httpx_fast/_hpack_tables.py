@@ -10,7 +10,7 @@ from __future__ import annotations
 #: The first index of the dynamic table is the number of these plus one.
 STATIC_COUNT = 61
 
-#: End of string: no octet, and never sent whole. Its first bits pad a string to octets.
+#: End of string: no byte, and never sent whole. Its first bits pad a string to bytes.
 EOS = 256
 
 _BARE_TEXT = """
@@ -37,7 +37,7 @@ STATIC_TABLE: tuple[tuple[bytes, bytes], ...] = tuple(
     (name, value) for name, *values in _STATIC for value in values or (b"",)
 )
 
-# Bits of a code, and the octets that have one of that length. All others have one of 28, EOS one of 30.
+# Bits of a code, and the bytes that have one of that length. All others have one of 28, EOS one of 30.
 _SYMBOLS_OF_LENGTH = {
     5: b"012aceiost",
     6: b" %-./3456789=A_bdfghlmnpru",
@@ -66,7 +66,7 @@ LONGEST_CODE = 30  # bits
 
 
 def _code_lengths() -> list[int]:
-    """Bits of each symbol's code; symbols are the octets, and EOS."""
+    """Bits of each symbol's code; symbols are the bytes, and EOS."""
     lengths = [_REST] * EOS + [LONGEST_CODE]
     for bits, symbols in _SYMBOLS_OF_LENGTH.items():
         for symbol in symbols:
@@ -85,5 +85,5 @@ def _canonical_codes(lengths: list[int]) -> list[tuple[int, int]]:
     return codes
 
 
-#: Code and its bits, of each octet and of EOS.
+#: Code and its bits, of each byte and of EOS.
 HUFFMAN_CODES: tuple[tuple[int, int], ...] = tuple(_canonical_codes(_code_lengths()))

@@ -103,7 +103,7 @@ class Journey:
         self.leased: float | None = None  # the pool gave a connection, or leave to dial one
         self.sending: float | None = None
         self.sent: float | None = None
-        self.first: float | None = None  # first octet of the final response
+        self.first: float | None = None  # first byte of the final response
         self.done: float | None = None
         self.stopped: float | None = None  # it failed, or was given up, before the end of the body
         self.connection: ConnectionFacts | None = None
@@ -184,13 +184,13 @@ class Journey:
 
     @property
     def wait(self) -> float | None:
-        """From the end of sending to the first octet of the final response; 0 if it came while sending."""
+        """From the end of sending to the first byte of the final response; 0 if it came while sending."""
         waited = _span(self.sent, self.first)
         return None if waited is None else max(waited, 0.0)
 
     @property
     def receive(self) -> float | None:
-        """From the first octet of the final response to the end of its body."""
+        """From the first byte of the final response to the end of its body."""
         return _span(self.first, self.done)
 
     @property

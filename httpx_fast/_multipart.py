@@ -69,7 +69,7 @@ class DataField:
         return _as_bytes(self.value)
 
     def get_length(self) -> int:
-        """Octets of headers and content."""
+        """Bytes of headers and content."""
         return len(self.render_headers()) + len(self.render_data())
 
     def render(self) -> Iterator[bytes]:
@@ -87,7 +87,7 @@ class FileField:
     A file whose `read()` is a coroutine function can be sent by an async client.
     """
 
-    CHUNK_SIZE = 64 * 1024  # octets
+    CHUNK_SIZE = 64 * 1024  # bytes
 
     def __init__(self, name: str, value: FileTypes) -> None:
         if not isinstance(name, str):
@@ -119,7 +119,7 @@ class FileField:
         return isinstance(self.file, (str, bytes)) or self._file_length() is not None
 
     def get_length(self) -> int | None:
-        """Octets of headers and content; None where the file does not tell its length."""
+        """Bytes of headers and content; None where the file does not tell its length."""
         length = len(self.file) if isinstance(self.file, bytes) else self._file_length()
         return None if length is None else len(self.render_headers()) + length
 
@@ -218,11 +218,11 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
 
     @property
     def restarts(self) -> bool:
-        """Whether it is certain that iterating once more gives the same octets."""
+        """Whether it is certain that iterating once more gives the same bytes."""
         return all(field.restarts for field in self.fields if isinstance(field, FileField))
 
     def get_content_length(self) -> int | None:
-        """Octets of the whole body; None where one of the files does not tell its length."""
+        """Bytes of the whole body; None where one of the files does not tell its length."""
         around = len(self.boundary) + 6  # the delimiter line, and the line end after the part
         length = len(self.boundary) + 6  # the closing delimiter
         for field in self.fields:
@@ -284,7 +284,7 @@ def wrapped_file(file: Any) -> Any:
 
 
 def whole_length(file: Any) -> int | None:
-    """Octets of a file from its beginning, by looking for its end; None if it cannot be positioned (pipes)."""
+    """Bytes of a file from its beginning, by looking for its end; None if it cannot be positioned (pipes)."""
     try:
         offset = file.tell()
         end: int = file.seek(0, os.SEEK_END)

@@ -1,10 +1,10 @@
-"""Server-sent events: octets in, events out, and the face that `client.sse()` gives.
+"""Server-sent events: bytes in, events out, and the face that `client.sse()` gives.
 
 The format is that of the WHATWG HTML standard, section "Server-sent events": UTF-8 whatever Content-Type says, lines
 that end by LF, CR or CR LF, an event at each empty line, and what the end cuts off is none. The rules:
 
-1. An event is given as soon as its last octet is there: a CR is an end before anybody knows whether LF follows.
-2. Each octet is looked at once, however small the pieces are, and what an event may hold of memory is limited.
+1. An event is given as soon as its last byte is there: a CR is an end before anybody knows whether LF follows.
+2. Each byte is looked at once, however small the pieces are, and what an event may hold of memory is limited.
 3. One thing is not the standard's, but httpx2's: an event without data is given too, if it says anything at all. A
    browser drops it, but a server that names an event or sets `retry` means something by it.
 """
@@ -43,7 +43,7 @@ class ServerSentEvent:
 
 
 class EventParser:
-    """The parser of one stream. `max_event_size` bounds the octets of an event's lines; None for no limit."""
+    """The parser of one stream. `max_event_size` bounds the bytes of an event's lines; None for no limit."""
 
     def __init__(self, max_event_size: int | None = None) -> None:
         self._limit = max_event_size
@@ -51,7 +51,7 @@ class EventParser:
         self._after_cr = False  # an LF that comes next belongs to the CR before it
         self._line: list[bytes] = []  # a line that has not ended
         self._line_size = 0
-        self._size = 0  # octets of the event's lines that have
+        self._size = 0  # bytes of the event's lines that have
         self._event = ""
         self._data: list[str] = []
         self._id = ""
@@ -102,15 +102,15 @@ class EventParser:
             return
         self._size += len(line)
         self._check(self._size)
-        octets, _, field = line.partition(b":")
+        raw, _, field = line.partition(b":")
         value = field[field[:1] == b" " :].decode("utf-8", "replace")
-        if octets == b"data":
+        if raw == b"data":
             self._data.append(value)
-        elif octets == b"event":
+        elif raw == b"event":
             self._event = value
-        elif octets == b"id" and "\0" not in value:
+        elif raw == b"id" and "\0" not in value:
             self._id = value
-        elif octets == b"retry" and value.isascii() and value.isdigit():
+        elif raw == b"retry" and value.isascii() and value.isdigit():
             self._retry = _milliseconds(value)
         else:
             return
@@ -118,7 +118,7 @@ class EventParser:
 
     def _check(self, size: int) -> None:
         if self._limit is not None and size > self._limit:
-            raise SSEError(f"a server-sent event has more than max_event_size={self._limit} octets")
+            raise SSEError(f"a server-sent event has more than max_event_size={self._limit} bytes")
 
 
 def _milliseconds(digits: str) -> int:

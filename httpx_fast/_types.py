@@ -69,7 +69,7 @@ RequestFiles: TypeAlias = Mapping[str, FileTypes] | Sequence[tuple[str, FileType
 
 
 class SyncByteStream:
-    """A body that blocking code reads: subclasses yield its octets from `__iter__`."""
+    """A body that blocking code reads: subclasses yield its bytes from `__iter__`."""
 
     def __iter__(self) -> Iterator[bytes]:
         raise NotImplementedError(f"{type(self).__name__} has no __iter__ method")
@@ -79,7 +79,7 @@ class SyncByteStream:
 
 
 class AsyncByteStream:
-    """A body that asynchronous code reads: subclasses yield its octets from `__aiter__`."""
+    """A body that asynchronous code reads: subclasses yield its bytes from `__aiter__`."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         raise NotImplementedError(f"{type(self).__name__} has no __aiter__ method")

@@ -4,7 +4,7 @@ It turns text into seven parts, and knows nothing of the class that users hold. 
 
 1. Parts are normalised once, here: scheme and host in lower case, host IDNA-encoded, default port dropped, dot segments
    removed, characters outside a part's set escaped. What is escaped already stays as given, "%" included, so a signed
-   query arrives at the server octet for octet.
+   query arrives at the server byte for byte.
 2. A query or fragment that is not there is None; one that is there and empty is "".
 3. Text that cannot be a URL raises `InvalidURL`, which says what was seen and what was expected, and never shows
    userinfo, nor more than `MAX_SHOWN` characters.
@@ -31,7 +31,7 @@ _Parts: TypeAlias = dict[str, str | int | None]
 #: The schemes whose default port is left out of a URL (WHATWG URL s.3.1, "special scheme").
 SPECIAL_SCHEMES = frozenset(("ftp", "http", "https", "ws", "wss"))
 
-_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _PLAIN_PATH = "[!$-;=@-_a-z|~]*"
 _PLAIN_QUERY = "[!$-;=?-~]*"
 
@@ -39,7 +39,7 @@ _PLAIN_QUERY = "[!$-;=?-~]*"
 #: looks for. Groups: scheme, host, port, path, query, fragment. It has scheme and host, or else is a path that could be
 #: nothing else. A name that begins with a digit takes the long way, since it could be an address.
 plain = re.compile(
-    rf"(?:(https?|wss?)://([a-z][a-z0-9._-]*|(?:{_OCTET}\.){{3}}{_OCTET})(?::([1-9][0-9]{{0,4}}))?(?=[/?#]|$)"
+    rf"(?:(https?|wss?)://([a-z][a-z0-9._-]*|(?:{_BYTE}\.){{3}}{_BYTE})(?::([1-9][0-9]{{0,4}}))?(?=[/?#]|$)"
     r"|(?!//)(?=/|[^:]*$))"
     rf"({_PLAIN_PATH})"
     rf"(?:\?({_PLAIN_QUERY}))?"
@@ -385,7 +385,7 @@ def escape(text: str, unsafe: re.Pattern[str]) -> str:
 
 
 def _percent_encoded(match: re.Match[str]) -> str:
-    return "".join([f"%{octet:02X}" for octet in match[0].encode("utf-8")])
+    return "".join([f"%{byte:02X}" for byte in match[0].encode("utf-8")])
 
 
 def shown(text: str) -> str:

@@ -65,7 +65,7 @@ class URL:
     """A URL, parsed, normalised and checked. Raises InvalidURL.
 
     Keywords replace parts of `url`: `scheme`, `username`, `password`, `host`, `path`, `fragment` as text (escaped as
-    needed), `userinfo`, `netloc`, `query`, `raw_path` as octets that are escaped already, `port` as a number, and
+    needed), `userinfo`, `netloc`, `query`, `raw_path` as bytes that are escaped already, `port` as a number, and
     `params` as anything that `QueryParams` takes. None and nothing remove a part.
     """
 
@@ -194,7 +194,7 @@ class URL:
 
     @property
     def raw_scheme(self) -> bytes:
-        """The scheme as octets."""
+        """The scheme as bytes."""
         return self._scheme.encode("ascii")
 
     @property
@@ -220,7 +220,7 @@ class URL:
 
     @property
     def raw_host(self) -> bytes:
-        """The host as octets, IDNA-encoded."""
+        """The host as bytes, IDNA-encoded."""
         return self._host.encode("ascii")
 
     @property
@@ -366,7 +366,7 @@ def _components(kwargs: dict[str, Any]) -> dict[str, Any]:
             raise TypeError(f"expected {_KEYWORDS[key].__name__} for the URL's {key}, got {type(value).__name__}")
         if isinstance(value, bytes) and key != "params":
             if not value.isascii():
-                raise InvalidURL(f"expected ASCII octets as the URL's {key}: octets are taken as escaped already")
+                raise InvalidURL(f"expected ASCII bytes as the URL's {key}: bytes are taken as escaped already")
             value = value.decode("ascii")
         components[key] = value
     if "params" in components:
@@ -399,7 +399,7 @@ class Origin(Endpoint):
 class QueryParams(Mapping[str, str]):
     """The names and values of a query, in order, names being repeatable.
 
-    Takes the query's text or octets, pairs, a mapping to values or lists of values, or keywords. Values may be str,
+    Takes the query's text or bytes, pairs, a mapping to values or lists of values, or keywords. Values may be str,
     bool ("true", "false"), None (""), numbers, or anything else that has a text.
     """
 

@@ -205,7 +205,7 @@ def is_ipv6_hostname(hostname: str) -> bool:
 
 
 def peek_filelike_length(stream: Any) -> int | None:
-    """The whole length of a file in octets, without reading it; None where that cannot be known."""
+    """The whole length of a file in bytes, without reading it; None where that cannot be known."""
     try:
         return os.fstat(stream.fileno()).st_size
     except (AttributeError, OSError):
@@ -220,7 +220,7 @@ def peek_filelike_length(stream: Any) -> int | None:
 
 
 def peek_filelike_remaining_length(stream: Any) -> int | None:
-    """The octets from where a file stands to its end; None where that cannot be known."""
+    """The bytes from where a file stands to its end; None where that cannot be known."""
     try:
         position: int = stream.tell()
         length: int = stream.seek(0, os.SEEK_END)
@@ -231,12 +231,12 @@ def peek_filelike_remaining_length(stream: Any) -> int | None:
 
 
 def to_bytes(value: str | bytes, encoding: str = "utf-8") -> bytes:
-    """Text as octets; octets as they are."""
+    """Text as bytes; bytes as they are."""
     return value.encode(encoding) if isinstance(value, str) else value
 
 
 def to_str(value: str | bytes, encoding: str = "utf-8") -> str:
-    """Octets as text; text as it is."""
+    """Bytes as text; text as it is."""
     return value if isinstance(value, str) else value.decode(encoding)
 
 
@@ -245,7 +245,7 @@ def to_bytes_or_str(value: str, match_type_of: str) -> str: ...
 @overload
 def to_bytes_or_str(value: str, match_type_of: bytes) -> bytes: ...
 def to_bytes_or_str(value: str, match_type_of: str | bytes) -> str | bytes:
-    """`value` as text or octets, as the second argument is."""
+    """`value` as text or bytes, as the second argument is."""
     return value if isinstance(match_type_of, str) else value.encode()
 
 

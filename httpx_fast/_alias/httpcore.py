@@ -113,7 +113,7 @@ class ConnectionNotAvailable(Exception):
 
 
 class URL:
-    """A URL in four parts, in octets."""
+    """A URL in four parts, in bytes."""
 
     def __init__(
         self,
@@ -127,10 +127,10 @@ class URL:
         if url:
             parsed = urls.URL(url if isinstance(url, str) else url.decode("ascii"))
             scheme, host, port, target = parsed.raw_scheme, parsed.raw_host, parsed.port, parsed.raw_path
-        self.scheme = _octets(scheme)
-        self.host = _octets(host)
+        self.scheme = _bytes(scheme)
+        self.host = _bytes(host)
         self.port = port
-        self.target = _octets(target)
+        self.target = _bytes(target)
 
     def _parts(self) -> tuple[bytes, bytes, int | None, bytes]:
         return self.scheme, self.host, self.port, self.target
@@ -158,7 +158,7 @@ class Request:
         content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None = None,
         extensions: Mapping[str, Any] | None = None,
     ) -> None:
-        self.method = _octets(method)
+        self.method = _bytes(method)
         self.url = url if isinstance(url, URL) else URL(url)
         self.headers = _lines(headers)
         self.stream = _stream(content)
@@ -185,7 +185,7 @@ class Response:
         self.extensions = dict(extensions or {})
 
 
-def _octets(value: bytes | str) -> bytes:
+def _bytes(value: bytes | str) -> bytes:
     return value.encode("ascii") if isinstance(value, str) else value
 
 
@@ -193,7 +193,7 @@ def _lines(headers: Any) -> _Lines:
     pairs: Iterable[tuple[bytes | str, bytes | str]] = headers or ()
     if isinstance(headers, Mapping):
         pairs = cast("Mapping[bytes | str, bytes | str]", headers).items()
-    return [(_octets(name), _octets(value)) for name, value in pairs]
+    return [(_bytes(name), _bytes(value)) for name, value in pairs]
 
 
 def _stream(content: bytes | Iterable[bytes] | AsyncIterable[bytes] | None) -> SyncByteStream | AsyncByteStream:

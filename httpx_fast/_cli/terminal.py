@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from .._journey import Journey
 from . import waterfall as _waterfall
 
-#: Octets so far. Called for each piece; how often that is shown is decided here.
+#: Bytes so far. Called for each piece; how often that is shown is decided here.
 Progress = Callable[[int], None]
 
 # characters; pygments colours a million of them in a second
@@ -65,7 +65,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def progress(self, total: int | None) -> Generator[Progress]:
-        """Shows how far something is that has `total` octets, or None if nobody said. On terminals only."""
+        """Shows how far something is that has `total` bytes, or None if nobody said. On terminals only."""
         if not self._tty or self._dumb:
             yield lambda done: None
             return
@@ -180,10 +180,10 @@ def _rich_bar(stream: TextIO, total: int | None, colors: bool, shown: contextlib
     return lambda done: bar.update(task, completed=done, refresh=True)
 
 
-def _size(octets: float) -> str:
+def _size(size: float) -> str:
     """A size for people, in decimal units."""
     for unit in _UNITS[:-1]:
-        if octets < 999.5:
-            return f"{octets:.0f} {unit}" if unit == "B" else f"{octets:.3g} {unit}"
-        octets /= 1000
-    return f"{octets:.3g} {_UNITS[-1]}"
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} {_UNITS[-1]}"

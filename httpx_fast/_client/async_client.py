@@ -251,7 +251,7 @@ class AsyncClient(BaseClient):
     ) -> AsyncGenerator[EventSource]:
         """Like `stream()`, for server-sent events: gives the source to iterate over.
 
-        An event may have at most `max_event_size` octets; None for no limit. Iterating raises SSEError for a larger
+        An event may have at most `max_event_size` bytes; None for no limit. Iterating raises SSEError for a larger
         one, and for a response that is no event stream. `timeout.total` is for the whole stream of events.
         """
         from .._sse import EventSource, request_headers

@@ -430,11 +430,11 @@ class BaseClient:
         body = in_memory(content, data, json)
         if body is None or type(method) is not str:
             return None
-        octets, content_type = body
-        template = self._template("GET" if octets else method, url)
-        if octets and template.framed:
+        raw, content_type = body
+        template = self._template("GET" if raw else method, url)
+        if raw and template.framed:
             return None
-        return template.derive(method.upper(), headers, octets, content_type, timeout)
+        return template.derive(method.upper(), headers, raw, content_type, timeout)
 
     def _enforce_trailing_slash(self, url: URL) -> URL:
         path = url.raw_path

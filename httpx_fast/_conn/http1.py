@@ -1,8 +1,8 @@
 """One HTTP/1.1 connection: a stream, the reader of its responses, and one exchange at a time.
 
-It speaks heads and octets, never a `Request`. Rules:
+It speaks heads and bytes, never a `Request`. Rules:
 
-- Between the first octet sent and the end of the message any exception, a cancellation included, closes the
+- Between the first byte sent and the end of the message any exception, a cancellation included, closes the
   connection: nobody could say where the next message begins.
 - It tells the pool nothing by itself except that it died while idle (`lost`); the pool looks at `reusable`.
 - Times for the journey are taken where they happen: in the sink's callbacks.
@@ -34,8 +34,8 @@ from .._wire.h1 import DEAD, ENDED, HEAD, IDLE, TUNNEL, ResponseReader
 
 # A body up to this size is offered to the socket together with its head; a larger one in pieces of this size, so that
 # the write deadline sees progress.
-_PIECE = 1024 * 1024  # octets
-_JOINED = 16 * 1024  # octets; a body up to this size is copied behind its head: two buffers cost the system more
+_PIECE = 1024 * 1024  # bytes
+_JOINED = 16 * 1024  # bytes; a body up to this size is copied behind its head: two buffers cost the system more
 
 
 class Budgets(NamedTuple):
@@ -103,7 +103,7 @@ class Http1Connection(ResponseReader):
     ) -> Self:
         """Sends a request and waits for its response: for all of it if `whole`, else for the head.
 
-        `body` is octets (none at all are no body), or pieces of them; `framing` its length, or CHUNKED. With
+        `body` is bytes (none at all are no body), or pieces of them; `framing` its length, or CHUNKED. With
         `budgets.first_byte` the head is waited for, never `whole`. Raises what `_net` raises, RemoteProtocolError for a
         malformed response, and whatever `body` raises.
         """
@@ -314,7 +314,7 @@ class Http1Connection(ResponseReader):
             raise late
 
     async def _send(
-        self, octets: bytes, body: bytes | AsyncIterable[bytes], framing: int, budget: float | None
+        self, data: bytes, body: bytes | AsyncIterable[bytes], framing: int, budget: float | None
     ) -> WriteError | WriteTimeout | None:
         """Sends head and body; the error if the peer stopped taking them, for it may have answered before (413, 401).
 
@@ -323,16 +323,16 @@ class Http1Connection(ResponseReader):
         """
         try:
             if not isinstance(body, bytes):
-                await self._send_pieces(octets, body, framing, budget)
+                await self._send_pieces(data, body, framing, budget)
             elif framing == CHUNKED:
                 framed = (chunk_head(len(body)), body, b"\r\n0\r\n\r\n") if body else (b"0\r\n\r\n",)
-                await self._write(budget, octets, *framed)
+                await self._write(budget, data, *framed)
             elif len(body) <= _JOINED:
-                await self._write(budget, octets + body)
+                await self._write(budget, data + body)
             elif len(body) <= _PIECE:
-                await self._write(budget, octets, body)
+                await self._write(budget, data, body)
             else:
-                await self._write(budget, octets)
+                await self._write(budget, data)
                 view = memoryview(body)
                 for start in range(0, len(body), _PIECE):
                     await self._write(budget, view[start : start + _PIECE])
@@ -347,21 +347,21 @@ class Http1Connection(ResponseReader):
             return error
         return None
 
-    async def _send_pieces(self, octets: bytes, body: AsyncIterable[bytes], framing: int, budget: float | None) -> None:
+    async def _send_pieces(self, data: bytes, body: AsyncIterable[bytes], framing: int, budget: float | None) -> None:
         sent = 0
-        first: bytes | None = octets
+        first: bytes | None = data
         async for piece in body:
             if not piece:
                 continue
             sent += len(piece)
             if framing != CHUNKED and sent > framing:
-                raise LocalProtocolError(f"the body is longer than its Content-Length of {framing} octets")
+                raise LocalProtocolError(f"the body is longer than its Content-Length of {framing} bytes")
             framed = (chunk_head(len(piece)), piece, b"\r\n") if framing == CHUNKED else (piece,)
             await self._write(budget, *framed) if first is None else await self._write(budget, first, *framed)
             first = None
         last = (b"0\r\n\r\n",) if framing == CHUNKED else ()
         if framing != CHUNKED and sent < framing:
-            raise LocalProtocolError(f"the body ended after {sent} octets, its Content-Length is {framing}")
+            raise LocalProtocolError(f"the body ended after {sent} bytes, its Content-Length is {framing}")
         if first is not None:
             await self._write(budget, first, *last)
         elif last:

@@ -1,4 +1,4 @@
-"""One HTTP/2 connection: a stream of octets, the session that is spoken over it, and any number of exchanges at once.
+"""One HTTP/2 connection: a stream of bytes, the session that is spoken over it, and any number of exchanges at once.
 
 - What happens to one exchange (an error, its time running out, a cancellation, a reader who is slow or gone) resets its
   stream and leaves the others alone. What happens to the connection fails them all.
@@ -35,7 +35,7 @@ PING_PATIENCE: Final = 15.0
 
 #: Seconds that limits "per stretch" of the session are for.
 STRETCH: Final = 1.0
-# Octets that wait for the socket to take them, answers to what the peer sends; a peer that asks and never reads.
+# Bytes that wait for the socket to take them, answers to what the peer sends; a peer that asks and never reads.
 MAX_BACKLOG: Final = 256 * 1024
 
 
@@ -115,7 +115,7 @@ class Http2Connection(SharedSession):
         self._busy_since = 0.0  # when the first of the exchanges began that are under way
         self._flush_due = False
         self._closed = False
-        self._backlog = 0  # octets of answers that were left unsent
+        self._backlog = 0  # bytes of answers that were left unsent
         self._stretch_ends = 0.0
         self._told_limit: int | None = -1
         self._told_draining = False
@@ -132,7 +132,7 @@ class Http2Connection(SharedSession):
     ) -> Http2Stream:
         """Sends a request and waits for its response: for all of it if `whole`, else for the head.
 
-        `body` is octets (none at all are no body), or pieces of them; `framing` its length, or below 0. With
+        `body` is bytes (none at all are no body), or pieces of them; `framing` its length, or below 0. With
         `budgets.first_byte` the head is waited for, never `whole`. Raises what `_net` raises, RemoteProtocolError for a
         malformed response or a stream that the peer resets, and whatever `body` raises. `error.unprocessed` says that
         the peer has done nothing with the request.
@@ -253,8 +253,8 @@ class Http2Connection(SharedSession):
                 self._write_out()
         return piece
 
-    async def send_some(self, stream: Http2Stream, octets: Buffer, last: bool, budget: float | None) -> int:
-        """Sends of `octets` what windows and the socket take; how many. 0 as `Session.send()` has it."""
+    async def send_some(self, stream: Http2Stream, raw: Buffer, last: bool, budget: float | None) -> int:
+        """Sends of `bytes` what windows and the socket take; how many. 0 as `Session.send()` has it."""
         if self.stream.unsent:
             now = self.clock()
             await self.drain(stream, now, NEVER if budget is None else now + budget, budget)
@@ -262,18 +262,18 @@ class Http2Connection(SharedSession):
             if not stream.sending:
                 return 0
             stream.told = False
-            sent = self.send(stream, octets, last)
+            sent = self.send(stream, raw, last)
             if self.outgoing:
                 self._write_out()
         return sent
 
-    def send_now(self, stream: Http2Stream, writer: Waits, octets: Buffer) -> int:
-        """Sends of `octets` what windows allow; how many. 0 if `writer` is to be woken for more, below 0 at the end."""
+    def send_now(self, stream: Http2Stream, writer: Waits, raw: Buffer) -> int:
+        """Sends of `bytes` what windows allow; how many. 0 if `writer` is to be woken for more, below 0 at the end."""
         with self._lock:
             writer.told = False
             if not stream.sending:
                 return -1
-            sent = self.send(stream, octets, False)
+            sent = self.send(stream, raw, False)
             self._write_out()
         return sent
 
@@ -359,7 +359,7 @@ class Http2Connection(SharedSession):
         if self._backlog > MAX_BACKLOG:
             self.fail(
                 Http2Fault(
-                    f"peer makes more than {MAX_BACKLOG} octets of answers wait and does not read them",
+                    f"peer makes more than {MAX_BACKLOG} bytes of answers wait and does not read them",
                     ENHANCE_YOUR_CALM,
                 )
             )

@@ -22,7 +22,7 @@ from .._wire.h2 import Session
 from .._wire.h2_stream import StreamReader
 
 NEVER: Final = float("inf")
-_SLICE: Final = 64 * 1024  # octets written in one go: TLS encrypts so many at once
+_SLICE: Final = 64 * 1024  # bytes written in one go: TLS encrypts so many at once
 _LOOK: Final = 1.0  # seconds after which a reader looks whether somebody has left something unsent
 
 
@@ -142,17 +142,17 @@ class SharedSession(Session):
         outgoing = self.outgoing
         if not outgoing:
             return
-        octets = outgoing[0] if len(outgoing) == 1 else b"".join(outgoing)
+        data = outgoing[0] if len(outgoing) == 1 else b"".join(outgoing)
         outgoing.clear()
         if self._mute:
             return
         try:
-            if len(octets) <= _SLICE:
-                unsent = self.stream.write(octets)
+            if len(data) <= _SLICE:
+                unsent = self.stream.write(data)
                 if unsent is not None:
                     forget(unsent)
                 return
-            view = memoryview(octets)
+            view = memoryview(data)
             for start in range(0, len(view), _SLICE):
                 self.stream.post(view[start : start + _SLICE])
         except WriteError:
@@ -188,14 +188,14 @@ class SharedSession(Session):
                 stream.waiter = None
             now = self.clock()
             if end is not None and now >= end.at:
-                raise timed_out("write", end.elapsed(now), end.budget, f"the peer had {left} octets more to take")
+                raise timed_out("write", end.elapsed(now), end.budget, f"the peer had {left} bytes more to take")
             if budget is None:
                 if not in_time:
                     return
             elif in_time or self.stream.unsent < left:
                 at = now + budget
             else:
-                raise timed_out("write", now - (at - budget), budget, f"the peer took nothing of {left} octets")
+                raise timed_out("write", now - (at - budget), budget, f"the peer took nothing of {left} bytes")
 
     async def _be_drainer(
         self, at: float, budget: float | None, reads: bool, reading: bool, end: Deadline | None

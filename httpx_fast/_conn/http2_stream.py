@@ -39,8 +39,8 @@ class Http2Stream(WaitingStream):
         self._journey: Journey | None = journey
         self._source: AsyncIterator[bytes] | None = None  # of pieces of the body that were not asked for yet
         self._piece: Buffer | None = None  # what is left to send of the last piece
-        self._body_size = 0  # octets that the body has, or below 0 for nobody knows
-        self._asked = 0  # octets of the body that were sent, and are in `_piece`
+        self._body_size = 0  # bytes that the body has, or below 0 for nobody knows
+        self._asked = 0  # bytes of the body that were sent, and are in `_piece`
         self._took_at = 0.0  # when the peer's windows last took something
 
     @property
@@ -54,7 +54,7 @@ class Http2Stream(WaitingStream):
         return False
 
     def detach(self) -> tuple[Stream, bytes]:
-        """The stream that is the user's, and its first octets."""
+        """The stream that is the user's, and its first bytes."""
         raise RuntimeError("this stream speaks HTTP")
 
     async def next_chunk(self) -> bytes:
@@ -120,7 +120,7 @@ class Http2Stream(WaitingStream):
     async def send_body(self, body: bytes | AsyncIterable[bytes], length: int) -> None:
         """Sends the body until it has ended, or cannot go on before the response is read: then `next_chunk()` does.
 
-        `length` is the number of its octets, or below 0.
+        `length` is the number of its bytes, or below 0.
         """
         if isinstance(body, bytes):
             self._piece = body
@@ -182,12 +182,12 @@ class Http2Stream(WaitingStream):
                 self._source = None
                 if self._asked < self._body_size:
                     raise LocalProtocolError(
-                        f"the body ended after {self._asked} octets, its Content-Length is {self._body_size}"
+                        f"the body ended after {self._asked} bytes, its Content-Length is {self._body_size}"
                     ) from None
                 return b""
             if piece:
                 break
         self._asked += len(piece)
         if 0 <= self._body_size < self._asked:
-            raise LocalProtocolError(f"the body is longer than its Content-Length of {self._body_size} octets")
+            raise LocalProtocolError(f"the body is longer than its Content-Length of {self._body_size} bytes")
         return piece

@@ -89,7 +89,7 @@ class TunnelExchange(Http2Stream):
 
 
 class Tunnel(Stream):
-    """The octets of one stream, as a connection of their own."""
+    """The bytes of one stream, as a connection of their own."""
 
     __slots__ = ("_connection", "_exchange", "_read_by", "_sink", "_unsent", "_write_by")
 
@@ -194,7 +194,7 @@ class Tunnel(Stream):
         return True
 
     def _send(self) -> int:
-        """Sends what windows allow, as long as the socket keeps up; how many octets."""
+        """Sends what windows allow, as long as the socket keeps up; how many bytes."""
         exchange, connection, unsent = self._exchange, self._connection, self._unsent
         total = 0
         while unsent and (not total or not connection.stream.unsent):

@@ -6,7 +6,7 @@
 - A refusal is a ProxyError that names the proxy and its reason. A proxy that breaks off is a ConnectError, since
   another try may do; silence is a ConnectTimeout of the one budget of dialling.
 - Nothing may follow the proxy's leave before something was sent through the tunnel: neither TLS nor HTTP begins with
-  the origin's word, so such octets are the proxy's, and would be taken for the origin's.
+  the origin's word, so such bytes are the proxy's, and would be taken for the origin's.
 
 TLS with an https proxy comes before. Whoever calls closes the stream when any of it fails.
 """
@@ -82,8 +82,8 @@ def _authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def _send(stream: Stream, octets: bytes) -> None:
-    unsent = stream.write(octets)
+async def _send(stream: Stream, raw: bytes) -> None:
+    unsent = stream.write(raw)
     if unsent is not None:
         await unsent
 

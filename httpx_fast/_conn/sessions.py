@@ -28,7 +28,7 @@ class Sessions:
         self._found: OrderedDict[Route, Stream | ssl.SSLSession] = OrderedDict()
 
     def seen(self, route: Route, stream: Stream) -> None:
-        """A connection of this route has received octets: a TLS 1.3 server sends its tickets after the handshake."""
+        """A connection of this route has received bytes: a TLS 1.3 server sends its tickets after the handshake."""
         if stream.get_extra_info("ssl_object") is not None:
             self._put(route, stream)
 

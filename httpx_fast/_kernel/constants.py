@@ -1,4 +1,4 @@
-"""Flags and limits that both kernels and the rooms above them share; plain integers and octets.
+"""Flags and limits that both kernels and the rooms above them share; plain integers and bytes.
 
 A kernel sets a flag for what it saw and never acts on it: what two Content-Length fields mean is said in `_wire`. Every
 limit stops something that a peer could otherwise grow, and says what.
@@ -47,28 +47,28 @@ CONNECTION_FLAGS = {
 # Values of `ResponseHead.content_length` that are no length.
 NO_LENGTH = -1
 BAD_LENGTH = -2  # several fields, a list, not 1*DIGIT, or above MAX_LENGTH
-MAX_LENGTH = 2**63 - 1  # octets; larger ones do not fit what the operating system calls a size
+MAX_LENGTH = 2**63 - 1  # bytes; larger ones do not fit what the operating system calls a size
 
 # A head that never ends would grow the buffer it is collected in. curl stops at 300 KiB, Go at 1 MiB, nginx and
 # Apache send at most some 8 KiB per field; 100 KiB holds every honest head that we know of.
-MAX_HEAD_SIZE = 102400  # octets, from the first one of the status line to the final line end; trailer sections too
-# Objects of a field cost about 200 octets, so 34,000 fields of 3 octets would turn 100 KiB into 7 MB. Honest heads
+MAX_HEAD_SIZE = 102400  # bytes, from the first one of the status line to the final line end; trailer sections too
+# Objects of a field cost about 200 bytes, so 34,000 fields of 3 bytes would turn 100 KiB into 7 MB. Honest heads
 # stay under 200 (floods of Set-Cookie and Link), and proxies refuse more than a few hundred.
 MAX_FIELDS = 1000  # field lines of a head, or of a trailer section
 # More digits than fit 64 bits can only be meant to overflow somebody.
 MAX_CHUNK_SIZE_DIGITS = 16  # hexadecimal digits, leading zeros included
-# Extensions have no use that we know of: each chunk of one octet could bring any number of octets to be skipped.
-MAX_CHUNK_EXTENSION = 16384  # octets between the sizes and their line ends, in all chunks of a message together
+# Extensions have no use that we know of: each chunk of one byte could bring any number of bytes to be skipped.
+MAX_CHUNK_EXTENSION = 16384  # bytes between the sizes and their line ends, in all chunks of a message together
 
 # Made on a peer's word alone; a body of 8 EiB that never comes costs no more than this.
-FIRST_ROOM = 1024 * 1024  # octets, in `BodyBuffer`
+FIRST_ROOM = 1024 * 1024  # bytes, in `BodyBuffer`
 
 # tchar of RFC 9110 s.5.6.2.
-TOKEN_OCTETS = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+TOKEN_BYTES = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # VCHAR of RFC 5234: what a request target is made of. Anything above 0x7e has to be percent-encoded (RFC 9112 s.3.2).
-TARGET_OCTETS = bytes(range(0x21, 0x7F))
+TARGET_BYTES = bytes(range(0x21, 0x7F))
 # field-vchar, SP and HTAB of RFC 9110 s.5.5: what a value that we send is made of.
-VALUE_OCTETS = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+VALUE_BYTES = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 
 _COMMON_TEXT = """
     Accept-Ranges Access-Control-Allow-Credentials Access-Control-Allow-Headers Access-Control-Allow-Methods

@@ -1,17 +1,17 @@
 """Words for what is wrong with a message: called on the error path only, by both kernels, so that they say the same.
 
-A peer's fault shows at most `MAX_SHOWN` octets of what was seen, and says what was expected. Ours never shows a field
+A peer's fault shows at most `MAX_SHOWN` bytes of what was seen, and says what was expected. Ours never shows a field
 value, which may be a secret.
 """
 
 from __future__ import annotations
 
 from .._exceptions import MAX_SHOWN, LocalProtocolError, RemoteProtocolError, shown
-from .constants import MAX_CHUNK_EXTENSION, MAX_CHUNK_SIZE_DIGITS, MAX_FIELDS, MAX_HEAD_SIZE, TOKEN_OCTETS
+from .constants import MAX_CHUNK_EXTENSION, MAX_CHUNK_SIZE_DIGITS, MAX_FIELDS, MAX_HEAD_SIZE, TOKEN_BYTES
 
-SHOWN_AND_ONE = MAX_SHOWN + 1  # octets that a kernel passes on, so that `shown` can say that there were more
+SHOWN_AND_ONE = MAX_SHOWN + 1  # bytes that a kernel passes on, so that `shown` can say that there were more
 
-# What answers on a port that is not HTTP/1: first octets, and what they mean.
+# What answers on a port that is not HTTP/1: first bytes, and what they mean.
 _STRANGERS = (
     (b"\x16\x03", "this is TLS: https was meant, or a proxy expects it"),
     (b"\x15\x03", "this is a TLS alert: https was meant, or a proxy expects it"),
@@ -32,17 +32,15 @@ _STRANGERS = (
 )
 
 
-def not_http1(octets: bytes) -> RemoteProtocolError:
+def not_http1(data: bytes) -> RemoteProtocolError:
     """What came does not begin as "HTTP/1."."""
-    return RemoteProtocolError(
-        f"expected a status line like b'HTTP/1.1 200 OK', got {shown(octets)}{_stranger(octets)}"
-    )
+    return RemoteProtocolError(f"expected a status line like b'HTTP/1.1 200 OK', got {shown(data)}{_stranger(data)}")
 
 
-def _stranger(octets: bytes) -> str:
-    if octets[3:4] == b"\x04" and octets[:1] == b"\0":  # a SETTINGS frame, RFC 9113 s.6.5
+def _stranger(data: bytes) -> str:
+    if data[3:4] == b"\x04" and data[:1] == b"\0":  # a SETTINGS frame, RFC 9113 s.6.5
         return " (this is HTTP/2)"
-    return next((f" ({meaning})" for start, meaning in _STRANGERS if octets.startswith(start)), "")
+    return next((f" ({meaning})" for start, meaning in _STRANGERS if data.startswith(start)), "")
 
 
 def bad_status_line(line: bytes) -> RemoteProtocolError:
@@ -52,8 +50,8 @@ def bad_status_line(line: bytes) -> RemoteProtocolError:
     )
 
 
-def bad_octet(line: bytes) -> RemoteProtocolError:
-    """A line has CR, LF or NUL where it must not; `line` ends with that octet."""
+def bad_byte(line: bytes) -> RemoteProtocolError:
+    """A line has CR, LF or NUL where it must not; `line` ends with that byte."""
     names = {0x00: "NUL", 0x0A: "a LF without CR", 0x0D: "a CR without LF"}
     return RemoteProtocolError(f"a line has {names[line[-1]]} after {shown(line[-MAX_SHOWN - 1 : -1])}")
 
@@ -65,7 +63,7 @@ def bad_field_line(line: bytes) -> RemoteProtocolError:
         reason = "it has no colon"
     elif not name:
         reason = "its name is empty"
-    elif not name.rstrip(b" \t").strip(TOKEN_OCTETS):
+    elif not name.rstrip(b" \t").strip(TOKEN_BYTES):
         reason = "whitespace stands between name and colon"
     else:
         reason = "its name is no token"
@@ -79,7 +77,7 @@ def fold_without_field(line: bytes) -> RemoteProtocolError:
 
 def too_large(section: str) -> RemoteProtocolError:
     """`section` is "head" or "trailer section"."""
-    return RemoteProtocolError(f"the {section} has not ended after {MAX_HEAD_SIZE} octets, the most that is read")
+    return RemoteProtocolError(f"the {section} has not ended after {MAX_HEAD_SIZE} bytes, the most that is read")
 
 
 def too_many_fields(section: str) -> RemoteProtocolError:
@@ -87,32 +85,32 @@ def too_many_fields(section: str) -> RemoteProtocolError:
     return RemoteProtocolError(f"the {section} has more than {MAX_FIELDS} field lines, the most that is read")
 
 
-def chunk_size_expected(octets: bytes) -> RemoteProtocolError:
-    return RemoteProtocolError(f"expected a chunk size in hexadecimal digits, got {shown(octets)}")
+def chunk_size_expected(data: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(f"expected a chunk size in hexadecimal digits, got {shown(data)}")
 
 
-def chunk_size_too_long(octets: bytes) -> RemoteProtocolError:
+def chunk_size_too_long(data: bytes) -> RemoteProtocolError:
     return RemoteProtocolError(
-        f"a chunk size has more than {MAX_CHUNK_SIZE_DIGITS} digits, the most that is read: {shown(octets)} goes on"
+        f"a chunk size has more than {MAX_CHUNK_SIZE_DIGITS} digits, the most that is read: {shown(data)} goes on"
     )
 
 
-def chunk_size_unended(octets: bytes) -> RemoteProtocolError:
-    return RemoteProtocolError(f"expected CRLF or an extension after a chunk size, got {shown(octets)}")
+def chunk_size_unended(data: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(f"expected CRLF or an extension after a chunk size, got {shown(data)}")
 
 
-def bad_chunk_extension(octets: bytes) -> RemoteProtocolError:
-    return RemoteProtocolError(f"a chunk extension has a control character: {shown(octets)}")
+def bad_chunk_extension(data: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(f"a chunk extension has a control character: {shown(data)}")
 
 
 def chunk_extension_too_long() -> RemoteProtocolError:
     return RemoteProtocolError(
-        f"the chunk extensions of this message take more than {MAX_CHUNK_EXTENSION} octets, the most that is read"
+        f"the chunk extensions of this message take more than {MAX_CHUNK_EXTENSION} bytes, the most that is read"
     )
 
 
-def chunk_unended(octets: bytes) -> RemoteProtocolError:
-    return RemoteProtocolError(f"expected CRLF after the data of a chunk, got {shown(octets)}")
+def chunk_unended(data: bytes) -> RemoteProtocolError:
+    return RemoteProtocolError(f"expected CRLF after the data of a chunk, got {shown(data)}")
 
 
 def bad_method(method: bytes) -> LocalProtocolError:
@@ -120,7 +118,7 @@ def bad_method(method: bytes) -> LocalProtocolError:
 
 
 def bad_target(target: bytes, at: int) -> LocalProtocolError:
-    """The octet at `at` is none of a target; the query is not shown, since it may hold a secret."""
+    """The byte at `at` is none of a target; the query is not shown, since it may hold a secret."""
     if not target:
         return LocalProtocolError("the request target is empty")
     path, mark, _ = target.partition(b"?")
@@ -139,10 +137,10 @@ def bad_name(name: bytes) -> LocalProtocolError:
 
 
 def bad_value(name: bytes, value: bytes, at: int) -> LocalProtocolError:
-    """The octet at `at` cannot be sent; whitespace cannot be sent at the ends."""
-    octet = value[at : at + 1]
-    if octet in (b" ", b"\t"):
+    """The byte at `at` cannot be sent; whitespace cannot be sent at the ends."""
+    byte = value[at : at + 1]
+    if byte in (b" ", b"\t"):
         reason = "begins or ends with whitespace"
     else:
-        reason = f"has {octet!r} at offset {at}, a control character"
+        reason = f"has {byte!r} at offset {at}, a control character"
     return LocalProtocolError(f"the value of the field {shown(name)} {reason}")

@@ -1,24 +1,24 @@
 """HTTP/2 frames as a client meets them (RFC 9113 s.4, s.6). The pure twin of ext/frames.pyx.
 
-It knows no stream's state, no window and no field: it cuts octets into frames, or says what is wrong with one. Whoever
+It knows no stream's state, no window and no field: it cuts bytes into frames, or says what is wrong with one. Whoever
 reads a connection feeds what has arrived and gets a list, with one tuple per frame, in the order received:
 
     type, flags, stream_id, contents, size = frame
 
-`size` are the octets after the frame's head, padding included, which is what flow control counts for DATA. `contents`:
+`size` are the bytes after the frame's head, padding included, which is what flow control counts for DATA. `contents`:
 
-    DATA           the octets, without padding; rule 2
+    DATA           the bytes, without padding; rule 2
     HEADERS        the whole field block, CONTINUATION frames included, without padding; `size` is that of all of them
     SETTINGS       [(setting, value), ...], [] with ACK    WINDOW_UPDATE  the increment, at least 1
     GOAWAY         (last stream id, error code, debug)     RST_STREAM     the error code
-    PING           its eight octets                        any other      b"", the contents were skipped
+    PING           its eight bytes                        any other      b"", the contents were skipped
     FAULT (-1)     an Http2Fault that says what is wrong; `flags` is its error code, `stream_id` that of the fault
 
 Rules:
-1. Nothing has to be kept by the caller. Octets are copied once, into the object that is handed out (twice by this twin
+1. Nothing has to be kept by the caller. Bytes are copied once, into the object that is handed out (twice by this twin
    where a field block arrives in pieces), and none is looked at twice.
 2. DATA is handed out as it comes, since a frame may be large and a peer slow: of a frame that arrives in pieces each
-   piece is a tuple with the octets that came and the size that they count. Only the last one can have END_STREAM.
+   piece is a tuple with the bytes that came and the size that they count. Only the last one can have END_STREAM.
 3. A fault never takes back what came before it. After one that costs the connection nothing is read any more; after
    one that costs a stream the reading goes on.
 4. The first frame has to be SETTINGS (s.3.4), and push is off: PUSH_PROMISE is a fault (s.8.4).
@@ -89,7 +89,7 @@ class FrameReader:
     )
 
     def __init__(self, max_frame_size: int = DEFAULT_FRAME_SIZE) -> None:
-        #: Octets that a frame may have after its head: our SETTINGS_MAX_FRAME_SIZE, once it was acknowledged.
+        #: Bytes that a frame may have after its head: our SETTINGS_MAX_FRAME_SIZE, once it was acknowledged.
         self.max_frame_size = max_frame_size
         #: True after a fault that costs the connection.
         self.broken = False
@@ -98,9 +98,9 @@ class FrameReader:
         self._within = False  # a frame's head was read, its end was not
         self._kind = self._flags = self._stream_id = self._size = 0
         self._pad_awaited = False
-        # Octets of the frame that are still to come: to be skipped, to be kept, to be skipped.
+        # Bytes of the frame that are still to come: to be skipped, to be kept, to be skipped.
         self._lead = self._body_left = self._tail = 0
-        self._told = 0  # octets of DATA, padding included, that were handed out
+        self._told = 0  # bytes of DATA, padding included, that were handed out
         self._body: list[bytes] = []
         # The field block that has not ended; `_block_stream` is 0 while there is none.
         self._block: list[bytes] = []
@@ -115,7 +115,7 @@ class FrameReader:
         """The frames that have come to their end. Raises ValueError when [start, end) is not in `data`."""
         view = memoryview(data)
         if not 0 <= start <= end <= view.nbytes:
-            raise ValueError(f"octets {start} to {end} of {view.nbytes} cannot be read")
+            raise ValueError(f"bytes {start} to {end} of {view.nbytes} cannot be read")
         frames: list[Frame] = []
         at = start
         while not self.broken:
@@ -244,18 +244,18 @@ class FrameReader:
 
     def _finish(self, frames: list[Frame]) -> None:
         body = self._body
-        octets = body[0] if len(body) == 1 else b"".join(body)
+        raw = body[0] if len(body) == 1 else b"".join(body)
         body.clear()
         self._within = False
         kind, flags, stream_id, size = self._kind, self._flags, self._stream_id, self._size
         if kind == DATA:
-            frames.append((DATA, flags, stream_id, octets, size - self._told))
+            frames.append((DATA, flags, stream_id, raw, size - self._told))
         elif kind in (HEADERS, CONTINUATION):
-            self._block.append(octets)
+            self._block.append(raw)
             if flags & END_HEADERS:
                 self._finish_block(frames)
         elif kind != FAULT:
-            said = contents(kind, flags, stream_id, octets)
+            said = contents(kind, flags, stream_id, raw)
             if isinstance(said, Http2Fault):
                 self._report(said, size, frames)
             else:
@@ -263,8 +263,8 @@ class FrameReader:
 
     def _finish_block(self, frames: list[Frame]) -> None:
         block = self._block
-        octets = block[0] if len(block) == 1 else b"".join(block)
-        frames.append((HEADERS, self._block_flags | END_HEADERS, self._block_stream, octets, self._block_size))
+        raw = block[0] if len(block) == 1 else b"".join(block)
+        frames.append((HEADERS, self._block_flags | END_HEADERS, self._block_stream, raw, self._block_size))
         block.clear()
         self._block_stream = 0
 
@@ -273,7 +273,7 @@ def headers_frames(stream_id: int, block: bytes, end_stream: bool, max_frame_siz
     """HEADERS, and as many CONTINUATION frames as the peer's `max_frame_size` asks for."""
     _check(stream_id, max_frame_size)
     if max_frame_size == 0:
-        raise ValueError("frames of 0 octets cannot hold a field block")
+        raise ValueError("frames of 0 bytes cannot hold a field block")
     size = len(block)
     flags = END_STREAM if end_stream else 0
     if size <= max_frame_size:
@@ -291,11 +291,11 @@ def headers_frames(stream_id: int, block: bytes, end_stream: bool, max_frame_siz
 
 
 def data_head(stream_id: int, size: int, end_stream: bool) -> bytes:
-    """What stands before `size` octets of DATA."""
+    """What stands before `size` bytes of DATA."""
     _check(stream_id, size)
     return _put_head(size >> 8, size & 0xFF, DATA, END_STREAM if end_stream else 0, stream_id)
 
 
 def _check(stream_id: int, size: int) -> None:
     if not 0 < stream_id <= MAX_STREAM_ID or not 0 <= size <= LARGEST_FRAME_SIZE:
-        raise ValueError(f"a frame of {size} octets on stream {stream_id} cannot be")
+        raise ValueError(f"a frame of {size} bytes on stream {stream_id} cannot be")

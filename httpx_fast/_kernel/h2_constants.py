@@ -38,7 +38,7 @@ END_STREAM = 0x1  # of DATA and HEADERS
 ACK = 0x1  # of SETTINGS and PING
 END_HEADERS = 0x4
 PADDED = 0x8
-HAS_PRIORITY = 0x20  # of HEADERS: five octets that RFC 9113 s.5.3.2 has us ignore
+HAS_PRIORITY = 0x20  # of HEADERS: five bytes that RFC 9113 s.5.3.2 has us ignore
 
 # Error codes, RFC 9113 s.7.
 NO_ERROR = 0x0
@@ -84,16 +84,16 @@ ENABLE_CONNECT_PROTOCOL = 0x8
 NO_RFC7540_PRIORITIES = 0x9
 
 # What holds until SETTINGS say otherwise.
-DEFAULT_TABLE_SIZE = 4096  # octets
-DEFAULT_WINDOW_SIZE = 65535  # octets
-DEFAULT_FRAME_SIZE = 16384  # octets; the least that SETTINGS_MAX_FRAME_SIZE may say, too
-LARGEST_FRAME_SIZE = 2**24 - 1  # octets
-MAX_WINDOW_SIZE = 2**31 - 1  # octets
+DEFAULT_TABLE_SIZE = 4096  # bytes
+DEFAULT_WINDOW_SIZE = 65535  # bytes
+DEFAULT_FRAME_SIZE = 16384  # bytes; the least that SETTINGS_MAX_FRAME_SIZE may say, too
+LARGEST_FRAME_SIZE = 2**24 - 1  # bytes
+MAX_WINDOW_SIZE = 2**31 - 1  # bytes
 MAX_STREAM_ID = 2**31 - 1
 
 #: What a client says first (RFC 9113 s.3.4); a SETTINGS frame follows.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-FRAME_HEAD_SIZE = 9  # octets
+FRAME_HEAD_SIZE = 9  # bytes
 
 # What is wrong with a field section, so that its message is malformed (RFC 9113 s.8.1.1).
 UPPER_CASE_NAME = 1 << 0
@@ -110,17 +110,17 @@ BAD_STATUS = 1 << 8  # not three digits from 100 to 999
 
 CONNECTION_FIELDS = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 
-ENTRY_OVERHEAD = 32  # octets that a field counts besides name and value, RFC 7541 s.4.1 and RFC 9113 s.6.5.2
+ENTRY_OVERHEAD = 32  # bytes that a field counts besides name and value, RFC 7541 s.4.1 and RFC 9113 s.6.5.2
 
-# Each octet of a block can name an entry of 4 KiB, and each field costs some 200 octets of objects: 16 KiB of block
+# Each byte of a block can name an entry of 4 KiB, and each field costs some 200 bytes of objects: 16 KiB of block
 # would become 64 MiB of fields. 64 KiB hold every honest head; nghttp2 and Go send no more by default.
-MAX_LIST_SIZE = 65536  # octets, names and values and ENTRY_OVERHEAD each
-# 2**28 and more fit nothing here: neither an index nor a length nor a table. More octets could only overflow somebody.
-MAX_INTEGER_OCTETS = 4  # octets of an integer after those bits of its first one
+MAX_LIST_SIZE = 65536  # bytes, names and values and ENTRY_OVERHEAD each
+# 2**28 and more fit nothing here: neither an index nor a length nor a table. More bytes could only overflow somebody.
+MAX_INTEGER_BYTES = 4  # bytes of an integer after those bits of its first one
 # A peer may offer 4 GiB, and the encoder keeps what the peer keeps. Larger tables hardly shrink requests.
-MAX_ENCODER_TABLE = DEFAULT_TABLE_SIZE  # octets
+MAX_ENCODER_TABLE = DEFAULT_TABLE_SIZE  # bytes
 # Frames of a block have no limit of their own in the protocol: an endless block is held, or at least read, for ever.
-MAX_BLOCK_SIZE = 2 * MAX_LIST_SIZE  # octets; a list at its limit takes about half of that, uncompressed
+MAX_BLOCK_SIZE = 2 * MAX_LIST_SIZE  # bytes; a list at its limit takes about half of that, uncompressed
 MAX_CONTINUATIONS = 64  # frames of one block, empty ones included; MAX_BLOCK_SIZE takes eight full ones
 
 # The encoder's policy. A field that changes from request to request would push those out of the table that do not, and
@@ -150,4 +150,4 @@ CHANGING_FIELDS = frozenset(
 # is sent. A cookie is taken for one when it is short enough to be guessed.
 SECRET_FIELDS = frozenset({b"authorization", b"proxy-authorization"})
 GUESSABLE_FIELDS = frozenset({b"cookie"})
-GUESSABLE_SIZE = 20  # octets of a value
+GUESSABLE_SIZE = 20  # bytes of a value

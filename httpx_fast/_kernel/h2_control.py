@@ -3,7 +3,7 @@
 The kernels read DATA, HEADERS and CONTINUATION themselves and come here with the rest, and with every frame head that
 does not look right to them. So the rules of RFC 9113 s.4.2 and s.6 for sizes, streams and values stand here once.
 `Http2Fault.stream_id` says whether a fault costs the connection or one stream. Functions whose names end in `_frame`
-return the octets of a whole frame.
+return the bytes of a whole frame.
 """
 
 from __future__ import annotations
@@ -105,28 +105,28 @@ def _size_fault(kind: int, flags: int, stream_id: int, size: int) -> Http2Fault 
 
 
 def padding_fault(kind: int, padding: int, size: int) -> Http2Fault:
-    """More padding than there are octets for it."""
+    """More padding than there are bytes for it."""
     return faults.too_much_padding(kind, padding, size, _ON_A_STREAM[kind])
 
 
-def contents(kind: int, flags: int, stream_id: int, octets: bytes) -> Contents | Http2Fault:
+def contents(kind: int, flags: int, stream_id: int, data: bytes) -> Contents | Http2Fault:
     """What a frame that is neither DATA nor part of a field block says; its size has been found right."""
     if kind == SETTINGS:
-        return _read_settings(octets)
+        return _read_settings(data)
     if kind == WINDOW_UPDATE:
-        increment = int.from_bytes(octets, "big") & MAX_WINDOW_SIZE
+        increment = int.from_bytes(data, "big") & MAX_WINDOW_SIZE
         return increment or faults.no_increment(stream_id)
     if kind == RST_STREAM:
-        return int.from_bytes(octets, "big")
+        return int.from_bytes(data, "big")
     if kind == GOAWAY:
-        last, code = _pair.unpack_from(octets)
-        return last & MAX_STREAM_ID, code, octets[8:]
-    return octets
+        last, code = _pair.unpack_from(data)
+        return last & MAX_STREAM_ID, code, data[8:]
+    return data
 
 
-def _read_settings(octets: bytes) -> list[tuple[int, int]] | Http2Fault:
+def _read_settings(data: bytes) -> list[tuple[int, int]] | Http2Fault:
     """Settings in their order; the same one may stand there twice, and the last one counts. Unknown ones stay."""
-    settings = list(_setting.iter_unpack(octets))
+    settings = list(_setting.iter_unpack(data))
     for setting, value in settings:
         if setting == INITIAL_WINDOW_SIZE and value > MAX_WINDOW_SIZE:
             return faults.bad_setting(setting, value, f"{MAX_WINDOW_SIZE} at most", FLOW_CONTROL_ERROR)
@@ -139,8 +139,8 @@ def _read_settings(octets: bytes) -> list[tuple[int, int]] | Http2Fault:
     return settings
 
 
-def _frame(kind: int, flags: int, stream_id: int, octets: bytes) -> bytes:
-    return _head.pack(len(octets) >> 8, len(octets) & 0xFF, kind, flags, stream_id) + octets
+def _frame(kind: int, flags: int, stream_id: int, data: bytes) -> bytes:
+    return _head.pack(len(data) >> 8, len(data) & 0xFF, kind, flags, stream_id) + data
 
 
 def settings_frame(settings: Iterable[tuple[int, int]]) -> bytes:
@@ -151,11 +151,11 @@ def settings_frame(settings: Iterable[tuple[int, int]]) -> bytes:
 SETTINGS_ACK = _frame(SETTINGS, ACK, 0, b"")
 
 
-def ping_frame(octets: bytes, *, ack: bool = False) -> bytes:
-    """PING; `octets` are eight."""
-    if len(octets) != 8:
-        raise ValueError(f"a PING has 8 octets, not {len(octets)}")
-    return _frame(PING, ACK if ack else 0, 0, octets)
+def ping_frame(data: bytes, *, ack: bool = False) -> bytes:
+    """PING; `bytes` are eight."""
+    if len(data) != 8:
+        raise ValueError(f"a PING has 8 bytes, not {len(data)}")
+    return _frame(PING, ACK if ack else 0, 0, data)
 
 
 def goaway_frame(last_stream_id: int, code: int = NO_ERROR, debug: bytes = b"") -> bytes:
@@ -169,7 +169,7 @@ def reset_frame(stream_id: int, code: int) -> bytes:
 
 
 def window_update_frame(stream_id: int, increment: int) -> bytes:
-    """WINDOW_UPDATE; stream 0 is the connection, `increment` are octets."""
+    """WINDOW_UPDATE; stream 0 is the connection, `increment` are bytes."""
     if not 0 < increment <= MAX_WINDOW_SIZE:
-        raise ValueError(f"a window cannot grow by {increment} octets")
+        raise ValueError(f"a window cannot grow by {increment} bytes")
     return _frame(WINDOW_UPDATE, 0, stream_id, increment.to_bytes(4, "big"))

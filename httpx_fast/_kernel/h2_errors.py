@@ -1,7 +1,7 @@
 """Words for what is wrong with HTTP/2 frames and field blocks: called on the error path only, by both kernels.
 
 Each fault carries the error code that GOAWAY or RST_STREAM has to say (RFC 9113 s.7). A peer's fault shows at most
-`MAX_SHOWN` octets of what was seen. Ours never shows a field value, which may be a secret.
+`MAX_SHOWN` bytes of what was seen. Ours never shows a field value, which may be a secret.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Http2Fault", "SectionTooLarge"]
 
-SHOWN_AND_ONE = MAX_SHOWN + 1  # octets that a kernel passes on, so that `shown` can say that there were more
+SHOWN_AND_ONE = MAX_SHOWN + 1  # bytes that a kernel passes on, so that `shown` can say that there were more
 
 
 class Http2Fault(RemoteProtocolError):
@@ -61,16 +61,16 @@ def truncated_integer(at: int) -> Http2Fault:
     return _compression("it ends within an integer (RFC 7541 s.5.1)", at)
 
 
-def integer_too_long(octets: bytes, at: int) -> Http2Fault:
+def integer_too_long(data: bytes, at: int) -> Http2Fault:
     return _compression(
-        f"an integer has more than {facts.MAX_INTEGER_OCTETS} octets after its first one, the most that is read "
-        f"(RFC 7541 s.5.1): {shown(octets)}",
+        f"an integer has more than {facts.MAX_INTEGER_BYTES} bytes after its first one, the most that is read "
+        f"(RFC 7541 s.5.1): {shown(data)}",
         at,
     )
 
 
 def truncated_string(size: int, left: int, at: int) -> Http2Fault:
-    return _compression(f"a string has {size} octets, and {left} are left (RFC 7541 s.5.2)", at)
+    return _compression(f"a string has {size} bytes, and {left} are left (RFC 7541 s.5.2)", at)
 
 
 def truncated_field(at: int) -> Http2Fault:
@@ -81,15 +81,15 @@ def bad_index(index: int, entries: int, at: int) -> Http2Fault:
     return _compression(f"index {index} is in no table, there are {entries} entries (RFC 7541 s.2.3.3)", at)
 
 
-def bad_padding(octets: bytes, at: int) -> Http2Fault:
+def bad_padding(data: bytes, at: int) -> Http2Fault:
     return _compression(
-        f"a Huffman-coded string ends with bits that are neither a code nor padding (RFC 7541 s.5.2): {shown(octets)}",
+        f"a Huffman-coded string ends with bits that are neither a code nor padding (RFC 7541 s.5.2): {shown(data)}",
         at,
     )
 
 
-def end_of_string(octets: bytes, at: int) -> Http2Fault:
-    return _compression(f"a Huffman-coded string has the code of EOS (RFC 7541 s.5.2): {shown(octets)}", at)
+def end_of_string(data: bytes, at: int) -> Http2Fault:
+    return _compression(f"a Huffman-coded string has the code of EOS (RFC 7541 s.5.2): {shown(data)}", at)
 
 
 def table_size_late(at: int) -> Http2Fault:
@@ -97,7 +97,7 @@ def table_size_late(at: int) -> Http2Fault:
 
 
 def table_size_too_large(size: int, limit: int, at: int) -> Http2Fault:
-    return _compression(f"a table of {size} octets is above the limit of {limit} (RFC 7541 s.6.3)", at)
+    return _compression(f"a table of {size} bytes is above the limit of {limit} (RFC 7541 s.6.3)", at)
 
 
 def table_size_missing(size: int, limit: int) -> Http2Fault:
@@ -110,7 +110,7 @@ def table_size_missing(size: int, limit: int) -> Http2Fault:
 
 def list_too_large(size: int, limit: int) -> SectionTooLarge:
     return SectionTooLarge(
-        f"a field section of {size} octets is above the limit of {limit} (RFC 9113 s.6.5.2)", facts.ENHANCE_YOUR_CALM
+        f"a field section of {size} bytes is above the limit of {limit} (RFC 9113 s.6.5.2)", facts.ENHANCE_YOUR_CALM
     )
 
 
@@ -138,13 +138,13 @@ def not_http2(head: bytes) -> Http2Fault:
 
 def frame_too_large(kind: int, size: int, limit: int) -> Http2Fault:
     return Http2Fault(
-        f"{_frame(kind)} of {size} octets is above the limit of {limit} (RFC 9113 s.4.2)", facts.FRAME_SIZE_ERROR
+        f"{_frame(kind)} of {size} bytes is above the limit of {limit} (RFC 9113 s.4.2)", facts.FRAME_SIZE_ERROR
     )
 
 
 def frame_size(kind: int, size: int, expected: str, section: str, stream_id: int = 0) -> Http2Fault:
     return Http2Fault(
-        f"{_frame(kind)} has {size} octets, expected {expected} (RFC 9113 {section})", facts.FRAME_SIZE_ERROR, stream_id
+        f"{_frame(kind)} has {size} bytes, expected {expected} (RFC 9113 {section})", facts.FRAME_SIZE_ERROR, stream_id
     )
 
 
@@ -154,7 +154,7 @@ def wrong_stream(kind: int, stream_id: int, section: str) -> Http2Fault:
 
 
 def too_much_padding(kind: int, padding: int, size: int, section: str) -> Http2Fault:
-    return Http2Fault(f"{_frame(kind)} of {size} octets has {padding} octets of padding (RFC 9113 {section})")
+    return Http2Fault(f"{_frame(kind)} of {size} bytes has {padding} bytes of padding (RFC 9113 {section})")
 
 
 def push_refused() -> Http2Fault:
@@ -174,7 +174,7 @@ def continuation_unexpected(stream_id: int) -> Http2Fault:
 
 def block_too_large(stream_id: int) -> Http2Fault:
     return Http2Fault(
-        f"the field block on stream {stream_id} has more than {facts.MAX_BLOCK_SIZE} octets or "
+        f"the field block on stream {stream_id} has more than {facts.MAX_BLOCK_SIZE} bytes or "
         f"{facts.MAX_CONTINUATIONS} CONTINUATION frames, the most that is read",
         facts.ENHANCE_YOUR_CALM,
     )

@@ -4,7 +4,7 @@ It knows no frame, no stream and no request. Its rules:
 
 1. An encoder belongs to a connection, and what it makes has to be sent in its order: the peer's table follows.
 2. Credentials are never added to the table, nor are fields that change from request to request. So a request that is
-   repeated takes the same octets, which are remembered with the tuple that they were made of: its identity says that
+   repeated takes the same bytes, which are remembered with the tuple that they were made of: its identity says that
    nothing in it has changed, and the generation of the table that indices mean what they meant.
 3. Nothing is encoded that could not be sent as it is: names in lower case, values without line ends.
 """
@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 
 from .._hpack_tables import EOS, HUFFMAN_CODES, STATIC_COUNT, STATIC_TABLE
 from . import h2_errors as faults
-from .constants import TOKEN_OCTETS, VALUE_OCTETS
+from .constants import TOKEN_BYTES, VALUE_BYTES
 from .h2_constants import (
     CHANGING_FIELDS,
     DEFAULT_TABLE_SIZE,
@@ -35,10 +35,10 @@ __all__ = ["HpackEncoder"]
 
 FieldLine: TypeAlias = tuple[bytes, bytes]
 
-_LOWER = re.escape(bytes(octet for octet in TOKEN_OCTETS if not chr(octet).isupper()))
+_LOWER = re.escape(bytes(byte for byte in TOKEN_BYTES if not chr(byte).isupper()))
 _is_sendable_name = re.compile(b":?[" + _LOWER + b"]+").fullmatch
 # A value begins and ends with field-vchar, RFC 9110 s.5.5.
-_unsendable_value = re.compile(rb"\A[ \t]|[^" + re.escape(VALUE_OCTETS) + rb"]|[ \t]\Z").search
+_unsendable_value = re.compile(rb"\A[ \t]|[^" + re.escape(VALUE_BYTES) + rb"]|[ \t]\Z").search
 
 # Text, since Python joins text, and reads numbers of base 2, in linear time.
 _bits_of = [f"{code:0{bits}b}" for code, bits in HUFFMAN_CODES[:EOS]].__getitem__
@@ -76,20 +76,20 @@ class HpackEncoder:
 
     @property
     def max_table_size(self) -> int:
-        """Octets that the table may use: the peer's SETTINGS_HEADER_TABLE_SIZE, up to MAX_ENCODER_TABLE."""
+        """Bytes that the table may use: the peer's SETTINGS_HEADER_TABLE_SIZE, up to MAX_ENCODER_TABLE."""
         return self._size
 
     @max_table_size.setter
     def max_table_size(self, size: int) -> None:
         if size < 0:
-            raise ValueError(f"a table of {size} octets cannot be")
+            raise ValueError(f"a table of {size} bytes cannot be")
         size = min(size, MAX_ENCODER_TABLE)
         if size != self._size:
             self._resize(size)
 
     @property
     def table_size(self) -> int:
-        """Octets that the table uses, as RFC 7541 s.4.1 counts them."""
+        """Bytes that the table uses, as RFC 7541 s.4.1 counts them."""
         return self._used
 
     def _resize(self, size: int) -> None:
@@ -222,16 +222,16 @@ def _is_constant(fields: Iterable[object], sensitive: object) -> bool:
 
 
 def _integer(value: int, mask: int, pattern: int) -> bytes:
-    """RFC 7541 s.5.1; `pattern` are the bits of the first octet that are not the integer's."""
+    """RFC 7541 s.5.1; `pattern` are the bits of the first byte that are not the integer's."""
     if value < mask:
         return bytes((pattern | value,))
-    octets = [pattern | mask]
+    data = [pattern | mask]
     value -= mask
     while value >= 0x80:
-        octets.append(value & 0x7F | 0x80)
+        data.append(value & 0x7F | 0x80)
         value >>= 7
-    octets.append(value)
-    return bytes(octets)
+    data.append(value)
+    return bytes(data)
 
 
 def _string(text: bytes) -> bytes:

@@ -30,7 +30,7 @@ from .constants import (
     HAS_CONTENT_LENGTH,
     MAX_LENGTH,
     NO_LENGTH,
-    TOKEN_OCTETS,
+    TOKEN_BYTES,
 )
 from .h2_constants import (
     BAD_NAME,
@@ -41,7 +41,7 @@ from .h2_constants import (
     CONNECTION_SPECIFIC,
     DEFAULT_TABLE_SIZE,
     ENTRY_OVERHEAD,
-    MAX_INTEGER_OCTETS,
+    MAX_INTEGER_BYTES,
     MAX_LIST_SIZE,
     PSEUDO_LATE,
     PSEUDO_REPEATED,
@@ -59,9 +59,9 @@ Entry: TypeAlias = tuple[FieldLine, int, int, int, int]
 _REGULAR: Final = -1
 _OF_NAME: Final = UPPER_CASE_NAME | BAD_NAME | CONNECTION_SPECIFIC | PSEUDO_UNKNOWN
 
-_LOWER = re.escape(bytes(octet for octet in TOKEN_OCTETS if not chr(octet).isupper()))
+_LOWER = re.escape(bytes(byte for byte in TOKEN_BYTES if not chr(byte).isupper()))
 _is_lower_token = re.compile(b"[" + _LOWER + b"]+").fullmatch
-_has_no_token = re.compile(b"[^" + re.escape(TOKEN_OCTETS) + b"]").search
+_has_no_token = re.compile(b"[^" + re.escape(TOKEN_BYTES) + b"]").search
 _has_upper_case = re.compile(rb"[A-Z]").search
 _has_line_end = re.compile(rb"[\0\r\n]").search
 _is_status = re.compile(rb"[1-9][0-9][0-9]").fullmatch
@@ -118,7 +118,7 @@ _STATIC_ENTRIES: Final = [_entry(pair, *_name_facts(pair[0])) for pair in STATIC
 
 # Huffman's code.
 
-# Nodes of the code's tree: two successors each, where a leaf is ~symbol. Octets move from node to node.
+# Nodes of the code's tree: two successors each, where a leaf is ~symbol. Bytes move from node to node.
 _TREE: list[list[int]] = [[0, 0]]
 _PADDING = {0}  # the nodes where a string may end: 0, and those that less than 8 ones lead to
 
@@ -141,7 +141,7 @@ def _grow_tree() -> None:
 
 _grow_tree()
 
-# What an octet does at a node: the symbols that it completes, and the node that it leads to. Filled when first needed:
+# What an byte does at a node: the symbols that it completes, and the node that it leads to. Filled when first needed:
 # dates, numbers and tokens need some thousands, and a peer that means to could have all 65,536 filled, 12 MB.
 _MAX_MOVES = 16384  # entries that are kept, some 3 MB
 _moves: dict[int, tuple[bytes, int]] = {}
@@ -149,10 +149,10 @@ _EOS_SEEN: Final = -1
 
 
 def _move(key: int) -> tuple[bytes, int]:
-    node, octet = key >> 8, key & 0xFF
+    node, byte = key >> 8, key & 0xFF
     symbols = bytearray()
     for position in range(7, -1, -1):
-        node = _TREE[node][octet >> position & 1]
+        node = _TREE[node][byte >> position & 1]
         if node == ~EOS:
             return b"", _EOS_SEEN
         if node < 0:
@@ -164,19 +164,19 @@ def _move(key: int) -> tuple[bytes, int]:
     return move
 
 
-def _unhuffman(octets: bytes, at: int) -> bytes:
+def _unhuffman(data: bytes, at: int) -> bytes:
     """The string that was encoded; `at` is where its field begins. Raises Http2Fault."""
     parts: list[bytes] = []
     node = 0
     moves = _moves
-    for octet in octets:
-        key = node | octet
+    for byte in data:
+        key = node | byte
         symbols, node = moves[key] if key in moves else _move(key)
         if node == _EOS_SEEN:
-            raise faults.end_of_string(octets[: faults.SHOWN_AND_ONE], at)
+            raise faults.end_of_string(data[: faults.SHOWN_AND_ONE], at)
         parts.append(symbols)
     if node >> 8 not in _PADDING:
-        raise faults.bad_padding(octets[: faults.SHOWN_AND_ONE], at)
+        raise faults.bad_padding(data[: faults.SHOWN_AND_ONE], at)
     return b"".join(parts)
 
 
@@ -198,7 +198,7 @@ class FieldSection:
         self.offences = 0
         #: The first field that something is wrong with, or None.
         self.offender: FieldLine | None = None
-        #: Octets of the section as RFC 9113 s.6.5.2 counts them, pseudo fields included.
+        #: Bytes of the section as RFC 9113 s.6.5.2 counts them, pseudo fields included.
         self.size = size
         self.content_length = NO_LENGTH
         self._lines: list[FieldLine] = []
@@ -244,7 +244,7 @@ class FieldSection:
 
 def _check_limit(limit: int) -> None:
     if limit < 0:
-        raise ValueError(f"a table of {limit} octets cannot be")
+        raise ValueError(f"a table of {limit} bytes cannot be")
 
 
 class HpackDecoder:
@@ -256,16 +256,16 @@ class HpackDecoder:
         _check_limit(max_table_size)
         self._entries: deque[Entry] = deque()  # the newest one first
         self._used = 0
-        self._size = max_table_size  # octets that the table may use; the peer changes it within `_limit`
+        self._size = max_table_size  # bytes that the table may use; the peer changes it within `_limit`
         self._limit = max_table_size
         self._due: int | None = None  # the lowest limit that the peer has to follow with its next block
-        self._list_size = 0  # octets of the section so far
-        #: Octets that a field section may have, as RFC 9113 s.6.5.2 counts them.
+        self._list_size = 0  # bytes of the section so far
+        #: Bytes that a field section may have, as RFC 9113 s.6.5.2 counts them.
         self.max_list_size = max_list_size
 
     @property
     def max_table_size(self) -> int:
-        """Octets that the peer may have the table use: SETTINGS_HEADER_TABLE_SIZE, once it was acknowledged."""
+        """Bytes that the peer may have the table use: SETTINGS_HEADER_TABLE_SIZE, once it was acknowledged."""
         return self._limit
 
     @max_table_size.setter
@@ -277,7 +277,7 @@ class HpackDecoder:
 
     @property
     def table_size(self) -> int:
-        """Octets that the table uses, as RFC 7541 s.4.1 counts them."""
+        """Bytes that the table uses, as RFC 7541 s.4.1 counts them."""
         return self._used
 
     def decode(self, block: bytes | bytearray | memoryview) -> list[FieldLine]:
@@ -295,18 +295,18 @@ class HpackDecoder:
         size = 0
         limit = self.max_list_size
         while at < end:
-            octet = block[at]
-            if octet > 0x80 and octet <= 0x80 | STATIC_COUNT:
+            byte = block[at]
+            if byte > 0x80 and byte <= 0x80 | STATIC_COUNT:
                 at += 1
-                entry = _STATIC_ENTRIES[octet - 0x81]
-            elif octet & 0x80:
+                entry = _STATIC_ENTRIES[byte - 0x81]
+            elif byte & 0x80:
                 index, after = _read_integer(block, at, 0x7F, at)
                 entry = self._entry_at(index, at)
                 at = after
-            elif octet & 0x40:
+            elif byte & 0x40:
                 entry, at = self._read_literal(block, at, 0x3F)
                 self._add(entry)
-            elif octet & 0x20:
+            elif byte & 0x20:
                 raise faults.table_size_late(at)
             else:
                 entry, at = self._read_literal(block, at, 0x0F)
@@ -365,27 +365,27 @@ class HpackDecoder:
             self._used += size
 
     def _make_room(self, size: int) -> None:
-        """RFC 7541 s.4.3, s.4.4: the oldest go until `size` octets fit, or none is left."""
+        """RFC 7541 s.4.3, s.4.4: the oldest go until `size` bytes fit, or none is left."""
         entries = self._entries
         while entries and self._used + size > self._size:
             self._used -= entries.pop()[1]
 
 
 def _read_integer(block: bytes, at: int, mask: int, start: int) -> tuple[int, int]:
-    """An integer (RFC 7541 s.5.1) and the position after it; `mask` are the bits of the octet at `at` that are its."""
+    """An integer (RFC 7541 s.5.1) and the position after it; `mask` are the bits of the byte at `at` that are its."""
     value = block[at] & mask
     at += 1
     if value < mask:
         return value, at
-    for shift in range(0, 7 * MAX_INTEGER_OCTETS, 7):
+    for shift in range(0, 7 * MAX_INTEGER_BYTES, 7):
         if at == len(block):
             raise faults.truncated_integer(start)
-        octet = block[at]
+        byte = block[at]
         at += 1
-        value += (octet & 0x7F) << shift
-        if octet < 0x80:
+        value += (byte & 0x7F) << shift
+        if byte < 0x80:
             return value, at
-    raise faults.integer_too_long(block[at - MAX_INTEGER_OCTETS - 1 : at], start)
+    raise faults.integer_too_long(block[at - MAX_INTEGER_BYTES - 1 : at], start)
 
 
 def _read_string(block: bytes, at: int, start: int) -> tuple[bytes, int]:

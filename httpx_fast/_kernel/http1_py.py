@@ -1,12 +1,12 @@
-"""HTTP/1.1 in octets: response heads, chunked bodies, request heads. The pure twin of ext/http1.pyx.
+"""HTTP/1.1 in bytes: response heads, chunked bodies, request heads. The pure twin of ext/http1.pyx.
 
 It knows no connection, no request and no rule about message length: it reports what is there, or raises. Its rules:
 
-1. The caller owns the octets and gives all that belong to the head at each call; a decoder of chunks keeps its own.
+1. The caller owns the bytes and gives all that belong to the head at each call; a decoder of chunks keeps its own.
 2. Nothing is scanned twice. A head that has come whole is matched by one expression (measured on 12 fields: a fifth of
    the cost of line by line); only what that does not match, be it incomplete, unusual or wrong, is read by lines, and
    the lines decide. So the expression must not accept what the lines refuse.
-3. Octets are refused by default. Each leniency names the peer that needs it.
+3. Bytes are refused by default. Each leniency names the peer that needs it.
 4. No object is made per field before somebody asks for fields.
 """
 
@@ -33,23 +33,23 @@ from .constants import (
     MAX_HEAD_SIZE,
     MAX_LENGTH,
     NO_LENGTH,
-    TARGET_OCTETS,
-    TOKEN_OCTETS,
-    VALUE_OCTETS,
+    TARGET_BYTES,
+    TOKEN_BYTES,
+    VALUE_BYTES,
 )
 
 __all__ = ["ChunkedDecoder", "HeadParser", "ResponseHead", "check_field", "chunk_head", "request_head"]
 
-Octets: TypeAlias = bytes | bytearray | memoryview
+Bytes: TypeAlias = bytes | bytearray | memoryview
 FieldLine: TypeAlias = tuple[bytes, bytes]
 
-PIECE = 8192  # octets copied at a time while a head's end is searched; nearly all heads are smaller, bodies are not
+PIECE = 8192  # bytes copied at a time while a head's end is searched; nearly all heads are smaller, bodies are not
 
-_TOKEN = b"[" + re.escape(TOKEN_OCTETS) + b"]+"
+_TOKEN = b"[" + re.escape(TOKEN_BYTES) + b"]+"
 _is_token = re.compile(_TOKEN).fullmatch
 _field_name = re.compile(b"(" + _TOKEN + b"):").match
 # status-line = HTTP-version SP status-code SP [ reason-phrase ], RFC 9112 s.4. Leniency: the second SP may be missing
-# where there is no reason, as it is from many small servers; curl, Go, h11 and llhttp take that too. Octets of the
+# where there is no reason, as it is from many small servers; curl, Go, h11 and llhttp take that too. Bytes of the
 # reason are as free as those of a value, see below.
 _STATUS_LINE = rb"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: ([^\0\r\n]*))?"
 _status_line = re.compile(_STATUS_LINE).fullmatch
@@ -60,12 +60,12 @@ _known_fields = re.compile(rb"\n(" + b"|".join(map(re.escape, FIELD_FLAGS)) + rb
 _chunk_line = re.compile(rb"([0-9A-Fa-f]{1,%d})\r\n" % MAX_CHUNK_SIZE_DIGITS).match
 _next_chunk_line = re.compile(rb"\r\n([0-9A-Fa-f]{1,%d})\r\n" % MAX_CHUNK_SIZE_DIGITS).match
 _is_digits = re.compile(rb"[0-9]+").fullmatch
-_unsendable_target = re.compile(b"[^" + re.escape(TARGET_OCTETS) + b"]").search
+_unsendable_target = re.compile(b"[^" + re.escape(TARGET_BYTES) + b"]").search
 # A value is empty, or begins and ends with field-vchar (RFC 9110 s.5.5). The first expression is twice as fast, the
 # second finds what is wrong.
-_FIELD_VCHAR = b"[" + re.escape(VALUE_OCTETS.translate(None, b" \t")) + b"]"
-_is_value = re.compile(b"(?:%b(?:[%b]*%b)?)?" % (_FIELD_VCHAR, re.escape(VALUE_OCTETS), _FIELD_VCHAR)).fullmatch
-_unsendable_value = re.compile(rb"\A[ \t]|[^" + re.escape(VALUE_OCTETS) + rb"]|[ \t]\Z").search
+_FIELD_VCHAR = b"[" + re.escape(VALUE_BYTES.translate(None, b" \t")) + b"]"
+_is_value = re.compile(b"(?:%b(?:[%b]*%b)?)?" % (_FIELD_VCHAR, re.escape(VALUE_BYTES), _FIELD_VCHAR)).fullmatch
+_unsendable_value = re.compile(rb"\A[ \t]|[^" + re.escape(VALUE_BYTES) + rb"]|[ \t]\Z").search
 
 _VERSION = b"HTTP/1."
 _shared_name = {name: name for name in COMMON_NAMES}.get
@@ -93,7 +93,7 @@ class ResponseHead:
         #: Of "HTTP/1.minor".
         self.minor = int(minor)
         self.reason = reason or b""
-        #: Octets of the head, its last line end included.
+        #: Bytes of the head, its last line end included.
         self.size = size
         #: Number of fields.
         self.count = count
@@ -161,7 +161,7 @@ class _Section:
     """A status line and field lines, or a trailer section, read line by line as they come.
 
     What is wrong with a line is reported in this order: NUL or a stray CR or LF as soon as it is there, and the rest
-    when the line has ended. So the report does not depend on how the octets were cut.
+    when the line has ended. So the report does not depend on how the bytes were cut.
     """
 
     __slots__ = ("_line", "_scanned", "bare_lf", "fields", "octets", "title")
@@ -192,7 +192,7 @@ class _Section:
             self._scanned = begin
             return None
         if found != b"\r\n" and not (found == b"\n" and self.bare_lf):
-            raise faults.bad_octet(bytes(octets[self._line : end]))
+            raise faults.bad_byte(bytes(octets[self._line : end]))
         line = bytes(octets[self._line : begin])
         self._line = self._scanned = end
         return line
@@ -213,7 +213,7 @@ class _Section:
                 raise faults.bad_field_line(line)
             if len(self.fields) == MAX_FIELDS:
                 raise faults.too_many_fields(self.title)
-            # Leniency: a value may have any octet but NUL, CR and LF. Old servers send Latin-1, UTF-8 and stray
+            # Leniency: a value may have any byte but NUL, CR and LF. Old servers send Latin-1, UTF-8 and stray
             # controls, and all browsers, curl and Go's client read them.
             self.fields.append((match[1], [line[match.end() :].strip(_WHITESPACE)]))
         return False
@@ -237,16 +237,16 @@ class HeadParser:
         self._status: tuple[bytes, bytes, bytes | None] | None = None
         self._seen = 0
 
-    def feed(self, data: Octets, start: int, end: int) -> ResponseHead | None:
-        """The head that begins at `start`, or None while octets of it are missing.
+    def feed(self, data: Bytes, start: int, end: int) -> ResponseHead | None:
+        """The head that begins at `start`, or None while bytes of it are missing.
 
-        After None it is called again with the same octets and more, which may lie elsewhere by then. After a head it
+        After None it is called again with the same bytes and more, which may lie elsewhere by then. After a head it
         is ready for the next one. Raises RemoteProtocolError, and ValueError when [start, end) is not in `data` or
-        has fewer octets than before.
+        has fewer bytes than before.
         """
         view = memoryview(data)
         if not 0 <= start <= end <= view.nbytes or end - start < self._seen:
-            raise ValueError(f"octets {start} to {end} of {view.nbytes} cannot be read, {self._seen} were there before")
+            raise ValueError(f"bytes {start} to {end} of {view.nbytes} cannot be read, {self._seen} were there before")
         head = self._feed(view, start, end)
         if head is not None and head.content_length == end - start - head.size:
             head._rest = bytes(view[start + head.size : end])
@@ -307,13 +307,13 @@ class HeadParser:
 
 # Where a decoder of chunks stands. A chunk is SIZE [SPACE] [EXTENSION...] SIZE_LF DATA DATA_CR DATA_LF.
 _SIZE, _SPACE, _EXTENSION, _QUOTED, _ESCAPED, _SIZE_LF, _DATA, _DATA_CR, _DATA_LF, _TRAILERS, _DONE = range(11)
-_HEX = {octet: int(chr(octet), 16) for octet in b"0123456789abcdefABCDEF"}
+_HEX = {byte: int(chr(byte), 16) for byte in b"0123456789abcdefABCDEF"}
 
 
 class ChunkedDecoder:
     """Takes the chunks off a body (RFC 9112 s.7.1).
 
-    All line ends have to be CRLF, also those of trailers: where a peer and what stands between take different octets
+    All line ends have to be CRLF, also those of trailers: where a peer and what stands between take different bytes
     for the end of a chunk, a response can be smuggled in.
     """
 
@@ -326,25 +326,25 @@ class ChunkedDecoder:
         """Begins a new body."""
         self._state = _SIZE
         self._digits = 0
-        self._left = 0  # of the chunk, in octets
-        self._extension = 0  # octets of extensions so far
+        self._left = 0  # of the chunk, in bytes
+        self._extension = 0  # bytes of extensions so far
         self._section: _Section | None = None
-        #: True when the last octet of the body, its trailer section included, was consumed.
+        #: True when the last byte of the body, its trailer section included, was consumed.
         self.done = False
         #: Fields of the trailer section; filled when done.
         self.trailers: list[FieldLine] = []
         #: What was decoded in the call that raised, before the fault.
         self.salvaged = b""
 
-    def feed(self, data: Octets, start: int, end: int) -> tuple[bytes, int]:
-        """Decoded octets, and the position after the last one consumed: `end` unless done.
+    def feed(self, data: Bytes, start: int, end: int) -> tuple[bytes, int]:
+        """Decoded bytes, and the position after the last one consumed: `end` unless done.
 
         Nothing has to be kept by the caller. Raises RemoteProtocolError, and ValueError when [start, end) is not in
         `data`.
         """
         view = memoryview(data)
         if not 0 <= start <= end <= view.nbytes:
-            raise ValueError(f"octets {start} to {end} of {view.nbytes} cannot be read")
+            raise ValueError(f"bytes {start} to {end} of {view.nbytes} cannot be read")
         pieces: list[memoryview] = []
         try:
             at = self._read(view, start, end, pieces)
@@ -383,29 +383,29 @@ class ChunkedDecoder:
         return None
 
     def _step(self, view: memoryview, at: int, end: int) -> None:
-        """Takes one octet of the framing."""
-        octet = view[at]
+        """Takes one byte of the framing."""
+        byte = view[at]
         state = self._state
         if state == _SIZE:
-            self._step_size(octet, view, at, end)
+            self._step_size(byte, view, at, end)
         elif state == _SIZE_LF:
-            if octet != 0x0A:
+            if byte != 0x0A:
                 raise faults.chunk_size_unended(_seen(view, at, end))
             self._digits = 0
             self._state = _DATA if self._left else _TRAILERS
         elif state == _DATA_CR:
-            if octet != 0x0D:
+            if byte != 0x0D:
                 raise faults.chunk_unended(_seen(view, at, end))
             self._state = _DATA_LF
         elif state == _DATA_LF:
-            if octet != 0x0A:
+            if byte != 0x0A:
                 raise faults.chunk_unended(_seen(view, at, end))
             self._state = _SIZE
         else:
-            self._step_extension(octet, view, at, end)
+            self._step_extension(byte, view, at, end)
 
-    def _step_size(self, octet: int, view: memoryview, at: int, end: int) -> None:
-        digit = _HEX.get(octet)
+    def _step_size(self, byte: int, view: memoryview, at: int, end: int) -> None:
+        digit = _HEX.get(byte)
         if digit is not None:
             if self._digits == MAX_CHUNK_SIZE_DIGITS:
                 raise faults.chunk_size_too_long(_seen(view, at, end))
@@ -414,33 +414,33 @@ class ChunkedDecoder:
         elif self._digits == 0:
             raise faults.chunk_size_expected(_seen(view, at, end))
         else:
-            self._step_extension(octet, view, at, end)
+            self._step_extension(byte, view, at, end)
 
-    def _step_extension(self, octet: int, view: memoryview, at: int, end: int) -> None:
+    def _step_extension(self, byte: int, view: memoryview, at: int, end: int) -> None:
         """Skips `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, RFC 9112 s.7.1.1.
 
         Leniency: whitespace may stand before the line end, with no extension. Servers that write the size into a
         field of fixed width send it; Go, curl and h11 take it.
         """
         state = self._state
-        if octet == 0x0D and state <= _EXTENSION:
+        if byte == 0x0D and state <= _EXTENSION:
             self._state = _SIZE_LF
             return
         if state <= _SPACE:
-            if octet == 0x3B:  # ;
+            if byte == 0x3B:  # ;
                 self._state = _EXTENSION
-            elif octet in _FOLDS:
+            elif byte in _FOLDS:
                 self._state = _SPACE
             else:
                 raise faults.chunk_size_unended(_seen(view, at, end))
         # CRLF cannot be quoted. Who takes it for the line end, and who for content, would disagree on what follows.
-        elif octet == 0x7F or (octet < 0x20 and octet != 0x09):
+        elif byte == 0x7F or (byte < 0x20 and byte != 0x09):
             raise faults.bad_chunk_extension(_seen(view, at, end))
         elif state == _ESCAPED:
             self._state = _QUOTED
-        elif octet == 0x22:  # "
+        elif byte == 0x22:  # "
             self._state = _EXTENSION if state == _QUOTED else _QUOTED
-        elif octet == 0x5C and state == _QUOTED:  # \
+        elif byte == 0x5C and state == _QUOTED:  # \
             self._state = _ESCAPED
         self._extension += 1
         if self._extension > MAX_CHUNK_EXTENSION:
@@ -516,7 +516,7 @@ def check_field(name: bytes, value: bytes) -> None:
 
 
 def chunk_head(size: int) -> bytes:
-    """The line before a chunk of `size` octets; before no octets it is the last chunk, which ends the body."""
+    """The line before a chunk of `size` bytes; before no bytes it is the last chunk, which ends the body."""
     if size < 0:
-        raise ValueError(f"a chunk of {size} octets cannot be")
+        raise ValueError(f"a chunk of {size} bytes cannot be")
     return b"%x\r\n" % size

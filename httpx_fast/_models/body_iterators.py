@@ -33,7 +33,7 @@ class Stage(Protocol[T_co]):
 
 
 class BytesStage:
-    """Octets: decoded if there is a decoder, and in pieces of a size if there is one."""
+    """Bytes: decoded if there is a decoder, and in pieces of a size if there is one."""
 
     def __init__(self, decoder: ContentDecoder | None, chunk_size: int | None) -> None:
         self._decoder = decoder
@@ -57,16 +57,16 @@ class TextStage:
     """Text, in pieces or lines as `chunker` makes them."""
 
     def __init__(self, decoder: ContentDecoder | None, encoding: str, chunker: TextChunker | LineDecoder) -> None:
-        self._octets = BytesStage(decoder, None)
+        self._bytes = BytesStage(decoder, None)
         self._text = TextDecoder(encoding=encoding)
         self._chunker = chunker
 
     def feed(self, data: bytes) -> Iterator[str]:
-        for piece in self._octets.feed(data):
+        for piece in self._bytes.feed(data):
             yield from self._chunker.decode(self._text.decode(piece))
 
     def flush(self) -> Iterator[str]:
-        for piece in self._octets.flush():
+        for piece in self._bytes.flush():
             yield from self._chunker.decode(self._text.decode(piece))
         yield from self._chunker.decode(self._text.flush())
         yield from self._chunker.flush()
@@ -139,7 +139,7 @@ class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
         self._response = response
         self._open_stage = open_stage
         self._chunk_size = chunk_size
-        self._stage: Stage[T] | None = None  # None before the start and after the last octet
+        self._stage: Stage[T] | None = None  # None before the start and after the last byte
         self._source: AsyncIterator[bytes] | None = None
         self._pieces: Iterator[T] | None = None
         self._ended = False
@@ -201,7 +201,7 @@ class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
         return iter(())
 
     async def _more(self) -> bool:
-        """Gets the pieces that the next octets make; False when there are no more."""
+        """Gets the pieces that the next bytes make; False when there are no more."""
         stage, source = self._stage, self._source
         if stage is None or source is None:
             return False

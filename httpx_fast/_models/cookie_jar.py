@@ -13,7 +13,7 @@ from http.cookiejar import Cookie, CookieJar, CookiePolicy, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 # Longer hosts are no DNS names (RFC 1035 s.2.3.4); their suffixes would cost the square of their length.
-_MAX_HOST = 255  # octets
+_MAX_HOST = 255  # bytes
 # A server can set cookies under ever new names, and has them sent back to it. Browsers keep 180 (RFC 6265 s.6.1 asks
 # for 50); one that means it well is lost in a head of 8 KiB long before this.
 MAX_RECEIVED = 1000  # cookies of a domain

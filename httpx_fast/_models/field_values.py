@@ -15,7 +15,7 @@ _LINK_PARAMETER = re.compile(r'\s*;\s*(?:([^\s=;,"<]+)\s*(?:=\s*("(?:[^"\\]|\\.)
 
 @lru_cache(maxsize=128)
 def charset_of(content_type: bytes) -> tuple[str | None, bool]:
-    """The charset parameter, and whether it is a codec between octets and text that can replace what it cannot read."""
+    """The charset parameter, and whether it is a codec between bytes and text that can replace what it cannot read."""
     # The standard library's parser knows quoting and RFC 2231, and costs more than reading a small body.
     from email.message import Message  # most programs meet JSON only
 

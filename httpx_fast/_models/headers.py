@@ -3,7 +3,7 @@
 The wire room wants field lines, users want a mapping; so the lines are what is kept, and what lookups need is made when
 the first one comes. It knows no message and no connection. The rules:
 
-1. `_list` holds the field lines as they are sent: names as they were written, values as octets.
+1. `_list` holds the field lines as they are sent: names as they were written, values as bytes.
 2. A list that somebody else holds too (another `Headers`, a template, a head) is marked as shared, and every change
    copies a shared list first. So the identity of `_list` tells whether anything was changed since.
 3. What a response received is asked of its head, line by line, until all of it is wanted (`_lazy`).
@@ -44,7 +44,7 @@ class FieldSource(Protocol):
 class Headers(MutableMapping[str, str]):
     """The fields of a message: a mapping that ignores the case of names and keeps repeated field lines.
 
-    `encoding` is how text becomes octets and octets text; None takes ASCII, and for received fields the first of
+    `encoding` is how text becomes bytes and bytes text; None takes ASCII, and for received fields the first of
     ASCII, UTF-8 and ISO-8859-1 that fits them all.
     """
 
@@ -108,15 +108,15 @@ class Headers(MutableMapping[str, str]):
 
     @property
     def encoding(self) -> str:
-        """The codec between octets and text: the one that was set, else the first of three that fits all fields."""
+        """The codec between bytes and text: the one that was set, else the first of three that fits all fields."""
         if self._encoding is not None:
             return self._encoding
         # A line feed is no part of a multi-byte sequence, so the whole fits when each of its parts does.
-        octets = b"\n".join([part for line in self._list for part in line])
-        if octets.isascii():
+        data = b"\n".join([part for line in self._list for part in line])
+        if data.isascii():
             return "ascii"
         try:
-            octets.decode("utf-8")
+            data.decode("utf-8")
         except UnicodeDecodeError:
             return "iso-8859-1"
         return "utf-8"
@@ -293,7 +293,7 @@ class Headers(MutableMapping[str, str]):
         return lower in self._lower_names()
 
     def _find(self, lower: bytes) -> list[bytes]:
-        """The values of a field as octets, by its name in lower case."""
+        """The values of a field as bytes, by its name in lower case."""
         lines = self._lines
         if lines is None:
             assert self._source is not None
@@ -329,29 +329,29 @@ class Headers(MutableMapping[str, str]):
 
 
 def encoded(pairs: Iterable[tuple[Any, Any]], encoding: str) -> list[FieldLine]:
-    """Field lines of names and values that are text or octets; TypeError for anything else."""
+    """Field lines of names and values that are text or bytes; TypeError for anything else."""
     lines: list[FieldLine] = []
     for name, value in pairs:
         if not isinstance(name, bytes):
             if not isinstance(name, str):
                 raise TypeError(f"a header name is str or bytes, not {type(name).__name__}: {name!r}")
-            name = _octets(name, encoding, "a header name")
+            name = _bytes(name, encoding, "a header name")
         if not isinstance(value, bytes):
             if not isinstance(value, str):
                 shown = name.decode("ascii", "replace")
                 raise TypeError(f"the value of header {shown!r} is to be str or bytes, not {type(value).__name__}")
-            value = _octets(value, encoding, name)
+            value = _bytes(value, encoding, name)
         lines.append((name, value))
     return lines
 
 
-def _octets(text: str, encoding: str, where: bytes | str) -> bytes:
+def _bytes(text: str, encoding: str, where: bytes | str) -> bytes:
     try:
         return text.encode(encoding)
     except UnicodeEncodeError as error:
         if isinstance(where, bytes):
             where = f"the value of header {where.decode('ascii', 'replace')!r}"
-        error.reason += f", in {where}: give octets, or Headers with an encoding"
+        error.reason += f", in {where}: give bytes, or Headers with an encoding"
         raise
 
 

@@ -67,7 +67,7 @@ def masked_url(url: URL) -> str:
 class Request:
     """A request, to be sent by a client.
 
-    `content` is a body as it is (text, octets, an iterable or a file, asynchronous ones too), `data` a form, `files`
+    `content` is a body as it is (text, bytes, an iterable or a file, asynchronous ones too), `data` a form, `files`
     make it a multipart form, `json` is anything that `json` can write; fields that describe the body are added unless
     `headers` has them. `stream` is a body that is taken over as it is, and no field is added then.
     """
@@ -211,14 +211,14 @@ class Request:
 
     @property
     def content(self) -> bytes:
-        """The body's octets; RequestNotRead for a stream that was not read."""
+        """The body's bytes; RequestNotRead for a stream that was not read."""
         try:
             return self._content
         except AttributeError:
             raise RequestNotRead from None
 
     def read(self) -> bytes:
-        """Loads the body and returns its octets; it can be sent again from then on."""
+        """Loads the body and returns its bytes; it can be sent again from then on."""
         if not hasattr(self, "_content"):
             stream = self.stream
             if not isinstance(stream, Iterable):
@@ -227,7 +227,7 @@ class Request:
         return self._content
 
     async def aread(self) -> bytes:
-        """Loads the body and returns its octets; it can be sent again from then on."""
+        """Loads the body and returns its bytes; it can be sent again from then on."""
         if not hasattr(self, "_content"):
             stream = self.stream
             if not isinstance(stream, AsyncIterable):
@@ -242,7 +242,7 @@ class Request:
 
     @property
     def _body(self) -> bytes | None:
-        """The octets that are the whole body; None where `stream` has to be asked for them."""
+        """The bytes that are the whole body; None where `stream` has to be asked for them."""
         stream = self._stream
         if stream is None:
             return self._content

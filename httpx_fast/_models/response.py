@@ -186,7 +186,7 @@ class Response:
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """ "http_version" and "reason_phrase" as octets, "network_stream", "stream_id" (HTTP/2)."""
+        """ "http_version" and "reason_phrase" as bytes, "network_stream", "stream_id" (HTTP/2)."""
         extensions = self._extensions
         if extensions is None:
             version = self._version()
@@ -247,8 +247,8 @@ class Response:
         """The body as received: asynchronous where an async client is, or both when it is in memory."""
         stream: SyncByteStream | AsyncByteStream | None = self._stream
         if stream is None:
-            octets = self._body if self._body is not None else self.__dict__.get("_content")
-            stream = self._stream = UnattachedStream() if octets is None else ByteStream(octets)
+            data = self._body if self._body is not None else self.__dict__.get("_content")
+            stream = self._stream = UnattachedStream() if data is None else ByteStream(data)
         return stream
 
     @stream.setter
@@ -458,7 +458,7 @@ class Response:
 
     @property
     def num_bytes_downloaded(self) -> int:
-        """Octets of the body so far, as received: before decoding."""
+        """Bytes of the body so far, as received: before decoding."""
         return self._num_bytes_downloaded
 
     def read(self) -> bytes:
@@ -503,7 +503,7 @@ class Response:
         return True
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """The content in pieces of `chunk_size` octets, or as it arrives."""
+        """The content in pieces of `chunk_size` bytes, or as it arrives."""
         return pieces(self, bytes_stage, chunk_size)
 
     def iter_text(self, chunk_size: int | None = None) -> Iterator[str]:
@@ -515,11 +515,11 @@ class Response:
         return pieces(self, lines_stage, None)
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """The body as received, not decoded, in pieces of `chunk_size` octets, or as it arrives."""
+        """The body as received, not decoded, in pieces of `chunk_size` bytes, or as it arrives."""
         return pieces(self, raw_stage, chunk_size)
 
     def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
-        """The content in pieces of `chunk_size` octets, or as it arrives."""
+        """The content in pieces of `chunk_size` bytes, or as it arrives."""
         return AsyncPieces(self, bytes_stage, chunk_size)
 
     def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:
@@ -531,7 +531,7 @@ class Response:
         return AsyncPieces(self, lines_stage, None)
 
     def aiter_raw(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
-        """The body as received, not decoded, in pieces of `chunk_size` octets, or as it arrives."""
+        """The body as received, not decoded, in pieces of `chunk_size` bytes, or as it arrives."""
         return AsyncPieces(self, raw_stage, chunk_size)
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ from .deadline_stream import NEVER, Scopes, TimedStream
 from .errors import connect_failed, expired, peer_name, resolve_failed
 from .getaddrinfo import distinct, numeric
 
-_PIECE = 64 * 1024  # octets in one call; after each the write deadline moves
+_PIECE = 64 * 1024  # bytes in one call; after each the write deadline moves
 _FAULTS = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 _EXTRA = {
     "socket": anyio.abc.SocketAttribute.raw_socket,
@@ -35,7 +35,7 @@ _EXTRA = {
 
 
 class AnyIOStream(TimedStream):
-    """Owns `stream`, which must let a receive be cancelled without losing octets."""
+    """Owns `stream`, which must let a receive be cancelled without losing bytes."""
 
     __slots__ = ("_extra", "_scopes", "_stream", "_torn", "_turn")
 
@@ -292,7 +292,7 @@ def _as_oserror(error: Exception) -> OSError:
 
 
 def _peer_left(raw: Any) -> bool:
-    """Whether an idle socket has come to its end; octets that lie there are left for who reads."""
+    """Whether an idle socket has come to its end; bytes that lie there are left for who reads."""
     if not hasattr(select, "poll") or raw.fileno() < 0:
         return False
     poll = select.poll()

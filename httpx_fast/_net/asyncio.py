@@ -31,7 +31,7 @@ from .sockets import SocketBackend, SocketStream
 
 Future: TypeAlias = "asyncio.Future[None]"
 
-_OWN_BUFFER = 64 * 1024  # octets read at once where a loop may fill the buffer later than it asks for it
+_OWN_BUFFER = 64 * 1024  # bytes read at once where a loop may fill the buffer later than it asks for it
 
 
 class LoopStream(SocketStream):
@@ -113,7 +113,7 @@ class LoopStream(SocketStream):
         raise NotImplementedError
 
     def _has_sent(self) -> bool:
-        """Whether anything went out since this was last asked; where each octet that goes is seen, nothing did."""
+        """Whether anything went out since this was last asked; where each byte that goes is seen, nothing did."""
         return False
 
     def _let_go(self) -> None:
@@ -240,7 +240,7 @@ class LoopStream(SocketStream):
         if receiving and now >= self._at:
             self._fail_receiver(self._expired(now))
         if self._senders and now >= self._write_at:
-            self._fail_senders(self._write_expired(now, f", {self.unsent} octets are left"))
+            self._fail_senders(self._write_expired(now, f", {self.unsent} bytes are left"))
         self._set_timer()
 
 
@@ -337,7 +337,7 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
         self._own = memoryview(bytearray(_OWN_BUFFER)) if _made_by(loop, "winloop") else None
         self._lent: Any = None  # the sink's buffer that is being filled
         self._lost: OSError | None = None  # why the transport is gone
-        self._left = 0  # octets that the transport held when it was last asked
+        self._left = 0  # bytes that the transport held when it was last asked
         self._early = b""  # came before there was a sink: uvloop begins to read whatever it is asked
 
     def attach(self, sink: Sink) -> None:
@@ -407,7 +407,7 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
         self._fail_senders(self._write_failed(error))
 
     def _push(self, view: memoryview | None, count: int) -> None:
-        """`count` octets of `view`, or in the buffer that the sink gave."""
+        """`count` bytes of `view`, or in the buffer that the sink gave."""
         try:
             done = self._sink.buffer_updated(count) if view is None else self._sink.data_received(view[:count])
         except Exception as fault:  # noqa: BLE001  # goes to who receives, now or next

@@ -37,8 +37,8 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 Address: TypeAlias = tuple[socket.AddressFamily, Any]
 SocketOption: TypeAlias = tuple[int, int, int | bytes] | tuple[int, int, None, int]
 
-HIGH_WATER = 1024 * 1024  # octets that a sink holds unclaimed before its stream stops reading
-SCRATCH_SIZE = 256 * 1024  # octets asked for in one read; 100 MB/s and more need few, large reads
+HIGH_WATER = 1024 * 1024  # bytes that a sink holds unclaimed before its stream stops reading
+SCRATCH_SIZE = 256 * 1024  # bytes asked for in one read; 100 MB/s and more need few, large reads
 
 
 class _Done:
@@ -62,11 +62,11 @@ class Sink(Protocol):
 
     @property
     def pending(self) -> int:
-        """Octets that were taken from the stream and not yet claimed by anybody; a plain attribute does."""
+        """Bytes that were taken from the stream and not yet claimed by anybody; a plain attribute does."""
         ...
 
     def get_buffer(self) -> Any | None:
-        """A writable buffer (any exporter of one) for the next octets, or None: then the stream lends its own.
+        """A writable buffer (any exporter of one) for the next bytes, or None: then the stream lends its own.
 
         Asked for before each read, even if nothing comes of it; some streams never ask and always lend.
         """
@@ -76,7 +76,7 @@ class Sink(Protocol):
         ...
 
     def data_received(self, data: memoryview) -> bool:
-        """Octets (at least 1) that are lent for this call only; True when what is waited for is there."""
+        """Bytes (at least 1) that are lent for this call only; True when what is waited for is there."""
         ...
 
     def eof_received(self, clean: bool) -> bool:
@@ -85,7 +85,7 @@ class Sink(Protocol):
 
 
 class Stream(abc.ABC):
-    """An open connection to a peer, in octets."""
+    """An open connection to a peer, in bytes."""
 
     __slots__ = ()
 
@@ -111,7 +111,7 @@ class Stream(abc.ABC):
     @property
     @abc.abstractmethod
     def unsent(self) -> int:
-        """Octets of what was written that are still to be sent."""
+        """Bytes of what was written that are still to be sent."""
 
     @abc.abstractmethod
     async def drain(self, reading: bool) -> None:

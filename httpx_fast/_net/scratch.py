@@ -10,7 +10,7 @@ import threading
 
 from .base import SCRATCH_SIZE
 
-_RECORD = 16 * 1024  # octets, RFC 8446 s.5.1
+_RECORD = 16 * 1024  # bytes, RFC 8446 s.5.1
 
 
 class _Scratch(threading.local):

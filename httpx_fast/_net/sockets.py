@@ -211,7 +211,7 @@ def wait_writable(sockets: Collection[socket.socket], milliseconds: float | None
 
 
 def _rest(buffers: tuple[Buffer, ...], sent: int) -> list[memoryview]:
-    """What is left of `buffers` after `sent` octets."""
+    """What is left of `buffers` after `sent` bytes."""
     rest: list[memoryview] = []
     for buffer in buffers:
         size = len(buffer)

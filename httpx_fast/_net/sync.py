@@ -139,7 +139,7 @@ class SyncStream(PulledStream):
     def _check_write_time(self) -> None:
         now = self._clock()
         if now >= self._write_at:
-            raise self._write_expired(now, f", {self.unsent} octets are left")
+            raise self._write_expired(now, f", {self.unsent} bytes are left")
 
     def _pull_some(self) -> bool:
         try:

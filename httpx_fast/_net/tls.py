@@ -45,11 +45,11 @@ _openssl: Any = None
 with contextlib.suppress(ImportError):  # PyPy's ssl
     _openssl = import_module("_cffi_ssl._stdssl").lib
 
-# Octets encrypted, and fed to be decrypted, in one go. OpenSSL's buffers keep the size that they once grew to, a third
+# Bytes encrypted, and fed to be decrypted, in one go. OpenSSL's buffers keep the size that they once grew to, a third
 # above this each: with twice as much a connection that was once busy holds 60 KB more while it is idle, and a large
 # body costs some 2 % less.
 _SLICE = 32 * 1024
-_SMALL = 16 * 1024  # octets; buffers that fit one record together are joined: one record costs less than two
+_SMALL = 16 * 1024  # bytes; buffers that fit one record together are joined: one record costs less than two
 # How a handshake record begins; once the handshake is over TLS 1.3 shows none (RFC 8446 s.5.2).
 _RENEGOTIATION = b"\x16"
 # Not RECORD_LAYER_FAILURE: OpenSSL from 3.2 on says so of a record that was forged or damaged on its way, too.
@@ -144,7 +144,7 @@ class TLSStream(Stream):
 
     @property
     def session(self) -> ssl.SSLSession | None:
-        """What a later handshake can resume; with TLS 1.3 there is none before the first octets were received."""
+        """What a later handshake can resume; with TLS 1.3 there is none before the first bytes were received."""
         with self._lock:
             return self._tls.session
 

@@ -74,7 +74,7 @@ class Lease:
         return exchange is not None and not isinstance(exchange, Http1Connection) and exchange.sending
 
     def tunnel(self) -> tuple[Stream, bytes] | None:
-        """Stream and first octets of a connection that speaks HTTP no longer, for the lease's owner; else None."""
+        """Stream and first bytes of a connection that speaks HTTP no longer, for the lease's owner; else None."""
         exchange = self._exchange
         return exchange.detach() if exchange is not None and exchange.upgraded else None
 

@@ -59,7 +59,7 @@ Reply: TypeAlias = "tuple[Head, bytes | None, Sequence[Head], Sequence[FieldLine
 UNLIMITED: Final = 2**31 - 1
 
 # Requests that go out at once to a peer of which nothing is known, before it has said how many it takes; that comes
-# with its first octets, one round trip later, and the others wait for it. Most servers take 100 and more, some take 30
+# with its first bytes, one round trip later, and the others wait for it. Most servers take 100 and more, some take 30
 # or 10; what is above that they refuse, and it goes out a second time.
 FIRST_STREAMS: Final = 10
 
@@ -206,9 +206,9 @@ class Pool:
         # then). It may have come at once even if it was wanted in pieces.
         if not exchange.whole and (journey.trace is not None or not exchange.ended):
             return received, None, interim, (), Lease(self, connection, exchange, journey)
-        octets, trailers = exchange.take_whole(), exchange.trailers
+        data, trailers = exchange.take_whole(), exchange.trailers
         self.release(connection, exchange, journey)
-        return received, octets, interim, trailers, None
+        return received, data, interim, trailers, None
 
     def release(self, connection: Connection, exchange: Exchange, journey: Journey) -> None:
         """Ends a lease: the connection goes to the next who waits, becomes idle, or is closed."""

@@ -17,11 +17,11 @@ MAX_REPLAYS: Final = 3
 
 
 class Pieces(Protocol):
-    """A body that is not one string of octets. Iterated, it begins."""
+    """A body that is not one string of bytes. Iterated, it begins."""
 
     @property
     def again(self) -> bool:
-        """Whether it gives all of its octets when it is iterated now."""
+        """Whether it gives all of its bytes when it is iterated now."""
         ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...

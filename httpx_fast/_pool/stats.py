@@ -10,7 +10,7 @@ from .._origin import Origin, Route
 
 
 class Windows(NamedTuple):
-    """Octets of bodies that may be sent now on a connection of HTTP/2, all its streams together (RFC 9113 s.5.2)."""
+    """Bytes of bodies that may be sent now on a connection of HTTP/2, all its streams together (RFC 9113 s.5.2)."""
 
     #: By us; requests with a body wait while it is 0.
     send: int

@@ -3,7 +3,7 @@
 The application runs in a task of its own, as it would behind a server, and both bodies are streams:
 
 1. The response is there when the application has sent its start; its body arrives as the application sends it. Sending
-   waits while `HIGH_WATER` octets are unclaimed.
+   waits while `HIGH_WATER` bytes are unclaimed.
 2. Whoever reads a response to its end also waits for the application to return, so that what it does after answering
    has been done.
 3. Closing a response early is a disconnect: `receive()` says so and `send()` raises OSError. An application that does
@@ -34,7 +34,7 @@ _Receive = Callable[[], Awaitable[_Message]]
 _Send = Callable[[_Message], Awaitable[None]]
 _ASGIApp = Callable[[MutableMapping[str, Any], _Receive, _Send], Awaitable[None]]
 
-HIGH_WATER = 64 * 1024  # octets of response body that wait for a reader; servers buffer about as much
+HIGH_WATER = 64 * 1024  # bytes of response body that wait for a reader; servers buffer about as much
 GRACE = 0.2  # seconds for an application to notice a disconnect, and again to end once it is cancelled
 
 
@@ -98,7 +98,7 @@ class _Exchange(AsyncByteStream):
         self._request_body: AsyncIterator[bytes] | None = None
         self._request_done = False
         self._chunks: deque[bytes] = deque()
-        self._pending = 0  # octets in `_chunks`
+        self._pending = 0  # bytes in `_chunks`
         self._complete = False  # the application has sent the last part of the body
         self._disconnected = False
         self._finished = False  # the application has returned

@@ -209,7 +209,7 @@ def _framing(head: RequestHead, body: bytes | None) -> int:
             return 0
         raise LocalProtocolError("the request has a body, but neither Content-Length nor Transfer-Encoding: chunked")
     if framing >= 0 and body is not None and framing != len(body):
-        raise LocalProtocolError(f"the body has {len(body)} octets, its Content-Length is {framing}")
+        raise LocalProtocolError(f"the body has {len(body)} bytes, its Content-Length is {framing}")
     return framing
 
 
@@ -246,16 +246,16 @@ class HTTPTransport(_Door, BaseTransport):
         extensions = request._extensions
         if extensions is not None or any_logger_answered(DEBUG) is not False:
             _watch(request, journey)
-        octets = request._content if request._stream is None else request._body
-        framing = 0 if octets == b"" and head.announced is None else _framing(head, octets)
+        data = request._content if request._stream is None else request._body
+        framing = 0 if data == b"" and head.announced is None else _framing(head, data)
         body: bytes | BlockingPieces
-        if octets is None:
+        if data is None:
             stream = request.stream
             if not isinstance(stream, SyncByteStream):
                 raise RuntimeError(f"a blocking transport cannot send the asynchronous body {stream!r}")
             body = BlockingPieces(stream)
         else:
-            body = octets
+            body = data
         budgets = self._granted(request, pool)
         replay = self._replay if extensions is None else extensions.get("replay", self._replay)
         reply = drive(pool.request(head, body, framing, budgets, journey, request._whole, replay))
@@ -312,12 +312,12 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         extensions = request._extensions
         if extensions is not None or any_logger_answered(DEBUG) is not False:
             _watch(request, journey)
-        octets = request._content if request._stream is None else request._body
-        framing = 0 if octets == b"" and head.announced is None else _framing(head, octets)
+        data = request._content if request._stream is None else request._body
+        framing = 0 if data == b"" and head.announced is None else _framing(head, data)
         budgets = self._granted(request, pool)
         replay = self._replay if extensions is None else extensions.get("replay", self._replay)
-        if octets is not None:
-            reply = await pool.request(head, octets, framing, budgets, journey, request._whole, replay)
+        if data is not None:
+            reply = await pool.request(head, data, framing, budgets, journey, request._whole, replay)
             return _response(request, journey, reply, AsyncBody)
         stream = request.stream
         if not isinstance(stream, AsyncByteStream):
@@ -455,12 +455,12 @@ class AsyncBody(_Body, AsyncByteStream):
 
 
 def _response(request: Request, journey: Journey, reply: Reply, body_type: type[SyncBody | AsyncBody]) -> Response:
-    head, octets, interim, trailers, lease = reply
+    head, data, interim, trailers, lease = reply
     stream, network = None, body_type.network
     if lease is not None:
         stream = body_type(lease)
         network = handed_over(lease, journey.connection, body_type.network_type) or network
-    response = received(head.status, head, request, journey, octets, stream, network)
+    response = received(head.status, head, request, journey, data, stream, network)
     if interim:
         response._interim = interim
     if trailers:

@@ -30,7 +30,7 @@ __all__ = ["AsyncNetworkStream", "NetworkStream"]
 T = TypeVar("T", bound="_Network")
 
 
-class _Octets:
+class _Bytes:
     """The sink of a connection that is the user's: keeps what came until it is asked for."""
 
     __slots__ = ("_pieces", "_start", "ended", "pending")
@@ -72,17 +72,15 @@ class _Octets:
 
 
 class _Network:
-    """What both kinds share. `octets` is None where the connection speaks HTTP."""
+    """What both kinds share. `bytes` is None where the connection speaks HTTP."""
 
-    def __init__(
-        self, stream: Stream, facts: ConnectionFacts | None, lease: Lease | None, octets: _Octets | None
-    ) -> None:
+    def __init__(self, stream: Stream, facts: ConnectionFacts | None, lease: Lease | None, raw: _Bytes | None) -> None:
         self._stream = stream
         self._facts = facts
         self._lease = lease
-        self._octets = octets
-        if octets is not None:
-            stream.attach(octets)
+        self._bytes = raw
+        if raw is not None:
+            stream.attach(raw)
 
     def get_extra_info(self, info: str) -> Any:
         """ "ssl_object", "client_addr", "server_addr", "socket", "is_readable"; None for what there is not."""
@@ -99,8 +97,8 @@ class _Network:
 
     def _is_readable(self) -> bool:
         """Whether a read would not wait; on an idle connection that means that the server closed it."""
-        octets = self._octets
-        if octets is not None and (octets.pending or octets.ended):
+        raw = self._bytes
+        if raw is not None and (raw.pending or raw.ended):
             return True
         readable = self._stream.get_extra_info("is_readable")
         if readable is not None:
@@ -110,17 +108,17 @@ class _Network:
         return sock is not None and (sock.fileno() < 0 or bool(poller(sock)(0)))
 
     async def _read(self, max_bytes: int, timeout: float | None) -> bytes:
-        octets = self._tunnel("read")
+        raw = self._tunnel("read")
         if max_bytes < 1:
             raise ValueError(f"max_bytes is {max_bytes}; expected at least 1")
         stream = self._stream
-        while not octets.pending:
-            if octets.ended:
+        while not raw.pending:
+            if raw.ended:
                 return b""
             self._arm("read", timeout)
             # Cancelled here, nothing is lost: what comes is kept for the next read.
             await stream.receive()
-        return octets.take(max_bytes)
+        return raw.take(max_bytes)
 
     async def _write(self, buffer: Buffer, timeout: float | None) -> None:
         self._tunnel("write")
@@ -133,11 +131,11 @@ class _Network:
             await unsent
 
     async def _encrypted(self, context: ssl.SSLContext, server_hostname: str | None, timeout: float | None) -> Stream:
-        octets = self._tunnel("start_tls")
-        if octets.pending:
+        raw = self._tunnel("start_tls")
+        if raw.pending:
             # Taken for answers that came by TLS, they would be whatever somebody on the way likes (CVE-2011-0411).
             self._close()
-            raise RemoteProtocolError(f"{octets.pending} octets came before the TLS handshake and were not read")
+            raise RemoteProtocolError(f"{raw.pending} bytes came before the TLS handshake and were not read")
         stream = self._stream
         self._arm("connect", timeout)
         try:
@@ -148,13 +146,13 @@ class _Network:
         encrypted.arm("connect", None, None)
         return encrypted
 
-    def _tunnel(self, call: str) -> _Octets:
-        if self._octets is None:
+    def _tunnel(self, call: str) -> _Bytes:
+        if self._bytes is None:
             raise RuntimeError(
                 f"{call}() is for connections that were handed over, by 101 or by 2xx to CONNECT; this one speaks "
                 "HTTP, and its response has what there is to read"
             )
-        return self._octets
+        return self._bytes
 
     def _arm(self, phase: str, timeout: float | None) -> None:
         """Says by when the next call must be done, by the clock of the pool that the connection is of."""
@@ -163,7 +161,7 @@ class _Network:
         self._stream.arm(phase, None if timeout is None else lease.pool.clock() + timeout, timeout)
 
     def _close(self) -> None:
-        if self._octets is not None:
+        if self._bytes is not None:
             self._stream.close()
         if self._lease is not None:
             self._lease.close()
@@ -173,7 +171,7 @@ class NetworkStream(_Network):
     """The connection below a response of `Client`. Timeouts are seconds, None for no limit."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What is there, or comes next: 1 to `max_bytes` octets; b"" after the end. Raises ReadError, ReadTimeout."""
+        """What is there, or comes next: 1 to `max_bytes` bytes; b"" after the end. Raises ReadError, ReadTimeout."""
         return drive(self._read(max_bytes, timeout))
 
     def write(self, buffer: Buffer, timeout: float | None = None) -> None:
@@ -188,7 +186,7 @@ class NetworkStream(_Network):
         Closes it and raises ConnectError, ConnectTimeout when that fails.
         """
         encrypted = drive(self._encrypted(ssl_context, server_hostname, timeout))
-        return NetworkStream(encrypted, self._facts, self._lease, _Octets(b""))
+        return NetworkStream(encrypted, self._facts, self._lease, _Bytes(b""))
 
     def close(self) -> None:
         """Closes the connection and gives its place in the pool back; of an ordinary response, unless it was read."""
@@ -199,7 +197,7 @@ class AsyncNetworkStream(_Network):
     """The connection below a response of `AsyncClient`: `NetworkStream` with methods to await."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What is there, or comes next: 1 to `max_bytes` octets; b"" after the end. Raises ReadError, ReadTimeout."""
+        """What is there, or comes next: 1 to `max_bytes` bytes; b"" after the end. Raises ReadError, ReadTimeout."""
         return await self._read(max_bytes, timeout)
 
     async def write(self, buffer: Buffer, timeout: float | None = None) -> None:
@@ -214,7 +212,7 @@ class AsyncNetworkStream(_Network):
         Closes it and raises ConnectError, ConnectTimeout when that fails or is cancelled.
         """
         encrypted = await self._encrypted(ssl_context, server_hostname, timeout)
-        return AsyncNetworkStream(encrypted, self._facts, self._lease, _Octets(b""))
+        return AsyncNetworkStream(encrypted, self._facts, self._lease, _Bytes(b""))
 
     async def aclose(self) -> None:
         """Closes the connection and gives its place in the pool back; of an ordinary response, unless it was read."""
@@ -239,7 +237,7 @@ def handed_over(
     if tunnel is None:
         return None
     stream, first = tunnel
-    network = kind(stream, facts, lease, _Octets(first))
+    network = kind(stream, facts, lease, _Bytes(first))
     return lambda response: network
 
 

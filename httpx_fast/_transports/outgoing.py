@@ -1,7 +1,7 @@
 """Bodies of requests on their way out, piece by piece: from the beginning for each attempt to send them.
 
 A request that met a dead connection may be sent again, and its body with it if the stream says by `restarts` that it
-gives the same octets when it is iterated once more; a body that nobody has begun to read may in any case. What was
+gives the same bytes when it is iterated once more; a body that nobody has begun to read may in any case. What was
 begun is ended here, whatever came of it: generators of users hold files and locks.
 """
 
@@ -26,7 +26,7 @@ class Outgoing:
 
     @property
     def again(self) -> bool:
-        """Whether it gives all of its octets when it is iterated now."""
+        """Whether it gives all of its bytes when it is iterated now."""
         return not self._begun or getattr(self._stream, "restarts", False)
 
 

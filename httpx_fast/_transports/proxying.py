@@ -68,7 +68,7 @@ def _login(scheme: str, auth: tuple[bytes, bytes] | None) -> tuple[bytes, bytes]
             raise ValueError("SOCKS4 can be told a user name without NUL, and no password")
     elif not 1 <= len(user) <= MAX_TEXT or len(password) > MAX_TEXT:
         raise ValueError(
-            f"SOCKS5 takes user names of 1 to {MAX_TEXT} octets and passwords of at most {MAX_TEXT}, "
+            f"SOCKS5 takes user names of 1 to {MAX_TEXT} bytes and passwords of at most {MAX_TEXT}, "
             f"got {len(user)} and {len(password)}"
         )
     return auth

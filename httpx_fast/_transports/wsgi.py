@@ -74,7 +74,7 @@ class WSGITransport(BaseTransport):
         environ: dict[str, Any] = {
             "REQUEST_METHOD": request.method,
             "SCRIPT_NAME": self.script_name,
-            # PEP 3333 wants the path's octets as latin-1 text; applications undo that.
+            # PEP 3333 wants the path's bytes as latin-1 text; applications undo that.
             "PATH_INFO": unquote_to_bytes(url.raw_path.partition(b"?")[0]).decode("latin-1"),
             "QUERY_STRING": url.query.decode("ascii"),
             "SERVER_NAME": url.host,

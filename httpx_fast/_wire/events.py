@@ -61,10 +61,10 @@ class RequestHead:
     @property
     def http1(self) -> bytes:
         """Request line and field section as HTTP/1.1 sends them (RFC 9112 s.3); LocalProtocolError if not sendable."""
-        octets = self._http1
-        if octets is None:
-            octets = self._http1 = request_head(self.method, self.target, self.fields)
-        return octets
+        data = self._http1
+        if data is None:
+            data = self._http1 = request_head(self.method, self.target, self.fields)
+        return data
 
     @property
     def http2(self) -> tuple[FieldLine, ...]:
@@ -78,7 +78,7 @@ class RequestHead:
 
     @property
     def http2_size(self) -> int:
-        """Octets of `http2` as RFC 9113 s.6.5.2 counts them."""
+        """Bytes of `http2` as RFC 9113 s.6.5.2 counts them."""
         size = self._http2_size
         if size is None:
             size = self._http2_size = sum(len(name) + len(value) + 32 for name, value in self.http2)

@@ -22,7 +22,7 @@ from .._kernel.select import ResponseHead
 #: Name as the user wrote it, and value.
 FieldLine: TypeAlias = tuple[bytes, bytes]
 
-# A framing is the body's length in octets, or one of these.
+# A framing is the body's length in bytes, or one of these.
 CHUNKED = -1
 UNTIL_CLOSE = -2
 TUNNEL = -3

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection as the client's side reads it: octets in, responses out. No socket, no clock.
+"""One HTTP/1.1 connection as the client's side reads it: bytes in, responses out. No socket, no clock.
 
     IDLE > HEAD > LENGTH | CODED | UNTIL_CLOSE > ENDED > IDLE ...
                 > TUNNEL (after 101, and 2xx to CONNECT)                      any > DEAD
@@ -6,7 +6,7 @@
 It is a sink (the words of `_net/base.py`) for the whole life of a connection, so it is also told what comes while
 nobody waits. Rules:
 
-- A response belongs to the request before it. An octet that comes when none is expected, or after a message's end,
+- A response belongs to the request before it. An byte that comes when none is expected, or after a message's end,
   poisons the connection: it is never read as the next response.
 - `begin(whole=True)` says that the body is wanted in one piece: nobody is woken before the message ends, and a body
   of known length is received into its final place. Otherwise each arrival is handed on as it comes.
@@ -40,11 +40,11 @@ DEAD: Final = 7
 MAX_INTERIM_SIZE = 262144  # bytes
 
 # A body below this is collected as it comes: a second buffer costs more than the copy that it saves.
-_DIRECT_FROM = 4096  # octets
-# Who streams, and has got this much at once, gets the next octets where they were received: the copy of a large piece
+_DIRECT_FROM = 4096  # bytes
+# Who streams, and has got this much at once, gets the next bytes where they were received: the copy of a large piece
 # costs a fifth of reading it.
-_MUCH = 64 * 1024  # octets
-_STRETCH = 256 * 1024  # octets of such a buffer
+_MUCH = 64 * 1024  # bytes
+_STRETCH = 256 * 1024  # bytes of such a buffer
 
 
 class ResponseReader:
@@ -82,14 +82,14 @@ class ResponseReader:
         self.interim: list[ResponseHead] = []
         self._interim_size = 0  # bytes of those heads
         self.chunks: deque[bytes] | None = None  # pieces of a body, where there is more than one
-        self.pending = 0  # octets that a reader who streams has not claimed
+        self.pending = 0  # bytes that a reader who streams has not claimed
         self.persistent = True
-        self.touched = False  # an octet of the answer was seen
+        self.touched = False  # an byte of the answer was seen
         self.trailers: Sequence[FieldLine] = ()  # field lines of the trailer section, once the message has ended
         self.left = 0
         self._parser = HeadParser()
         self._partial: bytearray | None = None  # a head that has come in part
-        self._filled = 0  # octets of it
+        self._filled = 0  # bytes of it
         self._piece: bytes | None = None  # all of a body that is there, where that is one piece
         self._body: BodyBuffer | None = None
         self._decoder: ChunkedDecoder | None = None
@@ -228,31 +228,31 @@ class ResponseReader:
             partial = (self._partial or b"")[: self._filled]
             if not partial and self.interim:
                 return f"peer {how} after interim response {self.interim[-1].status}, without sending a final one"
-            return f"peer {how} within the response's head, after {len(partial)} octets: {shown(partial)}"
+            return f"peer {how} within the response's head, after {len(partial)} bytes: {shown(partial)}"
         if state == LENGTH:
             assert self.head is not None
             expected = framing.response_framing(self.method, self.head)
-            return f"peer {how} with the body incomplete: received {expected - self.left} octets, expected {expected}"
+            return f"peer {how} with the body incomplete: received {expected - self.left} bytes, expected {expected}"
         if state == CODED:
             return f"peer {how} with the chunked body incomplete: expected its last chunk"
         return f"peer {how}"
 
     def _head(self, data: memoryview, head: ResponseHead | None) -> bool:
         """Goes on with a head: `head` is what the parser has found at the beginning of `data` already."""
-        octets = data
+        raw = data
         if self._partial is not None:
-            octets = self._joined(self._partial, data)
-            head = self._parser.feed(octets, 0, len(octets))
-        start, end = 0, len(octets)
+            raw = self._joined(self._partial, data)
+            head = self._parser.feed(raw, 0, len(raw))
+        start, end = 0, len(raw)
         while head is not None:
             start += head.size
             if head.status >= 200 or head.status == 101:
                 break
             self._interim(head)
-            head = self._parser.feed(octets, start, end)
+            head = self._parser.feed(raw, start, end)
         else:
             if self._partial is None or start:
-                self._partial = bytearray(octets[start:])
+                self._partial = bytearray(raw[start:])
                 self._filled = end - start
             return False
         self._partial = None
@@ -260,7 +260,7 @@ class ResponseReader:
         self.head_arrived()
         length = framing.response_framing(self.method, head)
         self.persistent = framing.persists(head, length)
-        return self._body_starts(length, octets, start, end)
+        return self._body_starts(length, raw, start, end)
 
     def _joined(self, partial: bytearray, data: memoryview) -> memoryview:
         """What has come of a head so far.
@@ -286,7 +286,7 @@ class ResponseReader:
             )
         self.interim.append(head)
 
-    def _body_starts(self, length: int, octets: memoryview | bytearray, start: int, end: int) -> bool:
+    def _body_starts(self, length: int, raw: memoryview | bytearray, start: int, end: int) -> bool:
         if length >= 0:
             self.left = length
             self.state = LENGTH
@@ -308,14 +308,14 @@ class ResponseReader:
         else:
             self.state = UNTIL_CLOSE
         if start < end:
-            return self._body_from(octets, start) or not self.whole
+            return self._body_from(raw, start) or not self.whole
         return not self.whole
 
-    def _body_from(self, octets: memoryview | bytearray, start: int) -> bool:
-        end = len(octets)
+    def _body_from(self, raw: memoryview | bytearray, start: int) -> bool:
+        end = len(raw)
         state = self.state
         if state == CODED:
-            return self._coded(octets, start, end)
+            return self._coded(raw, start, end)
         if state == LENGTH:
             left = self.left
             if end - start > left:
@@ -324,25 +324,25 @@ class ResponseReader:
             self.left = left = left - (end - start)
             body = self._body
             if body is not None and self.whole:
-                body.append(octets[start:end])
+                body.append(raw[start:end])
                 if not left:
                     self._end_collected(body)
                 return not left
-            self._keep(bytes(octets[start:end]))
+            self._keep(bytes(raw[start:end]))
             if not left:
                 self._end()
             if not self.whole:
                 self._body = BodyBuffer(min(left, _STRETCH)) if left and end - start >= _MUCH else None
                 return True
             return not left
-        self._keep(bytes(octets[start:end]))
+        self._keep(bytes(raw[start:end]))
         return not self.whole
 
-    def _coded(self, octets: memoryview | bytearray, start: int, end: int) -> bool:
+    def _coded(self, raw: memoryview | bytearray, start: int, end: int) -> bool:
         decoder = self._decoder
         assert decoder is not None
         try:
-            piece, stop = decoder.feed(octets, start, end)
+            piece, stop = decoder.feed(raw, start, end)
         except RemoteProtocolError:
             # Who streams is given what came before the fault, however it was cut on its way.
             if decoder.salvaged and not self.whole:
@@ -361,7 +361,7 @@ class ResponseReader:
     def _keep(self, piece: bytes) -> None:
         if not self.whole:
             self.pending += len(piece)
-        # Most bodies are one piece, and an idle connection keeps no deque: an empty one takes 760 octets.
+        # Most bodies are one piece, and an idle connection keeps no deque: an empty one takes 760 bytes.
         if self.chunks:
             self.chunks.append(piece)
         elif self._piece is None:
@@ -380,7 +380,7 @@ class ResponseReader:
         self.message_ended()
 
     def _surplus(self) -> None:
-        """Octets that no request asked for: whatever they are, this connection serves nothing any more."""
+        """Bytes that no request asked for: whatever they are, this connection serves nothing any more."""
         self.persistent = False
         if self.state == IDLE:
             self.state = DEAD

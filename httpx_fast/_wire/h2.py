@@ -1,4 +1,4 @@
-"""One HTTP/2 connection as the client's side speaks it (RFC 9113): octets in, streams fed, octets to send collected.
+"""One HTTP/2 connection as the client's side speaks it (RFC 9113): bytes in, streams fed, bytes to send collected.
 
 No socket, no clock, no lock: whoever owns a session calls it from one thread at a time, tells it the moment with what
 has arrived, and sends what `outgoing` holds before long. Rules:
@@ -68,12 +68,12 @@ from .windows import CONNECTION_WINDOW, STREAM_WINDOW, grown
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
-# Octets of one frame that we take: as much as is read from a socket at once, so that it costs one object.
+# Bytes of one frame that we take: as much as is read from a socket at once, so that it costs one object.
 FRAME_SIZE: Final = 256 * 1024
-# Octets of DATA that one stream puts into `outgoing` at once: others get their turn in between, and with the heads of
+# Bytes of DATA that one stream puts into `outgoing` at once: others get their turn in between, and with the heads of
 # the frames they fit what is written in one go.
 BATCH: Final = 48 * 1024
-# Octets up to which all that is there is claimed in one piece: what is read from a socket at once.
+# Bytes up to which all that is there is claimed in one piece: what is read from a socket at once.
 MAX_CLAIM: Final = 256 * 1024
 # Streams that we begin before the peer has said how many it takes; s.6.5.2 advises it to take no fewer.
 INITIAL_LIMIT: Final = 100
@@ -81,7 +81,7 @@ INITIAL_LIMIT: Final = 100
 # Per stretch, for a connection. Each costs about a microsecond and most of them an answer, so that a peer gets a
 # hundredth of a second of work for each stretch; servers send a few per second.
 MAX_CONTROL_FRAMES: Final = 2000  # SETTINGS, PING, RST_STREAM, GOAWAY, PRIORITY, unknown ones, HEADERS nobody waits for
-MAX_EMPTY_DATA: Final = 1000  # frames of DATA without an octet that do not end their stream
+MAX_EMPTY_DATA: Final = 1000  # frames of DATA without an byte that do not end their stream
 # Besides those that answer our DATA, of which a peer may send two (stream, connection) for each frame, and it may
 # split what it gives back.
 MAX_WINDOW_UPDATES: Final = 2000
@@ -145,8 +145,8 @@ class Session:
         self.moment = 0.0  # of what arrived last
         # Streams that the peer takes at once, None for any number; before it has said so, what it is trusted to take.
         self.peer_limit: int | None = first_limit
-        self.room = CONNECTION_WINDOW  # octets that the peer may send now
-        self.window_out = DEFAULT_WINDOW_SIZE  # octets that we may send now
+        self.room = CONNECTION_WINDOW  # bytes that the peer may send now
+        self.window_out = DEFAULT_WINDOW_SIZE  # bytes that we may send now
         self.settled = False  # the peer has sent its settings
         self.unsettled: list[StreamReader] = []  # who waits for that before they begin
         self.extended_connect = False  # the peer takes CONNECT with a protocol: RFC 8441 s.3
@@ -162,9 +162,9 @@ class Session:
         self._frames = FrameReader(FRAME_SIZE)
         self._decoder = HpackDecoder()
         self._encoder = HpackEncoder()
-        self._frame_size = DEFAULT_FRAME_SIZE  # octets of a frame that the peer takes
-        self._stream_window = DEFAULT_WINDOW_SIZE  # octets that the peer takes first on a stream
-        self._list_limit: int | None = None  # octets of a field section that the peer takes
+        self._frame_size = DEFAULT_FRAME_SIZE  # bytes of a frame that the peer takes
+        self._stream_window = DEFAULT_WINDOW_SIZE  # bytes that the peer takes first on a stream
+        self._list_limit: int | None = None  # bytes of a field section that the peer takes
         self._blocked: dict[StreamReader, None] = {}  # who waits for the connection's window
         self._resets: dict[int, None] = {}
         self._forgotten = 0  # up to this number it is not known any more which streams we reset
@@ -189,7 +189,7 @@ class Session:
         fields = head.http2
         if self._list_limit is not None and head.http2_size > self._list_limit:
             raise LocalProtocolError(
-                f"the field section has {head.http2_size} octets, the peer takes {self._list_limit} (RFC 9113 s.6.5.2)"
+                f"the field section has {head.http2_size} bytes, the peer takes {self._list_limit} (RFC 9113 s.6.5.2)"
             )
         block = self._encoder.encode(fields)
         stream_id = self.next_id
@@ -202,12 +202,12 @@ class Session:
         stream.window_out = self._stream_window
         streams[stream_id] = stream
 
-    def send(self, stream: StreamReader, octets: Buffer, end: bool) -> int:
-        """Sends of `octets` what windows allow and is one stream's turn; how many. `end` if these are the last ones.
+    def send(self, stream: StreamReader, raw: Buffer, end: bool) -> int:
+        """Sends of `bytes` what windows allow and is one stream's turn; how many. `end` if these are the last ones.
 
         0 means that the stream is `blocked`: it is woken when a window has grown, or when it has failed.
         """
-        size = len(octets)
+        size = len(raw)
         count = min(size, stream.window_out, self.window_out, BATCH) if size else 0
         if count <= 0 < size:
             stream.blocked = True
@@ -215,7 +215,7 @@ class Session:
                 self._blocked[stream] = None
             return 0
         end = end and count == size
-        view = memoryview(octets)
+        view = memoryview(raw)
         outgoing = self.outgoing
         at = 0
         while True:
@@ -237,7 +237,7 @@ class Session:
         return count
 
     def claim(self, stream: StreamReader) -> bytes:
-        """The oldest octets of body that nobody has claimed, and their credit to the peer; b"" if there are none."""
+        """The oldest bytes of body that nobody has claimed, and their credit to the peer; b"" if there are none."""
         chunks = stream.chunks
         if not chunks:
             return b""
@@ -261,11 +261,11 @@ class Session:
             self.outgoing.append(reset_frame(stream.id, code))
             stream.sending = False
 
-    def ping(self, octets: bytes, moment: float) -> None:
+    def ping(self, raw: bytes, moment: float) -> None:
         """Asks the peer for a sign of life; the answer sets `rtt` and empties `pinged`."""
-        self.pinged = octets
+        self.pinged = raw
         self.pinged_at = moment
-        self.outgoing.append(ping_frame(octets))
+        self.outgoing.append(ping_frame(raw))
 
     def begin_stretch(self) -> None:
         """Some time has passed: what a peer may send per stretch it may send anew."""
@@ -314,12 +314,12 @@ class Session:
                     return
                 self._refuse(fault)
 
-    def _data(self, flags: int, stream_id: int, octets: bytes, size: int) -> None:
+    def _data(self, flags: int, stream_id: int, raw: bytes, size: int) -> None:
         room = self.room - size
         if room < CONNECTION_WINDOW >> 1:
             if room < 0:
                 raise Http2Fault(
-                    f"DATA of {size} octets is {-room} more than the connection's window (RFC 9113 s.6.9.1)",
+                    f"DATA of {size} bytes is {-room} more than the connection's window (RFC 9113 s.6.9.1)",
                     FLOW_CONTROL_ERROR,
                 )
             self.outgoing.append(window_update_frame(0, CONNECTION_WINDOW - room))
@@ -333,13 +333,13 @@ class Session:
         stream.left = left
         if left < 0:
             raise Http2Fault(
-                f"DATA of {size} octets is {-left} more than the window of stream {stream_id} (RFC 9113 s.6.9.1)",
+                f"DATA of {size} bytes is {-left} more than the window of stream {stream_id} (RFC 9113 s.6.9.1)",
                 FLOW_CONTROL_ERROR,
                 stream_id,
             )
         stream.moment = self.moment
-        if octets:
-            stream.take_data(octets)
+        if raw:
+            stream.take_data(raw)
         elif not flags & END_STREAM:
             self._empty += 1
             if self._empty > MAX_EMPTY_DATA:
@@ -350,15 +350,15 @@ class Session:
                 del self.streams[stream_id]
         elif stream.whole:
             self._give_back(stream, size, True)
-        elif size != len(octets):
-            self._give_back(stream, size - len(octets), False)
+        elif size != len(raw):
+            self._give_back(stream, size - len(raw), False)
 
-    def _give_back(self, stream: StreamReader, octets: int, keeps_up: bool) -> None:
+    def _give_back(self, stream: StreamReader, raw: int, keeps_up: bool) -> None:
         remaining = stream.remaining
         if 0 <= remaining <= stream.left:
-            stream.owed += octets  # all that is still to come fits into what the peer has
+            stream.owed += raw  # all that is still to come fits into what the peer has
             return
-        increment = stream.give_back(octets, keeps_up)
+        increment = stream.give_back(raw, keeps_up)
         if increment:
             self.outgoing.append(window_update_frame(stream.id, increment))
 
@@ -473,17 +473,17 @@ class Session:
             stream.window_out += change
             if stream.window_out > MAX_WINDOW_SIZE:
                 raise Http2Fault(
-                    f"SETTINGS_INITIAL_WINDOW_SIZE makes the window of stream {stream.id} {stream.window_out} octets, "
+                    f"SETTINGS_INITIAL_WINDOW_SIZE makes the window of stream {stream.id} {stream.window_out} bytes, "
                     f"expected {MAX_WINDOW_SIZE} at most (RFC 9113 s.6.9.2)",
                     FLOW_CONTROL_ERROR,
                 )
             if stream.blocked and stream.window_out > 0:
                 self._unblock(stream)
 
-    def _ping(self, flags: int, octets: bytes) -> None:
+    def _ping(self, flags: int, raw: bytes) -> None:
         if not flags & ACK:
-            self.outgoing.append(ping_frame(octets, ack=True))
-        elif octets == self.pinged:
+            self.outgoing.append(ping_frame(raw, ack=True))
+        elif raw == self.pinged:
             self.rtt = self.moment - self.pinged_at
             self.pinged = b""
 

@@ -5,7 +5,7 @@
 It knows the rules of a message (RFC 9113 s.8.1) and its own window, and nothing of frames or of other streams: a
 `Session` feeds it, and resets the stream where a rule was broken. Rules:
 
-- With `whole` the body is wanted in one piece: nobody is woken before the message has ended, and octets count as
+- With `whole` the body is wanted in one piece: nobody is woken before the message has ended, and bytes count as
   claimed when they arrive. Otherwise each arrival is handed on, and held back by the window while nobody claims it.
 - `error` says why a stream has FAILED; what was claimed before stays true.
 """
@@ -32,8 +32,8 @@ BODY: Final = 1
 ENDED: Final = 2
 FAILED: Final = 3
 
-# A frame of one octet costs us an object of 60: so many small ones in a row are joined to one.
-_SMALL = 256  # octets
+# A frame of one byte costs us an object of 60: so many small ones in a row are joined to one.
+_SMALL = 256  # bytes
 _MANY = 256  # frames
 
 
@@ -70,15 +70,15 @@ class StreamReader(ReceiveWindow):
         self.whole = whole
         self.state = HEAD
         self.sending = True  # our side has not ended
-        self.window_out = 0  # octets that we may send; below 0 after the peer has made it smaller
+        self.window_out = 0  # bytes that we may send; below 0 after the peer has made it smaller
         self.blocked = False  # there is something to send, and no window for it
         self.head: FieldSection | None = None
         self.interim: list[FieldSection] = []
         self._interim_size = 0  # bytes of those, as RFC 9113 s.6.5.2 counts them
         self.trailers: Sequence[FieldLine] = ()
         self.chunks: deque[bytes] = deque()
-        self.pending = 0  # octets in `chunks` that a reader who streams has not claimed
-        self.remaining = -1  # octets of the body that Content-Length still promises; -1 if it says nothing
+        self.pending = 0  # bytes in `chunks` that a reader who streams has not claimed
+        self.remaining = -1  # bytes of the body that Content-Length still promises; -1 if it says nothing
         self.touched = False  # something of the answer was seen
         self.moment = 0.0  # when that was, last, in the words of who feeds the session
         self.error: TransportError | None = None
@@ -145,20 +145,20 @@ class StreamReader(ReceiveWindow):
         elif not self.whole:
             self.wake()
 
-    def take_data(self, octets: bytes) -> None:
-        """Some of the body (at least one octet) has come, for which there was window."""
+    def take_data(self, data: bytes) -> None:
+        """Some of the body (at least one byte) has come, for which there was window."""
         if self.state == HEAD:
             raise Http2Fault("DATA came before a final response's head (RFC 9113 s.8.1)", stream_id=self.id)
-        size = len(octets)
+        size = len(data)
         remaining = self.remaining
         if remaining >= 0:
             remaining -= size
             if remaining < 0:
-                raise self._wrong_length(f"{-remaining} octets more came")
+                raise self._wrong_length(f"{-remaining} bytes more came")
             self.remaining = remaining
         elif self._has_no_content():
             raise Http2Fault("DATA came in a response that has no content (RFC 9110 s.6.4.1)", stream_id=self.id)
-        self.chunks.append(octets)
+        self.chunks.append(data)
         if size < _SMALL:
             self._join_small()
         else:
@@ -172,7 +172,7 @@ class StreamReader(ReceiveWindow):
         if self.state == HEAD:
             raise Http2Fault("the stream ended without a final response (RFC 9113 s.8.1)", stream_id=self.id)
         if self.remaining > 0:
-            raise self._wrong_length(f"{self.remaining} octets less came")
+            raise self._wrong_length(f"{self.remaining} bytes less came")
         self.state = ENDED
         self.message_ended()
         self.wake()
@@ -220,7 +220,7 @@ class StreamReader(ReceiveWindow):
         return self.method == b"HEAD" or (self.head.status in (204, 304) and not self.tunnels)
 
     def _length(self, section: FieldSection) -> int:
-        """The octets that Content-Length promises (RFC 9113 s.8.1.1), -1 where there are none to come."""
+        """The bytes that Content-Length promises (RFC 9113 s.8.1.1), -1 where there are none to come."""
         # RFC 9110 s.9.3.6: of a tunnel it means nothing.
         if self._has_no_content() or self.tunnels:
             return -1
@@ -235,7 +235,7 @@ class StreamReader(ReceiveWindow):
         assert self.head is not None
         expected = self._length(self.head)
         return Http2Fault(
-            f"{seen} than the {expected} octets that Content-Length says (RFC 9113 s.8.1.1)", stream_id=self.id
+            f"{seen} than the {expected} bytes that Content-Length says (RFC 9113 s.8.1.1)", stream_id=self.id
         )
 
     def _join_small(self) -> None:

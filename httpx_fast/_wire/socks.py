@@ -1,10 +1,10 @@
-"""SOCKS as its client speaks it: what to say to a proxy, and what its answers mean. Octets only, no I/O.
+"""SOCKS as its client speaks it: what to say to a proxy, and what its answers mean. Bytes only, no I/O.
 
 `Socks5` is RFC 1928 with user name and password (RFC 1929); `Socks4a` is version 4 as OpenSSH and Tor still speak it,
 with names that the proxy resolves. Rules:
 
 - `hello` is said first; `feed` takes what the proxy says, in whatever pieces, and returns what to say in turn.
-- An answer is judged as soon as the octets that tell are there, so that no proxy can make its client wait for more.
+- An answer is judged as soon as the bytes that tell are there, so that no proxy can make its client wait for more.
 - No answer may come before its question.
 - Nothing may follow the answer that ends a handshake: the origin speaks only when it is spoken to (TLS and HTTP).
 
@@ -19,7 +19,7 @@ from typing import Final
 
 from .._exceptions import ProxyError, shown
 
-MAX_TEXT: Final = 255  # octets of a name, user name or password: its length is one octet (RFC 1928 s.5, RFC 1929 s.2)
+MAX_TEXT: Final = 255  # bytes of a name, user name or password: its length is one byte (RFC 1928 s.5, RFC 1929 s.2)
 
 _NO_LOGIN: Final = 0
 _PASSWORD: Final = 2
@@ -55,7 +55,7 @@ class Unreachable(ProxyError):
 class Handshake:
     """One connection through a SOCKS proxy being asked for.
 
-    What follows the proxy's answer is an error, unless `origin_speaks`: then those are the first octets of the origin.
+    What follows the proxy's answer is an error, unless `origin_speaks`: then those are the first bytes of the origin.
     """
 
     __slots__ = ("_heard", "_needed", "_next", "done", "hello", "origin_speaks")
@@ -65,13 +65,13 @@ class Handshake:
         self.done = False
         self.origin_speaks = False
         self._heard = bytearray()
-        self._needed = needed  # octets that tell what comes next
+        self._needed = needed  # bytes that tell what comes next
         self._next = read
 
-    def feed(self, octets: bytes | memoryview) -> bytes:
+    def feed(self, data: bytes | memoryview) -> bytes:
         """Takes what the proxy says; what to say in turn, b"" for nothing. Raises ProxyError, Unreachable."""
         heard = self._heard
-        heard += octets
+        heard += data
         said = b""
         while not self.done and len(heard) >= self._needed:
             answer = bytes(heard[: self._needed])
@@ -144,7 +144,7 @@ class Socks5(Handshake):
         return b""
 
     def _bound(self, answer: bytes) -> bytes:
-        """Reserved, kind, and first octet of the address that the proxy connects from: of no use, but to be passed."""
+        """Reserved, kind, and first byte of the address that the proxy connects from: of no use, but to be passed."""
         _, kind, first = answer
         lengths = {_IPV4: 4 - 1, _IPV6: 16 - 1, _NAME: first}  # of what is left; a name tells its own
         if kind not in lengths:
@@ -203,9 +203,9 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def _name(host: str) -> bytes:
     name = host.encode("ascii")
     if len(name) > MAX_TEXT:
-        raise ProxyError(f"the name has {len(name)} octets, SOCKS can carry {MAX_TEXT}")
+        raise ProxyError(f"the name has {len(name)} bytes, SOCKS can carry {MAX_TEXT}")
     return name
 
 
-def _text(octets: bytes) -> bytes:
-    return bytes((len(octets),)) + octets
+def _text(data: bytes) -> bytes:
+    return bytes((len(data),)) + data

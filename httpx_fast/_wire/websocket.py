@@ -1,6 +1,6 @@
-"""The client's side of a WebSocket (RFC 6455), without I/O: opening handshake, frames out, octets in and events out.
+"""The client's side of a WebSocket (RFC 6455), without I/O: opening handshake, frames out, bytes in and events out.
 
-    octets > head of a frame > payload > ... > message       control frames may come between the fragments of a message
+    bytes > head of a frame > payload > ... > message       control frames may come between the fragments of a message
 
 The rules:
 
@@ -8,7 +8,7 @@ The rules:
 - A peer that breaks the protocol is a `WebSocketFault`, with the close code (s.7.4) to tell it: 1002 for frames, 1007
   for text that is no UTF-8, 1009 for a message above `max_message_size`, which is known from the frame's head.
 - Text is checked as it comes, so that bad text ends a message before its end (s.8.1).
-- Each octet is looked at once, however small the pieces are.
+- Each byte is looked at once, however small the pieces are.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ PONG: Final = 10
 
 COMPRESSED: Final = 0x40  # RSV1 of a message's first frame (RFC 7692 s.6)
 
-MAX_CONTROL = 125  # octets of a control frame's payload (s.5.5)
-MAX_REASON = MAX_CONTROL - 2  # octets of a close frame's reason
+MAX_CONTROL = 125  # bytes of a control frame's payload (s.5.5)
+MAX_REASON = MAX_CONTROL - 2  # bytes of a close frame's reason
 # Masked in pieces that stay in the processor's cache: twice as fast as one piece of some MB.
-_MASKED_AT_ONCE = 64 * 1024  # octets
+_MASKED_AT_ONCE = 64 * 1024  # bytes
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 NORMAL: Final = 1000
@@ -55,7 +55,7 @@ class TextMessage:
 
 @dataclass(frozen=True, slots=True)
 class BytesMessage:
-    """A whole message of octets."""
+    """A whole message of bytes."""
 
     data: bytes
 
@@ -134,16 +134,16 @@ def check_subprotocol(subprotocol: str | None, offered: Sequence[str]) -> None:
 # Frames out.
 
 
-def mask(octets: bytes, key: bytes) -> bytes:
-    """`octets` XOR `key`, which is 4 octets long and repeated (s.5.3); it is its own inverse."""
-    if len(octets) > _MASKED_AT_ONCE:
-        # Pieces are whole multiples of 4, so each begins with the key's first octet.
-        pieces = range(0, len(octets), _MASKED_AT_ONCE)
-        return b"".join([mask(octets[start : start + _MASKED_AT_ONCE], key) for start in pieces])
-    size = len(octets)
+def mask(raw: bytes, key: bytes) -> bytes:
+    """`bytes` XOR `key`, which is 4 bytes long and repeated (s.5.3); it is its own inverse."""
+    if len(raw) > _MASKED_AT_ONCE:
+        # Pieces are whole multiples of 4, so each begins with the key's first byte.
+        pieces = range(0, len(raw), _MASKED_AT_ONCE)
+        return b"".join([mask(raw[start : start + _MASKED_AT_ONCE], key) for start in pieces])
+    size = len(raw)
     keys = (key * (size // 4 + 1))[:size]
-    # As one large number: 8 octets in a step of C where a loop in Python has one.
-    return (int.from_bytes(octets, "little") ^ int.from_bytes(keys, "little")).to_bytes(size, "little")
+    # As one large number: 8 bytes in a step of C where a loop in Python has one.
+    return (int.from_bytes(raw, "little") ^ int.from_bytes(keys, "little")).to_bytes(size, "little")
 
 
 def frame(opcode: int, payload: bytes, final: bool = True, key: bytes | None = None, compressed: bool = False) -> bytes:
@@ -167,39 +167,39 @@ def close_frame(code: int, reason: str | None) -> bytes:
     """A close frame; a code that never stands in one leaves it empty, and a reason that is too long is cut."""
     if code in _RESERVED_CODES:
         return frame(CLOSE, b"")
-    octets = (reason or "").encode("utf-8")[:MAX_REASON]
+    raw = (reason or "").encode("utf-8")[:MAX_REASON]
     # Not within a character.
-    octets = octets.decode("utf-8", "ignore").encode("utf-8")
-    return frame(CLOSE, code.to_bytes(2, "big") + octets)
+    raw = raw.decode("utf-8", "ignore").encode("utf-8")
+    return frame(CLOSE, code.to_bytes(2, "big") + raw)
 
 
-# Octets in.
+# Bytes in.
 
 
 class Inflater(Protocol):
     """Undoes the compression of messages, piece by piece."""
 
     def inflate(self, piece: bytes, ends: bool, limit: int) -> bytes:
-        """What `piece` inflates to; `ends` with the last one. WebSocketFault above `limit` octets."""
+        """What `piece` inflates to; `ends` with the last one. WebSocketFault above `limit` bytes."""
         ...
 
 
 class MessageReader:
-    """Reads what a server sends. `max_message_size` bounds the octets of a message, all of its fragments together."""
+    """Reads what a server sends. `max_message_size` bounds the bytes of a message, all of its fragments together."""
 
     def __init__(self, max_message_size: int) -> None:
         self._limit = max_message_size
         self._head = b""  # a frame's head that is not complete
         self._in_payload = False
-        self._left = 0  # octets of the frame's payload still to come
+        self._left = 0  # bytes of the frame's payload still to come
         self._final = False
         self._opcode = CONTINUATION
         self._control: list[bytes] = []
         self.inflater: Inflater | None = None  # where compression was agreed on
         self._compressed = False  # the message that goes on
         self._kind: int | None = None  # TEXT or BINARY while a message goes on
-        self._size = 0  # octets of the message so far, those announced by its last frame included
-        self._octets: list[bytes] = []
+        self._size = 0  # bytes of the message so far, those announced by its last frame included
+        self._bytes: list[bytes] = []
         self._text: list[str] = []
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
         self.closed = False  # a close frame was read: what follows is nobody's
@@ -254,7 +254,7 @@ class MessageReader:
         return at + size - held
 
     def _check_kind(self, first: int, length: int) -> None:
-        """The rules of s.5.2 and s.5.4 on the first two octets of a frame."""
+        """The rules of s.5.2 and s.5.4 on the first two bytes of a frame."""
         opcode = first & 0x0F
         if first & 0x70 and (first & 0x70 != COMPRESSED or self.inflater is None or opcode not in (TEXT, BINARY)):
             raise WebSocketFault(PROTOCOL_ERROR, "a frame has a reserved bit that was not agreed on")
@@ -266,7 +266,7 @@ class MessageReader:
             if not first & 0x80:
                 raise WebSocketFault(PROTOCOL_ERROR, "a control frame is fragmented")
             if length > MAX_CONTROL:
-                raise WebSocketFault(PROTOCOL_ERROR, f"a control frame has more than {MAX_CONTROL} octets")
+                raise WebSocketFault(PROTOCOL_ERROR, f"a control frame has more than {MAX_CONTROL} bytes")
         elif opcode > BINARY:
             raise WebSocketFault(PROTOCOL_ERROR, f"a frame has the unknown opcode {opcode}")
         elif (opcode == CONTINUATION) == (self._kind is None):
@@ -288,7 +288,7 @@ class MessageReader:
                 return  # what counts is what it inflates to
             self._size += length
             if self._size > self._limit:
-                raise WebSocketFault(TOO_BIG, f"a message has more than max_message_size_bytes={self._limit} octets")
+                raise WebSocketFault(TOO_BIG, f"a message has more than max_message_size_bytes={self._limit} bytes")
 
     def _take(self, piece: bytes, events: list[Event]) -> None:
         """Some of a frame's payload, maybe the rest of it."""
@@ -315,7 +315,7 @@ class MessageReader:
             if text:  # empty fragments are free of any limit, so they must cost nothing
                 self._text.append(text)
         elif piece:
-            self._octets.append(piece)
+            self._bytes.append(piece)
         if ends:
             events.append(self._message())
 
@@ -324,7 +324,7 @@ class MessageReader:
         if kind == TEXT:
             texts, self._text = self._text, []
             return TextMessage(texts[0] if len(texts) == 1 else "".join(texts))
-        pieces, self._octets = self._octets, []
+        pieces, self._bytes = self._bytes, []
         return BytesMessage(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def _control_event(self, payload: bytes) -> Event:

@@ -15,7 +15,7 @@ from .websocket import PROTOCOL_ERROR, TOO_BIG, WebSocketFault
 _NAME = "permessage-deflate"
 _TAIL = b"\x00\x00\xff\xff"  # ends each message, and is not sent (s.7.2.1)
 _SMALLEST_WINDOW: Final = 9  # bits of a window that zlib can write with
-WORTHWHILE: Final = 64  # octets; what is shorter seldom gets shorter still
+WORTHWHILE: Final = 64  # bytes; what is shorter seldom gets shorter still
 
 
 class Deflate:
@@ -34,14 +34,14 @@ class Deflate:
         return (deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
 
     def inflate(self, piece: bytes, ends: bool, limit: int) -> bytes:
-        """What `piece` of a message inflates to, at most `limit` octets. Raises WebSocketFault."""
+        """What `piece` of a message inflates to, at most `limit` bytes. Raises WebSocketFault."""
         waiting = piece + _TAIL if ends else piece
         found: list[bytes] = []
         try:
             while waiting:
-                octets = self._inflater.decompress(waiting, limit + 1)
-                found.append(octets)
-                limit -= len(octets)
+                data = self._inflater.decompress(waiting, limit + 1)
+                found.append(data)
+                limit -= len(data)
                 if limit < 0:
                     raise WebSocketFault(TOO_BIG, "a compressed message has more than max_message_size_bytes")
                 waiting = self._inflater.unconsumed_tail

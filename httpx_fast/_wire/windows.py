@@ -2,9 +2,9 @@
 
 What the peer may send to us:
 
-1. The connection's window is given back as soon as octets have arrived, whoever they are for and whether anybody wants
+1. The connection's window is given back as soon as bytes have arrived, whoever they are for and whether anybody wants
    them. So no stream can use up what its siblings need.
-2. A stream's window is given back when its octets are claimed by a reader. It is what holds a peer back whose reader is
+2. A stream's window is given back when its bytes are claimed by a reader. It is what holds a peer back whose reader is
    slow, and bounds the memory of a stream that nobody reads.
 3. Credit is given in one go when half of a window is due: an update for each frame would cost both sides more than the
    frame does.
@@ -19,11 +19,11 @@ from __future__ import annotations
 from .._kernel.h2_constants import FLOW_CONTROL_ERROR, MAX_WINDOW_SIZE
 from .._kernel.h2_errors import Http2Fault
 
-# Octets that may be on their way for all streams together; nothing is held for it. 64 MiB are 10 Gbit/s over 50 ms.
+# Bytes that may be on their way for all streams together; nothing is held for it. 64 MiB are 10 Gbit/s over 50 ms.
 CONNECTION_WINDOW = 64 * 1024 * 1024
-# Octets that a stream may hold unclaimed. 1 MiB is enough until the sender's own slow start has come that far.
+# Bytes that a stream may hold unclaimed. 1 MiB is enough until the sender's own slow start has come that far.
 STREAM_WINDOW = 1024 * 1024
-# Octets to which the window of a stream may grow whose reader keeps up: 1 Gbit/s over 130 ms.
+# Bytes to which the window of a stream may grow whose reader keeps up: 1 Gbit/s over 130 ms.
 MAX_STREAM_WINDOW = 16 * 1024 * 1024
 
 
@@ -34,12 +34,12 @@ class ReceiveWindow:
 
     def __init__(self, size: int) -> None:
         self.granted = size
-        self.left = size  # octets that the peer may still send; below 0 it has broken the protocol
-        self.owed = 0  # octets that were claimed, and are to be given back
+        self.left = size  # bytes that the peer may still send; below 0 it has broken the protocol
+        self.owed = 0  # bytes that were claimed, and are to be given back
 
-    def give_back(self, octets: int, keeps_up: bool) -> int:
-        """`octets` were claimed; by how much to update the window now, often 0."""
-        owed = self.owed + octets
+    def give_back(self, size: int, keeps_up: bool) -> int:
+        """`bytes` were claimed; by how much to update the window now, often 0."""
+        owed = self.owed + size
         granted = self.granted
         if owed < granted >> 1:
             self.owed = owed
@@ -57,7 +57,7 @@ def grown(window: int, increment: int, stream_id: int) -> int:
     window += increment
     if window > MAX_WINDOW_SIZE:
         raise Http2Fault(
-            f"the window {f'of stream {stream_id}' if stream_id else 'of the connection'} would have {window} octets, "
+            f"the window {f'of stream {stream_id}' if stream_id else 'of the connection'} would have {window} bytes, "
             f"expected {MAX_WINDOW_SIZE} at most (RFC 9113 s.6.9.1)",
             FLOW_CONTROL_ERROR,
             stream_id,

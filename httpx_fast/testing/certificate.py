@@ -5,7 +5,7 @@ makes what a local server needs and no more: a fresh ECDSA key on P-256 and a se
 its own authority (RFC 5280; it passes OpenSSL's VERIFY_X509_STRICT, which is on by default since Python 3.13).
 
 The arithmetic takes its time by the key's bits, so it is for keys that are thrown away after use on the loopback
-interface, and for nothing else. DER is written from the inside out: every function returns finished octets.
+interface, and for nothing else. DER is written from the inside out: every function returns finished bytes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Certificate:
         self.not_before = not_before or now - CLOCK_SKEW
         self.not_after = not_after or now + VALID_FOR
         secret = secrets.randbelow(_N - 1) + 1
-        public = _octets_of(_times(secret, _G))
+        public = _bytes_of(_times(secret, _G))
         self.der = _certificate(self, public, secret)
         self.pem = ssl.DER_cert_to_PEM_cert(self.der)
         self.key_pem = _key_pem(secret, public)
@@ -102,7 +102,7 @@ def _times(factor: int, point: _Point) -> tuple[int, int]:
     return product
 
 
-def _octets_of(point: tuple[int, int]) -> bytes:
+def _bytes_of(point: tuple[int, int]) -> bytes:
     """A point in its uncompressed form (SEC 1 s.2.3.3)."""
     return b"\x04" + point[0].to_bytes(32, "big") + point[1].to_bytes(32, "big")
 
@@ -122,8 +122,8 @@ def _der(tag: int, *contents: bytes) -> bytes:
     length = len(content)
     if length < 0x80:
         return bytes((tag, length)) + content
-    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(octets))) + octets + content
+    data = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(data))) + data + content
 
 
 def _sequence(*contents: bytes) -> bytes:
@@ -135,8 +135,8 @@ def _integer(number: int) -> bytes:
     return _der(0x02, number.to_bytes(number.bit_length() // 8 + 1, "big"))
 
 
-def _bits(octets: bytes, unused: int = 0) -> bytes:
-    return _der(0x03, bytes((unused,)), octets)
+def _bits(data: bytes, unused: int = 0) -> bytes:
+    return _der(0x03, bytes((unused,)), data)
 
 
 def _oid(dotted: str) -> bytes:

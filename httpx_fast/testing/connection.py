@@ -1,4 +1,4 @@
-"""A connection as the local server sees it: octets in and out of an accepted socket, through TLS if there is any.
+"""A connection as the local server sees it: bytes in and out of an accepted socket, through TLS if there is any.
 
 A socket and not a stream, so that everything that can happen on a wire can be made to happen. It knows no HTTP. Every
 wait can be cancelled; then the connection is good for `close()` only.
@@ -16,7 +16,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-READ_SIZE = 64 * 1024  # octets
+READ_SIZE = 64 * 1024  # bytes
 
 
 class PeerClosed(Exception):
@@ -44,21 +44,21 @@ class Connection:
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         await self._with_tls(self.tls.do_handshake)
 
-    async def send(self, octets: bytes) -> None:
+    async def send(self, data: bytes) -> None:
         """Returns when the socket has taken all of it."""
         if self.tls is None:
-            await self._loop.sock_sendall(self._socket, octets)
+            await self._loop.sock_sendall(self._socket, data)
             return
-        tls, rest = self.tls, memoryview(octets)
+        tls, rest = self.tls, memoryview(data)
         while rest:
             rest = rest[await self._with_tls(lambda rest=rest: tls.write(rest)) :]  # type: ignore[misc]
 
     async def receive(self) -> bytes:
-        """What comes next, at least one octet; empty at the end."""
+        """What comes next, at least one byte; empty at the end."""
         if self._unread:
-            octets = bytes(self._unread)
+            data = bytes(self._unread)
             self._unread.clear()
-            return octets
+            return data
         if self.tls is None:
             return await self._loop.sock_recv(self._socket, READ_SIZE)
         tls = self.tls
@@ -70,32 +70,32 @@ class Connection:
     async def read_until(self, separator: bytes, limit: int) -> bytes:
         """Everything through `separator`; empty when the peer closed before it sent anything.
 
-        Raises TooLong when that takes more than `limit` octets, PeerClosed at an end within.
+        Raises TooLong when that takes more than `limit` bytes, PeerClosed at an end within.
         """
-        octets = bytearray()
-        while (end := octets.find(separator)) < 0:
-            if len(octets) > limit:
-                raise TooLong(f"no {separator!r} within {limit} octets")
+        data = bytearray()
+        while (end := data.find(separator)) < 0:
+            if len(data) > limit:
+                raise TooLong(f"no {separator!r} within {limit} bytes")
             piece = await self.receive()
             if not piece:
-                if octets:
-                    raise PeerClosed(f"closed after {len(octets)} octets, before {separator!r}")
+                if data:
+                    raise PeerClosed(f"closed after {len(data)} bytes, before {separator!r}")
                 return b""
-            octets += piece
+            data += piece
         end += len(separator)
-        self._unread[:0] = octets[end:]
-        return bytes(octets[:end])
+        self._unread[:0] = data[end:]
+        return bytes(data[:end])
 
     async def read_exactly(self, size: int) -> bytes:
-        """`size` octets. Raises PeerClosed when fewer come."""
-        octets = bytearray()
-        while len(octets) < size:
+        """`size` bytes. Raises PeerClosed when fewer come."""
+        data = bytearray()
+        while len(data) < size:
             piece = await self.receive()
             if not piece:
-                raise PeerClosed(f"closed after {len(octets)} octets of {size}")
-            octets += piece
-        self._unread[:0] = octets[size:]
-        return bytes(octets[:size])
+                raise PeerClosed(f"closed after {len(data)} bytes of {size}")
+            data += piece
+        self._unread[:0] = data[size:]
+        return bytes(data[:size])
 
     def close(self) -> None:
         """Says goodbye, as far as the socket takes that at once, and lets go of it; repeatable."""
@@ -121,15 +121,15 @@ class Connection:
         self._socket.close()
 
     async def _with_tls(self, step: Callable[[], T]) -> T:
-        """Does one step of TLS, carrying octets to and fro until it is done."""
+        """Does one step of TLS, carrying bytes to and fro until it is done."""
         while True:
             try:
                 result = step()
             except ssl.SSLWantReadError:
                 await self._flush()
-                octets = await self._loop.sock_recv(self._socket, READ_SIZE)
-                if octets:
-                    self._incoming.write(octets)
+                data = await self._loop.sock_recv(self._socket, READ_SIZE)
+                if data:
+                    self._incoming.write(data)
                 else:
                     self._incoming.write_eof()
             except ssl.SSLError:

@@ -29,7 +29,7 @@ from . import frames
 from .connection import Connection
 from .replies import Field, Request
 
-MAX_TABLE = 4096  # octets of HPACK's table until the settings say otherwise
+MAX_TABLE = 4096  # bytes of HPACK's table until the settings say otherwise
 
 
 class Malformed(Exception):
@@ -70,11 +70,11 @@ class Conversation:
         head = await self._connection.read_exactly(FRAME_HEAD_SIZE)
         size, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
         stream = int.from_bytes(head[5:], "big")
-        octets = await self._connection.read_exactly(size)
+        data = await self._connection.read_exactly(size)
         if flags & PADDED and kind in (DATA, HEADERS):
-            octets = octets[1 : len(octets) - octets[0]]
-        line = frames.line(kind, flags, stream, octets)
-        await self._take(kind, flags, stream, octets, size)
+            data = data[1 : len(data) - data[0]]
+        line = frames.line(kind, flags, stream, data)
+        await self._take(kind, flags, stream, data, size)
         self._lines.append(line)
         return line
 
@@ -98,47 +98,47 @@ class Conversation:
         return bytes(arriving.body)
 
     async def receive_data(self, stream: int) -> bytes:
-        """What has come of a body since this was last asked, at least one octet; b"" at its end."""
+        """What has come of a body since this was last asked, at least one byte; b"" at its end."""
         arriving = self._streams.get(stream)
         if arriving is None:
             return b""
         while not arriving.body and not arriving.ended:
             await self.hear()
-        octets = bytes(arriving.body)
+        data = bytes(arriving.body)
         arriving.body.clear()
-        return octets
+        return data
 
-    async def _take(self, kind: int, flags: int, stream: int, octets: bytes, size: int) -> None:
+    async def _take(self, kind: int, flags: int, stream: int, data: bytes, size: int) -> None:
         if kind == HEADERS:
-            self._block = stream, bool(flags & END_STREAM), octets
+            self._block = stream, bool(flags & END_STREAM), data
         elif kind == CONTINUATION and self._block is not None:
             _, end, first = self._block
-            self._block = stream, end, first + octets
+            self._block = stream, end, first + data
         if kind in (HEADERS, CONTINUATION) and flags & END_HEADERS:
             self._section()
         elif kind == DATA:
-            await self._data(stream, octets, bool(flags & END_STREAM), size)
+            await self._data(stream, data, bool(flags & END_STREAM), size)
         elif kind == RST_STREAM:
             self._gone(stream)
         elif kind in (SETTINGS, PING) and self._answers and not flags & ACK:
-            acknowledgement = frames.SETTINGS_ACK if kind == SETTINGS else frames.ping(octets, ack=True)
+            acknowledgement = frames.SETTINGS_ACK if kind == SETTINGS else frames.ping(data, ack=True)
             await self._connection.send(acknowledgement)
 
     def _section(self) -> None:
         assert self._block is not None
-        stream, end, octets = self._block
+        stream, end, data = self._block
         self._block = None
-        fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._decoder.decode(octets)]
+        fields = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in self._decoder.decode(data)]
         if stream in self._streams:  # trailers
             self._streams[stream].ended = True
             return
         self._streams[stream] = _Arriving(fields, end)
         self._unread.append(stream)
 
-    async def _data(self, stream: int, octets: bytes, end: bool, size: int) -> None:
+    async def _data(self, stream: int, data: bytes, end: bool, size: int) -> None:
         arriving = self._streams.get(stream)
         if arriving is not None:
-            arriving.body += octets
+            arriving.body += data
             arriving.ended = end
         if self._answers and size:
             credit = frames.window_update(0, size)

@@ -1,11 +1,11 @@
-"""Frames of HTTP/2 as octets, right or wrong (RFC 9113 s.4, s.6), for the steps `Send` and `Drip`.
+"""Frames of HTTP/2 as bytes, right or wrong (RFC 9113 s.4, s.6), for the steps `Send` and `Drip`.
 
     frames.settings(max_concurrent_streams=1)         frames.headers(1, (":status", "200"), end=True)
     frames.data(1, b"hello", end=True)                frames.reset(1, "REFUSED_STREAM")
 
 Nothing is checked: what is said is what is sent. Names in lower case are settings, those in capitals error codes, both
 as RFC 9113 has them; a number stands for any other. Field blocks are plain literals (RFC 7541 s.6.2), so that any name
-and value can be sent; octets among the fields stand in the block as they are.
+and value can be sent; bytes among the fields stand in the block as they are.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _NUMBERS = {name: number for number, name in _SETTINGS.items()}
 _setting = struct.Struct(">HI")
 
 
-def frame(kind: int, flags: int, stream: int, octets: bytes = b"") -> bytes:
+def frame(kind: int, flags: int, stream: int, raw: bytes = b"") -> bytes:
     """Any frame: RFC 9113 s.4.1."""
-    return len(octets).to_bytes(3, "big") + struct.pack(">BBI", kind, flags, stream) + octets
+    return len(raw).to_bytes(3, "big") + struct.pack(">BBI", kind, flags, stream) + raw
 
 
 def settings(*pairs: tuple[int, int], **named: int) -> bytes:
@@ -67,13 +67,13 @@ SETTINGS_ACK = frame(SETTINGS, ACK, 0)
 
 def headers(stream: int, *fields: Field | bytes, end: bool = False, cuts: Sequence[int] = ()) -> bytes:
     """HEADERS, and a CONTINUATION from each of `cuts`, which are offsets in the field block."""
-    octets = block(*fields)
-    edges = [0, *cuts, len(octets)]
+    raw = block(*fields)
+    edges = [0, *cuts, len(raw)]
     frames: list[bytes] = []
     for start, stop in pairwise(edges):
         kind, flags = (CONTINUATION, 0) if frames else (HEADERS, END_STREAM if end else 0)
         last = len(frames) == len(cuts)
-        frames.append(frame(kind, flags | (END_HEADERS if last else 0), stream, octets[start:stop]))
+        frames.append(frame(kind, flags | (END_HEADERS if last else 0), stream, raw[start:stop]))
     return b"".join(frames)
 
 
@@ -82,12 +82,12 @@ def block(*fields: Field | bytes, index: bool = False) -> bytes:
     return b"".join(field if isinstance(field, bytes) else _literal(*field, index) for field in fields)
 
 
-def data(stream: int, octets: bytes = b"", *, end: bool = False, padding: int | None = None) -> bytes:
-    """DATA; with `padding` octets of that, if it is not None."""
+def data(stream: int, raw: bytes = b"", *, end: bool = False, padding: int | None = None) -> bytes:
+    """DATA; with `padding` bytes of that, if it is not None."""
     flags = END_STREAM if end else 0
     if padding is None:
-        return frame(DATA, flags, stream, octets)
-    return frame(DATA, flags | PADDED, stream, bytes((padding,)) + octets + bytes(padding))
+        return frame(DATA, flags, stream, raw)
+    return frame(DATA, flags | PADDED, stream, bytes((padding,)) + raw + bytes(padding))
 
 
 def reset(stream: int, code: int | str = "CANCEL") -> bytes:
@@ -100,9 +100,9 @@ def goaway(last: int, code: int | str = "NO_ERROR", debug: bytes = b"") -> bytes
     return frame(GOAWAY, 0, 0, struct.pack(">II", last, _code(code)) + debug)
 
 
-def ping(octets: bytes = bytes(8), *, ack: bool = False) -> bytes:
+def ping(raw: bytes = bytes(8), *, ack: bool = False) -> bytes:
     """PING."""
-    return frame(PING, ACK if ack else 0, 0, octets)
+    return frame(PING, ACK if ack else 0, 0, raw)
 
 
 def window_update(stream: int, increment: int) -> bytes:
@@ -140,30 +140,30 @@ def response(
 # How frames that came are told.
 
 
-def line(kind: int, flags: int, stream: int, octets: bytes) -> str:
+def line(kind: int, flags: int, stream: int, raw: bytes) -> str:
     """A frame in words: "DATA 1 5 end", "SETTINGS ack", "RST_STREAM 3 CANCEL"."""
     name = FRAME_NAMES[kind] if kind < len(FRAME_NAMES) else f"0x{kind:02x}"
-    return " ".join([name, *_words(kind, flags, stream, octets)])
+    return " ".join([name, *_words(kind, flags, stream, raw)])
 
 
-def _words(kind: int, flags: int, stream: int, octets: bytes) -> Iterator[str]:
+def _words(kind: int, flags: int, stream: int, raw: bytes) -> Iterator[str]:
     if kind in (SETTINGS, PING) and flags & ACK:
         yield "ack"
     if kind == SETTINGS:
-        yield from (f"{_SETTINGS.get(key, key)}={value}" for key, value in _setting.iter_unpack(octets))
+        yield from (f"{_SETTINGS.get(key, key)}={value}" for key, value in _setting.iter_unpack(raw))
     elif kind == PING:
-        yield octets.hex()
+        yield raw.hex()
     elif kind == GOAWAY:
-        last, code = struct.unpack_from(">II", octets)
+        last, code = struct.unpack_from(">II", raw)
         yield from (str(last), _name(code))
     elif kind == RST_STREAM:
-        yield from (str(stream), _name(int.from_bytes(octets, "big")))
+        yield from (str(stream), _name(int.from_bytes(raw, "big")))
     elif kind == WINDOW_UPDATE:
-        yield from (str(stream), str(int.from_bytes(octets, "big")))
+        yield from (str(stream), str(int.from_bytes(raw, "big")))
     else:
         yield str(stream)
     if kind == DATA:
-        yield str(len(octets))
+        yield str(len(raw))
     if kind in (DATA, HEADERS) and flags & END_STREAM:
         yield "end"
 
@@ -173,17 +173,17 @@ def _literal(name: str, value: str, index: bool) -> bytes:
 
 
 def _string(text: str) -> bytes:
-    """A string as it is, one octet for each character (RFC 7541 s.5.2)."""
-    octets = text.encode("latin-1")
-    size = len(octets)
+    """A string as it is, one byte for each character (RFC 7541 s.5.2)."""
+    raw = text.encode("latin-1")
+    size = len(raw)
     if size < 0x7F:
-        return bytes((size,)) + octets
+        return bytes((size,)) + raw
     rest, length = size - 0x7F, bytearray(b"\x7f")
     while rest > 0x7F:
         length.append(rest & 0x7F | 0x80)
         rest >>= 7
     length.append(rest)
-    return bytes(length) + octets
+    return bytes(length) + raw
 
 
 def _code(code: int | str) -> int:

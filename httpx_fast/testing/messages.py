@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from .connection import Connection
 from .replies import Reply, Request, reason
 
-MAX_HEAD = 64 * 1024  # octets of a request's head, a chunk's first line or a trailer's; more is no test of ours
-MAX_BODY = 64 * 1024 * 1024  # octets of a request's body: it is held in memory
+MAX_HEAD = 64 * 1024  # bytes of a request's head, a chunk's first line or a trailer's; more is no test of ours
+MAX_BODY = 64 * 1024 * 1024  # bytes of a request's body: it is held in memory
 
 
 class Malformed(Exception):
@@ -82,7 +82,7 @@ async def _receive_chunks(connection: Connection) -> bytes:
         if size == 0:
             break
         if len(body) + size > MAX_BODY:
-            raise Malformed(f"the body is longer than {MAX_BODY} octets")
+            raise Malformed(f"the body is longer than {MAX_BODY} bytes")
         body += await connection.read_exactly(size)
         if await connection.read_exactly(2) != b"\r\n":
             raise Malformed("a chunk is longer than it said")

@@ -24,7 +24,7 @@ class Socks5:
     """Lets in and answers as a SOCKS5 proxy (RFC 1928).
 
     `way` is how to log in (0: not at all, 2: by user name and password; after any other nothing more is read), `login`
-    what comes of that, `reply` what comes of the request; 0 is leave for both. `cut` is the number of octets that the
+    what comes of that, `reply` what comes of the request; 0 is leave for both. `cut` is the number of bytes that the
     last answer is cut to.
     """
 

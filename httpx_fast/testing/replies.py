@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-MAX_BYTES = 64 * 1024 * 1024  # octets that /bytes/N makes: they are held in memory
+MAX_BYTES = 64 * 1024 * 1024  # bytes that /bytes/N makes: they are held in memory
 MAX_REDIRECTS = 100  # count, of /redirect/N
 CHUNKS = 5  # count, of /chunked
 
@@ -18,7 +18,7 @@ Field = tuple[str, str]
 
 HELP = """\
 /            this request, as JSON
-/bytes/N     N octets
+/bytes/N     N bytes
 /chunked     a few chunks of text, one after the other
 /redirect/N  N redirects that end at /
 /status/N    an empty reply with this status code
@@ -89,7 +89,7 @@ def _greeting(request: Request) -> Reply:
     return Reply(200, [("Content-Type", "application/json")], json.dumps(told).encode())
 
 
-def _octets(size: int) -> Reply:
+def _bytes(size: int) -> Reply:
     return Reply(200, [("Content-Type", "application/octet-stream")], (bytes(range(256)) * (size // 256 + 1))[:size])
 
 
@@ -100,7 +100,7 @@ def _redirect(times: int) -> Reply:
 
 # Statuses below 200 announce a reply and are none.
 _COUNTED = {
-    "bytes": (0, MAX_BYTES, _octets),
+    "bytes": (0, MAX_BYTES, _bytes),
     "redirect": (1, MAX_REDIRECTS, _redirect),
     "status": (200, 599, Reply),
 }

@@ -2,7 +2,7 @@
 
     Read(), Send(response(b"hello"))                       answers one request, then closes
     Tls(), Repeat(Read(), Send(response()))                a good server, over TLS
-    Read(), Send(response(bytes(100))[:60]), Reset()       resets the connection after octet 60
+    Read(), Send(response(bytes(100))[:60]), Reset()       resets the connection after byte 60
     Mute()                                                 accepts and says nothing; to https, TLS without a handshake
     Tls("h2"), Http2(), Repeat(Read(), Send(frames.response(b"hello")))   a good server of HTTP/2
     Http2(), ReadFrames("HEADERS 3"), Send(frames.goaway(1)), ReadFrames()     takes one of two requests, without TLS
@@ -140,31 +140,31 @@ class ReadBody:
 
 
 class Send:
-    """Sends octets as they are, or those that a function gives for the request that was read last."""
+    """Sends bytes as they are, or those that a function gives for the request that was read last."""
 
-    def __init__(self, octets: bytes | Callable[[Request], bytes]) -> None:
-        self._octets = octets
+    def __init__(self, data: bytes | Callable[[Request], bytes]) -> None:
+        self._bytes = data
 
     async def run(self, dialogue: Dialogue) -> None:
-        octets = self._octets
-        await dialogue.connection.send(octets if isinstance(octets, bytes) else octets(dialogue.last_request()))
+        data = self._bytes
+        await dialogue.connection.send(data if isinstance(data, bytes) else data(dialogue.last_request()))
 
 
 class Drip:
-    """Sends octets in pieces, each when the lab releases it.
+    """Sends bytes in pieces, each when the lab releases it.
 
-    `cuts` are the offsets at which pieces begin (0 is understood); None for one octet at a time.
+    `cuts` are the offsets at which pieces begin (0 is understood); None for one byte at a time.
     """
 
-    def __init__(self, octets: bytes, cuts: list[int] | None = None) -> None:
-        self._octets = octets
-        self._cuts = list(range(1, len(octets))) if cuts is None else sorted(cuts)
+    def __init__(self, data: bytes, cuts: list[int] | None = None) -> None:
+        self._bytes = data
+        self._cuts = list(range(1, len(data))) if cuts is None else sorted(cuts)
 
     def pieces(self) -> Iterator[bytes]:
-        """The octets, cut; none of the pieces is empty."""
-        for start, end in zip([0, *self._cuts], [*self._cuts, len(self._octets)], strict=True):
+        """The bytes, cut; none of the pieces is empty."""
+        for start, end in zip([0, *self._cuts], [*self._cuts, len(self._bytes)], strict=True):
             if start < end:
-                yield self._octets[start:end]
+                yield self._bytes[start:end]
 
     async def run(self, dialogue: Dialogue) -> None:
         for piece in self.pieces():
@@ -190,7 +190,7 @@ class Delay:
 
 
 class Receive:
-    """Takes what comes next, at least one octet, whatever it is."""
+    """Takes what comes next, at least one byte, whatever it is."""
 
     async def run(self, dialogue: Dialogue) -> None:
         if not await dialogue.connection.receive():
@@ -318,7 +318,7 @@ class Repeat:
             await asyncio.sleep(0)  # a socket that always takes more would let nobody else have a turn
 
 
-# Octets for `Send` and `Drip`.
+# Bytes for `Send` and `Drip`.
 
 
 def response(body: bytes = b"", *fields: Field, status: int = 200, length: int | None = None) -> bytes:

@@ -70,7 +70,7 @@ class _Conversation:
         self._raises = raise_app_exceptions
         self._to_app: deque[_Message] = deque([{"type": "websocket.connect"}])
         self._from_app: deque[_Message] = deque()
-        self._pieces: deque[bytes] = deque()  # octets for the session
+        self._pieces: deque[bytes] = deque()  # bytes for the session
         self._disconnected = False
         self._finished = False
         self._error: Exception | None = None
@@ -143,7 +143,7 @@ class _Conversation:
         while not self._pieces:
             message = await self._next_message(timeout)
             if message is not None:
-                self._pieces.extend(_octets_of(message, max_bytes))
+                self._pieces.extend(_bytes_of(message, max_bytes))
             elif not self._finished:
                 raise timed_out("read", timeout or 0.0, timeout or 0.0, "the ASGI application sent nothing")
             elif self._error is None:
@@ -211,18 +211,18 @@ class _Conversation:
             raise error
 
 
-def _octets_of(message: _Message, size: int) -> Iterator[bytes]:
-    """A message of the application as a frame, in pieces of at most `size` octets."""
+def _bytes_of(message: _Message, size: int) -> Iterator[bytes]:
+    """A message of the application as a frame, in pieces of at most `size` bytes."""
     kind = message["type"]
     if kind == "websocket.send":
         text = message.get("text")
-        octets = _frame(BINARY, bytes(message["bytes"])) if text is None else _frame(TEXT, text.encode("utf-8"))
+        data = _frame(BINARY, bytes(message["bytes"])) if text is None else _frame(TEXT, text.encode("utf-8"))
     elif kind == "websocket.close":
         reason = (message.get("reason") or "").encode("utf-8")
-        octets = _frame(CLOSE, message.get("code", NORMAL).to_bytes(2, "big") + reason)
+        data = _frame(CLOSE, message.get("code", NORMAL).to_bytes(2, "big") + reason)
     else:
         raise RuntimeError(f"the ASGI application sent {kind!r}, which an open WebSocket does not have")
-    return (octets[start : start + size] for start in range(0, len(octets), size))
+    return (data[start : start + size] for start in range(0, len(data), size))
 
 
 def _frame(opcode: int, payload: bytes) -> bytes:
@@ -237,15 +237,15 @@ def _frame(opcode: int, payload: bytes) -> bytes:
     return bytes([0x80 | opcode]) + length + payload
 
 
-def _frames(octets: bytes) -> Iterator[tuple[int, bytes]]:
+def _frames(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Opcode and payload of each frame of a client."""
     at = 0
-    while at < len(octets):
-        opcode, size = octets[at] & 0x0F, octets[at + 1] & 0x7F
+    while at < len(data):
+        opcode, size = data[at] & 0x0F, data[at + 1] & 0x7F
         at += 2
         if size >= 126:
             wide = 2 if size == 126 else 8
-            size = int.from_bytes(octets[at : at + wide], "big")
+            size = int.from_bytes(data[at : at + wide], "big")
             at += wide
-        yield opcode, mask(octets[at + 4 : at + 4 + size], octets[at : at + 4])
+        yield opcode, mask(data[at + 4 : at + 4 + size], data[at : at + 4])
         at += 4 + size

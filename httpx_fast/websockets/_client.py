@@ -75,7 +75,7 @@ __all__ = [
 
 JSONMode = Literal["text", "binary"]
 
-_READ_SIZE = 65536  # octets asked for at once
+_READ_SIZE = 65536  # bytes asked for at once
 #: How many times within a keep-alive interval the asynchronous session looks in by itself.
 _LOOKS = 8
 
@@ -162,11 +162,11 @@ class WebSocketSession(Session):
         self.send(TextMessage(data))
 
     def send_bytes(self, data: bytes) -> None:
-        """Sends a message of octets."""
+        """Sends a message of bytes."""
         self.send(BytesMessage(data))
 
     def send_json(self, data: Any, mode: JSONMode = "text") -> None:
-        """Sends what `json.dumps` makes of `data`, as text or as octets ("binary")."""
+        """Sends what `json.dumps` makes of `data`, as text or as bytes ("binary")."""
         self.send(_to_json(data, mode))
 
     def receive(self, timeout: float | None = None) -> Event:
@@ -179,7 +179,7 @@ class WebSocketSession(Session):
         return _as_text(self.receive(timeout))
 
     def receive_bytes(self, timeout: float | None = None) -> bytes:
-        """The next message, which must be octets: WebSocketInvalidTypeReceived else."""
+        """The next message, which must be bytes: WebSocketInvalidTypeReceived else."""
         return _as_bytes(self.receive(timeout))
 
     def receive_json(self, timeout: float | None = None, mode: JSONMode = "text") -> Any:
@@ -200,9 +200,9 @@ class WebSocketSession(Session):
     async def _read(self, timeout: float | None) -> bytes:
         return self.stream.read(_READ_SIZE, timeout)
 
-    async def _write(self, octets: bytes) -> None:
+    async def _write(self, raw: bytes) -> None:
         with self._writing:
-            self.stream.write(self._due(octets))
+            self.stream.write(self._due(raw))
 
     async def _shut(self) -> None:
         self.stream.close()
@@ -258,11 +258,11 @@ class AsyncWebSocketSession(Session):
         await self.send(TextMessage(data))
 
     async def send_bytes(self, data: bytes) -> None:
-        """Sends a message of octets."""
+        """Sends a message of bytes."""
         await self.send(BytesMessage(data))
 
     async def send_json(self, data: Any, mode: JSONMode = "text") -> None:
-        """Sends what `json.dumps` makes of `data`, as text or as octets ("binary")."""
+        """Sends what `json.dumps` makes of `data`, as text or as bytes ("binary")."""
         await self.send(_to_json(data, mode))
 
     async def receive(self, timeout: float | None = None) -> Event:
@@ -275,7 +275,7 @@ class AsyncWebSocketSession(Session):
         return _as_text(await self.receive(timeout))
 
     async def receive_bytes(self, timeout: float | None = None) -> bytes:
-        """The next message, which must be octets: WebSocketInvalidTypeReceived else."""
+        """The next message, which must be bytes: WebSocketInvalidTypeReceived else."""
         return _as_bytes(await self.receive(timeout))
 
     async def receive_json(self, timeout: float | None = None, mode: JSONMode = "text") -> Any:
@@ -316,9 +316,9 @@ class AsyncWebSocketSession(Session):
     async def _read(self, timeout: float | None) -> bytes:
         return await self.stream.read(_READ_SIZE, timeout)
 
-    async def _write(self, octets: bytes) -> None:
+    async def _write(self, raw: bytes) -> None:
         async with self._writing:
-            await self.stream.write(self._due(octets))
+            await self.stream.write(self._due(raw))
 
     async def _shut(self) -> None:
         await self.stream.aclose()

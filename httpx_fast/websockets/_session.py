@@ -7,7 +7,7 @@ No thread and no queue between the socket and who receives: whoever waits for so
 2. Pings are answered, and pings of our own sent, by who reads.
 3. Once it is over, `_end` says how, and everything that waits, or comes, raises it; messages that came before are given
    first.
-4. What is cancelled loses nothing: octets stay with the stream, messages in `_ready`, answers in `_owed`.
+4. What is cancelled loses nothing: bytes stay with the stream, messages in `_ready`, answers in `_owed`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class WebSocketDisconnect(HTTPXWSException):
 
 
 class WebSocketInvalidTypeReceived(HTTPXWSException):
-    """Text came where octets were expected, or the other way round; `event` is what came."""
+    """Text came where bytes were expected, or the other way round; `event` is what came."""
 
     def __init__(self, event: Event) -> None:
         super().__init__(f"a message of another type came: {type(event).__name__}")
@@ -134,8 +134,8 @@ class Session:
     async def _read(self, timeout: float | None) -> bytes:
         raise NotImplementedError
 
-    async def _write(self, octets: bytes) -> None:
-        """Sends `_due(octets)`."""
+    async def _write(self, raw: bytes) -> None:
+        """Sends `_due(bytes)`."""
         raise NotImplementedError
 
     async def _shut(self) -> None:
@@ -170,7 +170,7 @@ class Session:
         while True:
             wake = min((each for each in (at, self._next_ping, self._pong_by) if each is not None), default=None)
             try:
-                octets = await self._read(None if wake is None else max(wake - monotonic(), 0.0))
+                raw = await self._read(None if wake is None else max(wake - monotonic(), 0.0))
             except ReadTimeout:
                 if not await self._keep_alive():
                     return True
@@ -180,14 +180,14 @@ class Session:
             except NetworkError as error:
                 await self._break_off(f"the connection broke: {error}", error)
                 return True
-            if not octets:
+            if not raw:
                 await self._break_off("the peer closed the connection without a close frame")
                 return True
-            await self._digest(octets)
+            await self._digest(raw)
             return True
 
-    async def _digest(self, octets: bytes) -> None:
-        events, fault = self._reader.feed(octets)
+    async def _digest(self, raw: bytes) -> None:
+        events, fault = self._reader.feed(raw)
         closing: CloseConnection | None = None
         for event in events:
             if isinstance(event, Ping):
@@ -260,23 +260,23 @@ class Session:
         else:
             raise TypeError(f"{event!r} is no event: expected TextMessage, BytesMessage, Ping, Pong or CloseConnection")
 
-    async def _send_frame(self, octets: bytes) -> None:
-        """Sends what is owed, and `octets`."""
+    async def _send_frame(self, raw: bytes) -> None:
+        """Sends what is owed, and `bytes`."""
         if self._said_goodbye or self._end is not None:
             raise self._end or WebSocketDisconnect(NORMAL, "a close frame was sent before")
         try:
-            await self._write(octets)
+            await self._write(raw)
         except (NetworkError, TimeoutException) as error:
             await self._break_off(f"the connection broke: {error}", error)
             assert self._end is not None
             raise self._end from error
 
-    def _due(self, octets: bytes) -> bytes:
-        """What is owed, and `octets`; to be asked for when nothing can come between that and sending it."""
+    def _due(self, raw: bytes) -> bytes:
+        """What is owed, and `bytes`; to be asked for when nothing can come between that and sending it."""
         if not self._owed:
-            return octets
+            return raw
         owed = [self._owed.popleft() for _ in range(len(self._owed))]
-        return b"".join([*owed, octets])
+        return b"".join([*owed, raw])
 
     async def _send_ping(self, pong: Heard, payload: bytes) -> None:
         payload = payload or os.urandom(8)

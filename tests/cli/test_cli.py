@@ -50,7 +50,7 @@ REPLIES = {
     "/broken-json": Reply(200, [("Content-Type", "application/json")], b'{"a": '),
     "/json": Reply(200, [("Content-Type", "application/problem+json; charset=utf-8")], '{"b":"ü","a":[1]}'.encode()),
     "/untold-text": Reply(200, [], "plain ✓".encode()),
-    "/untold-octets": Reply(200, [], b"\xff\xfe\x00"),
+    "/untold-bytes": Reply(200, [], b"\xff\xfe\x00"),
     "/escape": Reply(200, [("Content-Type", "text/plain"), ("X-Odd", "\x1b[2J")], b"\x1b]0;owned\x07\tend\n"),
 }
 
@@ -139,7 +139,7 @@ def test_response_is_shown_with_its_head_and_json_laid_out(run: Any, server: Loc
         ("/xml", "<feed/>\n"),
         ("/broken-json", '{"a": \n'),
         ("/untold-text", "plain ✓\n"),
-        ("/untold-octets", "<3 bytes of binary data>\n"),
+        ("/untold-bytes", "<3 bytes of binary data>\n"),
         ("/bytes/1000", "<1000 bytes of binary data>\n"),
         ("/status/200", ""),
         ("/chunked", "".join(f"chunk {number} of 5\n" for number in range(1, 6)) + "\n"),
@@ -313,7 +313,7 @@ def test_journey_is_drawn_for_a_url_and_a_count_of_requests(run: Any, server: Lo
 
 
 def test_download_goes_to_a_file(run: Any, server: LocalServer, tmp_path: Path) -> None:
-    file = tmp_path / "octets"
+    file = tmp_path / "data"
     status, out, _ = run(f"{server.url}/bytes/100000", "--download", str(file))
     assert status == 0
     assert file.read_bytes() == (bytes(range(256)) * 391)[:100_000]

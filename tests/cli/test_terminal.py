@@ -178,9 +178,9 @@ def test_progress_is_a_line_that_is_written_over(clock: list[float], without: Ca
     without("rich")
     screen = Screen()
     with Terminal(screen).progress(2_000_000) as progress:
-        for seconds, octets in ((1.0, 500_000), (1.05, 600_000), (2.0, 1_000_000), (4.0, 2_000_000)):
+        for seconds, data in ((1.0, 500_000), (1.05, 600_000), (2.0, 1_000_000), (4.0, 2_000_000)):
             clock[0] = 100.0 + seconds
-            progress(octets)
+            progress(data)
     assert looks(screen) == [
         " 25% |██████                  | 500 kB of 2 MB, 500 kB/s",
         " 50% |████████████            | 1 MB of 2 MB, 500 kB/s",
@@ -195,9 +195,9 @@ def test_shorter_look_leaves_nothing_of_a_longer_one(clock: list[float], without
     without("rich")
     screen = Screen(encoding="ascii")
     with Terminal(screen).progress(None) as progress:
-        for seconds, octets in ((1.0, 999), (2.0, 12_345), (8.0, 16_000)):
+        for seconds, data in ((1.0, 999), (2.0, 12_345), (8.0, 16_000)):
             clock[0] = 100.0 + seconds
-            progress(octets)
+            progress(data)
     assert looks(screen)[:3] == ["999 B, 999 B/s", "12.3 kB, 6.17 kB/s", "16 kB, 2 kB/s"]
     widths = [len(look) for look in screen.getvalue().split("\r")[1:]]
     assert widths == [14, 18, 18, 13, 0]
@@ -271,7 +271,7 @@ def test_download_shows_how_far_it_is(
         pytest.importorskip("rich")
     else:
         without("rich")
-    file = tmp_path / "octets"
+    file = tmp_path / "data"
     shown = show(f"{server.url}/bytes/100000", "--download", str(file))
     assert file.stat().st_size == 100_000
     assert "kB" in shown
@@ -289,4 +289,4 @@ def test_sizes_are_told_in_the_unit_that_people_use() -> None:
         1.5e9: "1.5 GB",
         5e16: "5e+04 TB",
     }
-    assert {octets: _terminal._size(octets) for octets in sizes} == sizes
+    assert {data: _terminal._size(data) for data in sizes} == sizes

@@ -58,7 +58,7 @@ CASES = [
     ),
     (lambda: post(headers=["X: a"]), ValueError, "headers has str at index 0"),
     (lambda: post(headers=[5]), ValueError, "headers has int at index 0"),
-    (lambda: post(headers={"X-Name": "\u00e9"}), UnicodeEncodeError, "in the value of header 'X-Name': give octets"),
+    (lambda: post(headers={"X-Name": "\u00e9"}), UnicodeEncodeError, "in the value of header 'X-Name': give bytes"),
     (lambda: post(headers={"\u00e9": "a"}), UnicodeEncodeError, "in a header name"),
     (lambda: post(params=5), TypeError, f"params is int; {PAIRS}"),
     (lambda: post(params=["a"]), ValueError, "params has str at index 0"),

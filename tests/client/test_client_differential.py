@@ -1,4 +1,4 @@
-"""Requests that the clients build, and what they follow, are those of httpx2, octet for octet.
+"""Requests that the clients build, and what they follow, are those of httpx2, byte for byte.
 
 Where this package differs on purpose, `test_redirects.py` and `test_auth.py` say so: content fields after a redirect,
 Proxy-Authorization to another origin, the count of redirects while authenticating.

@@ -668,9 +668,9 @@ def test_a_real_server_echoes_messages_of_all_sizes(backend, real, offer):
         ):
             assert ("permessage-deflate" in session.response.headers.get("sec-websocket-extensions", "")) == bool(offer)
             for size in sizes:
-                octets = bytes(range(256)) * (size // 256 + 1)
-                await done(session.send_bytes(octets[:size]))
-                assert await done(session.receive_bytes(timeout=20)) == octets[:size]
+                data = bytes(range(256)) * (size // 256 + 1)
+                await done(session.send_bytes(data[:size]))
+                assert await done(session.receive_bytes(timeout=20)) == data[:size]
                 await done(session.send_text("ü" * size))
                 assert await done(session.receive_text(timeout=20)) == "ü" * size
             await done((await done(session.ping())).wait())

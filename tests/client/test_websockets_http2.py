@@ -45,10 +45,10 @@ class Echo:
         opcode = 0
         while opcode != 8:
             while len(heard) < 6 or len(heard) < 6 + (heard[1] & 0x7F):
-                octets = await dialogue.http2.receive_data(stream)
-                if not octets:
+                raw = await dialogue.http2.receive_data(stream)
+                if not raw:
                     return
-                heard += octets
+                heard += raw
             opcode, size = heard[0] & 0x0F, heard[1] & 0x7F
             assert size < 126
             payload = wire.mask(heard[6 : 6 + size], heard[2:6])
@@ -101,7 +101,7 @@ def test_messages_go_both_ways_on_a_stream_beside_requests(backend, fault_lab, n
 
 
 def test_nothing_is_asked_before_the_settings_are_there(backend, fault_lab, new_client):
-    """The first octets of the server come late; the client has sent no more than its preface till then."""
+    """The first bytes of the server come late; the client has sent no more than its preface till then."""
 
     class Late:
         async def run(self, dialogue: Any) -> None:

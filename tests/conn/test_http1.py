@@ -59,8 +59,8 @@ def scene(scripted: Any, clock: Callable[[], float]) -> Callable[..., Scene]:
     return lambda *script: Scene(scripted(list(script)), clock)
 
 
-async def pieces(*octets: bytes) -> AsyncIterator[bytes]:
-    for each in octets:
+async def pieces(*data: bytes) -> AsyncIterator[bytes]:
+    for each in data:
         yield each
 
 
@@ -72,20 +72,20 @@ def test_get_sends_its_head_in_one_write(scene: Callable[..., Scene]) -> None:
     assert not at.stream.closed
 
 
-def test_head_and_octets_go_out_together(scene: Callable[..., Scene]) -> None:
+def test_head_and_bytes_go_out_together(scene: Callable[..., Scene]) -> None:
     at = scene(OK)
     at.exchange((b"Content-Length", b"3"), method=b"POST", body=b"abc")
     assert at.stream.sent == [b"POST / HTTP/1.1\r\nHost: example.org\r\nContent-Length: 3\r\n\r\nabc"]
 
 
 @pytest.mark.parametrize(("body", "coded"), [(b"abc", b"3\r\nabc\r\n0\r\n\r\n"), (b"", b"0\r\n\r\n")])
-def test_octets_are_chunked_where_the_fields_say_so(scene: Callable[..., Scene], body: bytes, coded: bytes) -> None:
+def test_bytes_are_chunked_where_the_fields_say_so(scene: Callable[..., Scene], body: bytes, coded: bytes) -> None:
     at = scene(OK)
     at.exchange((b"Transfer-Encoding", b"chunked"), method=b"POST", body=body)
     assert at.stream.sent[0].partition(b"\r\n\r\n")[2] == coded
 
 
-def test_large_octets_go_out_in_pieces(scene: Callable[..., Scene]) -> None:
+def test_large_bytes_go_out_in_pieces(scene: Callable[..., Scene]) -> None:
     at = scene(OK)
     body = bytes(2_500_000)
     at.exchange((b"Content-Length", b"2500000"), method=b"POST", body=body)
@@ -111,8 +111,8 @@ def test_no_pieces_are_an_empty_body(scene: Callable[..., Scene]) -> None:
 @pytest.mark.parametrize(
     ("sent", "error"),
     [
-        ([b"abc", b"d"], "the body is longer than its Content-Length of 3 octets"),
-        ([b"ab"], "the body ended after 2 octets, its Content-Length is 3"),
+        ([b"abc", b"d"], "the body is longer than its Content-Length of 3 bytes"),
+        ([b"ab"], "the body ended after 2 bytes, its Content-Length is 3"),
     ],
 )
 def test_pieces_must_be_as_long_as_announced(scene: Callable[..., Scene], sent: list[bytes], error: str) -> None:
@@ -190,7 +190,7 @@ def test_failure_while_streaming_closes_the_connection(scene: Callable[..., Scen
     at = scene(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc", None)
     at.exchange(whole=False)
     assert drive(at.connection.next_chunk()) == b"abc"
-    with pytest.raises(RemoteProtocolError, match="received 3 octets, expected 6"):
+    with pytest.raises(RemoteProtocolError, match="received 3 bytes, expected 6"):
         drive(at.connection.next_chunk())
     assert at.stream.closed
 

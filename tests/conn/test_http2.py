@@ -114,10 +114,10 @@ def play(world: World, listener: Listener) -> Callable[..., None]:
 
 class pieces(AsyncIterator[bytes]):  # noqa: N801  # reads as the function that it would be, had nobody to close it
     def __init__(self, *octets: bytes) -> None:
-        self._octets = iter(octets)
+        self._bytes = iter(octets)
 
     async def __anext__(self) -> bytes:
-        for each in self._octets:
+        for each in self._bytes:
             return each
         raise StopAsyncIteration
 
@@ -265,8 +265,8 @@ def test_pieces_are_sent_until_there_are_no_more(play: Any):
 @pytest.mark.parametrize(
     ("octets", "error"),
     [
-        ([b"abc", b"d"], "the body is longer than its Content-Length of 3 octets"),
-        ([b"ab"], "the body ended after 2 octets, its Content-Length is 3"),
+        ([b"abc", b"d"], "the body is longer than its Content-Length of 3 bytes"),
+        ([b"ab"], "the body ended after 2 bytes, its Content-Length is 3"),
     ],
 )
 def test_a_body_of_another_length_resets_its_stream_only(play: Any, octets: list[bytes], error: str):
@@ -469,7 +469,7 @@ def test_each_arrival_moves_the_deadline_of_its_stream_only(play: Any):
     play(script, body)
 
 
-def test_a_response_that_is_left_early_is_reset_and_its_octets_credited(play: Any):
+def test_a_response_that_is_left_early_is_reset_and_its_bytes_credited(play: Any):
     def script(server: Server) -> None:
         server.until("HEADERS 1 end")
         server.say(server.head(1), data(1, bytes(1000)))
@@ -836,7 +836,7 @@ def test_answers_that_the_peer_does_not_read_are_bounded(play: Any, monkeypatch:
                 server.say(ping(bytes(8)) * 1000)
 
     async def body(scene: Scene) -> None:
-        with pytest.raises(RemoteProtocolError, match="more than 1000 octets of answers wait and does not read them"):
+        with pytest.raises(RemoteProtocolError, match="more than 1000 bytes of answers wait and does not read them"):
             await scene.begin()
 
     play(script, body)

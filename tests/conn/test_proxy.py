@@ -41,13 +41,13 @@ def test_leave_is_understood_wherever_it_is_cut(scripted: Any, hop: ProxyHop) ->
         ask(stream, hop)
         assert b"".join(stream.sent) == SAID[hop]
         assert not stream.closed
-    stream = scripted([bytes((octet,)) for octet in b"".join(LEAVE[hop])])
+    stream = scripted([bytes((byte,)) for byte in b"".join(LEAVE[hop])])
     ask(stream, hop)
     assert stream.script == []
 
 
 @pytest.mark.parametrize("hop", LEAVE, ids=str)
-def test_octets_behind_the_leave_are_refused(scripted: Any, hop: ProxyHop) -> None:
+def test_bytes_behind_the_leave_are_refused(scripted: Any, hop: ProxyHop) -> None:
     with pytest.raises(ProxyError, match=r"to a\.test:443: it sent more than its answer: b'220 hello'"):
         ask(scripted([*LEAVE[hop][:-1], LEAVE[hop][-1] + b"220 hello"]), hop)
 

@@ -47,7 +47,7 @@ def play(library: ModuleType, scenario: Callable[..., Any], answer: Answer, sett
 def both(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Played, Played]]:
     """Plays `scenario(library, client)` with both: what httpx2 did, and what we did.
 
-    Random octets are the same for both.
+    Random bytes are the same for both.
     """
 
     def both(

@@ -41,7 +41,7 @@ USERS = [("user", "password"), ("us:er", ""), ("\u00fcser", "p\u00e4ss"), (b"use
 
 
 def told(played):
-    """Without what is made of random octets and the time, and of these."""
+    """Without what is made of random bytes and the time, and of these."""
     random = re.compile(rb'(?:cnonce|response)="?[0-9a-f]+"?')
     sent = []
     for method, url, lines, body in played["sent"]:
@@ -56,12 +56,12 @@ def answers(played):
 
 
 def challenging(challenge):
-    octets = challenge if isinstance(challenge, bytes) else challenge.encode()
+    data = challenge if isinstance(challenge, bytes) else challenge.encode()
 
     def answer(library, request):
         if "Authorization" in request.headers:
             return library.Response(200, text="in")
-        return library.Response(401, headers=[(b"WWW-Authenticate", octets)], text="out")
+        return library.Response(401, headers=[(b"WWW-Authenticate", data)], text="out")
 
     return answer
 
@@ -72,7 +72,7 @@ def ended(response):
 
 @pytest.mark.parametrize("name", CHALLENGES)
 def test_digest_challenges_are_answered_alike(both, name, monkeypatch):
-    # What goes into the client's nonce beside random octets.
+    # What goes into the client's nonce beside random bytes.
     monkeypatch.setattr(time, "ctime", lambda: "now")
 
     def scenario(library, client):
@@ -88,7 +88,7 @@ def test_digest_challenges_are_answered_alike(both, name, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["plain", "auth", "SHA-256", "MD5-sess"])
-def test_digest_answers_are_equal_octet_by_octet(both, name, monkeypatch):
+def test_digest_answers_are_equal_byte_by_byte(both, name, monkeypatch):
     def scenario(library, client):
         monkeypatch.setattr(library.DigestAuth, "_get_client_nonce", lambda self, count, nonce: b"0123456789abcdef")
         auth = library.DigestAuth("user", "password")

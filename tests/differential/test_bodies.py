@@ -1,4 +1,4 @@
-"""Bodies as they are sent and received: multipart forms octet by octet, and content in every coding and charset."""
+"""Bodies as they are sent and received: multipart forms byte by byte, and content in every coding and charset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import httpx_fast
 BOUNDARY = {"Content-Type": "multipart/form-data; boundary=b0undary"}
 
 
-def unseekable(octets):
+def unseekable(data):
     class Pipe(io.BytesIO):
         def seekable(self):
             return False
@@ -28,11 +28,11 @@ def unseekable(octets):
         def tell(self):
             raise io.UnsupportedOperation("tell")
 
-    return Pipe(octets)
+    return Pipe(data)
 
 
-def advanced(octets, position):
-    file = io.BytesIO(octets)
+def advanced(data, position):
+    file = io.BytesIO(data)
     file.seek(position)
     return file
 
@@ -77,53 +77,53 @@ def test_forms_are_sent_alike(both, name, header):
     assert len(ours["sent"]) == (0 if ours["result"] or ours["error"] else 1)
 
 
-def deflated(octets):
+def deflated(data):
     raw = zlib.compressobj(wbits=-15)
-    return raw.compress(octets) + raw.flush()
+    return raw.compress(data) + raw.flush()
 
 
 TEXT = "S\u00e4tze, \u20ac and \u65e5\u672c\u8a9e.\nNext\r\nline\u2028and\x0bmore\n" * 20
-OCTETS = TEXT.encode()
+BYTES = TEXT.encode()
 RESPONSES = {
-    "gzip": ({"Content-Encoding": "gzip"}, gzip.compress(OCTETS)),
-    "two members of gzip": ({"Content-Encoding": "gzip"}, gzip.compress(OCTETS) + gzip.compress(b"more")),
-    "x-gzip": ({"Content-Encoding": "x-gzip"}, gzip.compress(OCTETS)),
-    "deflate": ({"Content-Encoding": "deflate"}, zlib.compress(OCTETS)),
-    "raw deflate": ({"Content-Encoding": "deflate"}, deflated(OCTETS)),
-    "two codings": ({"Content-Encoding": "deflate, gzip"}, gzip.compress(zlib.compress(OCTETS))),
-    "identity": ({"Content-Encoding": "identity"}, OCTETS),
-    "an unknown coding": ({"Content-Encoding": "zoo"}, OCTETS),
-    "six codings": ({"Content-Encoding": ", ".join(["gzip"] * 6)}, OCTETS),
+    "gzip": ({"Content-Encoding": "gzip"}, gzip.compress(BYTES)),
+    "two members of gzip": ({"Content-Encoding": "gzip"}, gzip.compress(BYTES) + gzip.compress(b"more")),
+    "x-gzip": ({"Content-Encoding": "x-gzip"}, gzip.compress(BYTES)),
+    "deflate": ({"Content-Encoding": "deflate"}, zlib.compress(BYTES)),
+    "raw deflate": ({"Content-Encoding": "deflate"}, deflated(BYTES)),
+    "two codings": ({"Content-Encoding": "deflate, gzip"}, gzip.compress(zlib.compress(BYTES))),
+    "identity": ({"Content-Encoding": "identity"}, BYTES),
+    "an unknown coding": ({"Content-Encoding": "zoo"}, BYTES),
+    "six codings": ({"Content-Encoding": ", ".join(["gzip"] * 6)}, BYTES),
     "broken gzip": ({"Content-Encoding": "gzip"}, b"no gzip"),
-    "cut gzip": ({"Content-Encoding": "gzip"}, gzip.compress(OCTETS)[:-12]),
+    "cut gzip": ({"Content-Encoding": "gzip"}, gzip.compress(BYTES)[:-12]),
     "nothing in gzip": ({"Content-Encoding": "gzip"}, b""),
-    "UTF-8": ({"Content-Type": "text/plain; charset=utf-8"}, OCTETS),
-    "UTF-8 with a mark": ({"Content-Type": "text/plain"}, b"\xef\xbb\xbf" + OCTETS),
+    "UTF-8": ({"Content-Type": "text/plain; charset=utf-8"}, BYTES),
+    "UTF-8 with a mark": ({"Content-Type": "text/plain"}, b"\xef\xbb\xbf" + BYTES),
     "Latin-1": ({"Content-Type": "text/plain; charset=ISO-8859-1"}, "S\u00e4tze".encode("latin-1")),
     "Shift-JIS": ({"Content-Type": 'text/plain; charset="shift_jis"'}, "\u65e5\u672c\u8a9e".encode("shift_jis")),
     "UTF-16": ({"Content-Type": "text/plain; charset=utf-16"}, "S\u00e4tze".encode("utf-16")),
-    "an unknown charset": ({"Content-Type": "text/plain; charset=zoo"}, OCTETS),
+    "an unknown charset": ({"Content-Type": "text/plain; charset=zoo"}, BYTES),
     "another charset than announced": ({"Content-Type": "text/plain; charset=utf-8"}, b"\xff\xfe\xe4"),
-    "no charset": ({"Content-Type": "text/html"}, OCTETS),
-    "no type": ({}, OCTETS),
+    "no charset": ({"Content-Type": "text/html"}, BYTES),
+    "no type": ({}, BYTES),
     "JSON": ({"Content-Type": "application/json"}, b'{"a": ["\xc3\xa4"]}'),
     "JSON in UTF-16": ({"Content-Type": "application/json"}, '{"a": 1}'.encode("utf-16")),
 }
-#: Content that only one of the two decodes, and why. Pieces of one octet are told apart where that matters.
+#: Content that only one of the two decodes, and why. Pieces of one byte are told apart where that matters.
 DIFFERENCES = {
     ("cut gzip", None): "a part of the content must not pass for all of it",
     ("two members of gzip", None): "RFC 1952 s.2.2: members follow each other",
     ("x-gzip", None): "RFC 9110 s.8.4.1.3: it is gzip",
-    ("raw deflate", 1): "what it is shows in its second octet",
+    ("raw deflate", 1): "what it is shows in its second byte",
 }
 
 
 def received(library, name, size):
-    fields, octets = RESPONSES[name]
+    fields, data = RESPONSES[name]
 
     class Pieces(library.SyncByteStream):
         def __iter__(self):
-            yield from (octets[start : start + size] for start in range(0, len(octets), size))
+            yield from (data[start : start + size] for start in range(0, len(data), size))
 
     def answer(request):
         return library.Response(200, headers=fields, stream=Pieces())

@@ -22,7 +22,7 @@ CHAINS = {
 }
 BODIES = {
     "none": {},
-    "octets": {"content": b"body"},
+    "data": {"content": b"body"},
     "form": {"data": {"a": "1"}},
     "json": {"json": {"a": 1}},
 }

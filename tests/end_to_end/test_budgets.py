@@ -94,7 +94,7 @@ def in_time(backend: Runner, record_property: Callable[[str, object], None]) -> 
                 ) as caught:
                     await attempt(client)
                 failure = caught.value
-                # Only the stream knows when the socket took the last octet that it had room for.
+                # Only the stream knows when the socket took the last byte that it had room for.
                 elapsed = (
                     failure.elapsed if limit == "write" else time.monotonic() - (began if since is None else since())
                 )
@@ -423,9 +423,9 @@ class Http2(Server):
 
     def listen(self) -> bool:
         """Hears what comes next; False at the end."""
-        octets = self.connection.recv(65536)
-        self.lines += self.hear(octets)
-        return bool(octets)
+        raw = self.connection.recv(65536)
+        self.lines += self.hear(raw)
+        return bool(raw)
 
 
 def nothing(server: Server, stream_id: int) -> bytes:
@@ -532,7 +532,7 @@ def test_the_end_of_one_exchange_is_none_of_its_neighbours(backend, transport, p
 # What the limits mean to each other.
 
 
-def test_the_first_octet_has_a_time_of_its_own_and_silence_counts_from_there(backend, fault_lab, in_time):
+def test_the_first_byte_has_a_time_of_its_own_and_silence_counts_from_there(backend, fault_lab, in_time):
     """A model may think for a minute, but then it must not stall."""
     thinking = (Read(), Delay(4 * A_WHILE), Send(HEAD + LENGTH))
     fault_lab.serve([Read(), Delay(4 * A_WHILE), Send(response(b"thought"))], [*thinking, Mute()])

@@ -27,7 +27,7 @@ CANCELLATIONS = {"asyncio": 10_000, "uvloop": 2_500, "trio": 10_000}
 TIMEOUTS = 1_000
 THREADS = 20
 
-LARGE = 300_000  # octets; more than sockets take at once
+LARGE = 300_000  # bytes; more than sockets take at once
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def options(urls: list[str]) -> dict[str, Any]:
     return {"verify": urls_context[urls[-1]], "limits": limits}
 
 
-async def pieces(octets: bytes) -> AsyncIterator[bytes]:
-    yield octets
-    yield octets
+async def pieces(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+    yield data
 
 
 async def one(client: httpx_fast.AsyncClient, urls: list[str], number: int, chance: random.Random) -> None:
@@ -61,8 +61,8 @@ async def one(client: httpx_fast.AsyncClient, urls: list[str], number: int, chan
     size = number % 5_000 + (LARGE if chance.random() < 0.01 else 1)
     if kind < 2:
         target = f"/?n={number}"
-        octets = b"x" * size
-        response = await client.post(url + target, content=octets if kind else pieces(octets))
+        data = b"x" * size
+        response = await client.post(url + target, content=data if kind else pieces(data))
         assert response.json()["target"] == target
     elif kind == 2:
         assert len((await client.get(f"{url}/bytes/{size}")).content) == size

@@ -1,6 +1,6 @@
 """Every fault that a server can be made to have, in every world: what is raised, and that the pool is whole afterwards.
 
-What goes wrong before the end of a response is told from what goes wrong around it: closed while idle, octets that
+What goes wrong before the end of a response is told from what goes wrong around it: closed while idle, bytes that
 nobody asked for, answers that come too early. At the end all of it at once, at random.
 """
 
@@ -46,13 +46,13 @@ SOON = 0.05  # seconds; when a peer that says nothing is given up
 
 GOOD = Repeat(Read(), Send(response(b"good")))
 TWENTY = response(b"x" * 20)
-HEAD = len(TWENTY) - 20  # octets
+HEAD = len(TWENTY) - 20  # bytes
 CHUNKS = chunked(b"x" * 8, b"y" * 8)
 
 RESET = r"reading from 127\.0\.0\.1:\d+ failed: .*ECONNRESET"
 
 
-CUT_SHORT = "received 19 octets, expected 20"
+CUT_SHORT = "received 19 bytes, expected 20"
 NO_ANSWER = "^peer closed the connection without sending a response$"
 
 
@@ -78,7 +78,7 @@ FAULTS = {
     "closed in the head": Fault(
         [Read(), Send(TWENTY[:10])],
         httpx_fast.RemoteProtocolError,
-        "peer closed the connection within the response's head, after 10 octets: b'HTTP/1.1 2'",
+        "peer closed the connection within the response's head, after 10 bytes: b'HTTP/1.1 2'",
         "wait",
     ),
     "closed in the body": Fault([Read(), Send(TWENTY[:-1])], httpx_fast.RemoteProtocolError, CUT_SHORT, "receive"),
@@ -88,7 +88,7 @@ FAULTS = {
     "shorter than it said": Fault(
         [Read(), Send(response(b"short", length=1000))],
         httpx_fast.RemoteProtocolError,
-        "received 5 octets, expected 1000",
+        "received 5 bytes, expected 1000",
         "receive",
     ),
     "closed between chunks": Fault(
@@ -181,11 +181,11 @@ def test_a_fault_is_named_and_the_pool_is_whole(backend, ground, name):
 @pytest.mark.parametrize("at_once", [False, True], ids=["after the head", "with the head"])
 @pytest.mark.parametrize("name", BROKEN_BODIES)
 def test_a_fault_in_a_streamed_body_is_met_by_who_reads_it(backend, ground, name, at_once):
-    octets, ending, error, seen = BROKEN_BODIES[name]
-    head = octets.index(b"\r\n\r\n") + 4
+    data, ending, error, seen = BROKEN_BODIES[name]
+    head = data.index(b"\r\n\r\n") + 4
 
     async def body():
-        ground.serve([Read(), Drip(octets, [] if at_once else [head]), *ending], [GOOD])
+        ground.serve([Read(), Drip(data, [] if at_once else [head]), *ending], [GOOD])
         ground.lab.release()
         async with ground.client() as client:
             async with client.stream("POST", ground.url(), content=b"once") as streamed:
@@ -202,12 +202,12 @@ def test_a_fault_in_a_streamed_body_is_met_by_who_reads_it(backend, ground, name
 
 @pytest.mark.parametrize("cuts", ["one piece", "after the head", "within the chunks"])
 def test_chunks_before_one_that_is_malformed_are_read_before_the_error(backend, ground, cuts):
-    octets = CHUNKS[:-5] + b"and so on\r\n"
-    head = octets.index(b"\r\n\r\n") + 4
+    data = CHUNKS[:-5] + b"and so on\r\n"
+    head = data.index(b"\r\n\r\n") + 4
     places = {"one piece": [], "after the head": [head], "within the chunks": [head, head + 5]}[cuts]
 
     async def body():
-        ground.serve([Read(), Drip(octets, places), Mute()], [GOOD])
+        ground.serve([Read(), Drip(data, places), Mute()], [GOOD])
         ground.lab.release()
         pieces = []
         async with ground.client() as client:
@@ -329,7 +329,7 @@ def test_a_response_may_be_cut_anywhere(backend, ground, cut):
     backend.run(body)
 
 
-def test_a_response_may_come_octet_by_octet(backend, ground):
+def test_a_response_may_come_byte_by_byte(backend, ground):
     async def body():
         ground.serve([Read(), Drip(response(b"abc"))])
         ground.lab.release(len(response(b"abc")) - 3)
@@ -347,7 +347,7 @@ def test_a_response_may_come_octet_by_octet(backend, ground):
 SURPLUS = {
     "a response that nobody asked for": response(b"good") + response(b"evil"),
     "longer than it said": response(b"good" + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", length=4),
-    "one octet": response(b"good") + b"\0",
+    "one byte": response(b"good") + b"\0",
     "after chunks": chunked(b"good") + response(b"evil"),
 }
 
@@ -529,10 +529,10 @@ FOLLOWERS = {
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("name", FOLLOWERS)
 def test_what_is_wrong_with_an_answer_names_its_way_and_keeps_the_connection(backend, fault_lab, name, streamed):
-    octets, error, seen = FOLLOWERS[name]
+    data, error, seen = FOLLOWERS[name]
 
     async def body():
-        fault_lab.serve([Read(), Send(octets), GOOD])
+        fault_lab.serve([Read(), Send(data), GOOD])
         async with backend.client(limits=ONE, follow_redirects=True) as client:
             with pytest.raises(error, match=seen) as caught:
                 if streamed:
@@ -578,8 +578,8 @@ def with_evil(request: Request) -> bytes:
     return with_nonce(request) + response(b"/evil", ("X-Nonce", "/evil"))
 
 
-def cut(octets: bytes, chance: random.Random) -> bytes:
-    return octets[: chance.randrange(len(octets))]
+def cut(data: bytes, chance: random.Random) -> bytes:
+    return data[: chance.randrange(len(data))]
 
 
 def endings(chance: random.Random) -> list[Any]:
@@ -587,8 +587,8 @@ def endings(chance: random.Random) -> list[Any]:
     portion = chance.random()
 
     def some(request: Request) -> bytes:
-        octets = with_nonce(request)
-        return octets[: int(portion * len(octets))]
+        data = with_nonce(request)
+        return data[: int(portion * len(data))]
 
     return chance.choice(
         [

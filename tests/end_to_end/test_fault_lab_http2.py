@@ -50,7 +50,7 @@ def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 class Ground:
-    """The lab, with HTTP/2 spoken from the first octet on."""
+    """The lab, with HTTP/2 spoken from the first byte on."""
 
     def __init__(self, lab: FaultLab, backend: Any) -> None:
         self.lab = lab
@@ -111,7 +111,7 @@ STREAM_FAULTS = {
     "two statuses": Fault(section(OK, OK), "twice"),
     "no status": Fault(section(("a", "b")), "no status"),
     **{f"status {status!r}": Fault(section((":status", status)), "100 to 999") for status in ("", "20", "2000", "2x0")},
-    **{f"value with {octet!r}": Fault(section(OK, ("a", f"b{octet}c")), "NUL, CR or LF") for octet in "\0\r\n"},
+    **{f"value with {byte!r}": Fault(section(OK, ("a", f"b{byte}c")), "NUL, CR or LF") for byte in "\0\r\n"},
     "blank before a value": Fault(section(OK, ("a", " b")), "whitespace"),
     "name without a letter": Fault(section(OK, ("", "b")), "no token"),
     "name with a blank": Fault(section(OK, ("a b", "c")), "no token"),
@@ -121,12 +121,12 @@ STREAM_FAULTS = {
         frames.headers(3, (":status", "103")) * 33, "more than 32 interim responses", "RST_STREAM 3 ENHANCE_YOUR_CALM"
     ),
     "shorter than it said": Fault(
-        frames.headers(3, OK, ("content-length", "6")) + frames.data(3, b"12345", end=True), "1 octets less"
+        frames.headers(3, OK, ("content-length", "6")) + frames.data(3, b"12345", end=True), "1 bytes less"
     ),
     "longer than it said": Fault(
-        frames.headers(3, OK, ("content-length", "4")) + frames.data(3, b"12345", end=True), "1 octets more"
+        frames.headers(3, OK, ("content-length", "4")) + frames.data(3, b"12345", end=True), "1 bytes more"
     ),
-    "no body at all": Fault(section(OK, ("content-length", "4")), "4 octets less"),
+    "no body at all": Fault(section(OK, ("content-length", "4")), "4 bytes less"),
     "two lengths": Fault(section(OK, ("content-length", "4"), ("content-length", "5")), "(?i)content-length"),
     "a length that is none": Fault(section(OK, ("content-length", "-1")), "(?i)content-length"),
     "DATA before the head": Fault(frames.data(3, b"12345"), "before a final response's head"),
@@ -220,16 +220,14 @@ CONNECTION_FAULTS = {
     ),
     "too small frames": Fault(frames.settings(max_frame_size=16383), "16384 to", "GOAWAY 0 PROTOCOL_ERROR"),
     "push switched on": Fault(frames.settings(enable_push=1), "0 from a server", "GOAWAY 0 PROTOCOL_ERROR"),
-    "PING of seven octets": Fault(frames.ping(bytes(7)), "PING has 7 octets", "GOAWAY 0 FRAME_SIZE_ERROR"),
-    "GOAWAY of four octets": Fault(frames.frame(7, 0, 0, bytes(4)), "GOAWAY has 4", "GOAWAY 0 FRAME_SIZE_ERROR"),
-    "RST_STREAM of five octets": Fault(
-        frames.frame(3, 0, 3, bytes(5)), "RST_STREAM has 5", "GOAWAY 0 FRAME_SIZE_ERROR"
-    ),
+    "PING of seven bytes": Fault(frames.ping(bytes(7)), "PING has 7 bytes", "GOAWAY 0 FRAME_SIZE_ERROR"),
+    "GOAWAY of four bytes": Fault(frames.frame(7, 0, 0, bytes(4)), "GOAWAY has 4", "GOAWAY 0 FRAME_SIZE_ERROR"),
+    "RST_STREAM of five bytes": Fault(frames.frame(3, 0, 3, bytes(5)), "RST_STREAM has 5", "GOAWAY 0 FRAME_SIZE_ERROR"),
     "a frame above the limit": Fault(
         frames.frame(0, 0, 3, bytes(262145)), "above the limit of 262144", "GOAWAY 0 FRAME_SIZE_ERROR"
     ),
     "more padding than frame": Fault(
-        frames.frame(0, 8, 3, b"\x05abc"), "5 octets of padding", "GOAWAY 0 PROTOCOL_ERROR"
+        frames.frame(0, 8, 3, b"\x05abc"), "5 bytes of padding", "GOAWAY 0 PROTOCOL_ERROR"
     ),
     "the connection's window grows by nothing": Fault(
         frames.window_update(0, 0), "adds nothing", "GOAWAY 0 PROTOCOL_ERROR"
@@ -243,7 +241,7 @@ CONNECTION_FAULTS = {
         "GOAWAY 0 FLOW_CONTROL_ERROR",
     ),
     "an index of no table": Fault(section(b"\xff\xff\x7f"), "is in no table", "GOAWAY 0 COMPRESSION_ERROR"),
-    "a string cut short": Fault(section(b"\0\x05abc"), "has 5 octets, and 3", "GOAWAY 0 COMPRESSION_ERROR"),
+    "a string cut short": Fault(section(b"\0\x05abc"), "has 5 bytes, and 3", "GOAWAY 0 COMPRESSION_ERROR"),
     "padding that is none": Fault(section(b"\0\x81\0\0"), "neither a code nor padding", "GOAWAY 0 COMPRESSION_ERROR"),
     "a table above the limit": Fault(section(b"\x3f\xe2\x1f"), "above the limit of 4096", "GOAWAY 0 COMPRESSION_ERROR"),
     "PINGs without end": Fault(frames.ping() * 2001 * FLOOD, "more than 2000 control frames", CALM),
@@ -262,7 +260,7 @@ CONNECTION_FAULTS = {
         block_without_end() + frames.frame(9, 0, 3) * 65, "64 CONTINUATION frames, the most", CALM
     ),
     "a block without end": Fault(
-        block_without_end() + frames.frame(9, 0, 3, bytes(16384)) * 9, "more than 131072 octets", CALM
+        block_without_end() + frames.frame(9, 0, 3, bytes(16384)) * 9, "more than 131072 bytes", CALM
     ),
     "settings without end": Fault(frames.settings(*[(0x99, 1)] * 65), "more than 64 settings in one frame", CALM),
     "no HTTP/2 any more": Fault(b"HTTP/1.1 400 Bad Request\r\n\r\n", "above the limit", "GOAWAY 0 FRAME_SIZE_ERROR"),
@@ -352,7 +350,7 @@ ANSWER = (
 
 @pytest.mark.parametrize("ending", [Reset(), Close(notify=False), HalfClose()], ids=["reset", "closed", "half-closed"])
 @pytest.mark.parametrize("cut", range(0, len(ANSWER), 5))
-def test_an_exchange_may_end_at_any_octet(backend, ground, cut, ending):
+def test_an_exchange_may_end_at_any_byte(backend, ground, cut, ending):
     ground.lab.serve([Http2(), Read(), Send(ANSWER[:cut]), ending, Hold()], GOOD)
     ground.lab.release(None)
 
@@ -366,7 +364,7 @@ def test_an_exchange_may_end_at_any_octet(backend, ground, cut, ending):
     backend.run(body)
 
 
-def test_an_exchange_may_come_octet_by_octet_over_tls(backend, ground, secure, reached):
+def test_an_exchange_may_come_byte_by_byte_over_tls(backend, ground, secure, reached):
     if not secure:
         pytest.skip("the other test has it")
     pieces = [Send(ANSWER[at : at + 1]) for at in range(len(ANSWER))]
@@ -817,7 +815,7 @@ def test_frames_after_the_end_of_a_stream_break_the_connection(backend, ground, 
 
 
 def test_data_above_the_window_of_a_stream_costs_that_stream(backend, ground):
-    """Nobody claims what comes, so nothing is given back: one octet above the window is one too many."""
+    """Nobody claims what comes, so nothing is given back: one byte above the window is one too many."""
     full = frames.data(3, bytes(256 * 1024)) * 4
     told = threading.Event()
     ground.lab.serve(

@@ -29,10 +29,10 @@ MALFORMED = {
 
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_response_is_refused_and_the_pool_goes_on(backend, peer, name):
-    octets, seen = MALFORMED[name]
+    data, seen = MALFORMED[name]
 
     async def body():
-        server = peer(answering(octets), always(OK))
+        server = peer(answering(data), always(OK))
         async with backend.client(limits=ONE) as client:
             with pytest.raises(httpx_fast.RemoteProtocolError, match=seen) as caught:
                 await client.post(server.url(), content=b"not to be sent twice")
@@ -45,10 +45,10 @@ def test_a_malformed_response_is_refused_and_the_pool_goes_on(backend, peer, nam
 
 def test_a_length_beside_chunks_is_ignored_and_the_connection_is_not_reused(backend, peer):
     """RFC 9112 s.6.3: it might be an attempt to smuggle a response."""
-    octets = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 
     async def body():
-        server = peer(always(octets))
+        server = peer(always(data))
         async with backend.client(limits=ONE) as client:
             for _ in range(2):
                 assert (await client.get(server.url())).text == "ok"
@@ -57,7 +57,7 @@ def test_a_length_beside_chunks_is_ignored_and_the_connection_is_not_reused(back
     backend.run(body)
 
 
-def test_octets_after_a_response_are_never_the_next_response(backend, peer):
+def test_bytes_after_a_response_are_never_the_next_response(backend, peer):
     async def body():
         server = peer(answering(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", OK), always(OK))
         async with backend.client(limits=ONE) as client:

@@ -82,16 +82,16 @@ def test_100_mib_are_read_and_streamed(backend, nginx, options, checksum):
     backend.run(body)
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["octets", "pieces"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["data", "pieces"])
 def test_what_is_sent_is_echoed(backend, nginx, options, streamed):
-    octets = bytes(range(256)) * 20_000
+    data = bytes(range(256)) * 20_000
 
     async def body():
-        content = backend.content([octets[:3], b"", octets[3:]]) if streamed else octets
+        content = backend.content([data[:3], b"", data[3:]]) if streamed else data
         async with backend.client(**options) as client:
             response = await client.post(nginx.url("/echo", "http2"), content=content)
             assert response.http_version == "HTTP/2"
-            assert response.content == octets
+            assert response.content == data
 
     backend.run(body)
 

@@ -48,8 +48,8 @@ class Counting:
         taken = set()
         waiting = []
         filled = False
-        while octets := dialogue.connection.recv(1 << 20):
-            server.hear(octets)
+        while data := dialogue.connection.recv(1 << 20):
+            server.hear(data)
             for stream_id in server.requests.keys() - taken:
                 taken.add(stream_id)
                 if len(waiting) < self.limit:

@@ -33,7 +33,7 @@ def proxy(request, peer, authority):
 
 
 def test_one_tunnel_serves_all_requests_to_nginx(backend, nginx, proxy):
-    octets = bytes(range(256)) * 4000
+    data = bytes(range(256)) * 4000
 
     async def body():
         async with backend.client(**proxy.options) as client:
@@ -44,8 +44,8 @@ def test_one_tunnel_serves_all_requests_to_nginx(backend, nginx, proxy):
                 assert (response.http_version, response.content) == ("HTTP/2", JSON_BODY)
 
             await backend.together(*[one] * 50)
-            response = await client.post(nginx.url("/echo", "http2"), content=octets)
-            assert (response.http_version, response.content) == ("HTTP/2", octets)
+            response = await client.post(nginx.url("/echo", "http2"), content=data)
+            assert (response.http_version, response.content) == ("HTTP/2", data)
             assert response.journey.connection.proxy is not None
             assert response.journey.nth == 52
 

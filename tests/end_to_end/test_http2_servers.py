@@ -7,7 +7,7 @@ import pytest
 import httpx_fast
 
 PATIENCE = 30
-OCTETS = bytes(range(256)) * 20_000  # 5 MB
+BYTES = bytes(range(256)) * 20_000  # 5 MB
 
 
 @pytest.fixture(params=["node", "hypercorn"])
@@ -32,13 +32,13 @@ def test_requests_are_answered_on_one_connection(backend, server, options):
     backend.run(body)
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["octets", "pieces"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["data", "pieces"])
 def test_what_is_sent_is_echoed(backend, server, options, streamed):
     async def body():
-        content = backend.content([OCTETS[:7], b"", OCTETS[7:]]) if streamed else OCTETS
+        content = backend.content([BYTES[:7], b"", BYTES[7:]]) if streamed else BYTES
         async with backend.client(**options) as client:
             response = await client.post(server.url("/echo"), content=content)
-            assert response.content == OCTETS
+            assert response.content == BYTES
 
     backend.run(body)
 
@@ -135,6 +135,6 @@ def test_a_connection_that_the_server_closes_while_idle_is_replaced(backend, nod
                 nths.append(response.journey.nth)
                 # What takes a little longer than the server has patience, now and then.
                 async with backend.client(**options) as other:
-                    assert (await other.post(node.url("/echo"), content=OCTETS)).content == OCTETS
+                    assert (await other.post(node.url("/echo"), content=BYTES)).content == BYTES
 
     backend.run(body)

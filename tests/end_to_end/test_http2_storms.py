@@ -168,7 +168,7 @@ def test_windows_and_places_are_whole_after_ten_thousand_cancellations(backend, 
 
 
 STREAMS = 1000
-WINDOW = 16_384  # octets of a stream that nobody reads; so none of the larger ones has ended before all have begun
+WINDOW = 16_384  # bytes of a stream that nobody reads; so none of the larger ones has ended before all have begun
 SIZES = (0, 1, 5000, 20_000, 50_000, 100_000, 200_000, 300_000)
 
 
@@ -183,7 +183,7 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_thousand_streams_at_once_are_read_at_any_speed(backend, nginx, authority):
     """nginx takes 128 streams on a connection; nobody reads before all of them have their heads."""
     context = authority.client_context()
-    octets = nginx.big_file.read_bytes()[:MIB]
+    data = nginx.big_file.read_bytes()[:MIB]
     dice = random.Random(1)
     kinds = [dice.choice(SIZES) for _ in range(STREAMS)]
     large = sum(size > WINDOW for size in kinds)
@@ -205,7 +205,7 @@ def test_a_thousand_streams_at_once_are_read_at_any_speed(backend, nginx, author
                         received = b""
                         async for piece in answer.aiter_bytes(1 + size // 3):
                             received += piece
-                        assert received == octets[start : start + size + 1]
+                        assert received == data[start : start + size + 1]
 
                 return request
 

@@ -50,7 +50,7 @@ async def server(wanted: int) -> AsyncIterator[tuple[type[Answers], str]]:
 
 
 def held() -> int:
-    """Octets that lines of this package have allocated, and nobody has freed."""
+    """Bytes that lines of this package have allocated, and nobody has freed."""
     gc.collect()
     package = tracemalloc.Filter(True, str(Path(httpx_fast.__file__).parent / "*"))
     return sum(each.size for each in tracemalloc.take_snapshot().filter_traces([package]).statistics("filename"))
@@ -79,8 +79,8 @@ def test_an_idle_connection_holds_less_than_4_kib(traced):
             await asyncio.gather(*(asking.get(url) for _ in range(MANY)))
             return (held() - before) / MANY
 
-    octets = asyncio.run(body())
-    assert 1 * KIB < octets < 4 * KIB
+    raw = asyncio.run(body())
+    assert 1 * KIB < raw < 4 * KIB
 
 
 def test_a_task_that_waits_for_a_connection_holds_less_than_4_kib(traced):
@@ -92,11 +92,11 @@ def test_a_task_that_waits_for_a_connection_holds_less_than_4_kib(traced):
             tasks = [asyncio.ensure_future(asking.get(url)) for _ in range(MANY)]
             await asyncio.sleep(0)
             assert asking.pool.stats().waiting == MANY - 1
-            octets = (held() - before) / MANY
+            raw = (held() - before) / MANY
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            return octets
+            return raw
 
-    octets = asyncio.run(body())
-    assert 1 * KIB < octets < 4 * KIB
+    raw = asyncio.run(body())
+    assert 1 * KIB < raw < 4 * KIB

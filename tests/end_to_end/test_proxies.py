@@ -301,9 +301,9 @@ def test_login_of_a_socks_proxy(backend, nginx, scene, kind):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("socks5://:secret@h", r"user names of 1 to 255 octets and passwords of at most 255, got 0 and 6"),
-        (f"socks5://{'u' * 256}:p@h", r"user names of 1 to 255 octets and passwords of at most 255, got 256 and 1"),
-        (f"socks5h://u:{'p' * 256}@h", r"user names of 1 to 255 octets and passwords of at most 255, got 1 and 256"),
+        ("socks5://:secret@h", r"user names of 1 to 255 bytes and passwords of at most 255, got 0 and 6"),
+        (f"socks5://{'u' * 256}:p@h", r"user names of 1 to 255 bytes and passwords of at most 255, got 256 and 1"),
+        (f"socks5h://u:{'p' * 256}@h", r"user names of 1 to 255 bytes and passwords of at most 255, got 1 and 256"),
         ("socks4a://user:secret@h", "SOCKS4 can be told a user name without NUL, and no password"),
     ],
 )
@@ -358,7 +358,7 @@ REFUSALS = {
     "a redirect": (b"HTTP/1.1 302 Found\r\nLocation: http://a.test/\r\n\r\n", r"302 Found"),
     "another protocol": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", r"101 Switching Protocols"),
     "no HTTP": (b"SSH-2.0-OpenSSH_9.9\r\n", r"answered with no HTTP: .*SSH-2\.0"),
-    "octets after its leave": (b"HTTP/1.1 200 OK\r\n\r\n220 smtp", r"it sent more than its answer: b'220 smtp'"),
+    "bytes after its leave": (b"HTTP/1.1 200 OK\r\n\r\n220 smtp", r"it sent more than its answer: b'220 smtp'"),
     "a refusal that never ends": (b"HTTP/1.1 500 Oops\r\n\r\n" + b"x" * 100_000, r"500 Oops, with the content b'xxx"),
 }
 
@@ -366,10 +366,10 @@ REFUSALS = {
 @pytest.mark.parametrize("name", REFUSALS)
 @pytest.mark.parametrize("kind", ["http", "https"], indirect=False)
 def test_refusal_of_a_tunnel_is_a_proxy_error_and_the_pool_goes_on(backend, nginx, scene, name):
-    octets, why = REFUSALS[name]
+    data, why = REFUSALS[name]
     at = scene()
     usual = at.proxying
-    at.peer._scripts = (answering(octets), usual)
+    at.peer._scripts = (answering(data), usual)
 
     async def body():
         async with at.client(limits=ONE) as client:
@@ -497,8 +497,8 @@ def test_a_proxy_that_drips_does_not_move_the_deadline(backend, nginx, stage):
 
     def drips(dialogue):
         dialogue.read_request()
-        for octet in b"HTTP/1.1 200 " + b"x" * 10_000:
-            dialogue.send(bytes((octet,)))
+        for byte in b"HTTP/1.1 200 " + b"x" * 10_000:
+            dialogue.send(bytes((byte,)))
             if stop.wait(0.01):
                 return
 
@@ -515,9 +515,9 @@ def test_a_proxy_that_drips_does_not_move_the_deadline(backend, nginx, stage):
 
 def test_a_proxy_that_answers_in_pieces_is_understood(backend, nginx, scene):
     class Dripping(Dialogue):
-        def send(self, octets):
-            for octet in octets:
-                super().send(bytes((octet,)))
+        def send(self, data):
+            for byte in data:
+                super().send(bytes((byte,)))
 
     at = scene()
     usual = at.proxying

@@ -101,7 +101,7 @@ def test_a_chunked_response_is_joined(backend, nginx):
     backend.run(body)
 
 
-def test_gzip_is_decoded_and_raw_octets_are_not(backend, nginx):
+def test_gzip_is_decoded_and_raw_bytes_are_not(backend, nginx):
     async def body():
         async with backend.client() as client:
             response = await client.get(nginx.url("/gzip.json"))
@@ -115,7 +115,7 @@ def test_gzip_is_decoded_and_raw_octets_are_not(backend, nginx):
 
 @LISTENERS
 @pytest.mark.parametrize("size", [0, 1, 65536, 20 * MIB])
-def test_posted_octets_arrive(backend, nginx, verify, listener, size):
+def test_posted_bytes_arrive(backend, nginx, verify, listener, size):
     content = (bytes(range(256)) * (size // 256 + 1))[:size]
 
     async def body():

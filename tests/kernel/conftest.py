@@ -52,13 +52,13 @@ def compiled() -> SimpleNamespace:
 
 @pytest.fixture
 def ways() -> Callable[[bytes], Iterator[list[int]]]:
-    """The ways in which octets can come: whole, octet by octet, and cut in two at each position.
+    """The ways in which bytes can come: whole, byte by byte, and cut in two at each position.
 
-    Each way is a list of how many octets are there at each call.
+    Each way is a list of how many bytes are there at each call.
     """
 
-    def all_ways(octets: bytes) -> Iterator[list[int]]:
-        size = len(octets)
+    def all_ways(data: bytes) -> Iterator[list[int]]:
+        size = len(data)
         yield [size]
         yield list(range(size + 1))
         for cut in range(size):

@@ -7,11 +7,11 @@ import pytest
 from httpx_fast._kernel.constants import FIRST_ROOM
 
 
-def fill(body, octets):
-    """Writes `octets` to the view, as `recv_into` would; how many found room."""
+def fill(body, data):
+    """Writes `bytes` to the view, as `recv_into` would; how many found room."""
     with memoryview(body.view()) as view:
-        taken = min(len(view), len(octets))
-        view[:taken] = octets[:taken]
+        taken = min(len(view), len(data))
+        view[:taken] = data[:taken]
     body.buffer_updated(taken)
     return taken
 
@@ -44,46 +44,46 @@ def test_any_buffer_can_be_appended(kernel, wrap):
     assert body.finish() == b"abc"
 
 
-def test_body_of_no_octets(kernel):
+def test_body_of_no_bytes(kernel):
     body = kernel.BodyBuffer(0)
     assert (body.filled, body.missing) == (0, 0)
     body.append(b"")
     assert body.finish() == b""
 
 
-def test_body_of_one_octet_is_its_own(kernel):
+def test_body_of_one_byte_is_its_own(kernel):
     bodies = [kernel.BodyBuffer(1) for _ in range(2)]
-    for body, octet in zip(bodies, (b"a", b"b"), strict=True):
-        fill(body, octet)
+    for body, byte in zip(bodies, (b"a", b"b"), strict=True):
+        fill(body, byte)
     assert [body.finish() for body in bodies] == [b"a", b"b"]
     assert bytes([97]) == b"a"
 
 
 def test_body_has_no_negative_size(kernel):
-    with pytest.raises(ValueError, match="a body of -1 octets cannot be"):
+    with pytest.raises(ValueError, match="a body of -1 bytes cannot be"):
         kernel.BodyBuffer(-1)
 
 
 @pytest.mark.parametrize("size", [FIRST_ROOM - 1, FIRST_ROOM, FIRST_ROOM + 1, 5 * FIRST_ROOM + 3])
 @pytest.mark.parametrize("step", [65_537, FIRST_ROOM])
 def test_large_bodies_come_out_as_they_went_in(kernel, size, step):
-    octets = (bytes(range(256)) * (size // 256 + 1))[:size]
+    data = (bytes(range(256)) * (size // 256 + 1))[:size]
     written, appended = kernel.BodyBuffer(size), kernel.BodyBuffer(size)
     at = 0
     while at < size:
-        at += fill(written, octets[at : at + step])
+        at += fill(written, data[at : at + step])
     for at in range(0, size, step):
-        appended.append(octets[at : at + step])
-    assert written.finish() == octets
-    assert appended.finish() == octets
+        appended.append(data[at : at + step])
+    assert written.finish() == data
+    assert appended.finish() == data
 
 
 def test_body_larger_than_the_first_room_can_be_appended_at_once(kernel):
-    octets = b"x" * (3 * FIRST_ROOM)
-    body = kernel.BodyBuffer(len(octets) + 1)
-    body.append(octets)
+    data = b"x" * (3 * FIRST_ROOM)
+    body = kernel.BodyBuffer(len(data) + 1)
+    body.append(data)
     body.append(b"y")
-    assert body.finish() == octets + b"y"
+    assert body.finish() == data + b"y"
 
 
 def test_hostile_length_makes_no_room(kernel, tracemalloc):
@@ -117,7 +117,7 @@ def test_room_ends_where_the_body_ends(kernel):
         assert len(view) == 10
 
 
-def test_view_is_writable_octets(kernel):
+def test_view_is_writable_bytes(kernel):
     with memoryview(kernel.BodyBuffer(4).view()) as view:
         assert (view.readonly, view.format, view.itemsize, view.ndim, view.nbytes) == (False, "B", 1, 1, 4)
 
@@ -132,17 +132,17 @@ def test_view_of_a_complete_body_is_refused(kernel):
 
 
 @pytest.mark.parametrize("nbytes", [-1, 0, 5])
-def test_written_octets_have_to_fit_the_view(kernel, nbytes):
+def test_written_bytes_have_to_fit_the_view(kernel, nbytes):
     body = kernel.BodyBuffer(4)
-    with pytest.raises(ValueError, match=f"{nbytes} octets cannot have been written to the view"):
+    with pytest.raises(ValueError, match=f"{nbytes} bytes cannot have been written to the view"):
         body.buffer_updated(nbytes)
     assert body.filled == 0
 
 
-def test_appended_octets_have_to_fit_the_body(kernel):
+def test_appended_bytes_have_to_fit_the_body(kernel):
     body = kernel.BodyBuffer(4)
     body.append(b"ab")
-    with pytest.raises(ValueError, match="3 octets are more than the 2 that are missing"):
+    with pytest.raises(ValueError, match="3 bytes are more than the 2 that are missing"):
         body.append(b"cde")
     assert body.filled == 2
 
@@ -155,7 +155,7 @@ def test_what_is_no_buffer_cannot_be_appended(kernel):
 def test_incomplete_body_cannot_be_taken(kernel):
     body = kernel.BodyBuffer(4)
     body.append(b"abc")
-    with pytest.raises(ValueError, match="1 octets of the body are missing"):
+    with pytest.raises(ValueError, match="1 bytes of the body are missing"):
         body.finish()
     body.append(b"d")
     assert body.finish() == b"abcd"
@@ -171,7 +171,7 @@ def test_body_is_taken_once(kernel):
         body.view()
     with pytest.raises(ValueError, match="the body was taken already"):
         body.buffer_updated(1)
-    with pytest.raises(ValueError, match="1 octets are more than the 0 that are missing"):
+    with pytest.raises(ValueError, match="1 bytes are more than the 0 that are missing"):
         body.append(b"c")
     assert taken == b"ab"
 

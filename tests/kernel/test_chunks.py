@@ -14,7 +14,7 @@ REFUSED = vectors.read("chunks_refused")
 
 
 def decode(decoder, octets, way):
-    """Content, and the position after the last octet that was consumed."""
+    """Content, and the position after the last byte that was consumed."""
     content, at = b"", 0
     for available in way:
         piece, at = decoder.feed(octets, at, available)
@@ -42,7 +42,7 @@ def test_body_is_decoded_however_it_comes(kernel, ways, vector):
 
 
 @pytest.mark.parametrize("vector", READ, ids=str)
-def test_body_is_done_with_its_last_octet_and_not_before(kernel, vector):
+def test_body_is_done_with_its_last_byte_and_not_before(kernel, vector):
     decoder = kernel.ChunkedDecoder()
     before = len(vector.octets) - 1
     assert decoder.feed(vector.octets, 0, before)[1] == before
@@ -69,7 +69,7 @@ def test_content_before_a_fault_is_given_out(kernel, vector):
 
 
 @pytest.mark.parametrize("vector", REFUSED, ids=str)
-def test_content_before_a_fault_in_the_same_octets_is_salvaged(kernel, vector):
+def test_content_before_a_fault_in_the_same_bytes_is_salvaged(kernel, vector):
     decoder = kernel.ChunkedDecoder()
     assert decoder.salvaged == b""
     with pytest.raises(RemoteProtocolError, match=re.escape(vector.error)):
@@ -80,11 +80,11 @@ def test_content_before_a_fault_in_the_same_octets_is_salvaged(kernel, vector):
 
 
 @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])
-def test_octets_come_in_any_buffer(kernel, wrap):
+def test_bytes_come_in_any_buffer(kernel, wrap):
     assert kernel.ChunkedDecoder().feed(wrap(b"..1\r\nx\r\n0\r\n\r\n.."), 2, 15) == (b"x", 13)
 
 
-def test_content_outlives_the_octets_it_came_in(kernel):
+def test_content_outlives_the_bytes_it_came_in(kernel):
     octets = bytearray(b"3\r\nabc\r\n3\r\ndef")
     content, _ = kernel.ChunkedDecoder().feed(octets, 0, len(octets))
     octets[:] = b"." * len(octets)
@@ -131,7 +131,7 @@ def test_reset_forgets_where_a_body_stood(kernel, unended):
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 3), (3, 2), (0, 6), (6, 6)])
 def test_range_outside_of_the_buffer_is_an_error(kernel, start, end):
-    with pytest.raises(ValueError, match=f"octets {start} to {end} of 5 cannot be read"):
+    with pytest.raises(ValueError, match=f"bytes {start} to {end} of 5 cannot be read"):
         kernel.ChunkedDecoder().feed(b"0\r\n\r\n", start, end)
 
 
@@ -181,7 +181,7 @@ def test_extension_up_to_the_limit_is_skipped(kernel, size):
 def test_extension_over_the_limit_is_refused(kernel, start):
     octets = b"1" + start.ljust(facts.MAX_CHUNK_EXTENSION + 1, b" ")
     assert kernel.ChunkedDecoder().feed(octets, 0, len(octets) - 1) == (b"", len(octets) - 1)
-    with pytest.raises(RemoteProtocolError, match="the chunk extensions of this message take more than 16384 octets"):
+    with pytest.raises(RemoteProtocolError, match="the chunk extensions of this message take more than 16384 bytes"):
         kernel.ChunkedDecoder().feed(octets, 0, len(octets))
 
 
@@ -190,7 +190,7 @@ def test_extensions_count_over_the_whole_message(kernel, extension):
     chunks = (b"1" + extension + b"\r\nx\r\n") * (facts.MAX_CHUNK_EXTENSION // 16)
     last = chunks + b"0\r\n\r\n"
     assert kernel.ChunkedDecoder().feed(last, 0, len(last)) == (b"x" * 1024, len(last))
-    with pytest.raises(RemoteProtocolError, match="the chunk extensions of this message take more than 16384 octets"):
+    with pytest.raises(RemoteProtocolError, match="the chunk extensions of this message take more than 16384 bytes"):
         kernel.ChunkedDecoder().feed(chunks + b"0 ", 0, len(chunks) + 2)
 
 
@@ -211,7 +211,7 @@ def test_trailer_section_up_to_the_largest_size_is_read(kernel, size, cut):
 def test_trailer_section_over_the_largest_size_is_refused(kernel, way):
     octets = b"0\r\n" + trailers_of_size(facts.MAX_HEAD_SIZE + 1)
     ways = {"whole": [len(octets)], "cut": [40_000, len(octets)], "to the limit": [3 + facts.MAX_HEAD_SIZE]}
-    with pytest.raises(RemoteProtocolError, match="the trailer section has not ended after 102400 octets"):
+    with pytest.raises(RemoteProtocolError, match="the trailer section has not ended after 102400 bytes"):
         decode(kernel.ChunkedDecoder(), octets, ways[way])
 
 
@@ -229,7 +229,7 @@ def test_trailer_over_the_highest_count_is_refused(kernel):
         kernel.ChunkedDecoder().feed(octets, 0, len(octets))
 
 
-def test_refusal_shows_at_most_64_octets(kernel):
+def test_refusal_shows_at_most_64_bytes(kernel):
     with pytest.raises(RemoteProtocolError, match=re.escape(f"got {b'z' * 64!r}...") + "$"):
         kernel.ChunkedDecoder().feed(b"z" * 65, 0, 65)
     with pytest.raises(RemoteProtocolError, match=re.escape(f"got {b'z' * 64!r}") + "$"):

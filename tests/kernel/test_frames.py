@@ -27,7 +27,7 @@ def padded(octets, padding):
 
 
 def read(reader, octets, way):
-    """The frames that came of all calls; the octets are given as `way` says."""
+    """The frames that came of all calls; the bytes are given as `way` says."""
     frames, at = [], 0
     for available in way:
         frames += reader.feed(octets, at, available)
@@ -51,17 +51,17 @@ def joined(frames):
 READ = {
     "data": (frame(facts.DATA, 0, 1, b"abc"), [(0, 0, 1, b"abc", 3)]),
     "data that ends the stream": (frame(facts.DATA, 1, 3, b"abc"), [(0, 1, 3, b"abc", 3)]),
-    "data of no octets": (frame(facts.DATA, 1, 3), [(0, 1, 3, b"", 0)]),
-    "data of one octet": (frame(facts.DATA, 1, 3, b"x"), [(0, 1, 3, b"x", 1)]),
+    "data of no bytes": (frame(facts.DATA, 1, 3), [(0, 1, 3, b"", 0)]),
+    "data of one byte": (frame(facts.DATA, 1, 3, b"x"), [(0, 1, 3, b"x", 1)]),
     "data with padding": (frame(facts.DATA, 8, 1, padded(b"abc", 5)), [(0, 8, 1, b"abc", 9)]),
-    "data with padding of no octets": (frame(facts.DATA, 9, 1, padded(b"abc", 0)), [(0, 9, 1, b"abc", 4)]),
+    "data with padding of no bytes": (frame(facts.DATA, 9, 1, padded(b"abc", 0)), [(0, 9, 1, b"abc", 4)]),
     "data of padding alone": (frame(facts.DATA, 8, 1, padded(b"", 7)), [(0, 8, 1, b"", 8)]),
     "data with flags that mean nothing": (frame(facts.DATA, 0xF6, 1, b"abc"), [(0, 0xF6, 1, b"abc", 3)]),
     "data with the reserved bit": (b"\0\0\1\0\0\x80\0\0\1x", [(0, 0, 1, b"x", 1)]),
     "data on the last stream": (frame(facts.DATA, 0, 2**31 - 1, b"abc"), [(0, 0, 2**31 - 1, b"abc", 3)]),
     "headers": (frame(facts.HEADERS, 4, 1, b"block"), [(1, 4, 1, b"block", 5)]),
     "headers that end the stream": (frame(facts.HEADERS, 5, 1, b"block"), [(1, 5, 1, b"block", 5)]),
-    "headers of no octets": (frame(facts.HEADERS, 5, 1), [(1, 5, 1, b"", 0)]),
+    "headers of no bytes": (frame(facts.HEADERS, 5, 1), [(1, 5, 1, b"", 0)]),
     "headers with padding": (frame(facts.HEADERS, 12, 1, padded(b"block", 3)), [(1, 12, 1, b"block", 9)]),
     "headers with priority": (frame(facts.HEADERS, 0x24, 1, b"\0\0\0\1\7block"), [(1, 0x24, 1, b"block", 10)]),
     "headers with both": (
@@ -105,7 +105,7 @@ READ = {
     "window update with the reserved bit": (frame(facts.WINDOW_UPDATE, 0, 1, b"\x80\0\0\5"), [(8, 0, 1, 5, 4)]),
     "priority": (frame(facts.PRIORITY, 0, 5, b"\0\0\0\0\1"), [(2, 0, 5, b"", 5)]),
     "type that nobody knows": (frame(0xBE, 0xEF, 5, b"what"), [(0xBE, 0xEF, 5, b"", 4)]),
-    "type that nobody knows, of no octets": (frame(10), [(10, 0, 0, b"", 0)]),
+    "type that nobody knows, of no bytes": (frame(10), [(10, 0, 0, b"", 0)]),
     "several": (
         frame(facts.HEADERS, 4, 1, b"h")
         + frame(facts.DATA, 0, 1, b"d")
@@ -166,8 +166,8 @@ def test_what_is_handed_out_does_not_change_with_the_buffer(kernel):
 
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 3), (0, 10), (4, 3), (10, 10)])
-def test_octets_outside_of_the_buffer_are_refused(kernel, start, end):
-    with pytest.raises(ValueError, match=f"octets {start} to {end} of 9 cannot be read"):
+def test_bytes_outside_of_the_buffer_are_refused(kernel, start, end):
+    with pytest.raises(ValueError, match=f"bytes {start} to {end} of 9 cannot be read"):
         kernel.FrameReader().feed(FIRST, start, end)
 
 
@@ -246,7 +246,7 @@ def test_frame_may_be_as_large_as_its_limit(kernel):
             if size <= limit:
                 assert frames[1] == (facts.DATA, 0, 1, b"x" * size, size)
                 continue
-            message = f"DATA of {size} octets is above the limit of {limit} (RFC 9113 s.4.2)"
+            message = f"DATA of {size} bytes is above the limit of {limit} (RFC 9113 s.4.2)"
             assert (frames[1][1], str(frames[1][3])) == (facts.FRAME_SIZE_ERROR, message)
 
 
@@ -294,7 +294,7 @@ def test_block_may_be_as_large_as_its_limits(kernel, sizes, fits):
         assert (kind, flags, stream_id, contents, size) == (1, 4, 1, b"x" * sum(sizes), sum(sizes))
         return
     assert (kind, flags, stream_id) == (facts.FAULT, facts.ENHANCE_YOUR_CALM, 0)
-    assert f"more than {facts.MAX_BLOCK_SIZE} octets or {facts.MAX_CONTINUATIONS} CONTINUATION frames" in str(contents)
+    assert f"more than {facts.MAX_BLOCK_SIZE} bytes or {facts.MAX_CONTINUATIONS} CONTINUATION frames" in str(contents)
 
 
 def test_block_after_a_long_one_has_limits_of_its_own(kernel):
@@ -368,7 +368,7 @@ def test_block_is_cut_as_the_peer_asks_for(kernel):
         frame(1, 1, 1, b"ab") + frame(9, 0, 1, b"cd") + frame(9, 4, 1, b"e")
     )
     assert kernel.headers_frames(1, b"abcd", False, 2) == frame(1, 0, 1, b"ab") + frame(9, 4, 1, b"cd")
-    with pytest.raises(ValueError, match="frames of 0 octets cannot hold a field block"):
+    with pytest.raises(ValueError, match="frames of 0 bytes cannot hold a field block"):
         kernel.headers_frames(1, b"", False, 0)
 
 
@@ -381,7 +381,7 @@ def test_head_of_data_says_what_follows(kernel):
 
 @pytest.mark.parametrize(("stream_id", "size"), [(0, 1), (-1, 1), (2**31, 1), (1, -1), (1, 2**24)])
 def test_frame_that_cannot_be_is_not_written(kernel, stream_id, size):
-    message = f"a frame of {size} octets on stream {stream_id} cannot be"
+    message = f"a frame of {size} bytes on stream {stream_id} cannot be"
     with pytest.raises(ValueError, match=message):
         kernel.data_head(stream_id, size, False)
     with pytest.raises(ValueError, match=message):
@@ -406,10 +406,10 @@ def test_control_frames_are_read_by_another_implementation():
 
 
 def test_control_frames_that_cannot_be_are_not_written():
-    with pytest.raises(ValueError, match="a PING has 8 octets, not 7"):
+    with pytest.raises(ValueError, match="a PING has 8 bytes, not 7"):
         control.ping_frame(b"0123456")
     for increment in (0, 2**31):
-        with pytest.raises(ValueError, match=f"a window cannot grow by {increment} octets"):
+        with pytest.raises(ValueError, match=f"a window cannot grow by {increment} bytes"):
             control.window_update_frame(1, increment)
 
 
@@ -454,7 +454,7 @@ def test_twins_agree_on_damaged_frames(twins, seed):
         assert compiled == pure, (bytes(octets), way)
 
 
-def test_pure_twin_takes_linear_steps_octet_by_octet(twins):
+def test_pure_twin_takes_linear_steps_byte_by_byte(twins):
     def steps(size):
         taken = 0
 
@@ -476,7 +476,7 @@ def test_pure_twin_takes_linear_steps_octet_by_octet(twins):
     assert steps(4000) <= 12 * steps(400)
 
 
-def test_no_octet_is_copied_again_when_more_come(compiled, tracemalloc):
+def test_no_byte_is_copied_again_when_more_come(compiled, tracemalloc):
     octets = FIRST + frame(facts.HEADERS, facts.END_HEADERS, 1, b"x" * 16384)
     reader = compiled.FrameReader()
     reader.feed(octets, 0, 9 + 9 + 1)
@@ -487,7 +487,7 @@ def test_no_octet_is_copied_again_when_more_come(compiled, tracemalloc):
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert most < 4096  # its place was made when its first octet came
+    assert most < 4096  # its place was made when its first byte came
 
 
 def test_preface_is_that_of_the_rfc():

@@ -18,7 +18,7 @@ REFUSED = vectors.read("heads_refused")
 
 
 def feed(parser, octets, way):
-    """The head that comes of `octets`, of which `way` says how many are there at each call."""
+    """The head that comes of `bytes`, of which `way` says how many are there at each call."""
     for available in way:
         head = parser.feed(octets, 0, available)
         if head is not None:
@@ -54,7 +54,7 @@ def test_head_is_read_however_it_comes(kernel, ways, vector):
 
 
 @pytest.mark.parametrize("vector", READ, ids=str)
-def test_head_is_complete_with_its_last_octet_and_not_before(kernel, vector):
+def test_head_is_complete_with_its_last_byte_and_not_before(kernel, vector):
     parser = kernel.HeadParser()
     assert feed(parser, vector.octets, range(len(vector.octets))) is None
     assert parser.feed(vector.octets, 0, len(vector.octets)).size == len(vector.octets)
@@ -68,7 +68,7 @@ def test_head_is_refused_however_it_comes(kernel, ways, vector):
 
 
 @pytest.mark.parametrize("vector", REFUSED, ids=str)
-def test_refusal_shows_at_most_64_octets(kernel, vector):
+def test_refusal_shows_at_most_64_bytes(kernel, vector):
     with pytest.raises(RemoteProtocolError, match="b'") as caught:
         kernel.HeadParser().feed(vector.octets, 0, len(vector.octets))
     for shown in re.findall(r"b'(?:[^'\\]|\\.)*'", str(caught.value)):
@@ -99,7 +99,7 @@ def test_stranger_is_refused_before_its_line_ends(kernel):
 
 
 @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])
-def test_octets_come_in_any_buffer(kernel, wrap):
+def test_bytes_come_in_any_buffer(kernel, wrap):
     assert kernel.HeadParser().feed(wrap(SMALL), 0, len(SMALL)).size == len(SMALL)
 
 
@@ -110,14 +110,14 @@ def test_head_begins_and_ends_where_the_caller_says(kernel):
     assert parser.feed(octets, 6, len(octets)).size == len(SMALL)
 
 
-def test_octets_may_move_between_calls(kernel):
+def test_bytes_may_move_between_calls(kernel):
     parser = kernel.HeadParser()
     assert parser.feed(b"..." + SMALL[:25], 3, 28) is None
     assert parser.feed(bytearray(SMALL[:40]), 0, 40) is None
     assert parser.feed(b"." + SMALL, 1, len(SMALL) + 1).fields() == [(b"Content-Length", b"5"), (b"X-A", b"b")]
 
 
-def test_head_outlives_the_octets_it_came_in(kernel):
+def test_head_outlives_the_bytes_it_came_in(kernel):
     octets = bytearray(SMALL)
     head = kernel.HeadParser().feed(octets, 0, len(octets))
     octets[:] = b"x" * len(octets)
@@ -148,14 +148,14 @@ def test_reset_forgets_a_head_that_was_begun(kernel):
 
 @pytest.mark.parametrize(("start", "end"), [(-1, 3), (3, 2), (0, 11), (11, 11)])
 def test_range_outside_of_the_buffer_is_an_error(kernel, start, end):
-    with pytest.raises(ValueError, match=f"octets {start} to {end} of 10 cannot be read"):
+    with pytest.raises(ValueError, match=f"bytes {start} to {end} of 10 cannot be read"):
         kernel.HeadParser().feed(b"HTTP/1.1 2", start, end)
 
 
-def test_fewer_octets_than_before_are_an_error(kernel):
+def test_fewer_bytes_than_before_are_an_error(kernel):
     parser = kernel.HeadParser()
     assert parser.feed(SMALL, 0, 20) is None
-    with pytest.raises(ValueError, match="octets 0 to 19 of 46 cannot be read, 20 were there before"):
+    with pytest.raises(ValueError, match="bytes 0 to 19 of 46 cannot be read, 20 were there before"):
         parser.feed(SMALL, 0, 19)
 
 
@@ -205,7 +205,7 @@ def test_get_all_changes_the_case_of_letters_only(kernel):
 
 
 def head_of_size(size):
-    """A head of `size` octets, all but few in the value of its only field."""
+    """A head of `size` bytes, all but few in the value of its only field."""
     octets = b"HTTP/1.1 200 OK\r\nA: \r\n\r\n"
     return octets.replace(b"A: ", b"A: " + b"x" * (size - len(octets)))
 
@@ -222,7 +222,7 @@ def test_head_up_to_the_largest_size_is_read(kernel, size, cut):
 def test_head_over_the_largest_size_is_refused(kernel, way):
     octets = head_of_size(facts.MAX_HEAD_SIZE + 1)
     ways = {"whole": [len(octets)], "cut": [70_000, len(octets)], "to the limit": [facts.MAX_HEAD_SIZE]}
-    with pytest.raises(RemoteProtocolError, match="the head has not ended after 102400 octets"):
+    with pytest.raises(RemoteProtocolError, match="the head has not ended after 102400 bytes"):
         feed(kernel.HeadParser(), octets, ways[way])
 
 
@@ -233,7 +233,7 @@ def test_unended_line_just_under_the_largest_size_is_waited_for(kernel):
 
 def test_status_line_counts_towards_the_largest_size(kernel):
     octets = b"HTTP/1.1 200 " + b"x" * facts.MAX_HEAD_SIZE
-    with pytest.raises(RemoteProtocolError, match="the head has not ended after 102400 octets"):
+    with pytest.raises(RemoteProtocolError, match="the head has not ended after 102400 bytes"):
         kernel.HeadParser().feed(octets, 0, len(octets))
 
 
@@ -267,7 +267,7 @@ def test_folded_lines_are_no_fields_of_their_own(kernel):
     assert head.fields()[0][1] == b"0" + b" 1" * (facts.MAX_FIELDS + 1)
 
 
-def test_octets_are_not_looked_at_again(kernel):
+def test_bytes_are_not_looked_at_again(kernel):
     # What was scanned turns into NUL, which a second look would refuse.
     octets = bytearray(head_of_size(50_000))
     parser = kernel.HeadParser()

@@ -67,7 +67,7 @@ def literal(name, value, pattern=0x00):
 
 
 def huffman(bits):
-    """A Huffman-coded string of these bits, padded with ones where they are no full octets."""
+    """A Huffman-coded string of these bits, padded with ones where they are no full bytes."""
     bits += "1" * (-len(bits) % 8)
     octets = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
     return integer(len(octets), 7, 0x80) + octets
@@ -128,7 +128,7 @@ def test_names_that_everybody_sends_are_shared(kernel):
 
 
 @pytest.mark.parametrize("symbol", range(256))
-def test_every_octet_has_a_huffman_code(kernel, symbol):
+def test_every_byte_has_a_huffman_code(kernel, symbol):
     text = bytes([symbol, symbol, 0x61, symbol])
     block = b"\x00" + string(b"a") + huffman(code(text))
     assert kernel.HpackDecoder().decode(block) == [(b"a", text)]
@@ -159,7 +159,7 @@ def test_huffman_padding_of_up_to_seven_ones_is_taken(kernel, ones):
     "octets",
     [
         b"\xff",  # eight ones, nothing else
-        huffman(code(b"00000000"))[1:] + b"\xff",  # a whole octet of padding after whole octets of codes
+        huffman(code(b"00000000"))[1:] + b"\xff",  # a whole byte of padding after whole bytes of codes
         bytes([0b00011_000]),  # "a", and three bits that are no ones
         bytes([0b00011_110]),
         b"\x1f\xff\xff",
@@ -193,17 +193,17 @@ def test_code_of_eos_is_refused(kernel, before):
         (b"\xff", "0: it ends within an integer"),
         (b"\xff\x80", "0: it ends within an integer"),
         (b"\x82\x40\x7f", "1: it ends within an integer"),
-        (b"\xff\x80\x80\x80\x80\x01", r"0: an integer has more than 4 octets .*: b'\\xff\\x80\\x80\\x80\\x80'"),
-        (b"\x0f\xff\xff\xff\xff\xff\x7f", "0: an integer has more than 4 octets"),
+        (b"\xff\x80\x80\x80\x80\x01", r"0: an integer has more than 4 bytes .*: b'\\xff\\x80\\x80\\x80\\x80'"),
+        (b"\x0f\xff\xff\xff\xff\xff\x7f", "0: an integer has more than 4 bytes"),
         (b"\x40", "0: it ends within a field"),
         (b"\x82\x00\x01a", "1: it ends within a field"),
         (b"\x41", "0: it ends within a field"),
-        (b"\x40\x01", "0: a string has 1 octets, and 0 are left"),
-        (b"\x40\x01a\x05bcd", "0: a string has 5 octets, and 3 are left"),
-        (b"\x00\x7f\xff\xff\xff\x7f", "0: a string has 268435582 octets, and 0 are left"),
+        (b"\x40\x01", "0: a string has 1 bytes, and 0 are left"),
+        (b"\x40\x01a\x05bcd", "0: a string has 5 bytes, and 3 are left"),
+        (b"\x00\x7f\xff\xff\xff\x7f", "0: a string has 268435582 bytes, and 0 are left"),
         (b"\x82\x20", "1: the table's size may change only before the first field"),
-        (b"\x3f\xe2\x1f", "0: a table of 4097 octets is above the limit of 4096"),
-        (b"\x20\x3f\xe2\x1f", "1: a table of 4097 octets is above the limit of 4096"),
+        (b"\x3f\xe2\x1f", "0: a table of 4097 bytes is above the limit of 4096"),
+        (b"\x20\x3f\xe2\x1f", "1: a table of 4097 bytes is above the limit of 4096"),
     ],
 )
 def test_block_that_cannot_be_decoded_is_refused_with_what_was_seen(kernel, block, message):
@@ -214,7 +214,7 @@ def test_block_that_cannot_be_decoded_is_refused_with_what_was_seen(kernel, bloc
         assert isinstance(caught.value, RemoteProtocolError)
 
 
-def test_integers_of_the_most_octets_are_read(kernel):
+def test_integers_of_the_most_bytes_are_read(kernel):
     text = b"x" * 70_000
     assert kernel.HpackDecoder(max_list_size=100_000).decode(literal(b"a", text)) == [(b"a", text)]
     # Leading zeros count.
@@ -222,7 +222,7 @@ def test_integers_of_the_most_octets_are_read(kernel):
 
 
 def fill(decoder, count, size=100):
-    """Adds entries of `size` octets each; their values, the newest first."""
+    """Adds entries of `size` bytes each; their values, the newest first."""
     values = [b"%04d" % number + b"v" * (size - 37) for number in range(count)]
     decoder.decode(b"".join(literal(b"n", value, 0x40) for value in values))
     return values[::-1]
@@ -320,7 +320,7 @@ def test_section_may_be_as_large_as_its_limit(kernel, limit, fits):
         if fits:
             getattr(decoder, call)(block)
             continue
-        with pytest.raises(h2_faults.SectionTooLarge, match="a field section of 126 octets is above the limit of 125"):
+        with pytest.raises(h2_faults.SectionTooLarge, match="a field section of 126 bytes is above the limit of 125"):
             getattr(decoder, call)(block)
 
 
@@ -343,7 +343,7 @@ def test_bomb_is_not_kept(kernel, tracemalloc):
     block = b"\xbe" * 100_000
     tracemalloc.start()
     try:
-        with pytest.raises(h2_faults.SectionTooLarge, match="of 403300000 octets is above the limit of 65536"):
+        with pytest.raises(h2_faults.SectionTooLarge, match="of 403300000 bytes is above the limit of 65536"):
             decoder.decode(block)
         _, most = tracemalloc.get_traced_memory()
     finally:
@@ -490,11 +490,11 @@ def test_blanks_around_a_value_are_dropped_from_the_section_and_not_from_the_tab
 
 @pytest.mark.parametrize("limit", [-1, -2, -(2**40)])
 def test_no_table_has_a_negative_size(kernel, limit):
-    with pytest.raises(ValueError, match=r"a table of -[0-9]+ octets cannot be"):
+    with pytest.raises(ValueError, match=r"a table of -[0-9]+ bytes cannot be"):
         kernel.HpackDecoder(limit)
     decoder, encoder = kernel.HpackDecoder(), kernel.HpackEncoder()
     for each in (decoder, encoder):
-        with pytest.raises(ValueError, match=r"a table of -[0-9]+ octets cannot be"):
+        with pytest.raises(ValueError, match=r"a table of -[0-9]+ bytes cannot be"):
             each.max_table_size = limit
         assert each.max_table_size == 4096
     assert decoder.decode(encoder.encode([(b"a", b"b")])) == [(b"a", b"b")]

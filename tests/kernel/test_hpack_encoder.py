@@ -65,15 +65,15 @@ def test_strings_are_coded_where_that_is_shorter(kernel):
 def test_values_of_any_length_arrive(kernel, size):
     encoder = kernel.HpackEncoder()
     decoder = kernel.HpackDecoder(max_list_size=200_000)
-    for octet in (b"a", b"{", b"\xff"):
-        fields = [(b"name", octet * size), (b"n" * max(size, 1), b"")]
+    for byte in (b"a", b"{", b"\xff"):
+        fields = [(b"name", byte * size), (b"n" * max(size, 1), b"")]
         assert decoder.decode(encoder.encode(fields)) == fields
 
 
-def test_every_octet_that_can_be_sent_arrives(pair):
+def test_every_byte_that_can_be_sent_arrives(pair):
     encoder, decoder = pair
-    fields = [(b"n", bytes([0x61, octet, octet, 0x7A])) for octet in [*range(0x20, 0x7F), *range(0x80, 0x100), 9]]
-    fields += [(b"n%c" % octet, b"") for octet in b"!#$%&'*+-.^_`|~09az"]
+    fields = [(b"n", bytes([0x61, byte, byte, 0x7A])) for byte in [*range(0x20, 0x7F), *range(0x80, 0x100), 9]]
+    fields += [(b"n%c" % byte, b"") for byte in b"!#$%&'*+-.^_`|~09az"]
     assert decoder.decode(encoder.encode(fields)) == fields
 
 

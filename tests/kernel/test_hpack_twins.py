@@ -13,7 +13,7 @@ from httpx_fast._kernel import constants as facts
 from httpx_fast._kernel import h2_constants as h2_facts
 
 COMMON = sorted({name.lower() for name in facts.COMMON_NAMES})
-LOWER = bytes(octet for octet in facts.TOKEN_OCTETS if not chr(octet).isupper())
+LOWER = bytes(byte for byte in facts.TOKEN_BYTES if not chr(byte).isupper())
 WORDS = (b"gzip", b"private, max-age=0", b"text/html; charset=utf-8", b"1024", b"", b"Mon, 21 Oct 2013 20:13:21 GMT")
 ANY = bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))
 
@@ -103,21 +103,19 @@ def outcome(call, *arguments):
 
 
 def damaged(chance, block):
-    octets = bytearray(block)
+    data = bytearray(block)
     for _ in range(chance.randint(1, 4)):
-        at = chance.randrange(len(octets) + 1)
+        at = chance.randrange(len(data) + 1)
         how = chance.randrange(4)
         if how == 0:
-            octets[at : at + 1] = bytes(
-                [chance.choice(b"\x00\x0f\x1f\x20\x3f\x40\x7f\x80\xbe\xbf\xff") if how else 0xFF]
-            )
+            data[at : at + 1] = bytes([chance.choice(b"\x00\x0f\x1f\x20\x3f\x40\x7f\x80\xbe\xbf\xff") if how else 0xFF])
         elif how == 1:
-            del octets[at : at + chance.randint(1, 3)]
+            del data[at : at + chance.randint(1, 3)]
         elif how == 2:
-            octets[at:at] = bytes([chance.randrange(256)])
-        elif at < len(octets):
-            octets[at] ^= 1 << chance.randrange(8)
-    return bytes(octets)
+            data[at:at] = bytes([chance.randrange(256)])
+        elif at < len(data):
+            data[at] ^= 1 << chance.randrange(8)
+    return bytes(data)
 
 
 @pytest.mark.parametrize("seed", range(10))

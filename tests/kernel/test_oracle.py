@@ -10,12 +10,12 @@ from httpx_fast._kernel import constants as facts
 
 h11 = pytest.importorskip("h11")
 
-TOKEN = facts.TOKEN_OCTETS
+TOKEN = facts.TOKEN_BYTES
 VISIBLE = bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))
 
 
-def some(chance, octets, most):
-    return bytes(chance.choices(octets, k=chance.randint(1, most)))
+def some(chance, raw, most):
+    return bytes(chance.choices(raw, k=chance.randint(1, most)))
 
 
 def value(chance):
@@ -41,13 +41,13 @@ def content(chance):
 
 
 def chunked(chance, body):
-    octets = b""
+    raw = b""
     while body:
         size = chance.randint(1, len(body))
         extension = chance.choice([b"", b"", b";a=b", b';a="b;c"'])
-        octets += (b"%X" if chance.random() < 0.5 else b"%04x") % size + extension + b"\r\n" + body[:size] + b"\r\n"
+        raw += (b"%X" if chance.random() < 0.5 else b"%04x") % size + extension + b"\r\n" + body[:size] + b"\r\n"
         body = body[size:]
-    return octets + b"0\r\n"
+    return raw + b"0\r\n"
 
 
 def message(chance):
@@ -64,15 +64,15 @@ def message(chance):
         pairs.append((b"Content-Length", b"%d" % len(body)))
         framed = body
     reason = value(chance)
-    octets = b"HTTP/1.1 %d %b\r\n" % (status, reason) + lines(chance, pairs) + b"\r\n" + framed
-    return octets, (status, reason, pairs, body, trailers)
+    raw = b"HTTP/1.1 %d %b\r\n" % (status, reason) + lines(chance, pairs) + b"\r\n" + framed
+    return raw, (status, reason, pairs, body, trailers)
 
 
-def read_by_h11(octets):
+def read_by_h11(raw):
     connection = h11.Connection(h11.CLIENT)
     connection.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
     connection.send(h11.EndOfMessage())
-    connection.receive_data(octets)
+    connection.receive_data(raw)
     head = connection.next_event()
     body = b""
     while not isinstance(event := connection.next_event(), h11.EndOfMessage):
@@ -81,18 +81,18 @@ def read_by_h11(octets):
     return head.status_code, bytes(head.reason), head.headers.raw_items(), body, event.headers.raw_items()
 
 
-def read_by(kernel, octets):
-    head = kernel.HeadParser().feed(octets, 0, len(octets))
+def read_by(kernel, raw):
+    head = kernel.HeadParser().feed(raw, 0, len(raw))
     if head.flags & facts.CHUNKED_ONLY:
         decoder = kernel.ChunkedDecoder()
-        body, end = decoder.feed(octets, head.size, len(octets))
+        body, end = decoder.feed(raw, head.size, len(raw))
         assert decoder.done
-        assert end == len(octets)
+        assert end == len(raw)
         trailers = decoder.trailers
     else:
-        assert head.content_length == len(octets) - head.size
+        assert head.content_length == len(raw) - head.size
         collected = kernel.BodyBuffer(head.content_length)
-        collected.append(octets[head.size :])
+        collected.append(raw[head.size :])
         body, trailers = collected.finish(), []
     return head.status, head.reason, head.fields(), body, trailers
 
@@ -105,16 +105,16 @@ def as_lines(read):
 def test_kernels_read_valid_messages_as_h11_does(kernel, seed):
     chance = random.Random(seed)
     for _ in range(50):
-        octets, sent = message(chance)
-        assert read_by(kernel, octets) == sent
-        assert as_lines(read_by_h11(octets)) == sent
+        raw, sent = message(chance)
+        assert read_by(kernel, raw) == sent
+        assert as_lines(read_by_h11(raw)) == sent
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_h11_reads_request_heads_as_they_were_meant(kernel, seed):
     chance = random.Random(seed)
     for _ in range(50):
-        method, target = some(chance, TOKEN, 10), b"/" + some(chance, facts.TARGET_OCTETS, 40)
+        method, target = some(chance, TOKEN, 10), b"/" + some(chance, facts.TARGET_BYTES, 40)
         pairs = [(b"Host", b"example.com"), *fields(chance, 10)]
         server = h11.Connection(h11.SERVER)
         server.receive_data(kernel.request_head(method, target, pairs))

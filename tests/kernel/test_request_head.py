@@ -7,9 +7,9 @@ import pytest
 from httpx_fast._exceptions import LocalProtocolError
 from httpx_fast._kernel import constants as facts
 
-OCTETS = [bytes([octet]) for octet in range(256)]
-TOKEN = [octet for octet in OCTETS if octet in facts.TOKEN_OCTETS]
-CONTROLS = [octet for octet in OCTETS if octet < b" " or octet == b"\x7f"]
+BYTES = [bytes([byte]) for byte in range(256)]
+TOKEN = [byte for byte in BYTES if byte in facts.TOKEN_BYTES]
+CONTROLS = [byte for byte in BYTES if byte < b" " or byte == b"\x7f"]
 
 
 def refuses(call, *arguments):
@@ -38,34 +38,34 @@ def test_fields_come_in_any_iterable(kernel, make):
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
-def test_method_and_name_take_the_octets_of_a_token_and_no_others(kernel, position):
-    def insert(octet):
-        return b"AB"[:position] + octet + b"AB"[position:]
+def test_method_and_name_take_the_bytes_of_a_token_and_no_others(kernel, position):
+    def insert(byte):
+        return b"AB"[:position] + byte + b"AB"[position:]
 
-    refused = [octet for octet in OCTETS if refuses(kernel.request_head, insert(octet), b"/", [])]
-    assert refused == [octet for octet in OCTETS if octet not in TOKEN]
-    assert [octet for octet in OCTETS if refuses(kernel.check_field, insert(octet), b"")] == refused
-    assert [octet for octet in OCTETS if refuses(kernel.request_head, b"GET", b"/", [(insert(octet), b"")])] == refused
+    refused = [byte for byte in BYTES if refuses(kernel.request_head, insert(byte), b"/", [])]
+    assert refused == [byte for byte in BYTES if byte not in TOKEN]
+    assert [byte for byte in BYTES if refuses(kernel.check_field, insert(byte), b"")] == refused
+    assert [byte for byte in BYTES if refuses(kernel.request_head, b"GET", b"/", [(insert(byte), b"")])] == refused
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
 def test_target_takes_visible_ascii_and_nothing_else(kernel, position):
-    targets = [b"/b"[:position] + octet + b"/b"[position:] for octet in OCTETS]
+    targets = [b"/b"[:position] + byte + b"/b"[position:] for byte in BYTES]
     refused = [
-        octet for octet, target in zip(OCTETS, targets, strict=True) if refuses(kernel.request_head, b"GET", target, [])
+        byte for byte, target in zip(BYTES, targets, strict=True) if refuses(kernel.request_head, b"GET", target, [])
     ]
-    assert refused == [octet for octet in OCTETS if not b"!" <= octet <= b"~"]
+    assert refused == [byte for byte in BYTES if not b"!" <= byte <= b"~"]
 
 
 def test_value_takes_all_but_controls(kernel):
-    refused = [octet for octet in OCTETS if refuses(kernel.check_field, b"a", b"b" + octet + b"c")]
-    assert refused == [octet for octet in CONTROLS if octet != b"\t"]
+    refused = [byte for byte in BYTES if refuses(kernel.check_field, b"a", b"b" + byte + b"c")]
+    assert refused == [byte for byte in CONTROLS if byte != b"\t"]
 
 
 @pytest.mark.parametrize("template", [b"%bb", b"b%b", b"%b"])
 def test_value_takes_no_whitespace_at_its_ends(kernel, template):
-    refused = [octet for octet in OCTETS if refuses(kernel.check_field, b"a", template % octet)]
-    assert refused == [octet for octet in OCTETS if octet in CONTROLS or octet == b" "]
+    refused = [byte for byte in BYTES if refuses(kernel.check_field, b"a", template % byte)]
+    assert refused == [byte for byte in BYTES if byte in CONTROLS or byte == b" "]
 
 
 @pytest.mark.parametrize("part", ["method", "target", "name"])
@@ -142,5 +142,5 @@ def test_chunk_head_is_the_size_in_hexadecimal(kernel, size, line):
 
 
 def test_chunk_has_no_negative_size(kernel):
-    with pytest.raises(ValueError, match="a chunk of -1 octets cannot be"):
+    with pytest.raises(ValueError, match="a chunk of -1 bytes cannot be"):
         kernel.chunk_head(-1)

@@ -1,4 +1,4 @@
-"""The twins behave the same, octet for octet and error for error, whatever comes and however it is cut."""
+"""The twins behave the same, byte for byte and error for error, whatever comes and however it is cut."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def body_of(kernel, octets, way):
 
 
 @pytest.mark.parametrize(("read", "corpus"), [(head_of, HEADS), (body_of, BODIES)], ids=["heads", "bodies"])
-def test_twins_agree_however_octets_come(twins, ways, read, corpus):
+def test_twins_agree_however_bytes_come(twins, ways, read, corpus):
     compiled, pure = twins
     for octets in corpus:
         for way in ways(octets):
@@ -65,7 +65,7 @@ def test_twins_agree_however_octets_come(twins, ways, read, corpus):
 
 
 def corrupted(chance, octets):
-    """A copy with one to three octets changed, left out, put in, or a stretch of them doubled or moved."""
+    """A copy with one to three bytes changed, left out, put in, or a stretch of them doubled or moved."""
     damaged = bytearray(octets)
     for _ in range(chance.randint(1, 3)):
         at = chance.randrange(len(damaged) + 1)

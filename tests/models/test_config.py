@@ -101,7 +101,7 @@ def test_timeout_refuses_what_is_no_time(arguments, keywords, error, message):
         Timeout(*arguments, **keywords)
 
 
-def test_timeout_of_the_whole_and_of_the_first_octet():
+def test_timeout_of_the_whole_and_of_the_first_byte():
     timeout = Timeout(5, total=30, first_byte=20)
     assert phases(timeout) == (5, 5, 5, 5)
     assert (timeout.total, timeout.first_byte) == (30, 20)

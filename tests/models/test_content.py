@@ -45,8 +45,8 @@ async def collected(stream) -> list[bytes]:
 
 REQUESTS = {
     "nothing": {},
-    "octets": {"content": b"abc"},
-    "no octets": {"content": b""},
+    "raw": {"content": b"abc"},
+    "no bytes": {"content": b""},
     "text": {"content": "ä☃"},
     "bytes in pieces": {"content": [b"a", b"b"]},
     "form": {"data": {"a": "1", "b": [2, 3], "c": ("x", None), "d": True, "e": 1.5, "ä ": "&="}},
@@ -59,7 +59,7 @@ REQUESTS = {
 }
 RESPONSES = {
     "nothing": {},
-    "octets": {"content": b"abc"},
+    "raw": {"content": b"abc"},
     "text": {"text": "ä"},
     "html": {"html": "<p>ä"},
     "json": {"json": {"a": None}},
@@ -85,7 +85,7 @@ def test_a_response_body_is_encoded_as_in_httpx2(case):
 
 
 @pytest.mark.parametrize("content", [bytearray(b"abc"), memoryview(b"abc")])
-def test_other_octets_are_octets(content):
+def test_other_bytes_are_bytes(content):
     headers, stream = encode_request(content=content)
     assert headers == {"Content-Length": "3"}
     assert isinstance(stream, ByteStream)
@@ -99,7 +99,7 @@ def test_content_of_another_type_is_refused(content):
 
 
 def test_data_that_is_no_form_warns_and_is_content():
-    with pytest.warns(DeprecationWarning, match="give text and octets as 'content'"):
+    with pytest.warns(DeprecationWarning, match="give text and bytes as 'content'"):
         headers, stream = encode_request(data=b"abc")
     assert headers == {"Content-Length": "3"}
     assert list(stream) == [b"abc"]
@@ -111,7 +111,7 @@ def test_json_has_no_words_for_what_is_no_number(value):
         encode_json(value)
 
 
-def test_octets_can_be_read_again_both_ways(backend):
+def test_bytes_can_be_read_again_both_ways(backend):
     stream = ByteStream(b"abc")
     for _ in range(2):
         assert list(stream) == [b"abc"]

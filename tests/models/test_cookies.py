@@ -209,8 +209,8 @@ def test_a_host_of_any_length_gets_its_cookies(length):
     jar.set_cookie(cookie("a", host))
     jar.set_cookie(cookie("b", "other.org"))
 
-    octets = host.encode()
-    url = SimpleNamespace(scheme="http", netloc=octets, raw_host=octets, raw_path=b"/")
+    data = host.encode()
+    url = SimpleNamespace(scheme="http", netloc=data, raw_host=data, raw_path=b"/")
     request = SimpleNamespace(url=url, headers=Headers())
     Cookies(jar).set_cookie_header(request)
     assert request.headers == {"Cookie": "a=1"}

@@ -119,7 +119,7 @@ def test_broken_data_is_told(coding):
         decoded(content_decoder([coding]), [data])
 
 
-def test_changed_octet_is_told_by_the_checksum():
+def test_changed_byte_is_told_by_the_checksum():
     data = bytearray(gzip.compress(CONTENT))
     data[-6] ^= 1
     with pytest.raises(DecodingError, match="incorrect data check"):
@@ -145,9 +145,7 @@ def test_limit_stops_before_the_content_is_in_memory(coded):
     coding, apply = coded
     data = apply(CONTENT)
     assert decode_all([coding], data, limit=len(CONTENT)) == CONTENT
-    with pytest.raises(
-        DecodingError, match=f"the content is longer than {len(CONTENT) - 1} octets, which is the limit"
-    ):
+    with pytest.raises(DecodingError, match=f"the content is longer than {len(CONTENT) - 1} bytes, which is the limit"):
         decode_all([coding], data, limit=len(CONTENT) - 1)
 
 

@@ -120,7 +120,7 @@ def test_a_name_of_another_type_is_refused():
         Headers({1: "a"})
 
 
-def test_octets_are_taken_as_they_are():
+def test_bytes_are_taken_as_they_are():
     headers = Headers({b"X-A": b"\xff"})
     headers[b"X-B"] = b"\xfe"
     assert headers.raw == [(b"X-A", b"\xff"), (b"X-B", b"\xfe")]

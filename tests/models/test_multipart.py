@@ -41,7 +41,7 @@ FORMS = {
     "a file": lambda: ({}, {"file": io.BytesIO(b"abc")}),
     "a named file": lambda: ({}, {"file": named(b"abc", "/tmp/a picture.png")}),
     "a file of unknown type": lambda: ({}, {"file": named(b"abc", "x.unknown")}),
-    "octets": lambda: ({}, {"file": b"abc"}),
+    "data": lambda: ({}, {"file": b"abc"}),
     "text": lambda: ({}, {"file": "ä"}),
     "name and file": lambda: ({}, {"file": ("a.txt", io.BytesIO(b"abc"))}),
     "no name": lambda: ({}, {"file": (None, io.BytesIO(b"abc"))}),

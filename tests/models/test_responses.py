@@ -105,7 +105,7 @@ class AsyncBody(AsyncByteStream):
 
 
 class Wire:
-    """What the transport's door does: responses made of received octets."""
+    """What the transport's door does: responses made of received bytes."""
 
     def __init__(self, backend) -> None:
         self.backend = backend
@@ -407,11 +407,11 @@ def test_a_whole_body_becomes_the_content(wire):
 
 
 def test_a_whole_body_is_decoded(wire):
-    octets = gzip.compress(zlib.compress(b"abc" * 100))
-    response = wire.response("Content-Encoding: deflate", "content-encoding: GZIP, identity", body=octets)
+    data = gzip.compress(zlib.compress(b"abc" * 100))
+    response = wire.response("Content-Encoding: deflate", "content-encoding: GZIP, identity", body=data)
     assert wire.read(response) == b"abc" * 100
-    assert response.num_bytes_downloaded == len(octets)
-    assert list(response.stream) == [octets]
+    assert response.num_bytes_downloaded == len(data)
+    assert list(response.stream) == [data]
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, deflate", "br", "unknown", "", "identity"])
@@ -442,20 +442,20 @@ def test_a_stream_that_cannot_be_decoded_names_its_request_and_is_closed(wire):
 @pytest.mark.parametrize("whole", [True, False])
 @pytest.mark.parametrize("method", ITERATORS)
 def test_a_body_is_handed_out_once_as_it_is_asked_for(wire, whole, method):
-    octets = gzip.compress(LINES.encode())
-    stream = Body(octets[:9], octets[9:20], b"", octets[20:])
-    response = wire.response("Content-Encoding: gzip", body=octets, stream=None if whole else stream)
+    data = gzip.compress(LINES.encode())
+    stream = Body(data[:9], data[9:20], b"", data[20:])
+    response = wire.response("Content-Encoding: gzip", body=data, stream=None if whole else stream)
     pieces = wire.pieces(response, method)
     if method == "iter_lines":
         assert pieces == LINES.splitlines()
     elif method == "iter_text":
         assert "".join(pieces) == LINES
     else:
-        assert b"".join(pieces) == (octets if method == "iter_raw" else LINES.encode())
+        assert b"".join(pieces) == (data if method == "iter_raw" else LINES.encode())
         assert all(pieces)
     assert response.is_closed
     assert response.is_stream_consumed
-    assert response.num_bytes_downloaded == len(octets)
+    assert response.num_bytes_downloaded == len(data)
     assert stream.closed == (0 if whole else 1)
     assert not hasattr(response, "_content")
     with pytest.raises(StreamConsumed, match="cannot be read again"):
@@ -620,8 +620,8 @@ def test_an_asynchronous_iterator_can_be_used_like_a_generator(backend, wire):
 
 
 def test_a_compressed_piece_is_inflated_as_it_is_asked_for(wire):
-    octets = gzip.compress(bytes(50_000_000))
-    response = wire.response("Content-Encoding: gzip", stream=SyncBody(octets))
+    data = gzip.compress(bytes(50_000_000))
+    response = wire.response("Content-Encoding: gzip", stream=SyncBody(data))
     pieces = response.iter_bytes()
     assert len(next(pieces)) < 5_000_000
     pieces.close()
@@ -657,9 +657,9 @@ def test_asynchronous_code_cannot_read_a_blocking_stream(backend, wire):
 
 
 def test_a_stream_can_be_wrapped_before_it_is_read(wire):
-    octets = gzip.compress(b"abc")
-    response = wire.response("Content-Encoding: gzip", body=octets)
-    assert list(response.stream) == [octets]
+    data = gzip.compress(b"abc")
+    response = wire.response("Content-Encoding: gzip", body=data)
+    assert list(response.stream) == [data]
     response.stream = Body(*response.stream)
     assert wire.read(response) == b"abc"
 
@@ -673,11 +673,11 @@ def test_a_read_response_can_be_given_another_body(wire):
     assert wire.read(response) == b"def"
 
 
-def test_who_blanks_the_content_encoding_reads_the_octets_as_they_came(wire):
-    octets = gzip.compress(b"abc")
-    response = wire.response("Content-Encoding: gzip", body=octets)
+def test_who_blanks_the_content_encoding_reads_the_bytes_as_they_came(wire):
+    data = gzip.compress(b"abc")
+    response = wire.response("Content-Encoding: gzip", body=data)
     with patch.dict(response.headers, {"Content-Encoding": ""}):
-        assert wire.read(response) == octets
+        assert wire.read(response) == data
     del response._decoder
     assert response.headers.raw == [(b"Content-Encoding", b"gzip")]
 

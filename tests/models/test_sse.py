@@ -1,4 +1,4 @@
-"""Server-sent events: the WHATWG format cut at every octet, limits, and what `client.sse()` does."""
+"""Server-sent events: the WHATWG format cut at every byte, limits, and what `client.sse()` does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from httpx_fast._sse import EventParser
 
 HEADERS = {"content-type": "text/event-stream"}
 
-#: Octets and the events in them: event, data, id, retry.
+#: Bytes and the events in them: event, data, id, retry.
 CASES = {
     # Those of the WHATWG HTML standard, "Interpreting an event stream".
     "one line": (b"data: This is the first message.\n\n", [("message", "This is the first message.", "", None)]),
@@ -74,11 +74,11 @@ CASES = {
 }
 
 
-def parsed(octets, cuts, limit=None):
+def parsed(raw, cuts, limit=None):
     parser = EventParser(limit)
     events = []
-    for start, stop in zip([0, *cuts], [*cuts, len(octets)], strict=True):
-        events += parser.feed(octets[start:stop])
+    for start, stop in zip([0, *cuts], [*cuts, len(raw)], strict=True):
+        events += parser.feed(raw[start:stop])
     return events
 
 
@@ -87,31 +87,29 @@ def expected(events):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_format_whole_octet_by_octet_and_cut_anywhere(name):
-    octets, events = CASES[name]
-    assert parsed(octets, []) == expected(events)
-    assert parsed(octets, range(1, len(octets))) == expected(events)
-    for at in range(1, min(len(octets), 100)):
-        assert parsed(octets, [at]) == expected(events), octets[:at]
+def test_format_whole_byte_by_byte_and_cut_anywhere(name):
+    raw, events = CASES[name]
+    assert parsed(raw, []) == expected(events)
+    assert parsed(raw, range(1, len(raw))) == expected(events)
+    for at in range(1, min(len(raw), 100)):
+        assert parsed(raw, [at]) == expected(events), raw[:at]
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
-def test_an_event_is_given_with_its_last_octet(end):
+def test_an_event_is_given_with_its_last_byte(end):
     parser = EventParser()
     assert list(parser.feed(b"data: x" + end)) == []
     assert list(parser.feed(end[:1])) == [ServerSentEvent(data="x")]
     assert list(parser.feed(end[1:] + b"data: y" + end + end)) == [ServerSentEvent(data="y")]
 
 
-@pytest.mark.parametrize(
-    "octets", [b"data: 45\n\n", b"data: 45", b"a\nb\nc\nd\ne\nf\ngh\n\n", b":234567\n\ndata: 45\n\n"]
-)
-def test_an_event_may_be_as_large_as_the_limit(octets):
-    for cuts in ([], range(1, len(octets))):
-        parsed(octets, cuts, limit=8)
-        if b":2" not in octets:
-            with pytest.raises(SSEError, match=r"^a server-sent event has more than max_event_size=7 octets$"):
-                parsed(octets, cuts, limit=7)
+@pytest.mark.parametrize("raw", [b"data: 45\n\n", b"data: 45", b"a\nb\nc\nd\ne\nf\ngh\n\n", b":234567\n\ndata: 45\n\n"])
+def test_an_event_may_be_as_large_as_the_limit(raw):
+    for cuts in ([], range(1, len(raw))):
+        parsed(raw, cuts, limit=8)
+        if b":2" not in raw:
+            with pytest.raises(SSEError, match=r"^a server-sent event has more than max_event_size=7 bytes$"):
+                parsed(raw, cuts, limit=7)
 
 
 def test_events_before_one_that_is_too_large_are_given():
@@ -123,7 +121,7 @@ def test_events_before_one_that_is_too_large_are_given():
 
 
 def test_the_time_that_it_takes_is_linear():
-    """One octet at a time, for a line that has no end: its square would take minutes."""
+    """One byte at a time, for a line that has no end: its square would take minutes."""
     parser = EventParser()
     began = time.perf_counter()
     for _ in range(300_000):
@@ -160,8 +158,8 @@ def test_spelling_of_the_content_type_is_free_and_its_charset_without_effect(val
 def stream(dialogue):
     dialogue.read_request()
     dialogue.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
-    for octets in (b"data: one\n", b"\ndata: tw", b"o\n\ndata: three\n\n"):
-        dialogue.send(b"%x\r\n%s\r\n" % (len(octets), octets))
+    for raw in (b"data: one\n", b"\ndata: tw", b"o\n\ndata: three\n\n"):
+        dialogue.send(b"%x\r\n%s\r\n" % (len(raw), raw))
     dialogue.wait_for_close()
 
 
@@ -210,16 +208,16 @@ def test_any_method_with_content_asks_for_events():
 
 def test_httpx2_reads_the_same():
     httpx2 = pytest.importorskip("httpx2")
-    for name, (octets, _) in CASES.items():
+    for name, (raw, _) in CASES.items():
         # It keeps the mark, takes whatever int() takes, and holds a CR back.
         if "mark" in name or "retry with" in name:
             continue
         theirs = list(
             httpx2.EventSource(
-                httpx2.Response(200, headers=HEADERS, content=octets, request=httpx2.Request("GET", "http://a.test/"))
+                httpx2.Response(200, headers=HEADERS, content=raw, request=httpx2.Request("GET", "http://a.test/"))
             )
         )
-        ours = list(EventSource(Response(200, headers=HEADERS, content=octets)))
+        ours = list(EventSource(Response(200, headers=HEADERS, content=raw)))
         if "measure" in name:
             continue
         assert [vars(each) for each in ours] == [vars(each) for each in theirs], name

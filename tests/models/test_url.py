@@ -99,7 +99,7 @@ def test_each_part_escapes_its_own_characters_and_never_a_percent_sign(part, esc
     assert str(URL(f"http://h{part}")) == f"http://h{escaped}"
 
 
-def test_signed_query_arrives_octet_for_octet():
+def test_signed_query_arrives_byte_for_byte():
     query = "X-Sig=a%2Fb%2fc+d%20e==&empty&x=[1]&y=é".replace("é", "%c3%a9")
     assert URL(f"https://bucket.example.com/key?{query}").query == query.encode()
     assert URL(f"https://u@bucket.example.com/key?{query}").raw_path == f"/key?{query}".encode()
@@ -434,7 +434,7 @@ def test_url_is_made_of_keywords_alone():
         ({"port": 65536}, "expected a number from 0 to 65535 as the URL's port, got '65536'"),
         ({"port": -1}, "expected a number from 0 to 65535"),
         ({"netloc": b"u@h"}, "as the URL's netloc, got userinfo too"),
-        ({"netloc": b"\xff"}, "expected ASCII octets as the URL's netloc"),
+        ({"netloc": b"\xff"}, "expected ASCII bytes as the URL's netloc"),
         ({"userinfo": b"a@b"}, "expected no '@' as the URL's userinfo$"),
         ({"path": "p"}, "expected a path that begins with '/' in a URL with a host, got 'p'"),
         ({"path": "/a?b"}, r"expected neither '\?' nor '#' as the URL's path, got '/a\?b'"),

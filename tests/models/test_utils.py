@@ -222,7 +222,7 @@ def test_length_of_what_cannot_seek_is_unknown():
         assert peek_filelike_remaining_length(stream) is None
 
 
-def test_text_and_octets():
+def test_text_and_bytes():
     assert to_bytes("é") == to_bytes(b"\xc3\xa9") == b"\xc3\xa9"
     assert to_bytes("é", encoding="latin-1") == b"\xe9"
     assert to_str(b"\xc3\xa9") == to_str("é") == "é"

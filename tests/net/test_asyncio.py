@@ -222,7 +222,7 @@ def test_closing_after_the_loop_is_quiet(backend: AsyncioBackend, peer: Listener
     assert sock.fileno() == -1
 
 
-def test_octets_that_came_before_anybody_was_attached_are_kept(peer: Listener):
+def test_bytes_that_came_before_anybody_was_attached_are_kept(peer: Listener):
     uvloop = pytest.importorskip("uvloop")
 
     async def body() -> None:
@@ -275,4 +275,4 @@ def test_an_idle_connection_is_small(traced: Any, peer: Listener):
             far.close()
         return (after - before) / 50
 
-    assert asyncio.run(body()) < 6000  # octets; both ends' sockets and the test's own sink are among them
+    assert asyncio.run(body()) < 6000  # bytes; both ends' sockets and the test's own sink are among them

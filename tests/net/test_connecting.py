@@ -179,7 +179,7 @@ def test_an_option_that_the_system_refuses_is_a_connect_error(backend: World, pe
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no Unix sockets")
 class TestUnixSockets:
-    def test_octets_go_both_ways(self, backend: World, listen: Callable[..., Listener], tmp_path: Path):
+    def test_bytes_go_both_ways(self, backend: World, listen: Callable[..., Listener], tmp_path: Path):
         peer = listen(str(tmp_path / "s"))
 
         async def body() -> None:

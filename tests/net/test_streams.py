@@ -1,4 +1,4 @@
-"""What every stream keeps, in every world: octets, ends, deadlines, cancellation, backpressure."""
+"""What every stream keeps, in every world: bytes, ends, deadlines, cancellation, backpressure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from httpx_fast._deadline import Total
 from httpx_fast._exceptions import ReadError, ReadTimeout, WriteError, WriteTimeout
 from httpx_fast._net.base import HIGH_WATER
 
-BIG = 8 * 1024 * 1024  # octets; more than any system keeps in its sockets
+BIG = 8 * 1024 * 1024  # bytes; more than any system keeps in its sockets
 
 
 def test_what_is_written_arrives_and_what_arrives_is_pushed(backend: World, peer: Listener):
@@ -59,7 +59,7 @@ def test_a_sink_may_have_its_own_buffer(backend: World, peer: Listener):
 
 
 def test_large_transfers_go_both_ways_at_once(backend: World, peer: Listener):
-    octets = bytes(range(256)) * (BIG // 256)
+    data = bytes(range(256)) * (BIG // 256)
 
     async def body() -> None:
         peer.serve(echo)
@@ -76,7 +76,7 @@ def test_large_transfers_go_both_ways_at_once(backend: World, peer: Listener):
             backend.arm(stream, "write", 30)
 
             async def write() -> None:
-                await send(stream, octets[: BIG // 2], octets[BIG // 2 :])
+                await send(stream, data[: BIG // 2], data[BIG // 2 :])
 
             async def read() -> None:
                 while sum(map(len, pieces)) < BIG:
@@ -84,7 +84,7 @@ def test_large_transfers_go_both_ways_at_once(backend: World, peer: Listener):
 
             sink.wanted = 0
             await backend.together(write, read)
-            assert b"".join(pieces) == octets
+            assert b"".join(pieces) == data
 
     backend.run(body)
 
@@ -234,7 +234,7 @@ def test_a_timeout_leaves_the_stream_readable(backend: World, peer: Listener):
 
 def test_a_deadline_that_has_passed_still_reads_what_is_there(backend: World, peer: Listener):
     if backend.pushes or backend.by_anyio:
-        pytest.skip("octets reach the sink by the event loop, which sees the deadline first")
+        pytest.skip("bytes reach the sink by the event loop, which sees the deadline first")
 
     async def body() -> None:
         with contextlib.closing(await backend.connect(peer)) as stream:
@@ -395,7 +395,7 @@ def test_arrivals_move_no_deadline_beyond_the_bound(backend: World, peer: Listen
     backend.run(body)
 
 
-def test_arrivals_do_not_move_the_deadline_of_the_first_octet(backend: World, peer: Listener):
+def test_arrivals_do_not_move_the_deadline_of_the_first_byte(backend: World, peer: Listener):
     clock = SteppedClock()
     backend.net.clock = clock
 
@@ -506,8 +506,8 @@ def test_what_a_cancelled_write_left_goes_out_first(backend: World, peer: Listen
             received = bytearray()
 
             def drain(connection: socket.socket) -> None:
-                while octets := connection.recv(65536):
-                    received.extend(octets)
+                while data := connection.recv(65536):
+                    received.extend(data)
 
             drainer = threading.Thread(target=drain, args=[far])
             drainer.start()
@@ -527,13 +527,13 @@ def test_tasks_may_write_at_once_and_nothing_is_mixed(backend: World, peer: List
         received = bytearray()
 
         def drain(connection: socket.socket) -> None:
-            while octets := connection.recv(65536):
-                received.extend(octets)
+            while data := connection.recv(65536):
+                received.extend(data)
 
         done = peer.serve(drain)
         with contextlib.closing(await backend.connect(peer)) as stream:
             stream.attach(Sink())
-            octets = [bytes([letter]) * (BIG // 4) for letter in b"abcd"]
+            data = [bytes([letter]) * (BIG // 4) for letter in b"abcd"]
             order: list[bytes] = []
 
             def writer(piece: bytes):
@@ -543,7 +543,7 @@ def test_tasks_may_write_at_once_and_nothing_is_mixed(backend: World, peer: List
 
                 return write
 
-            await backend.together(*map(writer, octets))
+            await backend.together(*map(writer, data))
         await backend.runner.hear(done)
         assert received == b"".join(order)
 

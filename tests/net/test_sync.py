@@ -158,12 +158,12 @@ def test_closing_from_another_thread_wakes_who_reads_without_a_deadline():
 
 
 def test_threads_share_no_buffer():
-    octets = [bytes([letter]) * 500_000 for letter in b"abcd"]
+    data = [bytes([letter]) * 500_000 for letter in b"abcd"]
     results: dict[int, bytes] = {}
 
     def visit(number: int) -> None:
         with contextlib.closing(Listener()) as peer:
-            peer.serve(lambda connection: connection.sendall(octets[number]))
+            peer.serve(lambda connection: connection.sendall(data[number]))
             stream = drive(SyncBackend().connect_tcp([(peer.family, peer.address)], None, None))
             sink = Sink(wanted=500_000)
             stream.attach(sink)
@@ -176,7 +176,7 @@ def test_threads_share_no_buffer():
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert [results[number] for number in range(4)] == octets
+    assert [results[number] for number in range(4)] == data
 
 
 @KERNEL

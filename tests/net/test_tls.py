@@ -23,7 +23,7 @@ from httpx_fast._net import tls
 from httpx_fast._net.base import Stream
 from httpx_fast._net.tls import TLSStream
 
-BIG = 4 * 1024 * 1024  # octets
+BIG = 4 * 1024 * 1024  # bytes
 
 VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
 
@@ -51,7 +51,7 @@ async def dial(
 
 
 @VERSIONS
-def test_octets_go_both_ways(
+def test_bytes_go_both_ways(
     backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext, version: ssl.TLSVersion
 ):
     server.maximum_version = version
@@ -82,7 +82,7 @@ def test_large_transfers_go_both_ways_at_once(
     backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext, version: ssl.TLSVersion
 ):
     server.maximum_version = version
-    octets = bytes(range(256)) * (BIG // 256)
+    data = bytes(range(256)) * (BIG // 256)
 
     async def body() -> None:
         peer.serve(echo, server)
@@ -99,14 +99,14 @@ def test_large_transfers_go_both_ways_at_once(
             backend.arm(stream, "write", 30)
 
             async def write() -> None:
-                await send(stream, octets[:100], octets[100:])
+                await send(stream, data[:100], data[100:])
 
             async def read() -> None:
                 while sum(map(len, pieces)) < BIG:
                     await stream.receive()
 
             await backend.together(write, read)
-            assert b"".join(pieces) == octets
+            assert b"".join(pieces) == data
 
     backend.run(body)
 
@@ -373,7 +373,7 @@ def test_a_certificate_that_is_refused_is_no_fault_of_other_connections(
     backend.run(body)
 
 
-def test_what_openssl_keeps_of_others_is_forgotten_before_octets_are_touched(
+def test_what_openssl_keeps_of_others_is_forgotten_before_bytes_are_touched(
     backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ):
     """As on PyPy, where reading and writing look at the errors that other connections left."""
@@ -604,7 +604,7 @@ def test_silence_is_a_read_timeout(backend: World, peer: Listener, server: ssl.S
     backend.run(body)
 
 
-def test_octets_that_are_no_record_end_the_connection(
+def test_bytes_that_are_no_record_end_the_connection(
     backend: World, peer: Listener, server: ssl.SSLContext, trusting: ssl.SSLContext
 ):
     async def body() -> None:
@@ -647,16 +647,16 @@ def test_a_client_certificate_that_is_asked_for_is_named_as_missing(
 
 
 def relay(encrypted: ssl.SSLSocket, plain: socket.socket) -> None:
-    """Octets both ways until `encrypted` ends; by one thread, since an SSLSocket bears no two in every Python."""
+    """Bytes both ways until `encrypted` ends; by one thread, since an SSLSocket bears no two in every Python."""
     plain.setblocking(False)
     waiting = b""
     while True:
         readable, writable, _ = select.select([encrypted, plain], [plain] if waiting else [], [], 30)
         if encrypted in readable:
-            octets = encrypted.recv(65536)
-            if not octets:
+            data = encrypted.recv(65536)
+            if not data:
                 return
-            waiting += octets
+            waiting += data
             while encrypted.pending():
                 waiting += encrypted.recv(65536)
         if plain in writable:
@@ -666,7 +666,7 @@ def relay(encrypted: ssl.SSLSocket, plain: socket.socket) -> None:
 
 
 def test_tls_runs_inside_tls(backend: World, peer: Listener, server: ssl.SSLContext, authority: Authority):
-    octets = bytes(range(256)) * 4096
+    data = bytes(range(256)) * 4096
     inner = authority.server_context("inner.example")
     trusting = authority.client_context()
 
@@ -693,10 +693,10 @@ def test_tls_runs_inside_tls(backend: World, peer: Listener, server: ssl.SSLCont
             backend.arm(stream, "read", 30)
 
             async def write() -> None:
-                await send(stream, octets)
+                await send(stream, data)
 
             async def read() -> None:
-                assert await receive(stream, sink, len(octets)) == octets
+                assert await receive(stream, sink, len(data)) == data
 
             await backend.together(write, read)
             assert stream.get_extra_info("ssl_object") is not outer.get_extra_info("ssl_object")
@@ -745,9 +745,9 @@ def says(process: subprocess.Popen[bytes], words: bytes) -> None:
     seen = b""
     while words not in seen:
         readable, _, _ = select.select([process.stdout], [], [], 10)
-        octets = process.stdout.read(1) if readable else b""
-        assert octets, f"it says no more than {seen!r}"
-        seen += octets
+        data = process.stdout.read(1) if readable else b""
+        assert data, f"it says no more than {seen!r}"
+        seen += data
 
 
 def free_port() -> int:

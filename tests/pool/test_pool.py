@@ -22,8 +22,8 @@ def test_second_request_reuses_the_connection(run: Any) -> None:
         house = House(runner)
         assert house.counts == (0, 0, 0)
         for _ in range(2):
-            head, octets, interim, trailers, lease = await house.get()
-            assert (head.status, octets, list(interim), list(trailers), lease) == (200, b"ok", [], [], None)
+            head, data, interim, trailers, lease = await house.get()
+            assert (head.status, data, list(interim), list(trailers), lease) == (200, b"ok", [], [], None)
             assert house.counts == (0, 1, 0)
         assert len(house.backend.streams) == 1
 
@@ -38,7 +38,7 @@ def test_streamed_response_holds_its_connection_until_read(run: Any) -> None:
         assert lease is not None
         assert house.counts == (1, 0, 0)
         assert [await lease.next_chunk() for _ in range(2)] == [b"o", b"k"]
-        assert house.counts == (0, 1, 0)  # given back with the last octet, not when somebody asks for more
+        assert house.counts == (0, 1, 0)  # given back with the last byte, not when somebody asks for more
         assert await lease.next_chunk() == b""
         lease.close()
         assert house.counts == (0, 1, 0)
@@ -387,8 +387,8 @@ def test_forgotten_response_serves_who_waits(run: Any) -> None:
             with pytest.warns(ResourceWarning, match="neither read"):
                 collect(held)
 
-        _, (_, octets, *_) = await runner.together(forget, house.get)
-        assert octets == b"ok"
+        _, (_, data, *_) = await runner.together(forget, house.get)
+        assert data == b"ok"
 
     run(body)
 
@@ -441,7 +441,7 @@ def test_request_on_a_dead_reused_connection_is_replayed_if_harmless(
         assert attempt.failure.startswith("the reused connection was dead: ")
         assert not house.last.reused
         assert house.counts == (0, 1, 0)
-        # Head and body are the same octets both times.
+        # Head and body are the same bytes both times.
         assert house.backend.streams[0].sent[1] == house.backend.streams[1].sent[0]
 
     run(body)

@@ -21,7 +21,7 @@ from httpx_fast._kernel.select import HeadParser
 from httpx_fast._origin import Origin, Route
 from httpx_fast._pool.pool import FIRST_STREAMS, UNLIMITED
 
-OCTETS = b"HTTP/1.1 200 OK\r\n\r\n"
+BYTES = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
 class Shared:
@@ -96,7 +96,7 @@ class Exchange:
     def __init__(self, connection: Shared, whole: bool) -> None:
         self.connection = connection
         self.whole = self.ended = whole
-        self.head = HeadParser().feed(memoryview(OCTETS), 0, len(OCTETS))
+        self.head = HeadParser().feed(memoryview(BYTES), 0, len(BYTES))
         self.pieces = [b"ok"]
 
     @property
@@ -186,7 +186,7 @@ def test_hundred_first_requests_open_one_connection(run: Any) -> None:
         house.backend.close_gate(waiting=99)
         Shared.script = [barrier(house, 100)] * 100
         replies = await runner.together(*[house.get] * 100)
-        assert [octets for _, octets, *_ in replies] == [b"ok"] * 100
+        assert [data for _, data, *_ in replies] == [b"ok"] * 100
         assert len(house.backend.streams) == 1
         assert house.counts == (0, 1, 0)
 

@@ -20,9 +20,9 @@ OK = [(":status", "200")]
 NAMES = ("DATA", "HEADERS", "PRIORITY", "RST_STREAM", "SETTINGS", "PUSH_PROMISE", "PING", "GOAWAY", "WINDOW_UPDATE")
 
 
-def frame(kind: int, flags: int, stream_id: int, octets: bytes = b"") -> bytes:
+def frame(kind: int, flags: int, stream_id: int, buffer: bytes = b"") -> bytes:
     """Any frame, right or wrong."""
-    return len(octets).to_bytes(3, "big") + bytes((kind, flags)) + (stream_id & 0xFFFFFFFF).to_bytes(4, "big") + octets
+    return len(buffer).to_bytes(3, "big") + bytes((kind, flags)) + (stream_id & 0xFFFFFFFF).to_bytes(4, "big") + buffer
 
 
 def settings(*pairs: tuple[int, int]) -> bytes:
@@ -32,10 +32,10 @@ def settings(*pairs: tuple[int, int]) -> bytes:
 SETTINGS_ACK = frame(4, 1, 0)
 
 
-def data(stream_id: int, octets: bytes = b"", end: bool = False, padding: int | None = None) -> bytes:
+def data(stream_id: int, buffer: bytes = b"", end: bool = False, padding: int | None = None) -> bytes:
     if padding is None:
-        return frame(0, int(end), stream_id, octets)
-    return frame(0, 8 | int(end), stream_id, bytes((padding,)) + octets + bytes(padding))
+        return frame(0, int(end), stream_id, buffer)
+    return frame(0, 8 | int(end), stream_id, bytes((padding,)) + buffer + bytes(padding))
 
 
 def window_update(stream_id: int, increment: int) -> bytes:
@@ -50,8 +50,8 @@ def goaway(last: int, code: int = 0, debug: bytes = b"") -> bytes:
     return frame(7, 0, 0, last.to_bytes(4, "big") + code.to_bytes(4, "big") + debug)
 
 
-def ping(octets: bytes, ack: bool = False) -> bytes:
-    return frame(6, int(ack), 0, octets)
+def ping(buffer: bytes, ack: bool = False) -> bytes:
+    return frame(6, int(ack), 0, buffer)
 
 
 class FarEnd:
@@ -63,7 +63,7 @@ class FarEnd:
         self.opened = False
         self._decoder = hpack.Decoder()
         self._encoder = hpack.Encoder()
-        self._octets = b""
+        self._bytes = b""
         self._block: tuple[int, bool, bytearray] | None = None
 
     def head(self, stream_id: int, fields: Iterable[tuple[Any, Any]] = OK, end: bool = False) -> bytes:
@@ -73,22 +73,22 @@ class FarEnd:
     def block(self, fields: Iterable[tuple[Any, Any]]) -> bytes:
         return self._encoder.encode(list(fields))
 
-    def hear(self, octets: bytes) -> list[str]:
+    def hear(self, buffer: bytes) -> list[str]:
         """The lines of the frames that have come to their end."""
-        self._octets += octets
+        self._bytes += buffer
         if not self.opened:
-            if len(self._octets) < len(PREFACE):
+            if len(self._bytes) < len(PREFACE):
                 return []
-            assert self._octets.startswith(PREFACE)
-            self._octets = self._octets[len(PREFACE) :]
+            assert self._bytes.startswith(PREFACE)
+            self._bytes = self._bytes[len(PREFACE) :]
             self.opened = True
         lines = []
-        while len(self._octets) >= 9:
-            heard, size = h2frames.Frame.parse_frame_header(memoryview(self._octets)[:9])
-            if len(self._octets) < 9 + size:
+        while len(self._bytes) >= 9:
+            heard, size = h2frames.Frame.parse_frame_header(memoryview(self._bytes)[:9])
+            if len(self._bytes) < 9 + size:
                 break
-            heard.parse_body(memoryview(self._octets)[9 : 9 + size])
-            self._octets = self._octets[9 + size :]
+            heard.parse_body(memoryview(self._bytes)[9 : 9 + size])
+            self._bytes = self._bytes[9 + size :]
             line = self._line(heard)
             if line:
                 lines.append(line)
@@ -141,8 +141,8 @@ class Server(FarEnd):
         self.lines: list[str] = []  # all that was heard
         self.say(settings(*pairs), SETTINGS_ACK)
 
-    def say(self, *octets: bytes) -> None:
-        self.connection.sendall(b"".join(octets))
+    def say(self, *buffer: bytes) -> None:
+        self.connection.sendall(b"".join(buffer))
 
     def respond(self, stream_id: int, body: bytes = b"ok", fields: Iterable[tuple[str, str]] = ()) -> None:
         """A whole response."""
@@ -168,12 +168,12 @@ class Server(FarEnd):
     def until_closed(self) -> None:
         """Hears on until the client has closed."""
         try:
-            while octets := self.connection.recv(65536):
-                self.lines += self.hear(octets)
+            while buffer := self.connection.recv(65536):
+                self.lines += self.hear(buffer)
         except ConnectionResetError:  # it did not wait for what was still on its way
             return
 
     def _receive(self) -> bytes:
-        octets = self.connection.recv(65536)
-        assert octets, f"the client closed after {self.lines}"
-        return octets
+        buffer = self.connection.recv(65536)
+        assert buffer, f"the client closed after {self.lines}"
+        return buffer

@@ -1,6 +1,6 @@
 """A server of HTTP/2 that keeps count: what both windows of each connection must be, by its own reckoning.
 
-It answers by the path: /SIZE with so many octets, as windows allow, a piece at a time and all streams in turn;
+It answers by the path: /SIZE with so many bytes, as windows allow, a piece at a time and all streams in turn;
 /slow/SIZE not before another request was heard after it; /last as everything else, and `reckoned` tells then what is
 left of the connection's windows. What comes is credited at once. A client that sends more than it may is a failure.
 """
@@ -18,7 +18,7 @@ from httpx_fast.testing import frames
 from httpx_fast.testing.connection import Connection, PeerClosed
 from httpx_fast.testing.listening import Listening
 
-PREFACE = 24  # octets
+PREFACE = 24  # bytes
 FIRST_WINDOW = 65535
 TICK = 0.002  # seconds; only so that what is slow does not need others to go on
 RESPONSE = bytes(range(256)) * 4096

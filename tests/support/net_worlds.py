@@ -27,7 +27,7 @@ from httpx_fast._net.sync import SyncBackend
 
 
 class Sink:
-    """Keeps what it is told. It has enough when `wanted` octets are there; the end is never enough by itself."""
+    """Keeps what it is told. It has enough when `wanted` bytes are there; the end is never enough by itself."""
 
     def __init__(self, wanted: int = 1, buffer: bytearray | None = None) -> None:
         self.wanted = wanted
@@ -207,8 +207,8 @@ def listening(*arguments: Any, **options: Any) -> Iterator[Listener]:
 
 def echo(connection: socket.socket) -> None:
     with contextlib.suppress(ConnectionError):  # the client may leave when it likes
-        while octets := connection.recv(65536):
-            connection.sendall(octets)
+        while raw := connection.recv(65536):
+            connection.sendall(raw)
 
 
 def reset(connection: socket.socket) -> None:
@@ -224,7 +224,7 @@ async def send(stream: Stream, *buffers: bytes) -> None:
 
 
 async def receive(stream: Stream, sink: Sink, wanted: int) -> bytes:
-    """Waits until `sink` has `wanted` octets more than were claimed, and claims them."""
+    """Waits until `sink` has `wanted` bytes more than were claimed, and claims them."""
     sink.wanted = wanted
     while len(sink.received) < wanted:
         await stream.receive()

@@ -48,8 +48,8 @@ class Dialogue:
         found, self._ahead = self._ahead[:count], self._ahead[count:]
         return found
 
-    def send(self, octets: bytes) -> None:
-        self.connection.sendall(octets)
+    def send(self, data: bytes) -> None:
+        self.connection.sendall(data)
 
     def wait_for_close(self) -> bytes:
         """Everything that the client still sends until it closes."""
@@ -140,7 +140,7 @@ class Peer:
 
 
 def answering(response: bytes, *more: bytes) -> Script:
-    """Answers one request after the other with these octets, then closes."""
+    """Answers one request after the other with these bytes, then closes."""
 
     def script(dialogue: Dialogue) -> None:
         for each in (response, *more):
@@ -152,7 +152,7 @@ def answering(response: bytes, *more: bytes) -> Script:
 
 
 def always(response: bytes) -> Script:
-    """Answers every request with these octets until the client closes."""
+    """Answers every request with these bytes until the client closes."""
 
     def script(dialogue: Dialogue) -> None:
         while dialogue.read_request():

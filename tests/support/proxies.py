@@ -156,17 +156,17 @@ class Socks4aProxy(Proxying):
 
 
 def relay(client: socket.socket, origin: socket.socket) -> None:
-    """Passes octets on in both directions until one side ends."""
+    """Passes bytes on in both directions until one side ends."""
     others = {client: origin, origin: client}
     while True:
         waiting = [each for each in others if isinstance(each, ssl.SSLSocket) and each.pending()]
         readable = waiting or select.select([*others], [], [], PATIENCE)[0]
         assert readable, "nothing is said any more, and nobody closes"
         for each in readable:
-            octets = each.recv(65536)
-            if not octets:
+            data = each.recv(65536)
+            if not data:
                 return
-            others[each].sendall(octets)
+            others[each].sendall(data)
 
 
 KINDS = {

@@ -22,7 +22,7 @@ class Clock:
 
 
 class ScriptedStream(Stream):
-    """Each `receive()` plays the next entry of `script`: octets, None for EOF, or an exception."""
+    """Each `receive()` plays the next entry of `script`: bytes, None for EOF, or an exception."""
 
     def __init__(self, script: list[bytes | BaseException | None]) -> None:
         self.script = script

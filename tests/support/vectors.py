@@ -1,7 +1,7 @@
 """Reads wire cases from the documents under tests/vectors: what comes in, what a kernel makes of it.
 
     ## Title
-        < octets that come in        | octets after them        > ...  : ...  ! ...  what comes of it
+        < bytes that come in        | bytes after them        > ...  : ...  ! ...  what comes of it
 
 Escapes are those of Python; a line's end in the document does not count. Each document says what its `>` means.
 """
@@ -28,7 +28,7 @@ class Vector:
 
     @property
     def content(self) -> bytes:
-        """The result, read as octets."""
+        """The result, read as bytes."""
         return unescaped(self.result or "")
 
     def __str__(self) -> str:

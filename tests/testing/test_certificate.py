@@ -99,7 +99,7 @@ def test_integers_are_encoded_without_a_sign_and_without_waste(number: int, enco
 @pytest.mark.parametrize(
     ("size", "head"), [(0, "0400"), (127, "047f"), (128, "048180"), (255, "0481ff"), (256, "04820100")]
 )
-def test_lengths_over_127_octets_are_encoded_in_long_form(size: int, head: str) -> None:
+def test_lengths_over_127_bytes_are_encoded_in_long_form(size: int, head: str) -> None:
     assert module._der(0x04, bytes(size)).hex() == head + "00" * size
 
 

@@ -51,19 +51,19 @@ def connected(lab: FaultLab) -> Iterator[socket.socket]:
 
 def read(sock: socket.socket) -> bytes:
     """Everything until the end."""
-    octets = b""
+    data = b""
     while piece := sock.recv(65536):
-        octets += piece
-    return octets
+        data += piece
+    return data
 
 
 def read_exactly(sock: socket.socket, size: int) -> bytes:
-    octets = b""
-    while len(octets) < size:
-        piece = sock.recv(size - len(octets))
-        assert piece, f"closed after {octets!r}"
-        octets += piece
-    return octets
+    data = b""
+    while len(data) < size:
+        piece = sock.recv(size - len(data))
+        assert piece, f"closed after {data!r}"
+        data += piece
+    return data
 
 
 def silent(sock: socket.socket) -> bool:
@@ -125,7 +125,7 @@ def test_what_is_no_script_is_refused(fault_lab, scripts):
         fault_lab.serve(*scripts)
 
 
-def test_a_reset_comes_after_the_octets_before_it(fault_lab):
+def test_a_reset_comes_after_the_bytes_before_it(fault_lab):
     fault_lab.serve(Read(), Send(b"some"), Reset())
     with connected(fault_lab) as sock:
         sock.sendall(GET)
@@ -145,13 +145,13 @@ def test_a_half_closed_connection_still_takes_what_comes(fault_lab):
     assert [each.body for each in fault_lab.requests] == [b"", b"body"]
 
 
-def test_a_drip_sends_an_octet_for_each_release(fault_lab):
+def test_a_drip_sends_an_byte_for_each_release(fault_lab):
     fault_lab.serve(Drip(b"abc"))
     with connected(fault_lab) as sock:
-        for octet in (b"a", b"b"):
+        for byte in (b"a", b"b"):
             assert silent(sock)
             fault_lab.release()
-            assert sock.recv(10) == octet
+            assert sock.recv(10) == byte
         fault_lab.release()
         assert read(sock) == b"c"
 
@@ -241,7 +241,7 @@ def test_a_mute_peer_says_nothing_until_the_other_closes(fault_lab):
     assert fault_lab.requests == []
 
 
-def test_octets_that_are_no_request_can_be_waited_for(fault_lab):
+def test_bytes_that_are_no_request_can_be_waited_for(fault_lab):
     fault_lab.serve(Receive(), Send(b"heard"))
     with connected(fault_lab) as sock:
         assert silent(sock)
@@ -370,7 +370,7 @@ def test_a_lab_that_was_not_started_releases_nothing():
         FaultLab().release()
 
 
-def test_octets_of_responses_say_what_they_were_told():
+def test_bytes_of_responses_say_what_they_were_told():
     assert response(b"ab", ("A", "b"), status=404, length=9) == (
         b"HTTP/1.1 404 Not Found\r\nA: b\r\nContent-Length: 9\r\n\r\nab"
     )

@@ -43,9 +43,9 @@ class Talker:
             for event in self.events:
                 if isinstance(event, kind):
                     return event
-            octets = self.connection.recv(65536)
-            assert octets, "the lab closed"
-            self.events = iter(self.state.receive_data(octets))
+            data = self.connection.recv(65536)
+            assert data, "the lab closed"
+            self.events = iter(self.state.receive_data(data))
             self.say()
 
 

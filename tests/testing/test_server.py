@@ -46,20 +46,20 @@ def ask(connection: http.client.HTTPConnection, target: str, method: str = "GET"
     return response.status, response.read()
 
 
-def say(server: LocalServer, octets: bytes) -> bytes:
-    """What the server answers to these octets, until it closes."""
+def say(server: LocalServer, data: bytes) -> bytes:
+    """What the server answers to these bytes, until it closes."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
-        sock.sendall(octets)
+        sock.sendall(data)
         sock.shutdown(socket.SHUT_WR)
         return read(sock)
 
 
 def read(sock: socket.socket) -> bytes:
     """Everything until the end."""
-    octets = b""
+    data = b""
     while piece := sock.recv(65536):
-        octets += piece
-    return octets
+        data += piece
+    return data
 
 
 def test_greeting_tells_what_was_asked(server: LocalServer) -> None:
@@ -171,7 +171,7 @@ def test_expectation_is_met_before_the_body_is_sent(plain: LocalServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("octets", "said"),
+    ("data", "said"),
     [
         (b"GET /\r\n\r\n", b"malformed"),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", b"malformed"),
@@ -185,10 +185,8 @@ def test_expectation_is_met_before_the_body_is_sent(plain: LocalServer) -> None:
         (b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n", b"the body is longer than"),
     ],
 )
-def test_what_is_no_request_is_refused_and_the_connection_closed(
-    plain: LocalServer, octets: bytes, said: bytes
-) -> None:
-    answered = say(plain, octets)
+def test_what_is_no_request_is_refused_and_the_connection_closed(plain: LocalServer, data: bytes, said: bytes) -> None:
+    answered = say(plain, data)
     assert answered.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert said in answered
 
@@ -198,9 +196,9 @@ def test_head_over_the_limit_is_refused(plain: LocalServer) -> None:
     assert answered.startswith(b"HTTP/1.1 400 Bad Request\r\n")
 
 
-@pytest.mark.parametrize("octets", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"])
-def test_peer_that_goes_away_is_let_go_in_silence(plain: LocalServer, octets: bytes) -> None:
-    assert say(plain, octets) == b""
+@pytest.mark.parametrize("data", [b"", b"GET / HT", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"])
+def test_peer_that_goes_away_is_let_go_in_silence(plain: LocalServer, data: bytes) -> None:
+    assert say(plain, data) == b""
     with connected(plain) as connection:
         assert ask(connection, "/status/200") == (200, b"")
 

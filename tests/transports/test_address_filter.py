@@ -105,10 +105,10 @@ def by_bytes(layout):
     """RFC 6052 s.2.2, and others that put the four bytes of an address between others."""
 
     def written(address):
-        octets = bytearray(ipaddress.IPv6Address(layout[0]).packed)
+        data = bytearray(ipaddress.IPv6Address(layout[0]).packed)
         for place, byte in zip(layout[1:], address.packed, strict=True):
-            octets[place] = byte
-        return ipaddress.IPv6Address(bytes(octets))
+            data[place] = byte
+        return ipaddress.IPv6Address(bytes(data))
 
     return written
 

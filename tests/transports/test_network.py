@@ -22,8 +22,8 @@ def echo(first=b""):
         dialogue.read_request()
         dialogue.send(SWITCHING + first)
         with contextlib.suppress(ConnectionError):
-            while octets := dialogue.connection.recv(65536):
-                dialogue.send(octets)
+            while data := dialogue.connection.recv(65536):
+                dialogue.send(data)
 
     return script
 
@@ -179,7 +179,7 @@ def test_connect_gives_a_tunnel(backend, peer):
 def test_reading_and_writing_go_on_at_once(backend, peer):
     """The peer sends back what it gets; who writes first and reads later would wait for ever."""
     server = peer(echo())
-    octets = bytes(range(256)) * 65536  # more than sockets keep
+    data = bytes(range(256)) * 65536  # more than sockets keep
 
     async def body():
         async with backend.client() as client, upgrading(client, server) as response:
@@ -187,14 +187,14 @@ def test_reading_and_writing_go_on_at_once(backend, peer):
             received = []
 
             async def read():
-                while sum(map(len, received)) < len(octets):
+                while sum(map(len, received)) < len(data):
                     received.append(await done(network.read(65536, timeout=20)))
 
             async def write():
-                await done(network.write(octets, timeout=20))
+                await done(network.write(data, timeout=20))
 
             await backend.together(read, write)
-            assert b"".join(received) == octets
+            assert b"".join(received) == data
 
     backend.run(body)
 
@@ -328,13 +328,13 @@ def test_tls_can_begin_in_a_tunnel(backend, peer, authority):
     backend.run(body)
 
 
-def test_octets_before_the_handshake_are_not_taken_for_tls(backend, peer, authority):
+def test_bytes_before_the_handshake_are_not_taken_for_tls(backend, peer, authority):
     context = authority.client_context()
     server = peer(lambda dialogue: [dialogue.read_request(), dialogue.send(SWITCHING + b"injected"), dialogue.hold()])
 
     async def body():
         async with backend.client() as client, upgrading(client, server) as response:
-            with pytest.raises(RemoteProtocolError, match="8 octets came before the TLS handshake"):
+            with pytest.raises(RemoteProtocolError, match="8 bytes came before the TLS handshake"):
                 await done(response.extensions["network_stream"].start_tls(context, "example.org"))
 
     backend.run(body)

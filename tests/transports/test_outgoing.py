@@ -16,7 +16,7 @@ from httpx_fast.testing import Close, FaultLab, Read, ReadHead, Repeat, Reset, S
 
 pytest_plugins = ["httpx_fast.testing.pytest_plugin"]
 
-OCTETS = bytes(range(256)) * 1000  # more than a file is read in at once
+BYTES = bytes(range(256)) * 1000  # more than a file is read in at once
 
 
 class Pieces:
@@ -26,8 +26,8 @@ class Pieces:
         self.given: list[bytes] = []
 
     def __iter__(self) -> Iterator[bytes]:
-        for start in range(0, len(OCTETS), 50_000):
-            self.given.append(OCTETS[start : start + 50_000])
+        for start in range(0, len(BYTES), 50_000):
+            self.given.append(BYTES[start : start + 50_000])
             yield self.given[-1]
 
 
@@ -71,25 +71,25 @@ SENT_AGAIN: dict[str, tuple[Callable[[Runner], dict[str, Any]], bytes]] = {
     "a file that stands in its middle": (
         lambda backend: {
             "content": of_world(
-                lambda: in_the_middle(io.BytesIO(OCTETS)),
-                lambda: AsynchronousFile(in_the_middle(io.BytesIO(OCTETS))),
+                lambda: in_the_middle(io.BytesIO(BYTES)),
+                lambda: AsynchronousFile(in_the_middle(io.BytesIO(BYTES))),
             )(backend)
         },
-        OCTETS[1000:],
+        BYTES[1000:],
     ),
-    "an iterable": (lambda backend: {"content": of_world(Pieces, AsynchronousPieces)(backend)}, OCTETS),
+    "an iterable": (lambda backend: {"content": of_world(Pieces, AsynchronousPieces)(backend)}, BYTES),
     "a form with a file": (
-        lambda backend: {"files": {"a": ("b", in_the_middle(io.BytesIO(OCTETS)))}, "data": {"c": "d"}},
-        OCTETS,
+        lambda backend: {"files": {"a": ("b", in_the_middle(io.BytesIO(BYTES)))}, "data": {"c": "d"}},
+        BYTES,
     ),
-    "a form with octets": (lambda backend: {"files": {"a": ("b", OCTETS)}}, OCTETS),
+    "a form with bytes": (lambda backend: {"files": {"a": ("b", BYTES)}}, BYTES),
 }
 
 
 @pytest.mark.parametrize("ending", [Close(), Reset()], ids=["closed", "reset"])
 @pytest.mark.parametrize("name", SENT_AGAIN)
 def test_what_can_be_read_again_is_sent_again(backend: Runner, fault_lab: FaultLab, name: str, ending: Any) -> None:
-    options, octets = SENT_AGAIN[name]
+    options, data = SENT_AGAIN[name]
     fault_lab.serve([Read(), Send(response(b"first")), Read(), ending], [Repeat(Read(), Send(response(b"good")))])
 
     async def body() -> None:
@@ -99,20 +99,20 @@ def test_what_can_be_read_again_is_sent_again(backend: Runner, fault_lab: FaultL
             assert (answer.text, len(answer.journey.attempts)) == ("good", 1)
         _, first, second = fault_lab.requests
         assert (first.connection, second.connection) == (1, 2)
-        # Each octet once in each attempt.
+        # Each byte once in each attempt.
         assert first.body == second.body
-        assert first.body.count(octets) == 1
-        assert len(first.body) - len(octets) < 500
+        assert first.body.count(data) == 1
+        assert len(first.body) - len(data) < 500
 
     backend.run(body)
 
 
 def once(backend: Runner) -> Any:
-    return backend.content([OCTETS])
+    return backend.content([BYTES])
 
 
 def iterator(backend: Runner) -> Any:
-    return backend.content([OCTETS]) if backend.asynchronous else iter([OCTETS])
+    return backend.content([BYTES]) if backend.asynchronous else iter([BYTES])
 
 
 @pytest.mark.parametrize("content", [once, iterator], ids=["generator", "iterator"])
@@ -165,16 +165,16 @@ def test_a_redirect_and_a_dead_connection_wind_back_to_the_same_place(
     fault_lab.serve(
         [Read(), Send(redirect("/there", status=status)), Read(), Close()], [Read(), Send(response(b"good"))]
     )
-    options, octets = SENT_AGAIN["a file that stands in its middle"]
+    options, data = SENT_AGAIN["a file that stands in its middle"]
 
     async def body() -> None:
         async with backend.client(follow_redirects=True) as client:
             answer = await client.request("PUT", fault_lab.url(), **options(backend))
             assert answer.text == "good"
         assert [(each.target, each.body) for each in fault_lab.requests] == [
-            ("/", octets),
-            ("/there", octets),
-            ("/there", octets),
+            ("/", data),
+            ("/there", data),
+            ("/there", data),
         ]
 
     backend.run(body)
@@ -211,7 +211,7 @@ def test_every_generator_that_was_begun_is_ended(backend: Runner, fault_lab: Fau
         async def __aiter__(self) -> AsyncIterator[bytes]:
             try:
                 for _ in range(200):
-                    yield OCTETS
+                    yield BYTES
             finally:
                 ended.append("closed")
 

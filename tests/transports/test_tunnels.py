@@ -35,18 +35,18 @@ class Accept:
         stream = dialogue.last_request().stream
         send = dialogue.connection.send
         await send(frames.headers(stream, OK))
-        while octets := await dialogue.http2.receive_data(stream):
-            await send(frames.data(stream, octets))
+        while raw := await dialogue.http2.receive_data(stream):
+            await send(frames.data(stream, raw))
         await send(frames.data(stream, end=True))
 
 
 async def read_exactly(network: Any, size: int) -> bytes:
-    octets = b""
-    while len(octets) < size:
-        piece = await done(network.read(size - len(octets), timeout=20))
+    raw = b""
+    while len(raw) < size:
+        piece = await done(network.read(size - len(raw), timeout=20))
         assert piece, "the peer has ended"
-        octets += piece
-    return octets
+        raw += piece
+    return raw
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_tunnel_is_not_bound_by_the_total_of_its_request(backend, fault_lab, n
     backend.run(body)
 
 
-def test_octets_go_both_ways(backend, fault_lab, new_client):
+def test_bytes_go_both_ways(backend, fault_lab, new_client):
     told = threading.Event()
     fault_lab.serve(Http2(), ReadHead(), Accept(), Tell(told), *OTHERS)
 
@@ -92,9 +92,9 @@ def test_octets_go_both_ways(backend, fault_lab, new_client):
             async with tunnel(client, fault_lab) as network:
                 assert network.get_extra_info("server_addr") == ("127.0.0.1", fault_lab.port)
                 assert network.get_extra_info("is_readable") is False
-                for octets in (b"one", b"two" * 1000):
-                    await done(network.write(octets))
-                    assert await read_exactly(network, len(octets)) == octets
+                for raw in (b"one", b"two" * 1000):
+                    await done(network.write(raw))
+                    assert await read_exactly(network, len(raw)) == raw
                 await done(network.write(b"rest"))
                 assert await done(network.read(1)) == b"r"
                 assert network.get_extra_info("is_readable") is True
@@ -212,7 +212,7 @@ def test_a_refusal_is_a_response_like_any_other(backend, fault_lab, new_client):
 
 
 def test_what_is_written_waits_for_the_window_of_the_stream_and_reading_goes_on(backend, fault_lab, new_client):
-    octets = bytes(range(256)) * 800
+    raw = bytes(range(256)) * 800
     said: list[bytes] = []
 
     class Slow:
@@ -220,7 +220,7 @@ def test_what_is_written_waits_for_the_window_of_the_stream_and_reading_goes_on(
 
         async def run(self, dialogue: Any) -> None:
             send = dialogue.connection.send
-            while sum(map(len, said)) < len(octets):
+            while sum(map(len, said)) < len(raw):
                 piece = await dialogue.http2.receive_data(1)
                 said.append(piece)
                 await send(frames.data(1, piece[:1]) + frames.window_update(0, len(piece)))
@@ -233,7 +233,7 @@ def test_what_is_written_waits_for_the_window_of_the_stream_and_reading_goes_on(
         async with new_client() as client, tunnel(client, fault_lab) as network:
 
             async def write():
-                await done(network.write(octets, timeout=20))
+                await done(network.write(raw, timeout=20))
 
             async def read():
                 heard = b""
@@ -243,7 +243,7 @@ def test_what_is_written_waits_for_the_window_of_the_stream_and_reading_goes_on(
 
             _, heard = await backend.together(write, read)
             assert len(heard) == len(said)
-        assert b"".join(said) == octets
+        assert b"".join(said) == raw
 
     backend.run(body)
 
@@ -348,9 +348,9 @@ def test_tunnels_and_requests_share_a_connection(backend, fault_lab, new_client)
             async def one():
                 async with tunnel(client, fault_lab) as network:
                     for number in range(20):
-                        octets = b"%d" % number * 100
-                        await done(network.write(octets))
-                        assert await read_exactly(network, len(octets)) == octets
+                        raw = b"%d" % number * 100
+                        await done(network.write(raw))
+                        assert await read_exactly(network, len(raw)) == raw
                         assert (await client.get(fault_lab.url())).status_code == 200
 
             await backend.together(*[one] * 10)
@@ -381,8 +381,8 @@ def test_tls_runs_through_a_tunnel(backend, fault_lab, new_client):
                 return result
 
             await step(tls.do_handshake)
-            octets = await step(lambda: tls.read(100))
-            await step(lambda: tls.write(octets))
+            raw = await step(lambda: tls.read(100))
+            await step(lambda: tls.write(raw))
 
     fault_lab.serve(Http2(), ReadHead(), Send(frames.headers(1, OK)), TlsEcho(), *OTHERS)
 

@@ -67,20 +67,18 @@ class Talk:
         self.session.open(stream, head or self.head(method), end)
         return stream
 
-    def say(self, *octets: bytes) -> None:
+    def say(self, *raw: bytes) -> None:
         """The server says something, all of it at once."""
         self.clock += 1.0
-        self.session.feed(b"".join(octets), self.clock)
+        self.session.feed(b"".join(raw), self.clock)
 
-    def respond(
-        self, stream: Stream, *octets: bytes, fields: Sequence[tuple[str, str]] = (), status: str = "200"
-    ) -> None:
+    def respond(self, stream: Stream, *raw: bytes, fields: Sequence[tuple[str, str]] = (), status: str = "200") -> None:
         """A head, and DATA that ends the stream if there is any; the last frame ends it in any case."""
-        head = self.far.head(stream.id, [(":status", status), *fields], end=not octets)
-        frames = [far_end.data(stream.id, each, each is octets[-1]) for each in octets]
+        head = self.far.head(stream.id, [(":status", status), *fields], end=not raw)
+        frames = [far_end.data(stream.id, each, each is raw[-1]) for each in raw]
         self.say(head, *frames)
 
     def heard(self) -> list[str]:
-        octets = b"".join(self.session.outgoing)
+        raw = b"".join(self.session.outgoing)
         self.session.outgoing.clear()
-        return self.far.hear(octets)
+        return self.far.hear(raw)

@@ -57,7 +57,7 @@ class Reader(h1.ResponseReader):
 
 
 def feed(reader: h1.ResponseReader, octets: bytes, cut: list[int]) -> list[bool]:
-    """Pushes `octets` in pieces that end at `cut`, as a stream does: into the reader's own buffer if it gives one."""
+    """Pushes `bytes` in pieces that end at `cut`, as a stream does: into the reader's own buffer if it gives one."""
     answers = []
     for start, stop in zip([0, *cut], [*cut, len(octets)], strict=True):
         while start < stop:
@@ -150,7 +150,7 @@ def test_next_exchange_starts_afresh(kernel: str) -> None:
     assert [head.status for head in first] == [100]
 
 
-def test_octets_while_idle_kill_the_connection(kernel: str) -> None:
+def test_bytes_while_idle_kill_the_connection(kernel: str) -> None:
     reader = Reader()
     assert not reader.data_received(memoryview(b"HTTP/1.1 408 Request Timeout\r\n\r\n"))
     assert (reader.state, reader.told) == (h1.DEAD, ["dead"])
@@ -231,7 +231,7 @@ def test_who_streams_small_pieces_holds_no_buffer(kernel: str) -> None:
         assert (reader.get_buffer() is not None) is direct
 
 
-def test_octets_after_a_streamed_body_poison_its_connection(kernel: str) -> None:
+def test_bytes_after_a_streamed_body_poison_its_connection(kernel: str) -> None:
     reader = Reader()
     reader.begin(b"GET", False)
     feed(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + bytes(100_000), [])

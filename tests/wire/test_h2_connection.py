@@ -117,7 +117,7 @@ def test_the_peer_may_refuse_the_rest_of_a_body(talk: Any):
 
 def test_a_head_above_what_the_peer_takes_is_not_sent(talk: Any):
     talk.say(settings((6, 300)))
-    with pytest.raises(LocalProtocolError, match=r"the field section has 3\d\d octets, the peer takes 300"):
+    with pytest.raises(LocalProtocolError, match=r"the field section has 3\d\d bytes, the peer takes 300"):
         talk.open(head=talk.head(b"GET", (b"a", b"b" * 120)))
     talk.open(head=talk.head(b"GET", (b"a", b"b" * 20)))
     assert talk.heard() == ["SETTINGS ack", "HEADERS 1 end"]
@@ -134,7 +134,7 @@ def test_the_size_of_the_table_is_the_peers(talk: Any):
 # What we receive.
 
 
-def test_credit_of_the_connection_is_given_when_octets_arrive(talk: Any):
+def test_credit_of_the_connection_is_given_when_bytes_arrive(talk: Any):
     """By half a window at a time, though nobody claims any of it."""
     streams = [talk.open(whole=False) for _ in range(HALF // STREAM_WINDOW + 1)]
     talk.heard()
@@ -147,7 +147,7 @@ def test_credit_of_the_connection_is_given_when_octets_arrive(talk: Any):
     assert talk.session.room == CONNECTION_WINDOW
 
 
-def test_credit_of_a_stream_is_given_when_octets_are_claimed(talk: Any):
+def test_credit_of_a_stream_is_given_when_bytes_are_claimed(talk: Any):
     stream = talk.open(whole=False)
     talk.say(talk.far.head(1), *(data(1, bytes(FRAME)) for _ in range(4)))
     talk.heard()
@@ -184,7 +184,7 @@ def test_no_credit_is_given_that_a_known_length_has_no_use_for(talk: Any):
     assert len(stream.take_whole()) == STREAM_WINDOW
 
 
-def test_padding_and_dropped_octets_are_credited(talk: Any):
+def test_padding_and_dropped_bytes_are_credited(talk: Any):
     stream = talk.open(whole=False)
     gone = talk.open(whole=False)
     talk.session.reset(gone)
@@ -203,7 +203,7 @@ def test_a_stream_has_to_keep_within_its_window(talk: Any, over: int):
         assert (stream.left, stream.error) == (0, None)
         return
     talk.say(data(1, b"x"))
-    assert "DATA of 1 octets is 1 more than the window of stream 1" in str(stream.error)
+    assert "DATA of 1 bytes is 1 more than the window of stream 1" in str(stream.error)
     assert talk.heard() == ["RST_STREAM 1 3"]
     assert len(stream.take_whole()) == STREAM_WINDOW
     assert talk.session.broken is None
@@ -213,7 +213,7 @@ def test_the_connection_has_to_keep_within_its_window(talk: Any):
     stream = talk.open(whole=False)
     talk.session.room = 3
     talk.say(talk.far.head(1), data(1, b"xxxx"))
-    assert "DATA of 4 octets is 1 more than the connection's window" in str(stream.error)
+    assert "DATA of 4 bytes is 1 more than the connection's window" in str(stream.error)
     assert talk.heard()[-1] == "GOAWAY 0 3"
 
 
@@ -347,13 +347,13 @@ def test_each_stream_fails_with_an_exception_of_its_own(talk: Any):
         ([frame(1, 5, 3, b"\x88"), frame(1, 5, 3, b"\x88")], 5, "HEADERS came after the end of stream 3"),
         ([frame(1, 5, 1, b"\xff\xff\xff\x7f")], 9, "the field block cannot be decoded"),
         ([data(0, b"x")], 1, "DATA names stream 0"),
-        ([frame(4, 0, 0, bytes(5))], 6, "SETTINGS has 5 octets"),
+        ([frame(4, 0, 0, bytes(5))], 6, "SETTINGS has 5 bytes"),
         ([settings((4, 2**31))], 3, "setting 0x4 is 2147483648"),
         ([settings((5, 16383))], 1, "setting 0x5 is 16383"),
         ([settings((2, 1))], 1, "setting 0x2 is 1"),
-        ([frame(0, 0, 1, bytes(FRAME + 1))], 6, "DATA of 262145 octets is above the limit of 262144"),
+        ([frame(0, 0, 1, bytes(FRAME + 1))], 6, "DATA of 262145 bytes is above the limit of 262144"),
         ([window_update(0, 0)], 1, "WINDOW_UPDATE on stream 0 adds nothing"),
-        ([window_update(0, MAX_WINDOW_SIZE)], 3, "the window of the connection would have 2147549182 octets"),
+        ([window_update(0, MAX_WINDOW_SIZE)], 3, "the window of the connection would have 2147549182 bytes"),
         ([window_update(3, MAX_WINDOW_SIZE - 65535), settings((4, 65536))], 3, "makes the window of stream 3"),
         ([frame(1, 1, 1, b"\x88"), ping(bytes(8))], 1, "expected CONTINUATION on stream 1"),
         ([frame(9, 4, 1, b"\x88")], 1, "CONTINUATION on stream 1 continues nothing"),
@@ -378,7 +378,7 @@ def test_what_breaks_the_connection_fails_it_with_goaway(talk: Any, said: list[b
     [
         (window_update(1, 0), 1, "WINDOW_UPDATE on stream 1 adds nothing"),
         (window_update(1, MAX_WINDOW_SIZE), 3, "the window of stream 1 would have"),
-        (frame(2, 0, 1, b"abc"), 6, "PRIORITY has 3 octets"),
+        (frame(2, 0, 1, b"abc"), 6, "PRIORITY has 3 bytes"),
     ],
 )
 def test_what_breaks_a_stream_resets_it(talk: Any, said: bytes, code: int, error: str):
@@ -393,7 +393,7 @@ def test_what_breaks_a_stream_resets_it(talk: Any, said: bytes, code: int, error
     assert sibling.take_whole() == b"ok"
 
 
-def test_octets_after_the_end_of_a_response_reset_what_is_left_of_the_request(talk: Any):
+def test_bytes_after_the_end_of_a_response_reset_what_is_left_of_the_request(talk: Any):
     stream = talk.open(b"POST", end=False)
     talk.respond(stream, b"ok")
     talk.heard()
@@ -404,9 +404,9 @@ def test_octets_after_the_end_of_a_response_reset_what_is_left_of_the_request(ta
 
 def test_priority_and_unknown_frames_mean_nothing(talk: Any):
     stream = talk.open()
-    octets = talk.far.block([(":status", "200")])
+    raw = talk.far.block([(":status", "200")])
     talk.say(frame(2, 0, 1, bytes(5)), frame(2, 0, 99, bytes(5)), frame(0x77, 0xFF, 5, b"what"))
-    talk.say(frame(1, 0x25, 1, bytes(5) + octets))
+    talk.say(frame(1, 0x25, 1, bytes(5) + raw))
     assert stream.ended
 
 
@@ -474,8 +474,8 @@ def test_settings_of_one_frame_are_limited(talk: Any, count: int):
 @pytest.mark.parametrize("count", [64, 65])
 def test_continuations_are_limited(talk: Any, count: int):
     stream = talk.open()
-    octets = talk.far.block([(":status", "200")])
-    talk.say(frame(1, 1, 1, octets), frame(9, 0, 1) * (count - 1), frame(9, 4, 1))
+    raw = talk.far.block([(":status", "200")])
+    talk.say(frame(1, 1, 1, raw), frame(9, 0, 1) * (count - 1), frame(9, 4, 1))
     assert stream.ended is (count == 64)
     if count > 64:
         assert "64 CONTINUATION frames, the most that is read" in str(stream.error)

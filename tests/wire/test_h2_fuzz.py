@@ -74,7 +74,7 @@ RECORDINGS = recordings()
 
 
 def mutated(dice: random.Random) -> bytes:
-    """A conversation with its frames shuffled, lost, repeated and cut, and with some of its octets changed."""
+    """A conversation with its frames shuffled, lost, repeated and cut, and with some of its bytes changed."""
     said = list(dice.choice(RECORDINGS))
     for _ in range(dice.choice((0, 0, 1, 2))):
         at, other = dice.randrange(len(said)), dice.randrange(len(said))
@@ -87,27 +87,27 @@ def mutated(dice: random.Random) -> bytes:
                 said[at], said[other] = said[other], said[at]
             case 3:
                 said[at] = said[at] * dice.choice((2, 40, 2100))
-    octets = bytearray(b"".join(said))
+    raw = bytearray(b"".join(said))
     for _ in range(dice.choice((0, 1, 1, 2, 5))):
-        at = dice.randrange(len(octets))
+        at = dice.randrange(len(raw))
         match dice.randrange(5):
             case 0:
-                octets[at] ^= 1 << dice.randrange(8)
+                raw[at] ^= 1 << dice.randrange(8)
             case 1:
-                octets[at] = dice.choice((0, 1, 0x7F, 0x80, 0xFF, dice.randrange(256)))
+                raw[at] = dice.choice((0, 1, 0x7F, 0x80, 0xFF, dice.randrange(256)))
             case 2:
-                del octets[at : at + dice.choice((1, 2, 9))]
+                del raw[at : at + dice.choice((1, 2, 9))]
             case 3:
-                octets[at:at] = dice.randbytes(dice.choice((1, 2, 9, 30)))
+                raw[at:at] = dice.randbytes(dice.choice((1, 2, 9, 30)))
             case 4:
-                octets[at : at + 9] = frames.frame(
+                raw[at : at + 9] = frames.frame(
                     dice.randrange(11), dice.randrange(256), dice.choice((0, 1, 2, 3, 5, 7, 2**31 - 1))
                 )
-    return bytes(octets[: dice.randrange(len(octets))] if dice.random() < 0.1 else octets)
+    return bytes(raw[: dice.randrange(len(raw))] if dice.random() < 0.1 else raw)
 
 
 class Told(NamedTuple):
-    """All that can be seen of a session and its streams after some octets."""
+    """All that can be seen of a session and its streams after some bytes."""
 
     streams: list[Any]
     said: bytes
@@ -138,7 +138,7 @@ def told(session: h2.Session, streams: list[StreamReader]) -> Told:
     )
 
 
-def conversation(octets: bytes, cuts: list[int], claims: bool) -> list[Told]:
+def conversation(raw: bytes, cuts: list[int], claims: bool) -> list[Told]:
     session = h2.Session()
     streams = [
         StreamReader(b"POST", whole=True),
@@ -149,8 +149,8 @@ def conversation(octets: bytes, cuts: list[int], claims: bool) -> list[Told]:
         session.open(stream, HEAD, end=stream is not streams[2])
     sent = session.send(streams[2], BODY, True)
     seen = [told(session, streams)]
-    for start, stop in zip([0, *cuts], [*cuts, len(octets)], strict=True):
-        session.feed(octets[start:stop], 0.0)
+    for start, stop in zip([0, *cuts], [*cuts, len(raw)], strict=True):
+        session.feed(raw[start:stop], 0.0)
         if streams[2].sending and session.broken is None:
             sent += session.send(streams[2], BODY[sent:], True)
         seen.append(told(session, streams))
@@ -160,7 +160,7 @@ def conversation(octets: bytes, cuts: list[int], claims: bool) -> list[Told]:
         assert sum(map(len, streams[1].chunks)) <= STREAM_WINDOW
         assert 0 <= session.room <= CONNECTION_WINDOW
         assert session._decoder.table_size <= 4096
-        # Nothing that comes makes us say much more than that: a PING of 17 octets is answered by as many.
+        # Nothing that comes makes us say much more than that: a PING of 17 bytes is answered by as many.
         assert sum(len(each.said) for each in seen[1:]) <= sent + 9 * len(seen) + 4 * stop + 1000
     return seen
 
@@ -170,14 +170,14 @@ def test_both_kernels_make_the_same_of_what_servers_never_say(monkeypatch: pytes
     dice = random.Random(seed)
     outcomes: dict[str, int] = {}
     for _ in range(ROUNDS):
-        octets = mutated(dice)
-        cuts = sorted(dice.randrange(len(octets) + 1) for _ in range(dice.choice((0, 1, 5))))
+        raw = mutated(dice)
+        cuts = sorted(dice.randrange(len(raw) + 1) for _ in range(dice.choice((0, 1, 5))))
         claims = dice.random() < 0.5
         seen = []
         for kernel in ("python", "c"):
             speak_http2(kernel, monkeypatch)
-            seen.append(conversation(octets, cuts, claims))
-        assert seen[0] == seen[1], f"seed {seed}: {octets!r} cut at {cuts}"
+            seen.append(conversation(raw, cuts, claims))
+        assert seen[0] == seen[1], f"seed {seed}: {raw!r} cut at {cuts}"
         broken = seen[0][-1].broken
         outcomes[broken[:40]] = outcomes.get(broken[:40], 0) + 1
     # Mutations that break nothing, or always the same, would prove nothing.
@@ -187,18 +187,18 @@ def test_both_kernels_make_the_same_of_what_servers_never_say(monkeypatch: pytes
 
 @pytest.mark.parametrize("seed", range(2))
 def test_both_kernels_make_the_same_of_any_field_block(monkeypatch: pytest.MonkeyPatch, seed: int):
-    """Octets that look like HPACK, as one conversation of many blocks, since each changes the table."""
+    """Bytes that look like HPACK, as one conversation of many blocks, since each changes the table."""
     dice = random.Random(seed)
 
     def string() -> bytes:
         if dice.random() < 0.5:
-            octets = bytes(dice.choice(b"ab:-Z\0\n \xff") for _ in range(dice.randrange(6)))
-            return bytes((len(octets),)) + octets
+            raw = bytes(dice.choice(b"ab:-Z\0\n \xff") for _ in range(dice.randrange(6)))
+            return bytes((len(raw),)) + raw
         symbols = [dice.randrange(dice.choice((128, 257))) for _ in range(dice.randrange(5))]
         bits = "".join(f"{code:0{size}b}" for code, size in (HUFFMAN_CODES[symbol] for symbol in symbols))
         bits += dice.choice("1111110")[:1] * (-len(bits) % 8)
-        octets = int(bits or "0", 2).to_bytes(len(bits) // 8, "big")
-        return bytes((0x80 | len(octets),)) + octets
+        raw = int(bits or "0", 2).to_bytes(len(bits) // 8, "big")
+        return bytes((0x80 | len(raw),)) + raw
 
     def field() -> bytes:
         match dice.randrange(7):
@@ -216,13 +216,13 @@ def test_both_kernels_make_the_same_of_any_field_block(monkeypatch: pytest.Monke
     failed = 0
     for _ in range(ROUNDS):
         blocks = [b"\x88" + b"".join(field() for _ in range(dice.randrange(4))) for _ in range(4)]
-        octets = frames.settings() + b"".join(
+        raw = frames.settings() + b"".join(
             frames.headers(stream, each) for stream, each in zip((1, 3, 5, 1), blocks, strict=True)
         )
         seen = []
         for kernel in ("python", "c"):
             speak_http2(kernel, monkeypatch)
-            seen.append(conversation(octets, [], False))
+            seen.append(conversation(raw, [], False))
         assert seen[0] == seen[1], f"seed {seed}: {blocks}"
         failed += seen[0][-1].broken != "None"
     assert ROUNDS // 20 < failed < ROUNDS * 19 // 20

@@ -13,8 +13,8 @@ from httpx_fast._wire.events import RequestHead
 from httpx_fast._wire.h1 import MAX_INTERIM_SIZE
 from httpx_fast._wire.windows import STREAM_WINDOW
 
-TOO_MUCH = "1 octets more came than the 3 octets that Content-Length says"
-TOO_LITTLE = "1 octets less came than the 3 octets that Content-Length says"
+TOO_MUCH = "1 bytes more came than the 3 bytes that Content-Length says"
+TOO_LITTLE = "1 bytes less came than the 3 bytes that Content-Length says"
 
 
 def test_preface_settings_and_window_come_first(talk: Any):
@@ -125,8 +125,8 @@ def test_a_repeated_request_is_prepared_once(talk: Any):
 def test_a_large_head_is_continued(talk: Any):
     value = bytes(range(33, 127)) * 500
     talk.open(head=talk.head(b"GET", (b"X-Thing", value)))
-    octets = b"".join(talk.session.outgoing)
-    assert octets[:5] == bytes((0, 64, 0, 1, 1))  # 16384 octets of HEADERS with END_STREAM and no END_HEADERS
+    raw = b"".join(talk.session.outgoing)
+    assert raw[:5] == bytes((0, 64, 0, 1, 1))  # 16384 bytes of HEADERS with END_STREAM and no END_HEADERS
     assert talk.heard() == ["HEADERS 1 end"]
     assert (b"x-thing", value) in talk.far.requests[1]
 
@@ -144,12 +144,12 @@ def test_an_unsendable_head_begins_no_stream(talk: Any, field: tuple[bytes, byte
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "streamed"])
 def test_a_response_may_be_cut_anywhere(talk: Any, whole: bool):
     head = talk.head()
-    octets = b""
+    raw = b""
     cuts = 0
-    while cuts <= len(octets):
+    while cuts <= len(raw):
         stream = talk.open(whole=whole, head=head)
         talk.far._encoder = type(talk.far._encoder)()
-        octets = b"".join(
+        raw = b"".join(
             (
                 talk.far.head(stream.id, [(":status", "103"), ("link", "</a>")]),
                 talk.far.head(stream.id, [(":status", "200"), ("content-length", "6"), ("x-a", "b")]),
@@ -159,12 +159,12 @@ def test_a_response_may_be_cut_anywhere(talk: Any, whole: bool):
                 talk.far.head(stream.id, [("x-trailer", "t")], end=True),
             )
         )
-        if cuts == len(octets):
-            for each in octets:
+        if cuts == len(raw):
+            for each in raw:
                 talk.say(bytes((each,)))
         else:
-            talk.say(octets[:cuts])
-            talk.say(octets[cuts:])
+            talk.say(raw[:cuts])
+            talk.say(raw[cuts:])
         assert stream.ended
         assert stream.take_whole() == b"abcdef"
         assert stream.head is not None
@@ -237,7 +237,7 @@ def test_blanks_around_values_are_dropped(talk: Any):
     ("method", "status", "length", "ends"),
     [(b"HEAD", "200", "5", True), (b"GET", "304", "5", True), (b"GET", "204", "5", True), (b"GET", "200", "0", True)],
 )
-def test_responses_without_content_need_no_octets(talk: Any, method: bytes, status: str, length: str, ends: bool):
+def test_responses_without_content_need_no_bytes(talk: Any, method: bytes, status: str, length: str, ends: bool):
     stream = talk.open(method)
     talk.respond(stream, fields=[("content-length", length)], status=status)
     assert stream.ended is ends
@@ -274,7 +274,7 @@ HEAD = [(":status", "200")]
         (b"GET", [b""], "the stream ended without a final response"),
         (b"GET", [([*HEAD, ("content-length", "3")], False), b"abcd"], TOO_MUCH),
         (b"GET", [([*HEAD, ("content-length", "3")], False), b"ab"], TOO_LITTLE),
-        (b"GET", [([*HEAD, ("content-length", "3")], True)], "3 octets less came than the 3 octets"),
+        (b"GET", [([*HEAD, ("content-length", "3")], True)], "3 bytes less came than the 3 bytes"),
         (b"GET", [([*HEAD, ("content-length", "x")], False)], "Content-Length b'x' is not one number"),
         (b"GET", [([*HEAD, ("content-length", "3"), ("content-length", "4")], False)], "is not one number"),
         (b"HEAD", [(HEAD, False), b"a"], "DATA came in a response that has no content"),
@@ -299,7 +299,7 @@ def test_a_field_section_above_the_limit_costs_its_stream_only(talk: Any):
     sibling, stream = talk.open(), talk.open()
     talk.heard()
     talk.respond(stream, fields=[("a", "b" * 40000), ("c", "d" * 40000)])
-    assert "a field section of 80108 octets is above the limit of 65536" in str(stream.error)
+    assert "a field section of 80108 bytes is above the limit of 65536" in str(stream.error)
     assert talk.heard() == ["RST_STREAM 3 11"]
     talk.respond(sibling, fields=[("a", "b" * 40000)])
     assert sibling.ended

@@ -37,7 +37,7 @@ class Conversation:
         self.sent: dict[int, bytearray] = {}  # by the server
         self.taken: dict[int, bytearray] = {}  # by the server
         self.sent_up: dict[int, bytearray] = {}  # by the client
-        self.answering: dict[int, int] = {}  # octets that the server still has to send
+        self.answering: dict[int, int] = {}  # bytes that the server still has to send
         self.ended = self.cancelled = self.refused = 0
 
     # The client.
@@ -54,14 +54,14 @@ class Conversation:
 
     def upload(self) -> None:
         for stream_id in self.some(self.uploads):
-            stream, octets = self.streams[stream_id], self.uploads[stream_id]
+            stream, raw = self.streams[stream_id], self.uploads[stream_id]
             if not stream.sending:
                 del self.uploads[stream_id]
                 continue
-            count = self.session.send(stream, octets, True)
-            self.sent_up[stream_id] += octets[:count]
-            self.uploads[stream_id] = octets[count:]
-            if count == len(octets):
+            count = self.session.send(stream, raw, True)
+            self.sent_up[stream_id] += raw[:count]
+            self.uploads[stream_id] = raw[count:]
+            if count == len(raw):
                 del self.uploads[stream_id]
 
     def claim(self) -> None:
@@ -99,15 +99,15 @@ class Conversation:
                 count = min(left, self.server.local_flow_control_window(stream_id), self.dice.choice((1, 1000, 16384)))
                 if count <= 0 < left:
                     continue
-                octets = self.dice.randbytes(count)
+                raw = self.dice.randbytes(count)
                 padding = self.dice.choice((None, None, 0, 9))
                 if padding is not None and count + padding + 1 > self.server.local_flow_control_window(stream_id):
                     padding = None
-                self.server.send_data(stream_id, octets, end_stream=count == left, pad_length=padding)
+                self.server.send_data(stream_id, raw, end_stream=count == left, pad_length=padding)
             except (h2.exceptions.StreamClosedError, h2.exceptions.NoSuchStreamError):
                 del self.answering[stream_id]
                 continue
-            self.sent[stream_id] += octets
+            self.sent[stream_id] += raw
             self.answering[stream_id] = left - count
             if count == left:
                 del self.answering[stream_id]
@@ -153,14 +153,14 @@ class Conversation:
         self.session.outgoing.clear()
         self.to_client.append(self.server.data_to_send())
         if self.dice.random() < 0.7:
-            octets = b"".join(self.to_server)
+            raw = b"".join(self.to_server)
             self.to_server.clear()
-            self.take(self.server.receive_data(octets))
+            self.take(self.server.receive_data(raw))
         if self.dice.random() < 0.7:
-            octets = b"".join(self.to_client)
+            raw = b"".join(self.to_client)
             self.to_client.clear()
-            cut = self.dice.randrange(len(octets) + 1)
-            for part in (octets[:cut], octets[cut:]):
+            cut = self.dice.randrange(len(raw) + 1)
+            for part in (raw[:cut], raw[cut:]):
                 self.session.begin_stretch()
                 self.session.feed(part, 0.0)
         assert self.session.broken is None
@@ -233,4 +233,4 @@ def test_what_is_left_ends_byte_for_byte(kernel: str, seed: int):
         talk.carry()
         talk.finish()
     assert talk.ended == 100
-    assert all(talk.taken[stream_id] == octets for stream_id, octets in talk.sent_up.items())
+    assert all(talk.taken[stream_id] == raw for stream_id, raw in talk.sent_up.items())

@@ -1,4 +1,4 @@
-"""SOCKS handshakes, octet by octet as RFC 1928, RFC 1929 and SOCKS4a write them."""
+"""SOCKS handshakes, byte by byte as RFC 1928, RFC 1929 and SOCKS4a write them."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_host_is_sent_as_the_kind_of_address_that_it_is(host: str, place: bytes)
 
 
 @pytest.mark.parametrize("make", [lambda host: Socks5(host, 80, None), lambda host: Socks4a(host, 80, b"")])
-def test_name_that_no_length_octet_can_tell_is_refused(make: type[Handshake]) -> None:
-    with pytest.raises(ProxyError, match="the name has 256 octets, SOCKS can carry 255"):
+def test_name_that_no_length_byte_can_tell_is_refused(make: type[Handshake]) -> None:
+    with pytest.raises(ProxyError, match="the name has 256 bytes, SOCKS can carry 255"):
         make("a" * 256)
 
 
@@ -68,7 +68,7 @@ def test_handshake_ends_behind_the_bound_address_however_it_arrives(bound: bytes
     handshake = Socks5("example.org", 443, LOGIN)
     said = b""
     for answer in (b"\x05\x02", b"\x01\x00", b"\x05\x00\x00" + bound):
-        for piece in [answer] if at_once else [bytes((octet,)) for octet in answer]:
+        for piece in [answer] if at_once else [bytes((byte,)) for byte in answer]:
             assert not handshake.done
             said += handshake.feed(piece)
     assert handshake.done

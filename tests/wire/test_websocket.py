@@ -1,4 +1,4 @@
-"""WebSocket frames: the RFC's examples, every rule of section 5, cut at every octet, and wsproto on the other side."""
+"""WebSocket frames: the RFC's examples, every rule of section 5, cut at every byte, and wsproto on the other side."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from httpx_fast._wire import websocket
 from httpx_fast._wire.websocket import BytesMessage, CloseConnection, MessageReader, Ping, Pong, TextMessage
 
 
-def read(octets, cuts=(), limit=1 << 20):
-    """Events and fault of `octets` cut at these places."""
+def read(raw, cuts=(), limit=1 << 20):
+    """Events and fault of `bytes` cut at these places."""
     reader = MessageReader(limit)
     events = []
-    for start, stop in zip([0, *cuts], [*cuts, len(octets)], strict=True):
-        found, fault = reader.feed(octets[start:stop])
+    for start, stop in zip([0, *cuts], [*cuts, len(raw)], strict=True):
+        found, fault = reader.feed(raw[start:stop])
         events += found
         if fault is not None:
             return events, (fault.code, fault.reason)
@@ -41,7 +41,7 @@ GOOD = {
     "text": (b"\x81\x05Hello", [TextMessage("Hello")]),
     "fragments": (b"\x01\x03Hel\x80\x02lo", [TextMessage("Hello")]),
     "ping": (b"\x89\x05Hello", [Ping(b"Hello")]),
-    "256 octets": (b"\x82\x7e\x01\x00" + b"x" * 256, [BytesMessage(b"x" * 256)]),
+    "256 bytes": (b"\x82\x7e\x01\x00" + b"x" * 256, [BytesMessage(b"x" * 256)]),
     "64 KiB": (b"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00" + b"x" * 65536, [BytesMessage(b"x" * 65536)]),
     # Beyond.
     "empty": (server(1) + server(2), [TextMessage(""), BytesMessage(b"")]),
@@ -67,11 +67,11 @@ BAD = {
     "opcode 3": (server(3), 1002, "unknown opcode 3"),
     "opcode 11": (server(11), 1002, "unknown opcode 11"),
     "fragmented control": (server(9, final=False), 1002, "a control frame is fragmented"),
-    "large control": (server(9, b"x" * 126), 1002, "more than 125 octets"),
+    "large control": (server(9, b"x" * 126), 1002, "more than 125 bytes"),
     "continuation of nothing": (server(0, b"x"), 1002, "without a beginning"),
     "message within another": (server(1, b"x", False) + server(1, b"y"), 1002, "began within another"),
-    "length in 2 octets too long": (b"\x81\x7e\x00\x7d", 1002, "not written in the shortest way"),
-    "length in 8 octets too long": (b"\x81\x7f" + (65535).to_bytes(8, "big"), 1002, "not written in the shortest way"),
+    "length in 2 bytes too long": (b"\x81\x7e\x00\x7d", 1002, "not written in the shortest way"),
+    "length in 8 bytes too long": (b"\x81\x7f" + (65535).to_bytes(8, "big"), 1002, "not written in the shortest way"),
     "length with the first bit": (b"\x81\x7f\x80" + bytes(7), 1002, "not written in the shortest way"),
     "bad text": (server(1, b"a\xffb"), 1007, "a text message is no UTF-8"),
     "bad text before its end": (server(1, b"\xc0\x80", False), 1007, "a text message is no UTF-8"),
@@ -86,8 +86,8 @@ BAD = {
 }
 
 
-def cuts_of(octets):
-    size = len(octets)
+def cuts_of(raw):
+    size = len(raw)
     yield ()
     if size < 1000:
         yield range(1, size)
@@ -95,17 +95,17 @@ def cuts_of(octets):
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_frames_are_read_whole_octet_by_octet_and_cut_anywhere(name):
-    octets, events = GOOD[name]
-    for cuts in cuts_of(octets):
-        assert read(octets, cuts) == (events, None), cuts
+def test_frames_are_read_whole_byte_by_byte_and_cut_anywhere(name):
+    raw, events = GOOD[name]
+    for cuts in cuts_of(raw):
+        assert read(raw, cuts) == (events, None), cuts
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_what_breaks_the_protocol_is_told_with_its_code(name):
-    octets, code, reason = BAD[name]
-    for cuts in cuts_of(octets):
-        events, fault = read(server(9, b"before") + octets, [8, *(8 + at for at in cuts)])
+    raw, code, reason = BAD[name]
+    for cuts in cuts_of(raw):
+        events, fault = read(server(9, b"before") + raw, [8, *(8 + at for at in cuts)])
         assert events == [Ping(b"before")]
         assert fault is not None
         assert fault[0] == code
@@ -123,11 +123,11 @@ def test_codes_that_may_be_sent_are_read(code):
     assert read(server(8, code.to_bytes(2, "big"))) == ([CloseConnection(code, "")], None)
 
 
-@pytest.mark.parametrize("octets", [server(2, b"x" * 8), server(2, b"x" * 5, False) + server(0, b"x" * 3)])
-def test_a_message_may_be_as_large_as_the_limit(octets):
+@pytest.mark.parametrize("raw", [server(2, b"x" * 8), server(2, b"x" * 5, False) + server(0, b"x" * 3)])
+def test_a_message_may_be_as_large_as_the_limit(raw):
     for limit in (8, 9):
-        assert read(octets, limit=limit) == ([BytesMessage(b"x" * 8)], None)
-    assert read(octets, limit=7) == ([], (1009, "a message has more than max_message_size_bytes=7 octets"))
+        assert read(raw, limit=limit) == ([BytesMessage(b"x" * 8)], None)
+    assert read(raw, limit=7) == ([], (1009, "a message has more than max_message_size_bytes=7 bytes"))
 
 
 def test_empty_fragments_keep_no_memory():
@@ -136,24 +136,24 @@ def test_empty_fragments_keep_no_memory():
     for _ in range(1000):
         assert reader.feed(server(0, b"", False)) == ([], None)
     assert not reader._text
-    assert not reader._octets
+    assert not reader._bytes
 
 
-def test_reading_a_large_message_octet_by_octet_is_linear():
-    octets = server(2, bytes(300_000))
+def test_reading_a_large_message_byte_by_byte_is_linear():
+    raw = server(2, bytes(300_000))
     reader = MessageReader(1 << 20)
     began = time.perf_counter()
-    events = [event for at in range(len(octets)) for event in reader.feed(octets[at : at + 1])[0]]
+    events = [event for at in range(len(raw)) for event in reader.feed(raw[at : at + 1])[0]]
     assert events == [BytesMessage(bytes(300_000))]
     assert time.perf_counter() - began < 20
 
 
 @pytest.mark.parametrize("size", [*range(20), 65535, 65536, 65537, 65538, 200_001])
-def test_masking_is_octet_by_octet_xor_and_its_own_inverse(size):
-    octets, key = random.Random(size).randbytes(size), b"\x01\xf0\x80\xff"
-    masked = websocket.mask(octets, key)
-    assert masked == bytes(octet ^ key[at % 4] for at, octet in enumerate(octets))
-    assert websocket.mask(masked, key) == octets
+def test_masking_is_byte_by_byte_xor_and_its_own_inverse(size):
+    raw, key = random.Random(size).randbytes(size), b"\x01\xf0\x80\xff"
+    masked = websocket.mask(raw, key)
+    assert masked == bytes(byte ^ key[at % 4] for at, byte in enumerate(raw))
+    assert websocket.mask(masked, key) == raw
 
 
 def test_frames_are_written_as_in_the_rfc():
@@ -170,11 +170,11 @@ def test_each_frame_has_a_key_of_its_own():
 def test_wsproto_reads_what_is_written(size):
     wsproto = pytest.importorskip("wsproto")
     peer = wsproto.Connection(wsproto.ConnectionType.SERVER)
-    octets = os.urandom(size)
-    peer.receive_data(websocket.frame(2, octets[: size // 2], False) + websocket.frame(0, octets[size // 2 :]))
+    raw = os.urandom(size)
+    peer.receive_data(websocket.frame(2, raw[: size // 2], False) + websocket.frame(0, raw[size // 2 :]))
     peer.receive_data(websocket.frame(9, b"there?") + websocket.close_frame(4001, "é" * 100))
     *data, ping, close = peer.events()
-    assert b"".join(bytes(each.data) for each in data) == octets
+    assert b"".join(bytes(each.data) for each in data) == raw
     assert ping.payload == b"there?"
     assert (close.code, close.reason) == (4001, "é" * 61)
 

@@ -30,7 +30,7 @@ def test_asynchronous_requests_are_answered(httpx_mock: HTTPXMock):
     assert asyncio.run(ask()).text == "made"
 
 
-def test_forms_are_matched_octet_by_octet(httpx_mock: HTTPXMock):
+def test_forms_are_matched_byte_by_byte(httpx_mock: HTTPXMock):
     httpx_mock.add_response(match_data={"a": "1"}, match_files={"f": ("n.txt", b"octets")})
     assert httpx.post(URL, data={"a": "1"}, files={"f": ("n.txt", b"octets")}).is_success
 
