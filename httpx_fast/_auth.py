@@ -412,7 +412,8 @@ def _digest_challenges(values: list[str]) -> Iterator[dict[str, str]]:
 
 def _parameters(value: str) -> dict[str, str]:
     """The parameters of a field value that names no scheme, names in lower case."""
-    return next(_digest_challenges([f"Digest {value}"]), {})
+    none: dict[str, str] = {}
+    return next(_digest_challenges([f"Digest {value}"]), none)
 
 
 def _unquoted(value: str) -> str:
