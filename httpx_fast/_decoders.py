@@ -10,12 +10,12 @@ Everything is incremental, and knows no message. Rules for the content codings:
 
 from __future__ import annotations
 
-import codecs
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic
 
+from ._encodings import text_decoder
 from ._exceptions import DecodingError
 from ._types import AnyStr
 
@@ -427,7 +427,7 @@ class TextDecoder:
     """Bytes as text; what is not valid in the encoding becomes U+FFFD."""
 
     def __init__(self, encoding: str = "utf-8") -> None:
-        self.decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+        self.decoder = text_decoder(encoding)
 
     def decode(self, data: bytes) -> str:
         """The text that `data` completes."""

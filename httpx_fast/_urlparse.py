@@ -13,9 +13,11 @@ It turns text into seven parts, and knows nothing of the class that users hold. 
 
 from __future__ import annotations
 
+import codecs
 import ipaddress
 import re
 from collections.abc import Iterable
+from importlib import import_module
 from typing import NamedTuple, TypeAlias, cast
 from urllib.parse import quote_plus
 
@@ -182,6 +184,19 @@ def without_dot_segments(path: str) -> str:
     if segments[-1] in (".", ".."):
         kept.append("")
     return "/".join(kept)
+
+
+_idna_is_loaded = False
+
+
+def load_idna() -> None:
+    """Imports the package that international host names need; to be called before a response may bring such a name."""
+    global _idna_is_loaded
+    if _idna_is_loaded:
+        return
+    import_module("idna")  # takes as long to import as a tenth of this package
+    codecs.lookup("punycode")  # a module that idna uses without importing it
+    _idna_is_loaded = True
 
 
 def decode_host(host: str) -> str:

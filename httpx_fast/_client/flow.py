@@ -17,6 +17,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, Protocol
 
 from .._auth import Auth
@@ -27,6 +28,7 @@ from .._kernel.constants import HAS_SET_COOKIE
 from .._models import Request, Response
 from .._trace import answers_of
 from .._types import AsyncByteStream, SyncByteStream
+from .._urlparse import load_idna
 from .base import USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, logger
 
 INFO = logging.INFO
@@ -331,6 +333,19 @@ async def _each(transports: list[Any], action: Callable[[Any], Awaitable[object]
         raise failure
 
 
+_prepared = False
+
+
+def _prepare() -> None:
+    """Imports what a response with cookies needs, before the first request of the process is sent.
+
+    Once a response is there the interpreter may be shutting down, or no file can be opened any more.
+    """
+    global _prepared
+    import_module(".._models.cookie_jar", __package__)  # takes too long to import with this package
+    _prepared = True
+
+
 def send(
     client: BaseClient,
     request: Request,
@@ -343,6 +358,10 @@ def send(
         _begin(client)
     if isinstance(follow_redirects, UseClientDefault):
         follow_redirects = client.follow_redirects
+    if not _prepared:
+        _prepare()
+    if follow_redirects:
+        load_idna()
     try:
         timeout = request._timeout
         if timeout is None or timeout.total is not None:

@@ -8,25 +8,45 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+from .._encodings import known_encoding
+
+MAX_REMEMBERED = 256  # bytes of a Content-Type whose charset is kept for the next response; longer ones are rare
 
 #: RFC 8288 s.3: a parameter follows "<target>" or another one; it may be quoted and contain what separates links.
 _LINK_PARAMETER = re.compile(r'\s*;\s*(?:([^\s=;,"<]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;,]*))?)?')
+#: RFC 9110 s.5.6.6: a parameter follows ";". Blanks around "=" are not allowed, and sent.
+_PARAMETER = re.compile(r';[ \t]*([^\s=;"]*)[ \t]*(?:=[ \t]*("(?:[^"\\]|\\.)*"?|[^;]*))?[^;]*')
+_ESCAPED = re.compile(r"\\(.)")
 
 
-@lru_cache(maxsize=128)
-def charset_of(content_type: bytes) -> tuple[str | None, bool]:
-    """The charset parameter, and whether it is a codec between bytes and text that can replace what it cannot read."""
-    # The standard library's parser knows quoting and RFC 2231, and costs more than reading a small body.
-    from email.message import Message  # most programs meet JSON only
+def charset_of(content_type: bytes) -> tuple[str | None, str | None]:
+    """The charset parameter in lower case, and the codec that it names; None for what is not there or not known."""
+    return _remembered(content_type) if len(content_type) <= MAX_REMEMBERED else _charset_of(content_type)
 
-    message = Message()
-    message["content-type"] = content_type.decode("iso-8859-1")
-    charset = message.get_content_charset()
-    try:
-        b"a".decode(charset or "", "replace")
-    except (LookupError, ValueError):
-        return charset, False
-    return charset, True
+
+def _charset_of(content_type: bytes) -> tuple[str | None, str | None]:
+    # A charset is most often the only parameter, and most fields that are long have none.
+    if b"charset" not in content_type.lower():
+        return None, None
+    value = content_type.decode("iso-8859-1")
+    position = value.find(";")
+    while 0 <= position < len(value) and (parameter := _PARAMETER.match(value, position)):
+        position = parameter.end()
+        name, text = parameter[1].lower(), parameter[2]
+        if text is None or name not in ("charset", "charset*"):
+            continue
+        if text[:1] == '"':
+            text = _ESCAPED.sub(r"\1", text[1:].removesuffix('"'))
+        if name == "charset*":  # RFC 8187: the charset and the language of the value itself, then the value
+            text = unquote_to_bytes(text.rpartition("'")[2]).decode("iso-8859-1")
+        charset = text.strip().lower()
+        return charset, known_encoding(charset)
+    return None, None
+
+
+_remembered = lru_cache(maxsize=128)(_charset_of)
 
 
 def links_of(value: str) -> Iterator[dict[str, str]]:

@@ -325,13 +325,16 @@ class Response:
 
     @property
     def encoding(self) -> str | None:
-        """The codec for text: the one that was set, else the one that Content-Type names, else the default."""
+        """The codec for text: the one that was set, else the one that Content-Type names, else the default.
+
+        Content-Type may name any encoding of the WHATWG Encoding standard; what else it names is taken for the default.
+        """
         try:
             return self._encoding
         except AttributeError:
             pass
-        encoding, known = charset_of(self._content_type())
-        if not known:
+        encoding = charset_of(self._content_type())[1]
+        if encoding is None:
             default = self.default_encoding
             if isinstance(default, str):
                 encoding = default

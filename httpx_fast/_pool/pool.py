@@ -24,6 +24,7 @@ from typing import Final, TypeAlias
 from .._conn.dial import DialOptions, dial
 from .._conn.http1 import Budgets, Http1Connection
 from .._deadline import Deadline, sooner
+from .._encodings import load_codecs
 from .._exceptions import (
     ConnectError,
     PoolTimeout,
@@ -499,6 +500,7 @@ class Pool:
         self, route: Route, budget: float | None, journey: Journey, deadline: Deadline | None = None
     ) -> Connection:
         """Uses up a leave to dial."""
+        load_codecs()
         facts = journey.connection = ConnectionFacts()
         facts.trace = journey.trace
         with self._lock:
