@@ -1,22 +1,39 @@
-"""The jar of `Cookies`: the standard library's, finding the cookies of a host without looking at those of others.
+"""The jar of `Cookies`: the standard library's, with the rules of `cookie_rules` and limits to what servers can store.
 
 A module of its own, which `_cookies` imports when there is a first cookie: `http.cookiejar` brings with it what the
 standard library has for HTTP, FTP and mail, a quarter of the time that importing this package would take, and most
-programs never meet a cookie.
+programs never meet a cookie. Rules:
+
+1. A jar of the user's with methods or a policy of its own decides by these; everybody else's jar goes by our rules.
+2. Only what a server set counts for the limits and is evicted: never what the user did.
+3. A response costs by the number of its cookies and of those in the jar; a request by the labels of its host and the
+   cookies of its domains.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
+from collections import defaultdict
+from collections.abc import Iterable
 from http.cookiejar import Cookie, CookieJar, CookiePolicy, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import urlsplit
 
+from .cookie_rules import Place, ReceivedCookie, fits, is_shadowed, may_set, next_tick, normal_path, parse, serialized
+
+# RFC 6265bis s.6.1 asks for at least these.
+MAX_DOMAIN_COOKIES = 50  # cookies of a domain
+MAX_COOKIES = 3000  # cookies in a jar
+# Servers refuse request heads of more than 8 to 32 KiB. Some set logins in pieces of 4 KiB, and three of these come.
+MAX_FIELD = 32 * 1024  # characters of a Cookie field made of received cookies
 # Longer hosts are no DNS names (RFC 1035 s.2.3.4); their suffixes would cost the square of their length.
 _MAX_HOST = 255  # bytes
-# A server can set cookies under ever new names, and has them sent back to it. Browsers keep 180 (RFC 6265 s.6.1 asks
-# for 50); one that means it well is lost in a head of 8 KiB long before this.
-MAX_RECEIVED = 1000  # cookies of a domain
+
+_DEFAULTS = vars(DefaultCookiePolicy())
+# What a jar of the user's may have to say for itself.
+_JUDGES = ("extract_cookies", "make_cookies", "add_cookie_header", "_cookies_for_request", "_cookies_for_domain")
 
 
 class IndexedCookieJar(CookieJar):
@@ -30,48 +47,209 @@ class IndexedCookieJar(CookieJar):
     _policy: CookiePolicy
     _earliest = math.inf  # Unix time at which the first cookie expires
 
-    if TYPE_CHECKING:
-
-        def _cookies_for_domain(self, domain: str, request: Any) -> list[Cookie]: ...
-
     def set_cookie(self, cookie: Cookie) -> None:
         super().set_cookie(cookie)
         if cookie.expires is not None:
             self._earliest = min(self._earliest, cookie.expires)
 
+    def make_cookies(self, response: Any, request: Any) -> list[Cookie]:
+        """The cookies that a response sets, as far as its host may set them."""
+        place, now = _place_of(request), time.time()
+        cookies = [parse(value, place, now) for value in response.info().get_all("Set-Cookie", [])]
+        return [cookie for cookie in cookies if cookie is not None and may_set(cookie, place)]
+
     def extract_cookies(self, response: Any, request: Any) -> None:
-        super().extract_cookies(response, request)
-        for domain in self._domains_for(request.host_name) or ():
-            paths = self._cookies[domain]
-            for _ in range(sum(map(len, paths.values())) - MAX_RECEIVED):
-                path = next(path for path, names in paths.items() if names)
-                self.clear(domain, path, next(iter(paths[path])))
+        """Take what a response sets, as far as its host may set it."""
+        receive(self, response.info().get_all("Set-Cookie", []), _place_of(request), request)
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Give a request its Cookie field, unless it has one."""
+        if not request.has_header("Cookie"):
+            field = field_value(self, _place_of(request), request)
+            if field:
+                request.add_unredirected_header("Cookie", field)
 
     def clear_expired_cookies(self) -> None:
+        """Delete what has expired."""
         if time.time() < self._earliest:
             return
         super().clear_expired_cookies()
         self._earliest = min((cookie.expires for cookie in self if cookie.expires is not None), default=math.inf)
 
-    def _cookies_for_request(self, request: Any) -> list[Cookie]:
-        domains = self._domains_for(request.host_name)
-        if domains is None:
-            return super()._cookies_for_request(request)  # type: ignore[misc, no-any-return]
-        return [cookie for domain in domains for cookie in self._cookies_for_domain(domain, request)]
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_cookies_lock"}
 
-    def _domains_for(self, host: str) -> list[str] | None:
-        """The domains whose cookies may go to `host`; None where a policy of the user's has to be asked."""
-        if type(self._policy) is not DefaultCookiePolicy or len(host) > _MAX_HOST:
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _cookies_lock=threading.RLock())
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}[{', '.join(map(repr, self))}]>"
+
+    __str__ = __repr__
+
+
+def has_own_rules(jar: CookieJar) -> bool:
+    """Whether the class of a user's jar has rules of its own: it is asked then, as urllib asks it."""
+    kind = type(jar)
+    if kind is IndexedCookieJar:
+        return False
+    return any(getattr(kind, name) is not getattr(CookieJar, name) for name in _JUDGES)
+
+
+def receive(jar: Any, values: Iterable[str], place: Place, request: Any) -> None:
+    """Store what Set-Cookie fields from `place` say. `request` is what a policy of the user's is asked about."""
+    now = time.time()
+    policy = _policy(jar, now)
+    has_usual_policy = policy is None or type(policy) is DefaultCookiePolicy
+    secure: dict[str, list[Cookie]] | None = None
+    touched: set[str] = set()
+    with jar._cookies_lock:
+        for value in values:
+            cookie = parse(value, place, now)
+            if cookie is None or (has_usual_policy and not may_set(cookie, place)):
+                continue
+            if not place.is_secure:
+                secure = _secure_cookies(jar) if secure is None else secure
+                if is_shadowed(cookie, secure.get(cookie.name, [])):
+                    continue
+            if policy is None or policy.set_ok(cookie, request):
+                _store(jar, cookie, now, touched)
+        if touched:
+            _evict(jar, touched, place)
+
+
+def _store(jar: Any, cookie: ReceivedCookie, now: float, touched: set[str]) -> None:
+    """Put a cookie in the jar, or delete the one that it says has expired; domains that grow go into `touched`."""
+    domain, path, name = cookie.domain, cookie.path, cookie.name
+    old = jar._cookies.get(domain, {}).get(path, {}).get(name)
+    if cookie.is_expired(int(now)):
+        if old is not None:
+            jar.clear(domain, path, name)
+        return
+    if isinstance(old, ReceivedCookie):
+        cookie.created = old.created
+    jar.set_cookie(cookie)
+    if old is None:
+        touched.add(domain)
+
+
+def _evict(jar: Any, domains: set[str], place: Place) -> None:
+    """Keep the limits: what has expired goes first, then what was not used for longest (RFC 6265bis s.5.7).
+
+    A response that came without TLS does not drive out what is Secure.
+    """
+    groups = [(name, f".{name}") for name in {domain.removeprefix(".") for domain in domains}]
+    if _count(jar, list(jar._cookies)) <= MAX_COOKIES and all(
+        _count(jar, group) <= MAX_DOMAIN_COOKIES for group in groups
+    ):
+        return
+    jar.clear_expired_cookies()
+    for group in groups:
+        _shrink(jar, group, MAX_DOMAIN_COOKIES, place)
+    _shrink(jar, list(jar._cookies), MAX_COOKIES, place)
+
+
+def _shrink(jar: Any, domains: Iterable[str], limit: int, place: Place) -> None:
+    received = [
+        cookie for names in _names(jar, domains) for cookie in names.values() if isinstance(cookie, ReceivedCookie)
+    ]
+    if len(received) > limit:
+        received.sort(key=lambda cookie: (cookie.secure and not place.is_secure, cookie.used))
+        for cookie in received[: len(received) - limit]:
+            jar.clear(cookie.domain, cookie.path, cookie.name)
+
+
+def _count(jar: Any, domains: Iterable[str]) -> int:
+    return sum(map(len, _names(jar, domains)))
+
+
+def _names(jar: Any, domains: Iterable[str]) -> Iterable[dict[str, Cookie]]:
+    """The cookies of these domains, by name, for each path."""
+    known = jar._cookies
+    return (names for domain in domains for names in known.get(domain, {}).values())
+
+
+def _secure_cookies(jar: CookieJar) -> dict[str, list[Cookie]]:
+    """The Secure cookies, by name."""
+    found: dict[str, list[Cookie]] = defaultdict(list)
+    for cookie in jar:
+        if cookie.secure:
+            found[cookie.name].append(cookie)
+    return found
+
+
+def field_value(jar: Any, place: Place, request: Any) -> str:
+    """The value of Cookie for a request to `place`; "" for none."""
+    jar.clear_expired_cookies()
+    now = time.time()
+    policy = _policy(jar, now)
+    chosen: list[Cookie]
+    with jar._cookies_lock:
+        if policy is None:
+            chosen = _fitting(jar, place, now)
+        elif type(policy) is DefaultCookiePolicy:
+            chosen = [cookie for cookie in _fitting(jar, place, now) if _is_allowed(policy, cookie, request)]
+        else:
+            chosen = jar._cookies_for_request(request)
+    # Longer paths first, and the older ones first among equals; what the user set is older than all others.
+    chosen.sort(key=lambda cookie: (-len(cookie.path), getattr(cookie, "created", 0)))
+    parts: list[str] = []
+    length, tick = 0, next_tick()
+    for cookie in chosen:
+        part = serialized(cookie)
+        if isinstance(cookie, ReceivedCookie):
+            if length + len(part) > MAX_FIELD:
+                continue
+            length += len(part) + 2
+            cookie.used = tick
+        parts.append(part)
+    return "; ".join(parts)
+
+
+def _fitting(jar: Any, place: Place, now: float) -> list[Cookie]:
+    """The cookies that a request to `place` is sent."""
+    domains = _domains_for(jar._cookies, place)
+    return [cookie for names in _names(jar, domains) for cookie in names.values() if fits(cookie, place, now)]
+
+
+def _is_allowed(policy: CookiePolicy, cookie: Cookie, request: Any) -> bool:
+    return bool(
+        policy.domain_return_ok(cookie.domain, request)
+        and policy.path_return_ok(cookie.path, request)
+        and policy.return_ok(cookie, request)
+    )
+
+
+def _policy(jar: Any, now: float) -> CookiePolicy | None:
+    """The jar's policy where it has to be asked: it is not the standard one, or has settings (blocked domains, say)."""
+    policy: Any = jar._policy
+    is_standard = type(policy) is DefaultCookiePolicy
+    if is_standard:
+        own: dict[str, Any] = vars(policy)
+        if all(own.get(name) == value for name, value in _DEFAULTS.items()):
             return None
-        known = self._cookies
-        domains = [""] if "" in known else []
-        # The standard library knows hosts without a dot as host.local.
-        labels = (host if "." in host else f"{host}.local").split(".")
-        for index in range(len(labels) - 1, -1, -1):
-            suffix = ".".join(labels[index:])
-            for domain in (f".{suffix}", suffix):
-                if domain in known:
-                    domains.append(domain)
-        if "." not in host and host in known:
-            domains.append(host)
-        return domains
+    policy._now = int(now)  # as `CookieJar` does before it asks
+    return policy  # type: ignore[no-any-return]
+
+
+def _domains_for(known: dict[str, dict[str, dict[str, Cookie]]], place: Place) -> list[str]:
+    """The domains in the jar whose cookies may go to `place`."""
+    domains = [""] if "" in known else []
+    host, effective = place.host, place.effective_host
+    if place.is_address or len(host) > _MAX_HOST:
+        return domains + [each for each in dict.fromkeys((host, effective)) if each in known]
+    labels = effective.split(".")
+    for index in range(len(labels) - 1, -1, -1):
+        suffix = ".".join(labels[index:])
+        domains += [each for each in (f".{suffix}", suffix) if each in known]
+    if host != effective:
+        domains += [each for each in (f".{host}", host) if each in known]
+    return domains
+
+
+def _place_of(request: Any) -> Place:
+    """The place of a request in urllib's shape."""
+    url = urlsplit(str(request.get_full_url()))
+    host = (url.hostname or "").lower()
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return Place(url.scheme, f"[{host}]" if ":" in host else host, normal_path(url.path or "/"), str(port))

@@ -1,8 +1,8 @@
 """`Cookies`: httpx's mapping over the standard library's cookie jar.
 
-Which cookie may be set, and which is sent where, is said by `http.cookiejar` and its policy; here is the interface. The
-jar is made when somebody asks for it or sets a cookie: see `_cookie_jar`. Of requests and responses it asks for `url`
-and `headers` only.
+Which cookie may be set, and which is sent where, is said by `cookie_rules` and `cookie_jar`; here is the interface.
+These are imported when somebody asks for the jar or sets a cookie. Of requests and responses it asks for `url` and
+`headers` only.
 """
 
 from __future__ import annotations
@@ -66,32 +66,48 @@ class Cookies(MutableMapping[str, str]):
         self._jar, self._own = jar, None
 
     def extract_cookies(self, response: Response) -> None:
-        """Takes what a response sets, as far as the policy of the jar allows it to that host."""
+        """Takes what a response sets, as far as its host may set it (RFC 6265bis s.5.7)."""
         headers: Headers = response.headers
-        if headers._has(b"set-cookie") or headers._has(b"set-cookie2"):
-            self.jar.extract_cookies(cast("Any", _ResponseFace(headers)), cast("Any", _RequestFace(response.request)))
+        if not headers._has(b"set-cookie"):
+            return
+        jar, request = self.jar, response.request
+        from .cookie_jar import has_own_rules, receive
+        from .cookie_rules import CONTROLS, Place
+
+        values = headers.get_list("set-cookie")
+        face: Any = _RequestFace(request)
+        if has_own_rules(jar):
+            # What could not be sent back is not taken, whoever judges the rest.
+            taken: Any = _ResponseFace([value for value in values if not CONTROLS.search(value)])
+            jar.extract_cookies(taken, face)
+        else:
+            receive(jar, values, Place.of(request), face)
 
     def set_cookie_header(self, request: Request) -> None:
         """Gives a request the Cookie field that it should have; one that it has already is left alone."""
-        jar, own = self._jar, self._own
-        if jar is None:
+        jar = self._jar
+        if jar is None or request.headers._has(b"cookie"):
             return
-        face = _RequestFace(request)
-        if own is not None:
-            own.clear_expired_cookies()
-            if own._domains_for(face.host_name) == []:
-                return
-        jar.add_cookie_header(cast("Any", face))
+        from .cookie_jar import field_value, has_own_rules
+        from .cookie_rules import Place
+
+        face: Any = _RequestFace(request)
+        if has_own_rules(jar):
+            jar.add_cookie_header(face)
+            return
+        value = field_value(jar, Place.of(request), face)
+        if value:
+            request.headers["Cookie"] = value
 
     def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
         """Sets a cookie that lives as long as the jar; without a domain it is sent to every host."""
         if not isinstance(value, str) and value is not None:
             raise TypeError(f"the value of cookie {name!r} is {type(value).__name__}; expected str")
         jar = self.jar
-        from http.cookiejar import Cookie
+        from .cookie_rules import HiddenCookie
 
         jar.set_cookie(
-            Cookie(
+            HiddenCookie(
                 version=0,
                 name=name,
                 value=value,
@@ -177,7 +193,8 @@ class Cookies(MutableMapping[str, str]):
         return next(iter(jar), None) is not None
 
     def __repr__(self) -> str:
-        shown = ", ".join([f"<Cookie {cookie.name}={cookie.value} for {cookie.domain} />" for cookie in self.jar])
+        # A cookie's value is as good as a password.
+        shown = ", ".join([f"<Cookie {cookie.name}=[secure] for {cookie.domain} />" for cookie in self.jar])
         return f"<Cookies[{shown}]>"
 
     def _matching(self, name: str, domain: str | None, path: str | None) -> list[Cookie]:
@@ -196,13 +213,21 @@ class _RequestFace:
     unverifiable = False  # RFC 2965 s.3.3.6: the user asked for this request
 
     def __init__(self, request: Request) -> None:
-        url: URL = request.url
-        self._url = url
+        self._url: URL = request.url
         self._headers: Headers = request.headers
-        self.type = url.scheme
-        self.host = url.netloc.decode("ascii")
-        raw_host = url.raw_host.decode("ascii").lower()
-        self.host_name = self.origin_req_host = f"[{raw_host}]" if ":" in raw_host else raw_host
+
+    @property
+    def type(self) -> str:
+        return self._url.scheme
+
+    @property
+    def host(self) -> str:
+        return self._url.netloc.decode("ascii")
+
+    @property
+    def origin_req_host(self) -> str:
+        host = self._url.raw_host.decode("ascii").lower()
+        return f"[{host}]" if ":" in host else host
 
     def get_full_url(self) -> str:
         # Without userinfo, which the standard library would take for a part of the host.
@@ -224,11 +249,11 @@ class _RequestFace:
 class _ResponseFace:
     """A response, and its `info()`, with the one member that `http.cookiejar` asks for."""
 
-    def __init__(self, headers: Headers) -> None:
-        self._headers = headers
+    def __init__(self, values: list[str]) -> None:
+        self._values = values
 
     def info(self) -> _ResponseFace:
         return self
 
     def get_all(self, name: str, default: Any = None) -> Any:
-        return self._headers.get_list(name) or default
+        return (name.lower() == "set-cookie" and self._values) or default

@@ -110,3 +110,44 @@ def test_cookies_can_be_replaced(backend):
             assert (await client.get("http://a.test/")).text == ""
 
     backend.run(body)
+
+
+def test_cookie_that_could_not_be_sent_does_not_stop_later_requests(backend, peer):
+    """The server's mistake is ignored; it used to fail all later requests to its domain."""
+    fields = b"Set-Cookie: a=\x01\r\nSet-Cookie: b=2; Expires=Mon, 99 Foo 2099\r\nContent-Length: 0\r\n"
+    head = b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n"
+    heads = []
+
+    def script(dialogue):
+        while request := dialogue.read_request():
+            heads.append(request)
+            dialogue.send(head)
+
+    server = peer(script)
+
+    async def body():
+        async with backend.client() as client:
+            for _ in range(3):
+                response = await client.get(server.url())
+                assert dict(response.cookies) == {"b": "2"}
+
+    backend.run(body)
+    assert [b"Cookie: b=2\r\n" in request for request in heads] == [False, True, True]
+
+
+def test_cookies_of_a_redirect_follow_the_rules(backend):
+    def handler(request):
+        if request.url.path == "/login":
+            fields = [
+                ("location", "http://sub.a.test/home"),
+                ("set-cookie", "own=1"),
+                ("set-cookie", "all=2; Domain=a.test"),
+            ]
+            return Response(302, headers=fields)
+        return echo(request)
+
+    async def body():
+        async with backend.client(transport=httpx_fast.MockTransport(handler), follow_redirects=True) as client:
+            assert (await client.get("http://a.test/login")).text == "all=2"
+
+    backend.run(body)

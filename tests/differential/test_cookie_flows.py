@@ -18,7 +18,6 @@ LATER = [
     "https://www.a.test/docs",
     "http://a.test/",
     "http://other.test/",
-    "http://sub.www.a.test/docs/",
 ]
 
 
@@ -39,6 +38,24 @@ def test_cookies_are_kept_and_sent_alike(both, name, own):
 
     theirs, ours = both(scenario, answer, lambda library: {"cookies": own})
     assert ours == theirs
+
+
+def test_cookies_without_a_domain_stay_with_their_host(both):
+    """RFC 6265bis s.5.8.3: the standard library sends them to hosts below as well."""
+
+    def answer(library, request):
+        return library.Response(200, headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2; Domain=a.test")])
+
+    def scenario(library, client):
+        client.get("http://a.test/")
+        client.get("http://sub.a.test/")
+
+    def cookie(played):
+        return dict(played["sent"][1][2])[b"Cookie"]
+
+    theirs, ours = both(scenario, answer)
+    assert cookie(theirs) in (b"a=1; b=2", b"b=2; a=1")
+    assert cookie(ours) == b"b=2"
 
 
 def test_cookies_of_one_request_and_of_the_client_are_merged_alike(both):

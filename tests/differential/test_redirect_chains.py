@@ -70,7 +70,7 @@ def test_chains_are_followed_alike(both, name, status, body):
             for played in (ours, theirs):
                 played["sent"] = [without(b"Cookie", each) for each in played["sent"]]
                 played["result"] = played["result"][0]
-        assert ours == theirs, method
+        assert ours == without_leaks(theirs), method
 
 
 class Chain:
@@ -89,6 +89,12 @@ class Chain:
 def without(prefix, told):
     method, url, lines, body = told
     return method, url, [line for line in lines if not line[0].startswith(prefix)], body
+
+
+def without_leaks(played):
+    """Without the cookies of a.test that the standard library sends to hosts below it (RFC 6265bis s.5.8.3)."""
+    played["sent"] = [without(b"Cookie", each) if "//sub." in each[1] else each for each in played["sent"]]
+    return played
 
 
 @pytest.mark.parametrize("limit", [0, 1, 2, 3])
@@ -114,7 +120,7 @@ def test_chains_that_are_followed_by_hand_lead_to_the_same_requests(both, name):
         return passed, response.status_code
 
     theirs, ours = both(scenario, Chain(name, 307))
-    assert ours == theirs
+    assert ours == without_leaks(theirs)
 
 
 def test_a_stream_that_was_sent_cannot_be_sent_again(both):

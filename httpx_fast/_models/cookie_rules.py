@@ -1,0 +1,330 @@
+"""What a Set-Cookie field means, and to which requests a cookie belongs: RFC 6265bis (draft-ietf-httpbis-rfc6265bis).
+
+It knows neither jars nor responses: a field value and the place that it came from become a cookie or nothing, in time
+linear in the value's length. Nothing that a server sends raises anything here. How a cookie is represented is the
+standard library's way, which programs know: a host without a dot is "host.local", the domain of a Domain attribute
+begins with a dot, and a pair without "=" is a name whose value is None.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import re
+import time
+from collections.abc import Callable
+from http.cookiejar import Cookie
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from .._exceptions import InvalidURL
+from .._urls import URL
+
+if TYPE_CHECKING:
+    from .request import Request
+
+# RFC 6265bis s.5.6: what is longer is ignored, as browsers do.
+MAX_PAIR = 4096  # bytes of name and value together
+MAX_ATTRIBUTE = 1024  # bytes of an attribute's value
+_LAST_SECOND = 253402300799  # Unix time; the end of the year 9999, after which dates cannot be written
+
+# A field value with one of these is not sent back by anybody (RFC 6265bis s.5.6 step 1): the tab is the exception.
+CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_BLANKS = " \t"
+
+
+class HiddenCookie(Cookie):
+    """A cookie whose `repr()` does not show its value."""
+
+    def __repr__(self) -> str:
+        return f"<Cookie {self.name}=[secure] for {self.domain}{self.path}>"
+
+    __str__ = __repr__
+
+
+class ReceivedCookie(HiddenCookie):
+    """A cookie that a server set. `created` and `used` are in nanoseconds of Unix time."""
+
+    created = 0
+    used = 0
+
+
+_last_tick = 0
+
+
+def next_tick() -> int:
+    """The time in nanoseconds of Unix time; later than the last one, so that it orders what happened."""
+    global _last_tick
+    _last_tick = max(time.time_ns(), _last_tick + 1)
+    return _last_tick
+
+
+class Place:
+    """Where a response came from, or a request goes to."""
+
+    __slots__ = ("effective_host", "host", "is_secure", "path", "port")
+
+    def __init__(self, scheme: str, host: str, path: str, port: str) -> None:
+        self.host = host
+        #: The standard library's name for it.
+        self.effective_host = host if "." in host else f"{host}.local"
+        self.path = path
+        self.port = port
+        self.is_secure = scheme in ("https", "wss")
+
+    @classmethod
+    def of(cls, request: Request) -> Place:
+        """The place of a request of ours."""
+        url: URL = request.url
+        host = url.raw_host.decode("ascii").lower()
+        port = url.port or (443 if url.scheme in ("https", "wss") else 80)
+        return cls(
+            url.scheme,
+            f"[{host}]" if ":" in host else host,
+            normal_path(url.raw_path.decode("ascii").partition("?")[0]),
+            str(port),
+        )
+
+    @property
+    def is_address(self) -> bool:
+        """Whether the host is an IP address: the last label of a name is never a number (WHATWG URL s.3.5)."""
+        return self.host.startswith("[") or self.host.rpartition(".")[2].isdecimal()
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether nobody is in between, so that what comes from there is as good as by TLS."""
+        host = self.host
+        return host in ("localhost", "[::1]") or host.endswith(".localhost") or (self.is_address and host[:4] == "127.")
+
+
+def parse(value: str, place: Place, now: float) -> ReceivedCookie | None:
+    """The cookie of a Set-Cookie field value from `place`; None where the whole of it is to be ignored.
+
+    Whether `place` may set such a cookie is another question: see `may_set`. One that has expired is to be deleted.
+    """
+    if CONTROLS.search(value):
+        return None
+    pair, _, rest = value.partition(";")
+    named = _name_and_value(pair)
+    if named is None:
+        return None
+    name, text = named
+    attributes, others = _attributes(rest)
+    expires = _expiry(attributes, now)
+    domain = attributes.get("domain", "").strip(_BLANKS)
+    host = _domain_of(domain) if domain else ""
+    if host is None:
+        return None
+    path = attributes.get("path", "").strip('"')
+    has_path = path.startswith("/")
+    cookie = ReceivedCookie(
+        version=0,
+        name=name,
+        value=text,
+        port=None,
+        port_specified=False,
+        domain=f".{host}" if host else place.effective_host,
+        domain_specified=bool(host),
+        domain_initial_dot=domain.startswith("."),
+        path=normal_path(path) if has_path else _default_path(place.path),
+        path_specified=has_path,
+        secure="secure" in attributes,
+        expires=expires,
+        discard=expires is None,
+        comment=None,
+        comment_url=None,
+        rest=others,  # type: ignore[arg-type]  # None for attributes without a value, as the standard library has it
+    )
+    cookie.created = cookie.used = next_tick()
+    return cookie
+
+
+def _name_and_value(pair: str) -> tuple[str, str | None] | None:
+    """Name and value; None if this is no cookie (RFC 6265bis s.5.6 steps 2 to 5, s.5.7 step 1)."""
+    name, equals, text = pair.partition("=")
+    name, text = name.strip(_BLANKS), text.strip(_BLANKS)
+    # "=value" would be sent as "value", which may be made to look like another cookie: curl, aiohttp and the standard
+    # library ignore it.
+    if not name or _is_over(name + text, MAX_PAIR):
+        return None
+    return name, text if equals else None
+
+
+def _is_over(text: str, limit: int) -> bool:
+    return len(text) > limit or (not text.isascii() and len(text.encode("utf-8", "replace")) > limit)
+
+
+def _attributes(text: str) -> tuple[dict[str, str], dict[str, str | None]]:
+    """The attributes that mean something, names in lower case, the last of each; and the others as they are."""
+    known: dict[str, str] = {}
+    others: dict[str, str | None] = {}
+    for attribute in text.split(";"):
+        name, equals, value = attribute.partition("=")
+        name, value = name.strip(_BLANKS), value.strip(_BLANKS)
+        if not name or _is_over(value, MAX_ATTRIBUTE):
+            continue
+        lower = name.lower()
+        if lower in ("expires", "max-age", "domain", "path", "secure"):
+            known[lower] = value
+        else:
+            others[name] = value if equals else None
+    return known, others
+
+
+def _expiry(attributes: dict[str, str], now: float) -> int | None:
+    """The Unix time at which the cookie ends, None for never. Max-Age wins (RFC 6265bis s.5.7 step 3)."""
+    lifetime = attributes.get("max-age", "").strip('"')
+    if _SECONDS.fullmatch(lifetime):
+        seconds = int(lifetime)
+        return min(int(now) + seconds, _LAST_SECOND) if seconds > 0 else 0
+    date = parse_date(attributes["expires"]) if "expires" in attributes else None
+    return None if date is None else max(date, 0)
+
+
+# With a plus, as Python's int() and so aiohttp take it, and with the quotes above, as curl does.
+_SECONDS = re.compile(r"[+-]?[0-9]+")
+# RFC 6265bis s.5.1.1: tokens end at these; a time is what begins like one, and so on.
+_DELIMITERS = re.compile(r"[\x09\x20-\x2f\x3b-\x40\x5b-\x60\x7b-\x7e]+")
+_TIME = re.compile(r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?![0-9])")
+_DAY = re.compile(r"([0-9]{1,2})(?![0-9])")
+_YEAR = re.compile(r"([0-9]{2,4})(?![0-9])")
+_NAMES = "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"
+_MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
+
+
+def parse_date(text: str) -> int | None:
+    """The Unix time of a cookie's date (RFC 6265bis s.5.1.1); None if it is none."""
+    clock = day = month = year = None
+    for token in _DELIMITERS.split(text):
+        if clock is None and (found := _TIME.match(token)):
+            clock = [int(part) for part in found.groups()]
+        elif day is None and (found := _DAY.match(token)):
+            day = int(found[1])
+        elif month is None and token[:3].lower() in _MONTHS:
+            month = _MONTHS[token[:3].lower()]
+        elif year is None and (found := _YEAR.match(token)):
+            year = int(found[1])
+    if clock is None or day is None or month is None or year is None:
+        return None
+    if year < 100:
+        year += 1900 if year >= 70 else 2000
+    if year < 1601:
+        return None
+    try:
+        hour, minute, second = clock
+        date = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
+    except ValueError:
+        return None
+    return int(date.timestamp())
+
+
+def _domain_of(domain: str) -> str | None:
+    """A Domain attribute's host, without the dot that it may begin with; "" for none, None if it cannot be one."""
+    domain = domain.removeprefix(".").lower()
+    if not domain.isascii():
+        try:
+            domain = URL(scheme="http", host=domain).raw_host.decode("ascii")
+        except InvalidURL:
+            return None
+    return domain if not domain or all(domain.split(".")) else None
+
+
+# What the standard library leaves as it is in paths.
+_PATH_SAFE = "%/;:@&=+$,!~*'()"
+_ESCAPED = re.compile(r"%[0-9a-fA-F]{2}")
+
+
+def normal_path(path: str) -> str:
+    """A path as cookies have it: escaped, in one spelling."""
+    path = quote(path, _PATH_SAFE)
+    return _ESCAPED.sub(lambda found: found[0].upper(), path) if "%" in path else path
+
+
+def _default_path(path: str) -> str:
+    """RFC 6265bis s.5.1.4."""
+    return path[: path.rfind("/")] or "/"
+
+
+def may_set(cookie: Cookie, place: Place) -> bool:
+    """Whether a response from `place` may set this cookie (RFC 6265bis s.5.7).
+
+    A cookie whose domain is the host and no domain at all, as an IP address or a public suffix, becomes the host's own.
+    """
+    if cookie.domain_specified:
+        domain = cookie.domain[1:]
+        if place.is_address or is_public_suffix(domain):
+            if domain != place.host:
+                return False
+            cookie.domain = place.effective_host
+            cookie.domain_specified = False
+        elif place.host != domain and not place.host.endswith(cookie.domain):
+            return False
+    return _keeps_its_prefix(cookie, place)
+
+
+def _keeps_its_prefix(cookie: Cookie, place: Place) -> bool:
+    """RFC 6265bis s.4.1.3: names that promise who set the cookie."""
+    name = cookie.name.lower()
+    is_host = name.startswith("__host-")
+    if not is_host and not name.startswith("__secure-"):
+        return True
+    if cookie.value is None or not cookie.secure or not (place.is_secure or place.is_loopback):
+        return False
+    return not is_host or (not cookie.domain_specified and cookie.path_specified and cookie.path == "/")
+
+
+def is_public_suffix(domain: str) -> bool:
+    """Whether everybody may register names below `domain`, so that a cookie for all of them is nobody's.
+
+    A single label always is one. With the package `publicsuffixlist` so is what that list names, as "co.uk".
+    """
+    return "." not in domain or _listed()(domain)
+
+
+@functools.cache
+def _listed() -> Callable[[str], bool]:
+    try:
+        from publicsuffixlist import PublicSuffixList
+
+        listed: Callable[[str], bool] = PublicSuffixList().is_public
+    except (ImportError, OSError):
+        return lambda domain: False
+    return listed
+
+
+def fits(cookie: Cookie, place: Place, now: float) -> bool:
+    """Whether a request to `place` is sent this cookie, whose domain is a suffix of the host (RFC 6265bis s.5.8.3)."""
+    if cookie.expires is not None and cookie.expires <= now:
+        return False
+    if cookie.secure and not place.is_secure:
+        return False
+    domain = cookie.domain
+    # Without a domain at all, which only the user can do, it is for all hosts.
+    if domain and not cookie.domain_specified and domain not in (place.effective_host, place.host):
+        return False
+    if cookie.port and place.port not in cookie.port.split(","):
+        return False
+    return path_fits(cookie.path, place.path)
+
+
+def path_fits(path: str, requested: str) -> bool:
+    """RFC 6265bis s.5.1.4."""
+    if not requested.startswith(path):
+        return False
+    return len(requested) == len(path) or path.endswith("/") or requested[len(path)] == "/"
+
+
+def is_shadowed(cookie: Cookie, secure: list[Cookie]) -> bool:
+    """Whether a cookie that came without TLS would hide one of `secure`, of the same name (RFC 6265bis s.5.7)."""
+    domain = f".{cookie.domain.removeprefix('.')}"
+    for other in secure:
+        theirs = f".{other.domain.removeprefix('.')}"
+        if (domain.endswith(theirs) or theirs.endswith(domain)) and path_fits(other.path, cookie.path):
+            return True
+    return False
+
+
+def serialized(cookie: Cookie) -> str:
+    """The cookie as a Cookie field has it; quotes are part of a value (RFC 6265bis s.5.8.3)."""
+    value: Any = cookie.value
+    return cookie.name if value is None else f"{cookie.name}={value}"
