@@ -230,12 +230,12 @@ class URL:
 
     @property
     def netloc(self) -> bytes:
-        """Host and port as a Host field has them."""
+        """Host and port as a Host field has them: without the zone of an IPv6 address (RFC 6874 s.4)."""
         netloc = self._netloc
         if netloc is None:
             text = self._host
             if ":" in text:
-                text = f"[{text}]"
+                text = f"[{text.partition('%')[0]}]"
             if self._port is not None:
                 text = f"{text}:{self._port}"
             netloc = self._netloc = text.encode("ascii")

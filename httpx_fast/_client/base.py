@@ -11,6 +11,7 @@ It never sends. `flow.py` does that for both, and asks here how a request is red
 from __future__ import annotations
 
 import enum
+import ipaddress
 import logging
 import sys
 import warnings
@@ -538,6 +539,8 @@ class BaseClient:
                 url = request.url.join(url)
         except InvalidURL as error:
             raise RemoteProtocolError(f"the redirect's Location is no URL: {error}", request=request) from None
+        if ":" in url._host:
+            url = _with_zone_of(request.url, url)
         if request.url.fragment and not url.fragment:
             url = url.copy_with(fragment=request.url.fragment)
         return url
@@ -601,6 +604,13 @@ def _location(request: Request, response: Response) -> str:
         # Which one is meant is not known; who put in the other one might not be the server (RFC 9110 s.5.3).
         raise RemoteProtocolError(f"the redirect has {len(values)} Location fields that differ", request=request)
     return found.pop()
+
+
+def _with_zone_of(base: URL, url: URL) -> URL:
+    """A Location's IPv6 address: a zone that a peer names means nothing here, and link-local ones are on its link."""
+    address, _, named = url._host.partition("%")
+    zone = base._host.partition("%")[2] if ipaddress.IPv6Address(address).is_link_local else ""
+    return url if zone == named else url.copy_with(host=f"{address}%{zone}" if zone else address)
 
 
 def _grant(request: Request, timeout: Timeout) -> None:

@@ -22,6 +22,7 @@ from .._exceptions import (
     TimeoutException,
     WriteError,
     WriteTimeout,
+    retold,
     timed_out,
 )
 from .._journey import ConnectionFacts, Journey
@@ -170,8 +171,11 @@ class Http1Connection(ResponseReader):
             raise
         except BaseException as error:
             self.close()
+            told = self._told_as_unanswered(error)
             if trace is not None:
-                await trace.failed(error)
+                await trace.failed(told or error)
+            if told is not None:
+                raise told from None
             raise
         return self
 
@@ -287,6 +291,13 @@ class Http1Connection(ResponseReader):
 
     def went_dead(self) -> None:
         self.lost(self)
+
+    def _told_as_unanswered(self, error: BaseException) -> TimeoutException | None:
+        """The timeout of the whole where it came before the response did: the stream cannot tell."""
+        if not isinstance(error, TimeoutException) or (error.limit, error.phase) != ("total", "read") or self.head:
+            return None
+        what = "the head of the response had not ended" if self.touched else "the response had not begun"
+        return retold(error, f"{str(error).partition(': ')[0]}: {self.route.origin}: {what}")
 
     def _begin_bounded(self, deadline: Deadline) -> None:
         """No wait of this exchange goes beyond `deadline`. Raises its timeout if it has come already."""

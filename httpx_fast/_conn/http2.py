@@ -240,7 +240,8 @@ class Http2Connection(SharedSession):
         deadline, now = stream.deadline, self.clock()
         if deadline is not None and now >= deadline.at:
             on = f"on stream {stream.id} of {self.route.origin}"
-            detail = f"the response {on} had not ended" if phase != "write" else f"the request {on} was not sent"
+            ended = "ended" if getattr(stream, "head", stream) is not None else "begun"
+            detail = f"the response {on} had not {ended}" if phase != "write" else f"the request {on} was not sent"
             raise timed_out(phase, deadline.elapsed(now), deadline.budget, detail)
 
     def claim_piece(self, stream: Http2Stream) -> bytes:

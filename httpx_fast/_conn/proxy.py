@@ -79,7 +79,8 @@ async def tunnel(stream: Stream, hop: ProxyHop, host: str, port: int, origin_spe
 
 
 def _authority(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    # The zone of an IPv6 address means nothing elsewhere (RFC 6874 s.4).
+    return f"[{host.partition('%')[0]}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _send(stream: Stream, raw: bytes) -> None:

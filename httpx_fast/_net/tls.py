@@ -106,6 +106,8 @@ class TLSStream(Stream):
         session: ssl.SSLSession | None,
         alpn: Sequence[str] | None = None,
     ) -> None:
+        if server_hostname:
+            server_hostname = _name_in_certificates(server_hostname)
         self._inner = inner
         self._address = address = inner.get_extra_info("server_addr")
         self._name = f"{server_hostname} at {peer_name(address)}" if server_hostname else peer_name(address)
@@ -377,6 +379,13 @@ class TLSStream(Stream):
                 self._inner.post(self._outgoing.read())
         except NetworkError:  # there is worse going on
             return
+
+
+def _name_in_certificates(host: str) -> str:
+    """Return a host as SNI and certificates have it: no final dot (RFC 6066 s.3), no zone of an address."""
+    if ":" in host:
+        return host.partition("%")[0]
+    return host[:-1] if host.endswith(".") and host != "." else host
 
 
 def _afresh(call: Callable[..., int]) -> Callable[..., int]:

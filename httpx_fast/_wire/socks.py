@@ -202,6 +202,8 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 def _name(host: str) -> bytes:
     name = host.encode("ascii")
+    if b":" in name:
+        name = name.partition(b"%")[0]  # the zone of an address means nothing to the proxy (RFC 6874 s.4)
     if len(name) > MAX_TEXT:
         raise ProxyError(f"the name has {len(name)} bytes, SOCKS can carry {MAX_TEXT}")
     return name

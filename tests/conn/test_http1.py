@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from httpx_fast._conn.http1 import Budgets, Http1Connection
-from httpx_fast._deadline import Deadline
+from httpx_fast._deadline import Deadline, Total
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import (
     LocalProtocolError,
@@ -20,6 +20,7 @@ from httpx_fast._exceptions import (
     WriteTimeout,
 )
 from httpx_fast._journey import ConnectionFacts, Journey
+from httpx_fast._net.errors import expired
 from httpx_fast._origin import Origin, Route
 from httpx_fast._wire.events import RequestHead
 
@@ -272,6 +273,24 @@ def test_nothing_is_sent_once_the_deadline_of_all_has_come(scene: Callable[..., 
     with pytest.raises(WriteTimeout, match=r"^total timed out .* while sending: http://example\.org: .* not sent yet$"):
         at.exchange(budgets=BUDGETS._replace(deadline=deadline))
     assert at.stream.sent == []
+    assert at.stream.closed
+
+
+@pytest.mark.parametrize(
+    ("script", "what"),
+    [([], "the response had not begun"), ([b"HTTP/1.1 20"], "the head of the response had not ended")],
+)
+@pytest.mark.parametrize("first_byte", [None, 60.0])
+def test_a_deadline_of_all_that_comes_before_the_response_says_so(
+    scene: Callable[..., Scene], script: list[bytes], what: str, first_byte: float | None
+) -> None:
+    late = expired("read", 5.0, 5.0, Total(5.0), "127.0.0.1:80 had more to send")
+    at = scene(*script, late)
+    with pytest.raises(
+        ReadTimeout, match=rf"^total timed out after 5 s of 5 s, while reading: http://example\.org: {what}$"
+    ) as caught:
+        at.exchange(budgets=BUDGETS._replace(deadline=Deadline(20.0).on(at.clock), first_byte=first_byte))
+    assert (caught.value.phase, caught.value.limit, caught.value.budget) == ("read", "total", 5.0)
     assert at.stream.closed
 
 

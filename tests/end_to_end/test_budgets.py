@@ -23,6 +23,7 @@ from peers import Dialogue, mute
 from runners import PATIENCE, RUNNERS, Runner
 
 import httpx_fast
+from httpx_fast import testing
 from httpx_fast._net.anyio import AnyIOBackend
 from httpx_fast._net.asyncio import AsyncioBackend
 from httpx_fast._transports import default
@@ -566,8 +567,24 @@ def test_a_total_holds_wherever_it_is_set(backend, fault_lab, in_time, where):
     }[where]
     client = backend.client(timeout=granted("total") if where == "client" else None, limits=ONE, trust_env=False)
     in_time(
-        client, lambda client: client.get(fault_lab.url(), **options), httpx_fast.ReadTimeout, "total", "more to send"
+        client,
+        lambda client: client.get(fault_lab.url(), **options),
+        httpx_fast.ReadTimeout,
+        "total",
+        "the response had not begun$",
     )
+
+
+def test_a_total_over_http2_says_that_nothing_came(backend, fault_lab):
+    fault_lab.serve(testing.Http2(), Read(), Mute())
+
+    async def body():
+        options = {"http1": False, "http2": True, "timeout": httpx_fast.Timeout(None, total=BUDGET)}
+        async with backend.client(**options) as client:
+            with pytest.raises(httpx_fast.ReadTimeout, match=r"the response on stream 1 of http://.* had not begun$"):
+                await client.get(fault_lab.url())
+
+    backend.run(body)
 
 
 def test_a_transport_that_is_asked_directly_keeps_the_total(backend, fault_lab, in_time):
@@ -581,7 +598,7 @@ def test_a_transport_that_is_asked_directly_keeps_the_total(backend, fault_lab, 
             client._transport.handle_request(made)
 
     client = backend.client(limits=ONE, trust_env=False)
-    in_time(client, attempt, httpx_fast.ReadTimeout, "total", "more to send")
+    in_time(client, attempt, httpx_fast.ReadTimeout, "total", "the response had not begun$")
 
 
 @pytest.mark.parametrize("value", ["1", True, -1])

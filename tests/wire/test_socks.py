@@ -132,6 +132,7 @@ def test_reply_about_the_address_leaves_others_to_be_tried(reply: int, why: str)
         ("example.org", b"\x04\x01\x01\xbb\x00\x00\x00\x01user\x00example.org\x00"),
         ("127.0.0.1", b"\x04\x01\x01\xbb\x7f\x00\x00\x01user\x00"),
         ("::1", b"\x04\x01\x01\xbb\x00\x00\x00\x01user\x00::1\x00"),
+        ("fe80::1%eth0", b"\x04\x01\x01\xbb\x00\x00\x00\x01user\x00fe80::1\x00"),
     ],
 )
 @pytest.mark.parametrize("size", [1, 8])
