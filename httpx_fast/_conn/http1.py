@@ -27,6 +27,7 @@ from .._exceptions import (
 )
 from .._journey import ConnectionFacts, Journey
 from .._kernel.select import chunk_head
+from .._net.acknowledged import acknowledged, closed_untaken
 from .._net.base import Stream
 from .._origin import Route
 from .._wire.events import FieldLine, RequestHead
@@ -63,6 +64,7 @@ class Http1Connection(ResponseReader):
         "idle_since",
         "journey",
         "lost",
+        "mark",
         "route",
         "stream",
     )
@@ -86,6 +88,8 @@ class Http1Connection(ResponseReader):
         self.lost = lost
         self.journey: Journey | None = None
         self.idle_since: float | None = None
+        #: Bytes that the peer had acknowledged before a request that may not be repeated; None where nobody knows.
+        self.mark: int | None = None
         self.allowed = inf  # count of requests that the peer takes, as far as it has said so
         self._clock = clock
         self._broken: NetworkError | RemoteProtocolError | None = None  # what came with a head instead of its body
@@ -156,6 +160,9 @@ class Http1Connection(ResponseReader):
                 await trace.complete(self._told_head())
         except (NetworkError, RemoteProtocolError) as error:
             state = self.state
+            if self.mark is not None and not self.touched and isinstance(error, RemoteProtocolError):
+                # The mark of an earlier request is below what its answer acknowledged, and so proves nothing.
+                (refused or error).unprocessed = closed_untaken(stream, self.mark, refused)
             self.close()
             if not whole and self.head is not None and state not in (HEAD, TUNNEL):
                 # It depends on the network alone whether both came at once: who reads the body meets it, as he would if
@@ -263,6 +270,10 @@ class Http1Connection(ResponseReader):
             return True
         self.close()
         return False
+
+    def set_mark(self) -> None:
+        """Before a request that may not be repeated: have its failure say whether the peer can have read of it."""
+        self.mark = acknowledged(self.stream)
 
     def alive(self) -> bool:
         """One look, without waiting, whether the idle connection was closed or spoken on by the peer."""

@@ -27,10 +27,11 @@ from .connecting import Connector, connect_error
 from .deadline_stream import NEVER
 from .errors import closed_here, peer_closed
 from .scratch import scratch
-from .sockets import SocketBackend, SocketStream
+from .sockets import NO_WAIT, SocketBackend, SocketStream
 
 Future: TypeAlias = "asyncio.Future[None]"
 
+_PEEK = getattr(socket, "MSG_PEEK", 0) | NO_WAIT
 _OWN_BUFFER = 64 * 1024  # bytes read at once where a loop may fill the buffer later than it asks for it
 
 
@@ -87,7 +88,18 @@ class LoopStream(SocketStream):
         return future
 
     def poll_idle(self) -> None:
-        """Nothing to do: what arrives is pushed by the loop."""
+        """Push what the loop has not seen yet: it looks at its sockets once a turn, after all tasks that can go on."""
+        if not NO_WAIT:
+            return  # Windows, where a read may be under way in the kernel: nothing may be taken past it
+        while not self._halted:
+            try:
+                self._sock.recv(1, _PEEK)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                self._broken(self._read_failed(error))
+                return
+            self._read_now()
 
     def close(self) -> None:
         if self._closed:
@@ -110,6 +122,10 @@ class LoopStream(SocketStream):
 
     def _stop_reading(self) -> None:
         """The loop may push no more, or not for now."""
+        raise NotImplementedError
+
+    def _read_now(self) -> None:
+        """Read what is there, as the loop would."""
         raise NotImplementedError
 
     def _has_sent(self) -> bool:
@@ -308,6 +324,9 @@ class AsyncioStream(LoopStream):
             self._loop.remove_writer(self._number)
             self._all_sent()
 
+    def _read_now(self) -> None:
+        self._on_readable()
+
     def _start_reading(self) -> None:
         contextvars.Context().run(self._loop.add_reader, self._number, self._on_readable)
 
@@ -392,7 +411,8 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
             self._push(None, nbytes)
 
     def eof_received(self) -> bool:
-        self._input_ended()
+        if not self._ended:  # else it was found ahead of the loop
+            self._input_ended()
         return True  # it is closed by who owns it
 
     def resume_writing(self) -> None:
@@ -420,6 +440,20 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
     def _has_sent(self) -> bool:
         before, self._left = self._left, self._transport.get_write_buffer_size()
         return self._left < before
+
+    def _read_now(self) -> None:
+        view = self.get_buffer(-1)
+        try:
+            count = self._sock.recv_into(view)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._broken(self._read_failed(error))
+            return
+        if count:
+            self.buffer_updated(count)
+        else:
+            self.eof_received()
 
     def _start_reading(self) -> None:
         contextvars.Context().run(self._transport.resume_reading)

@@ -132,9 +132,10 @@ class Stream(abc.ABC):
 
     @abc.abstractmethod
     def poll_idle(self) -> None:
-        """Pushes what has arrived, without waiting; never raises: a broken stream is told to the sink as EOF.
+        """Push what has arrived, without waiting; never raises: a broken stream is told to the sink as EOF.
 
-        Nothing to do where arrivals push themselves (asyncio).
+        Where arrivals push themselves (asyncio) they do so once the tasks that can go on have done so: this is for who
+        has to know now.
         """
 
     @abc.abstractmethod

@@ -4,12 +4,16 @@ How long they keep idle connections: what they say, and what is learnt from thos
 connection that the peer is just closing fails, and not every request may be sent again. So a connection is not used
 when its peer has announced to close it about now (Keep-Alive, RFC 2068 s.19.7.1.1), or was seen doing so.
 
+After how many responses they close a connection without saying so: some after each. A connection that has served as
+many is not used for a request that may not be sent again.
+
 How many requests at once they take on one connection of HTTP/2: what is above that they refuse, and it has to be sent
 again. And whether they want HTTP/1.1. Seconds and counts only; no connection, no clock.
 """
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Iterable, Mapping
 from typing import Final, Generic, TypeVar
@@ -25,7 +29,37 @@ MIN_AGE: Final = 1.0  # seconds of idleness
 MEMORY: Final = 600.0  # seconds
 MAX_LEARNT: Final = 1024  # origins; a crawler meets millions
 
+# Responses after which a peer of which nothing is known is watched for a moment. Silent limits are mostly 1; of a
+# higher one the first request that may not be repeated is at risk, and those after it are not.
+WATCHED: Final = 4
+# Connections that ended after the same number of responses, one after the other, before that is believed: a restart
+# ends some after any number.
+BELIEVED: Final = 2
+# A peer that reloads, or ends a worker, closes connections in numbers: each after the response that it just gives.
+UNREST: Final = 1.0  # seconds
+
 T = TypeVar("T")
+
+
+class Verdict(enum.Enum):
+    """What a peer does with a connection after so many responses."""
+
+    KEEPS = enum.auto()
+    UNKNOWN = enum.auto()
+    CLOSES = enum.auto()
+
+
+class _Ends:
+    """How connections of one origin ended early, and how far others came."""
+
+    __slots__ = ("at", "last", "stayed", "times")
+
+    def __init__(self) -> None:
+        self.at = -math.inf  # when the last one ended
+        self.stayed = 0  # responses after which a connection was seen to stay open
+        self.last = 0  # responses that the last one to end had given
+        self.times = 0  # connections that ended after as many, one after the other
+
 
 _MAX_DIGITS: Final = 9  # of a number that means anything here
 
@@ -73,12 +107,13 @@ class _Memory(Generic[T]):
 class Habits:
     """What is learnt of origins."""
 
-    __slots__ = ("_idle", "_old", "_streams")
+    __slots__ = ("_ends", "_idle", "_old", "_streams")
 
     def __init__(self) -> None:
         self._idle: _Memory[float] = _Memory()
         self._streams: _Memory[int] = _Memory()
         self._old: _Memory[bool] = _Memory()
+        self._ends: _Memory[_Ends] = _Memory()
 
     def learn(self, origin: Origin, age: float, now: float) -> bool:
         """A connection to `origin` was found closed by the peer after `age` seconds; whether that says anything."""
@@ -88,6 +123,37 @@ class Habits:
         seconds = max(age - MARGIN, age / 2)
         self._idle.put(origin, seconds if known is None else min(known, seconds), now)
         return True
+
+    def ended(self, origin: Origin, served: int, now: float) -> None:
+        """A peer closed a connection without a word, soon after the last of `served` responses."""
+        ends = self._ends.get(origin, now) or _Ends()
+        ends.times = ends.times + 1 if ends.last == served else 1
+        ends.last = served
+        ends.at = now
+        self._ends.put(origin, ends, now)
+
+    def stayed(self, origin: Origin, served: int, now: float) -> None:
+        """A connection is open some time after its response number `served`."""
+        ends = self._ends.get(origin, now)
+        if ends is None:
+            ends = _Ends()
+            self._ends.put(origin, ends, now)
+        ends.stayed = max(ends.stayed, served)
+        if served >= ends.last:
+            ends.last = ends.times = 0
+
+    def after(self, origin: Origin, served: int, made: float, now: float) -> Verdict:
+        """What the peer does with a connection of time `made` that has given `served` responses, the last just now."""
+        ends = self._ends.get(origin, now)
+        if ends is None:
+            return Verdict.UNKNOWN if served <= WATCHED else Verdict.KEEPS
+        if served > ends.stayed + 1 or served > ends.last > 0:
+            self.stayed(origin, served - 1, now)
+        if served == ends.last:
+            return Verdict.CLOSES if ends.times >= BELIEVED else Verdict.UNKNOWN
+        if made < ends.at and now < ends.at + UNREST:
+            return Verdict.UNKNOWN
+        return Verdict.KEEPS if served <= ends.stayed or served > WATCHED else Verdict.UNKNOWN
 
     def expiry(self, origin: Origin, now: float) -> float | None:
         """Seconds that a connection may be idle; None where nothing was learnt."""

@@ -40,11 +40,12 @@ from .._origin import Origin, Route
 from .._trace import Tracer
 from .._wire.events import FieldLine, Http1Required, NoWebSockets, RequestHead
 from .._wire.h1 import IDLE
+from .caution import fit
 from .fork import watch
 from .lease import Connection, Exchange, Head, Lease
 from .origin_hints import MARGIN, Habits, promised
 from .plan import CLOSED, Answer, Plan, Ticket
-from .replay import Pieces, why_again
+from .replay import Pieces, left_unanswered, why_again
 from .retired import Outdated
 from .state import DRAINS
 from .stats import ConnectionInfo, PoolStats, WaiterInfo
@@ -164,17 +165,25 @@ class Pool:
         route = head.route
         assert route is not None
         since = journey.started
+        # What may not be sent again is given a connection with more care; a body in pieces may be gone by then.
+        once = head.once if replay is None else not replay
+        if framing and not isinstance(body, bytes):
+            once = True
         while True:
             connection: Connection | None = None
             try:
                 if self._old_peers and self._habits.wants_http1(route.origin, since):
                     route = route._replace(http1=True)
                 found = self._ask(route, journey.started)
-                if type(found) is Http1Connection and (found.state == IDLE if self._told else found.alive()):
+                if (
+                    not once
+                    and type(found) is Http1Connection
+                    and (found.state == IDLE if self._told else found.alive())
+                ):
                     connection = found
                     journey.leased = journey.sending = journey.started  # nothing came between: one look at the clock
                 else:
-                    connection = await self._lease(route, found, budgets, journey, since)
+                    connection = await self._lease(route, found, budgets, journey, since, once)
                 # A head that has a time of its own, and one that is told of, are waited for before the body is.
                 together = whole and journey.trace is None and budgets.first_byte is None
                 exchange = await connection.exchange(head, body, framing, budgets, journey, together)
@@ -370,7 +379,7 @@ class Pool:
         now, since = self.clock(), connection.idle_since
         with self._lock:
             if since is not None:
-                self._watchful |= self._habits.learn(connection.route.origin, now - since, now)
+                self._learn_end(connection, connection.facts.requests, now - since, now)
             idle = self._plan.dead(connection)
             if not idle:
                 self._plan.drain(connection)
@@ -378,6 +387,14 @@ class Pool:
         if idle:
             self._close(connection)
         self._carry_out(*decided)
+
+    def _learn_end(self, connection: Connection, served: int, age: float, now: float) -> None:
+        """Under the lock: what is learnt of a peer that closed a connection `age` seconds after its last response."""
+        origin = connection.route.origin
+        if self._habits.learn(origin, age, now):
+            self._watchful = True
+        elif served and isinstance(connection, Http1Connection):
+            self._habits.ended(origin, served, now)
 
     def limit_changed(self, connection: Connection, limit: int | None) -> None:
         """Its peer takes that many requests at once from now on, None for any number."""
@@ -421,9 +438,18 @@ class Pool:
         return turn
 
     async def _lease(
-        self, route: Route, found: Connection | Answer | Turn, budgets: Budgets, journey: Journey, since: float
+        self,
+        route: Route,
+        found: Connection | Answer | Turn,
+        budgets: Budgets,
+        journey: Journey,
+        since: float,
+        once: bool,
     ) -> Connection:
-        """Makes a leased connection that is alive of what the plan answered; `since` is when waiting began."""
+        """Makes a leased connection that is alive of what the plan answered; `since` is when waiting began.
+
+        The request may not be sent again if it is for `once`.
+        """
         while True:
             if isinstance(found, Turn):
                 turn, trace, own = found, journey.trace, budgets.pool
@@ -450,12 +476,32 @@ class Pool:
                 journey.leased = self.clock()
             if isinstance(found, Answer):
                 found = await self._dial(route, budgets.connect, journey, budgets.deadline)
-            elif not found.alive():
+                if once and isinstance(found, Http1Connection):
+                    found.set_mark()
+            elif not (await self._fit(found, journey, budgets.deadline) if once else self._alive(found)):
                 found = self._replace(route, found, since)
                 continue
             if found.__class__ is not Http1Connection:
                 self._guests[journey] = found
             return found
+
+    def _alive(self, connection: Connection) -> bool:
+        """One look at a leased connection; where it is told of its end (asyncio) that needs no call of the system."""
+        if self._told and isinstance(connection, Http1Connection):
+            return connection.state == IDLE
+        return connection.alive()
+
+    async def _fit(self, connection: Connection, journey: Journey, deadline: Deadline | None) -> bool:
+        """As `_alive()`, for a request that may not be sent again."""
+        if not isinstance(connection, Http1Connection):
+            if self._told:
+                connection.stream.poll_idle()
+            return connection.alive()
+        try:
+            return await fit(connection, self._habits, self.clock, deadline)
+        except BaseException:
+            self.release(connection, connection, journey)
+            raise
 
     def _replace(self, route: Route, connection: Connection, since: float) -> Connection | Answer | Turn:
         """What who was given a dead connection gets instead."""
@@ -564,6 +610,10 @@ class Pool:
     def _failed(self, connection: Connection, error: BaseException, journey: Journey) -> None:
         """Ends the lease of an exchange that failed. A shared connection says by itself whether it is broken."""
         if isinstance(connection, Http1Connection):
+            idle = journey.idle
+            if idle is not None and left_unanswered(error, connection, journey):
+                with self._lock:
+                    self._learn_end(connection, journey.nth - 1, idle, self.clock())
             self.release(connection, connection, journey)
             return
         self._guests.pop(journey, None)

@@ -16,6 +16,9 @@ from .lease import Connection
 MAX_REPLAYS: Final = 3
 
 
+_BROKEN: Final = ReadError, WriteError, RemoteProtocolError
+
+
 class Pieces(Protocol):
     """A body that is not one string of bytes. Iterated, it begins."""
 
@@ -48,9 +51,16 @@ def met_dead_connection(error: BaseException, connection: Connection, journey: J
     A server may close any time (RFC 9112 s.9.3.1). That nothing of an answer was seen does not prove that nothing was
     done, hence `replay`. One further try is enough: it is sent over a connection that was looked at after the failure.
     """
-    if not isinstance(error, (ReadError, WriteError, RemoteProtocolError)) or journey.attempts or not journey.reused:
+    if journey.attempts:
         return False
     if isinstance(connection, Http1Connection):
-        return not connection.touched
+        return left_unanswered(error, connection, journey)
+    if not isinstance(error, _BROKEN) or not journey.reused:
+        return False
     # A peer that resets a stream and goes on with the others is not dead.
     return connection.draining and not journey.first
+
+
+def left_unanswered(error: BaseException, connection: Http1Connection, journey: Journey) -> bool:
+    """Whether a reused connection ended before anything of the answer was seen."""
+    return isinstance(error, _BROKEN) and journey.reused and not connection.touched

@@ -38,6 +38,7 @@ class RequestHead:
         "fields",
         "forwarded",
         "method",
+        "once",
         "route",
         "scheme",
         "target",
@@ -47,6 +48,7 @@ class RequestHead:
         self, method: bytes, scheme: bytes, authority: bytes, target: bytes, fields: Sequence[FieldLine]
     ) -> None:
         self.method = method
+        self.once = method not in IDEMPOTENT  # whether a second time may do more, by the method alone
         self.scheme = scheme
         self.authority = authority
         self.target = target
@@ -90,7 +92,7 @@ class RequestHead:
 
         Idempotency-Key is what payment and model services agree on: a repeated key is answered, not done again.
         """
-        return self.method in IDEMPOTENT or any(
+        return not self.once or any(
             name.lower() in (b"idempotency-key", b"x-idempotency-key") for name, _ in self.fields
         )
 

@@ -708,6 +708,47 @@ def test_what_comes_while_idle_is_pushed(backend: World, peer: Listener):
     backend.run(body)
 
 
+def test_what_came_since_the_loop_looked_last_is_pushed_when_asked(backend: World, peer: Listener):
+    if backend.by_anyio:
+        pytest.skip("AnyIO's streams are read by waiting only")
+
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            far = peer.accept()
+            stream.poll_idle()
+            assert (sink.received, sink.ends) == (b"", [])
+            far.sendall(b"unasked")
+            stream.poll_idle()
+            assert (sink.received, sink.ends) == (b"unasked", [])
+            far.sendall(b" and more")
+            far.close()
+            stream.poll_idle()
+            assert (sink.received, sink.ends) == (b"unasked and more", [True])
+            await backend.settle()
+            assert sink.ends == [True]
+            with pytest.raises(ReadError, match="closed the connection"):
+                await stream.receive()
+
+    backend.run(body)
+
+
+def test_reset_that_came_since_the_loop_looked_last_is_found_when_asked(backend: World, peer: Listener):
+    async def body() -> None:
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            sink = Sink()
+            stream.attach(sink)
+            reset(peer.accept())
+            stream.poll_idle()
+            assert len(sink.ends) == 1
+            assert backend.by_anyio or sink.ends == [False]
+            await backend.settle()
+            assert len(sink.ends) == 1
+
+    backend.run(body)
+
+
 def test_who_was_cancelled_does_not_keep_a_full_sink_reading(backend: World, peer: Listener):
     if not backend.pushes:
         pytest.skip("nothing is read while nobody waits")

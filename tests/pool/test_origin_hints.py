@@ -7,7 +7,7 @@ import math
 import pytest
 
 from httpx_fast._origin import Origin
-from httpx_fast._pool.origin_hints import MAX_LEARNT, MEMORY, Habits, promised
+from httpx_fast._pool.origin_hints import MAX_LEARNT, MEMORY, UNREST, WATCHED, Habits, Verdict, promised
 
 A = Origin("http", "a.example", 80)
 B = Origin("http", "b.example", 80)
@@ -97,3 +97,56 @@ def test_origins_are_bounded(more: int, known: bool) -> None:
         habits.learn(Origin("http", f"{number}.example", 80), 10.0, 0.0)
     assert (habits.expiry(A, 0.0) is not None) is known
     assert len(habits.learnt(0.0)) == min(MAX_LEARNT, MAX_LEARNT + more + 1)
+
+
+LATER = UNREST + 1.0
+
+
+def test_peer_of_which_nothing_is_known_is_watched_after_its_first_responses() -> None:
+    habits = Habits()
+    verdicts = [habits.after(A, served, 0.0, 1.0) for served in (1, 2, WATCHED, WATCHED + 1)]
+    assert verdicts == [Verdict.UNKNOWN, Verdict.UNKNOWN, Verdict.UNKNOWN, Verdict.KEEPS]
+
+
+def test_connection_that_stayed_vouches_for_those_after_it() -> None:
+    habits = Habits()
+    habits.stayed(A, 1, 0.0)
+    assert habits.after(A, 1, 0.0, 1.0) is Verdict.KEEPS
+    assert habits.after(A, 2, 0.0, 1.0) is Verdict.UNKNOWN
+    assert habits.after(B, 1, 0.0, 1.0) is Verdict.UNKNOWN
+    # One that has served four has outlasted three.
+    assert habits.after(A, 4, 0.0, 1.0) is Verdict.UNKNOWN
+    assert habits.after(A, 3, 0.0, 1.0) is Verdict.KEEPS
+
+
+def test_count_after_which_two_connections_ended_is_believed() -> None:
+    habits = Habits()
+    habits.stayed(A, 1, 0.0)
+    habits.ended(A, 7, 0.0)
+    assert habits.after(A, 7, 0.0, LATER) is Verdict.UNKNOWN
+    habits.ended(A, 7, 0.0)
+    assert habits.after(A, 7, 0.0, LATER) is Verdict.CLOSES
+    assert habits.after(A, 6, 0.0, LATER) is Verdict.KEEPS
+    assert habits.after(A, 1, 0.0, LATER) is Verdict.KEEPS
+    # One that went further says otherwise.
+    assert habits.after(A, 8, 0.0, LATER) is Verdict.KEEPS
+    assert habits.after(A, 7, 0.0, LATER) is Verdict.KEEPS
+
+
+def test_ends_after_any_number_of_responses_are_a_restart() -> None:
+    habits = Habits()
+    for served in (7, 8, 7):
+        habits.ended(A, served, 10.0)
+    assert habits.after(A, 7, 0.0, 10.0 + LATER) is Verdict.UNKNOWN
+    assert habits.after(A, 5, 0.0, 10.0 + LATER) is Verdict.KEEPS
+    # For a moment that may end others of that time, but not those that were made since.
+    assert habits.after(A, 5, 0.0, 10.0 + UNREST / 2) is Verdict.UNKNOWN
+    assert habits.after(A, 5, 10.1, 10.0 + UNREST / 2) is Verdict.KEEPS
+
+
+def test_ends_are_forgotten_after_a_while() -> None:
+    habits = Habits()
+    habits.ended(A, 1, 0.0)
+    habits.ended(A, 1, 0.0)
+    assert habits.after(A, 1, 0.0, MEMORY - 1) is Verdict.CLOSES
+    assert habits.after(A, 1, 0.0, MEMORY) is Verdict.UNKNOWN

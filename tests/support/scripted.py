@@ -6,8 +6,9 @@ import ssl
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from httpx_fast._exceptions import ReadError, WriteError
+from httpx_fast._exceptions import ReadError, ReadTimeout, WriteError
 from httpx_fast._net.base import Buffer, Sink, Stream
+from httpx_fast._wire.h1 import IDLE, ResponseReader
 
 
 class Clock:
@@ -51,6 +52,12 @@ class ScriptedStream(Stream):
 
     async def receive(self) -> None:
         assert self.sink is not None
+        if isinstance(self.sink, ResponseReader) and self.sink.state == IDLE:
+            # A script says what comes after a request. Who waits without one is to see the peer close, if it does.
+            self.poll_idle()
+            if self.sink.state == IDLE:
+                raise ReadTimeout("nothing came")
+            return
         while True:
             step = self.script.pop(0) if self.script else ReadError("the script is over")
             if isinstance(step, BaseException):

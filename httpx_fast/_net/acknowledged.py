@@ -1,0 +1,73 @@
+"""Whether the peer's system ever took what was written: what TCP knows, and a socket tells on Linux.
+
+A peer that closes an idle connection, and a request on its way to it, cross on the wire. The peer's FIN then says how
+far it had received our bytes (every segment carries an acknowledgment, RFC 9293 s.3.4). What it had not received when
+it closed, no program on that side can have read, nor will: HTTP has it process nothing further (RFC 9112 s.9.6).
+
+A reset proves nothing: it may come from a program that has read all, and its acknowledgment is not looked at.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from typing import Any, Final
+
+from .base import Stream
+
+# struct tcp_info of Linux: the state first; tcpi_bytes_acked is there from 4.1 on.
+_TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
+_BYTES_ACKED: Final = struct.Struct("=B119xQ")
+_CLOSE: Final = 7  # states, as include/net/tcp_states.h counts them
+_CLOSE_WAIT: Final = 8  # the peer's FIN came
+
+
+def acknowledged(stream: Stream) -> int | None:
+    """Count the bytes that the peer's system has acknowledged; None where this system does not say."""
+    found = _look(stream.get_extra_info("socket"))
+    return None if found is None else found[1]
+
+
+def closed_untaken(stream: Stream, before: int, refused: BaseException | None) -> bool:
+    """Tell whether the peer closed before its system took any of what was written since `before` was counted.
+
+    To be asked once the end of the stream was read, before it is closed: after a reset that was read it would be wrong.
+    `refused` is what writing failed with, if it did.
+    """
+    sock = stream.get_extra_info("socket")
+    found = _look(sock)
+    if found is None or found[1] != before:
+        return False
+    state = found[0]
+    if state == _CLOSE_WAIT:
+        return True
+    # A reset followed. It is told of once, as EPIPE where a FIN had come before it and as ECONNRESET where none had;
+    # who reads is told of the FIN alone.
+    if state != _CLOSE or not _ended(sock):
+        return False
+    return refused is None or getattr(refused.__cause__, "errno", None) == errno.EPIPE
+
+
+def _look(sock: Any) -> tuple[int, int] | None:
+    """State and acknowledged bytes of a TCP connection."""
+    if _TCP_INFO is None or sock is None:
+        return None
+    try:
+        facts = sock.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.size)
+    except (OSError, AttributeError):  # no TCP; closed
+        return None
+    if len(facts) < _BYTES_ACKED.size:
+        return None
+    state, count = _BYTES_ACKED.unpack(facts)
+    return (state, count) if count else None  # the SYN was acknowledged, so 0 means that nobody counts
+
+
+def _ended(sock: Any) -> bool:
+    try:
+        # asyncio and AnyIO give sockets out that cannot be read from.
+        with socket.socket(fileno=os.dup(sock.fileno())) as twin:
+            return not twin.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except OSError:
+        return False

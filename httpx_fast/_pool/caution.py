@@ -1,0 +1,68 @@
+"""What is looked at before a request that may not be repeated is given a connection that was used before.
+
+A peer may close an idle connection at any time (RFC 9112 s.9.3.1). Others are sent again when they meet that; of these
+nobody could say whether they were done. So, in this order:
+
+1. What the connection has received is looked at now, not when the event loop would.
+2. A peer that closed connections after so many responses, twice running, is not given one that has served as many.
+3. A peer of which it is not known what it does after so few responses, or that closed once after as many, or others
+   just now, is given a moment: those that close after a response do so at once. Who comes later need not wait.
+4. What the peer had acknowledged until now is written down (`Http1Connection.set_mark`), which on Linux tells a request
+   that crossed the peer's FIN from one that was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from .._conn.http1 import Http1Connection
+from .._deadline import Deadline
+from .._exceptions import NetworkError, RemoteProtocolError, TimeoutException
+from .._wire.h1 import IDLE
+from .origin_hints import Habits, Verdict
+
+# From the end of a response on. A proxy or server that closes after it does so within a tenth of this, if it is not
+# very busy; and it is little beside a handshake.
+GRACE: Final = 0.005  # seconds
+
+
+async def fit(
+    connection: Http1Connection, habits: Habits, clock: Callable[[], float], deadline: Deadline | None
+) -> bool:
+    """Whether a leased connection may carry a request that may not be repeated.
+
+    Cancelled here, the connection is as before, and is the caller's to give back.
+    """
+    if not connection.alive():
+        return False
+    served, idle_since = connection.facts.requests, connection.idle_since
+    if served and idle_since is not None:
+        origin = connection.route.origin
+        now = clock()
+        facts = connection.facts
+        verdict = habits.after(origin, served, facts.tls_done or facts.tcp_done or now, now)
+        if verdict is Verdict.CLOSES:
+            return False
+        if verdict is Verdict.UNKNOWN:
+            until = idle_since + GRACE
+            if now < until and not await _stays(connection, until, deadline):
+                return False
+            habits.stayed(origin, served, clock())
+    connection.set_mark()
+    return True
+
+
+async def _stays(connection: Http1Connection, until: float, deadline: Deadline | None) -> bool:
+    """Waits until then whether the peer closes."""
+    stream = connection.stream
+    if deadline is not None:
+        until = min(until, deadline.at)
+    stream.arm("first_byte", until, GRACE)
+    try:
+        await stream.receive()
+    except TimeoutException:
+        pass
+    except (NetworkError, RemoteProtocolError):
+        return False
+    return connection.state == IDLE
