@@ -110,4 +110,4 @@ def _lines(headers: Any) -> list[FieldLine] | None:
     """The field lines of what users mostly give as headers; None for the rest."""
     if headers.__class__ is dict:
         return encoded(headers.items(), "ascii")
-    return headers._list if headers.__class__ is Headers else None
+    return headers._field_lines if headers.__class__ is Headers else None

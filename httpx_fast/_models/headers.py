@@ -5,7 +5,7 @@ the first one comes. It knows no message and no connection. The rules:
 
 1. `_list` holds the field lines as they are sent: names as they were written, values as bytes.
 2. A list that somebody else holds too (another `Headers`, a template, a head) is marked as shared, and every change
-   copies a shared list first. So the identity of `_list` tells whether anything was changed since.
+   copies a shared list first. So the identity of `_field_lines` tells whether anything was changed since.
 3. What a response received is asked of its head, line by line, until all of it is wanted (`_lazy`).
 """
 
@@ -63,7 +63,7 @@ class Headers(MutableMapping[str, str]):
         elif isinstance(headers, dict):
             self._lines = encoded(headers.items(), encoding or "ascii")
         elif type(headers) is Headers or isinstance(headers, Headers):
-            self._lines = headers._list
+            self._lines = headers._field_lines
             self._names = headers._names
             self._shared = headers._shared = True
         elif isinstance(headers, Mapping):
@@ -93,7 +93,7 @@ class Headers(MutableMapping[str, str]):
         return self
 
     @property
-    def _list(self) -> list[FieldLine]:
+    def _field_lines(self) -> list[FieldLine]:
         """The field lines. Not to be changed, and only kept by who calls `_share()`."""
         lines = self._lines
         if lines is None:
@@ -101,10 +101,23 @@ class Headers(MutableMapping[str, str]):
             lines = self._lines = self._source.fields()
         return lines
 
+    @property
+    def _list(self) -> list[tuple[bytes, bytes, bytes]]:
+        """A new list of (name, name in lower case, value): the private list of httpx's, for tools that read it."""
+        return [
+            (name, lower, value) for lower, (name, value) in zip(self._lower_names(), self._field_lines, strict=True)
+        ]
+
+    @_list.setter
+    def _list(self, triples: Iterable[tuple[bytes, bytes, bytes]]) -> None:
+        self._lines = [(name, value) for name, _, value in triples]
+        self._names = self._source = None
+        self._shared = False
+
     def _share(self) -> list[FieldLine]:
         """The field lines for somebody who keeps them: from now on a change here makes another list."""
         self._shared = True
-        return self._list
+        return self._field_lines
 
     @property
     def encoding(self) -> str:
@@ -112,7 +125,7 @@ class Headers(MutableMapping[str, str]):
         if self._encoding is not None:
             return self._encoding
         # A line feed is no part of a multi-byte sequence, so the whole fits when each of its parts does.
-        data = b"\n".join([part for line in self._list for part in line])
+        data = b"\n".join([part for line in self._field_lines for part in line])
         if data.isascii():
             return "ascii"
         try:
@@ -128,7 +141,7 @@ class Headers(MutableMapping[str, str]):
     @property
     def raw(self) -> list[FieldLine]:
         """A new list of the field lines, as they are or were on the wire."""
-        return list(self._list)
+        return list(self._field_lines)
 
     def keys(self) -> KeysView[str]:
         """The names in lower case, each once."""
@@ -146,7 +159,10 @@ class Headers(MutableMapping[str, str]):
         """One pair of name in lower case and value for each field line."""
         encoding = self.encoding
         names = self._lower_names()
-        return [(name.decode(encoding), line[1].decode(encoding)) for name, line in zip(names, self._list, strict=True)]
+        return [
+            (name.decode(encoding), line[1].decode(encoding))
+            for name, line in zip(names, self._field_lines, strict=True)
+        ]
 
     @overload
     def get(self, key: str, /) -> str | None: ...
@@ -171,7 +187,7 @@ class Headers(MutableMapping[str, str]):
     def update(self, headers: HeaderTypes | None = None) -> None:  # type: ignore[override]
         """Takes all lines of `headers`, in place of those here that have the same names."""
         other = headers if type(headers) is Headers else Headers(headers, self._encoding)
-        added, added_names = list(other._list), list(other._lower_names())
+        added, added_names = list(other._field_lines), list(other._lower_names())
         lines, names = self._own()
         for name in added_names:
             if name in names:
@@ -216,7 +232,7 @@ class Headers(MutableMapping[str, str]):
         return iter(self.keys())
 
     def __len__(self) -> int:
-        return len(self._list)
+        return len(self._field_lines)
 
     def __or__(self, other: Mapping[str, str]) -> Headers:
         if not isinstance(other, Mapping):
@@ -242,7 +258,7 @@ class Headers(MutableMapping[str, str]):
                 other = Headers(other)  # type: ignore[arg-type]
             except (TypeError, ValueError):
                 return False
-        return self._list is other._list or self._sorted() == other._sorted()
+        return self._field_lines is other._field_lines or self._sorted() == other._sorted()
 
     def __repr__(self) -> str:
         encoding = self.encoding
@@ -255,12 +271,12 @@ class Headers(MutableMapping[str, str]):
         state = self.__dict__.copy()
         for name in ("_names", "_source", "_shared"):
             state.pop(name, None)
-        state["_lines"] = list(self._list)
+        state["_lines"] = list(self._field_lines)
         return state
 
     def _own(self) -> tuple[list[FieldLine], list[bytes]]:
         """Lines and lower-case names that may be changed in place."""
-        lines, names = self._list, self._lower_names()
+        lines, names = self._field_lines, self._lower_names()
         if self._shared:
             self._shared = False
             self._source = None
@@ -271,12 +287,12 @@ class Headers(MutableMapping[str, str]):
     def _lower_names(self) -> list[bytes]:
         names = self._names
         if names is None:
-            names = self._names = [line[0].lower() for line in self._list]
+            names = self._names = [line[0].lower() for line in self._field_lines]
         return names
 
     def _surround(self, first: list[FieldLine], last: list[FieldLine]) -> None:
         """Puts lines before and after those that are there."""
-        self._lines = first + self._list + last
+        self._lines = first + self._field_lines + last
         self._names = self._source = None
         self._shared = False
 
@@ -325,7 +341,7 @@ class Headers(MutableMapping[str, str]):
         return joined
 
     def _sorted(self) -> list[FieldLine]:
-        return sorted([(name, line[1]) for name, line in zip(self._lower_names(), self._list, strict=True)])
+        return sorted([(name, line[1]) for name, line in zip(self._lower_names(), self._field_lines, strict=True)])
 
 
 def encoded(pairs: Iterable[tuple[Any, Any]], encoding: str) -> list[FieldLine]:

@@ -260,7 +260,7 @@ class Request:
         return head if (self._lines if headers is None else headers._lines) is head.fields else None
 
     def _keep_head(self, head: Any) -> None:
-        """Keeps a head whose `fields` are `headers._list`, for the next time that this request is sent."""
+        """Keeps a head whose `fields` are `headers._field_lines`, for the next time that this request is sent."""
         self._head = head
         self._head_method = self.method
         self._head_url = self.url

@@ -177,7 +177,7 @@ def _make_head(request: Request) -> RequestHead:
         method = request.method.encode("ascii")
     except UnicodeEncodeError:
         raise LocalProtocolError(f"method {request.method!r} is no token; expected letters like GET") from None
-    return RequestHead(method, url.raw_scheme, url.netloc, target, request.headers._list)
+    return RequestHead(method, url.raw_scheme, url.netloc, target, request.headers._field_lines)
 
 
 #: A WebSocket begins as a request of these (RFC 6455 s.3); default ports are the same.

@@ -201,7 +201,7 @@ def test_equality_ignores_case_and_order():
 def test_a_copy_shares_its_lines_until_one_of_both_changes():
     headers = Headers({"a": "1"})
     other = Headers(headers)
-    assert other._list is headers._list
+    assert other._field_lines is headers._field_lines
     other["b"] = "2"
     assert headers.raw == [(b"a", b"1")]
     third = headers.copy()
@@ -228,11 +228,11 @@ def test_a_changed_list_is_another_list_when_others_hold_it(change):
     lines = [(b"a", b"1"), (b"b", b"2")]
     headers = Headers._from_list(lines)
     assert headers["a"] == "1"
-    assert headers._list is lines
+    assert headers._field_lines is lines
     CHANGES[change](headers)
-    assert headers._list is not lines
+    assert headers._field_lines is not lines
     assert lines == [(b"a", b"1"), (b"b", b"2")]
-    assert headers._lower_names() == [name.lower() for name, _ in headers._list]
+    assert headers._lower_names() == [name.lower() for name, _ in headers._field_lines]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -241,7 +241,25 @@ def test_a_list_that_was_handed_out_is_not_changed(change):
     held = headers._share()
     CHANGES[change](headers)
     assert held == [(b"a", b"1"), (b"b", b"2")]
-    assert headers._list is not held
+    assert headers._field_lines is not held
+
+
+@pytest.mark.parametrize("make", [lambda lines: Headers(lines), lambda lines: Headers._lazy(Source(*lines))])
+def test_the_private_list_has_the_shape_of_httpx_s(make):
+    lines = [(b"X-A", b"1"), (b"x-a", b"2"), (b"Date", b"\xff")]
+    headers = make(lines)
+    assert headers._list == httpx2.Headers(lines)._list == [(name, name.lower(), value) for name, value in lines]
+    headers._list = [*headers._list, (b"X-B", b"x-b", b"3")]
+    assert headers["x-b"] == "3"
+    assert headers.raw == [*lines, (b"X-B", b"3")]
+    assert headers.get_list("X-A") == ["1", "2"]
+
+
+def test_setting_the_private_list_leaves_copies_alone():
+    headers = Headers({"a": "1"})
+    other = headers.copy()
+    headers._list = []
+    assert (headers.raw, other.raw) == ([], [(b"a", b"1")])
 
 
 def test_the_raw_list_is_a_copy():

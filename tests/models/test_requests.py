@@ -221,7 +221,7 @@ def test_a_changed_request_has_no_head(change, template):
 def test_a_head_that_is_kept_is_given_back_until_a_change(change):
     request = Request("GET", "http://example.org/", headers={"Accept": "*/*"})
     assert request._unchanged_head() is None
-    head = RequestHead(b"GET", b"http", b"example.org", b"/", request.headers._list)
+    head = RequestHead(b"GET", b"http", b"example.org", b"/", request.headers._field_lines)
     request._keep_head(head)
     assert request._unchanged_head() is head
     CHANGES[change](request)
