@@ -7,9 +7,9 @@ alone and knows nothing of what the modules contain:
 2. An old name that has been imported already is refused, since its classes would live on beside ours.
 3. All names are checked before the first of them is taken. Doing it again does nothing.
 4. httpcore cannot be meant any more either, where httpx is not; see `httpcore.py` for what takes its place.
+5. Loggers answer to the replaced names as well; see `loggers.py`.
 
-What it cannot reach: the metadata of installed distributions, names of loggers, and processes that are spawned, which
-call it themselves.
+What it cannot reach: the metadata of installed distributions, and processes that are spawned, which call it themselves.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
+
+from .loggers import answer_to
 
 __all__ = ["alias", "alias_httpx"]
 
@@ -54,6 +56,9 @@ def alias(*names: str, httpcore: bool = True) -> None:
     if new:
         # First, so that nobody finds a second copy of our files by the path that the package shows.
         sys.meta_path.insert(0, _Finder(new))
+    for name in names:
+        core = next((each for each, real in _REPLACED[name].items() if real == _CORE and each in {*taken, *new}), None)
+        answer_to(name, core)
 
 
 def alias_httpx() -> None:

@@ -3,7 +3,7 @@
 The wire room wants field lines, users want a mapping; so the lines are what is kept, and what lookups need is made when
 the first one comes. It knows no message and no connection. The rules:
 
-1. `_list` holds the field lines as they are sent: names as they were written, values as bytes.
+1. `_field_lines` holds the field lines as they are sent: names as they were written, values as bytes.
 2. A list that somebody else holds too (another `Headers`, a template, a head) is marked as shared, and every change
    copies a shared list first. So the identity of `_field_lines` tells whether anything was changed since.
 3. What a response received is asked of its head, line by line, until all of it is wanted (`_lazy`).

@@ -1,0 +1,124 @@
+"""Has our loggers answer to the names of the loggers that `alias()` replaces.
+
+A program that configures `logging.getLogger("httpx")` means the client that it imports as httpx. So, once that is ours:
+
+1. A record carries the replaced name, reaches the handlers of both names, and each handler once.
+2. The level of our own logger counts, then that of the replaced one, then the root's. Filters of both apply.
+3. A logger that was disabled silences us, unless the other one is enabled and was configured: `dictConfig` disables
+   all loggers that it does not name.
+4. DEBUG records belong to httpcore's loggers. A level of `httpx` alone can silence them too, but not cause them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any, cast
+
+from .._trace import LOGGERS, PACKAGE
+
+__all__ = ["answer_to"]
+
+#: What httpcore calls a logger of ours, where it does not by our name.
+_CORE_NAMES = {"tls": "connection"}
+
+
+def answer_to(name: str, core: str | None) -> None:
+    """Have our loggers answer to `name` ("httpx"), and those of DEBUG records to `core` ("httpcore"), if any."""
+    _aliased(logging.getLogger(PACKAGE))._add(logging.getLogger(name), None)
+    for room, logger in LOGGERS.items():
+        named = None if core is None else logging.getLogger(f"{core}.{_CORE_NAMES.get(room, room)}")
+        _aliased(logger)._add(named, logging.getLogger(name))
+    # Levels that were remembered before hold no longer.
+    cast("Any", logging.Logger.manager)._clear_cache()
+
+
+class AliasedLogger(logging.Logger):
+    """A logger that answers to the names of others, too. An existing logger is made into one by `answer_to`."""
+
+    _others: tuple[logging.Logger, ...] = ()
+    #: Loggers whose level silences this one where no level was set for it.
+    _louder: tuple[logging.Logger, ...] = ()
+    _disabled = False
+
+    def _add(self, other: logging.Logger | None, louder: logging.Logger | None) -> None:
+        if other is not None and other not in self._others:
+            self._others += (other,)
+        if louder is not None and louder not in self._louder:
+            self._louder += (louder,)
+
+    @property
+    def disabled(self) -> bool:  # type: ignore[override]
+        states = [(self._disabled, self), *((other.disabled, other) for other in self._others)]
+        return any(off for off, _ in states) and not any(
+            not off and (each.handlers or each.level or each.filters) for off, each in states
+        )
+
+    @disabled.setter
+    def disabled(self, value: bool) -> None:
+        self._disabled = bool(value)
+
+    def getEffectiveLevel(self) -> int:  # noqa: N802
+        for start in (self, *self._others):
+            for logger in _up_from(start):
+                if logger.level:
+                    return logger.level
+        return max(self.root.level, *(logger.level for logger in self._louder), 0)
+
+    def filter(self, record: logging.LogRecord) -> Any:
+        passed: Any = super().filter(record)
+        for other in self._others:
+            if not passed:
+                break
+            # From Python 3.12 on a filter may put another record in the place of this one.
+            record = passed if isinstance(passed, logging.LogRecord) else record
+            passed = other.filter(record)
+        return passed
+
+    def makeRecord(self, name: str, *args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: N802
+        return super().makeRecord(self._others[0].name if self._others else name, *args, **kwargs)
+
+    def hasHandlers(self) -> bool:  # noqa: N802
+        return bool(self._all_handlers())
+
+    def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802
+        found = self._all_handlers()
+        if not found and logging.lastResort is not None:
+            found = [logging.lastResort]
+        for handler in found:
+            if record.levelno >= handler.level:
+                handler.handle(record)
+
+    def _all_handlers(self) -> list[logging.Handler]:
+        """The handlers that a record goes to, each once."""
+        found: dict[int, logging.Handler] = {}
+        propagates = True
+        for start in (self, *self._others):
+            for logger in _up_from(start):
+                found.update((id(handler), handler) for handler in logger.handlers)
+                if not logger.propagate:
+                    propagates = False
+                    break
+            if start is self and not propagates:
+                break
+        if propagates:
+            found.update((id(handler), handler) for handler in self.root.handlers)
+        return list(found.values())
+
+
+def _up_from(logger: logging.Logger) -> Iterator[logging.Logger]:
+    """A logger and its parents, but for the root."""
+    each: logging.Logger | None = logger
+    while each is not None and each.parent is not None:
+        yield each
+        each = each.parent
+
+
+def _aliased(logger: logging.Logger) -> AliasedLogger:
+    """The same logger, answering to other names; its own class, which the program may have chosen, stays a base."""
+    if not isinstance(logger, AliasedLogger):
+        disabled = logger.__dict__.pop("disabled", False)
+        kind = type(logger)
+        logger.__class__ = AliasedLogger if kind is logging.Logger else type(kind.__name__, (AliasedLogger, kind), {})
+        logger.disabled = disabled
+    return cast("AliasedLogger", logger)
