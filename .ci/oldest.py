@@ -1,9 +1,8 @@
-"""Prints pip constraints that hold every dependency of pyproject.toml to the oldest version that it admits.
+"""Prints the dependencies in pyproject.toml as pip requirements, each at the oldest version that is admitted.
 
-    python .ci/oldest.py pyproject.toml >constraints.txt
+    python .ci/oldest.py pyproject.toml >oldest.txt
 
-A requirement without a lower bound is an error: it promises versions that nobody has tried. What only serves to build
-or to measure is left out: benchmarks compare with today's versions.
+A requirement without a lower bound is an error: it promises versions that nobody has tried.
 """
 
 from __future__ import annotations
@@ -15,10 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-#: Name with extras; the rest up to a marker.
-REQUIREMENT = re.compile(r"\s*([\w.-]+)\s*(?:\[[^\]]*\])?\s*([^;]*?)\s*(?:;\s*(.*))?")
+#: Name, with extras; versions; marker.
+REQUIREMENT = re.compile(r"([\w.-]+)((?:\[[^\]]*\])?)\s*([^;]*?)\s*(?:;\s*(.*))?")
 LOWER = re.compile(r">=\s*([\w.]+)")
-LEFT_OUT = {"bench"}
+#: Benchmarks compare with today's versions, and what is built on httpx needs newer versions of what it shares with us.
+LEFT_OUT = {"bench", "ecosystem"}
+#: What tests compare with, and does the same; it is installed without what it requires.
+WITNESSES = {"httpx2"}
 
 
 def requirements(project: dict[str, Any]) -> Iterator[str]:
@@ -28,22 +30,22 @@ def requirements(project: dict[str, Any]) -> Iterator[str]:
             yield from needed
 
 
-def constraints(project: dict[str, Any]) -> list[str]:
-    """One line for each requirement, without repetition; SystemExit names those without a lower bound."""
-    lines: dict[str, None] = {}
-    unbounded = []
+def oldest(project: dict[str, Any]) -> list[str]:
+    """One line for each requirement; SystemExit names those without a lower bound."""
+    lines: set[str] = set()
+    unbounded: list[str] = []
     for requirement in requirements(project):
         match = REQUIREMENT.fullmatch(requirement)
         if match is None:
             raise SystemExit(f"cannot read the requirement {requirement!r}")
-        name, versions, marker = match.groups()
-        if name == project["name"]:
+        name, extras, versions, marker = match.groups()
+        if name == project["name"] or name in WITNESSES:
             continue
         lower = LOWER.search(versions)
         if lower is None:
             unbounded.append(name)
             continue
-        lines[f"{name}=={lower[1]}" + (f"; {marker}" if marker else "")] = None
+        lines.add(f"{name}{extras}=={lower[1]}" + (f"; {marker}" if marker else ""))
     if unbounded:
         raise SystemExit(f"no lower bound is given for {', '.join(unbounded)}")
     return sorted(lines)
@@ -51,4 +53,4 @@ def constraints(project: dict[str, Any]) -> list[str]:
 
 if __name__ == "__main__":
     read = tomllib.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    sys.stdout.write("\n".join(constraints(read["project"])) + "\n")
+    sys.stdout.write("\n".join(oldest(read["project"])) + "\n")

@@ -180,13 +180,15 @@ def _adopt_all() -> None:
 _adopt_all()
 
 
-def __getattr__(name: str) -> Any:
-    module = _LATE.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = _adopt(getattr(import_module(module, __name__), name))
-    return found
+if not TYPE_CHECKING:  # a checker would believe that any name is here
+
+    def __getattr__(name: str) -> Any:
+        module = _LATE.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = _adopt(getattr(import_module(module, __name__), name))
+        return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATE})
+    return sorted({*__all__, *_LATE})

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ._argument_names import names_explained
 from ._client import Client
 from ._config import (
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["delete", "get", "head", "options", "patch", "post", "put", "query", "request", "stream", "websocket"]
 
 
+@names_explained
 def request(
     method: str,
     url: URL | str,
@@ -76,6 +78,7 @@ def request(
         )
 
 
+@names_explained
 @contextmanager
 def stream(
     method: str,
@@ -114,6 +117,7 @@ def stream(
         yield response
 
 
+@names_explained
 def get(
     url: URL | str,
     *,
@@ -143,6 +147,7 @@ def get(
     )
 
 
+@names_explained
 def options(
     url: URL | str,
     *,
@@ -172,6 +177,7 @@ def options(
     )
 
 
+@names_explained
 def head(
     url: URL | str,
     *,
@@ -201,6 +207,7 @@ def head(
     )
 
 
+@names_explained
 def post(
     url: URL | str,
     *,
@@ -238,6 +245,7 @@ def post(
     )
 
 
+@names_explained
 def put(
     url: URL | str,
     *,
@@ -275,6 +283,7 @@ def put(
     )
 
 
+@names_explained
 def patch(
     url: URL | str,
     *,
@@ -312,6 +321,7 @@ def patch(
     )
 
 
+@names_explained
 def delete(
     url: URL | str,
     *,
@@ -341,6 +351,7 @@ def delete(
     )
 
 
+@names_explained
 def query(
     url: URL | str,
     *,
@@ -378,6 +389,7 @@ def query(
     )
 
 
+@names_explained
 @contextmanager
 def websocket(
     url: URL | str,

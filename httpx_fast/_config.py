@@ -17,10 +17,10 @@ import socket
 import ssl
 import sys
 import threading
-import warnings
 from collections.abc import Mapping
 from typing import Any, TypeAlias, cast
 
+from ._caller import warn_caller
 from ._exceptions import MissingTrustStore, TrustStoreError
 from ._models.headers import Headers
 from ._types import CertTypes, HeaderTypes, TimeoutTypes
@@ -273,6 +273,11 @@ class Proxy:
         auth: tuple[str, str] | None = None,
         headers: HeaderTypes | None = None,
     ) -> None:
+        if isinstance(url, Mapping):
+            raise TypeError(
+                "expected one proxy URL, got a mapping: for one proxy per scheme or host give the client "
+                "mounts={'https://': HTTPTransport(proxy=...)}"
+            )
         url = URL(url)
         if url.scheme not in _PROXY_SCHEMES:
             raise ValueError(f"expected a proxy URL with one of the schemes {', '.join(_PROXY_SCHEMES)}, got {url!r}")
@@ -346,12 +351,12 @@ def check_ssl_settings(
     """
     _check(verify, cert, trust_env)
     if isinstance(verify, str) and verify != "system":
-        _warn(
+        warn_caller(
             "verify=<path> is deprecated, use verify=ssl.create_default_context(cafile=...), or capath=...",
             DeprecationWarning,
         )
     if cert is not None:
-        _warn(
+        warn_caller(
             "cert=... is deprecated, use verify=<ssl.SSLContext> and call load_cert_chain() on it", DeprecationWarning
         )
 
@@ -369,15 +374,6 @@ def _check(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_en
             raise TypeError("cert=... cannot go into the context given as verify=...: call load_cert_chain() on that")
         for path in _cert_files(cert):
             _existing(path, "cert")
-
-
-def _warn(text: str, category: type[Warning]) -> None:
-    """Says it where the user's code is, however deep this is called."""
-    level, frame = 1, sys._getframe()
-    package = __name__.partition(".")[0] + "."
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(package):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(text, category, stacklevel=level)
 
 
 def _existing(path: str, name: str) -> str:

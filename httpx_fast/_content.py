@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from typing import Any
 from urllib.parse import urlencode
 
+from ._caller import warn_caller
 from ._exceptions import StreamClosed, StreamConsumed
 from ._multipart import MultipartStream, wrapped_file
 from ._types import AsyncByteStream, RequestContent, RequestData, RequestFiles, ResponseContent, SyncByteStream
@@ -211,9 +212,11 @@ def in_memory(
     content: RequestContent | None, data: RequestData | None, json: Any | None
 ) -> tuple[bytes, bytes | None] | None:
     """As `encode_request`, of what is most often sent: the bytes and their Content-Type; None for the rest."""
-    if data is not None and data.__class__ is not dict:
+    if data is not None and (data.__class__ is not dict or json is not None or content is not None):
         return None
     if content is not None:
+        if json is not None:
+            return None
         if type(content) is bytes:
             return content, None
         return (content.encode(), None) if type(content) is str else None
@@ -231,7 +234,9 @@ def encode_request(
     json: Any | None = None,
     boundary: bytes | None = None,
 ) -> tuple[dict[str, str], SyncByteStream | AsyncByteStream]:
-    """Default fields and body stream of a request; the first argument that is given wins."""
+    """Default fields and body stream of a request; the first argument that is given wins, others are warned of."""
+    if json is not None or content is not None:
+        _warn_of_unsent(content, data, files, json)
     if data is not None and not isinstance(data, Mapping):
         warnings.warn("'data' is for forms; give text and bytes as 'content'", DeprecationWarning, stacklevel=2)
         return encode_content(data)
@@ -244,6 +249,22 @@ def encode_request(
     if json is not None:
         return encode_json(json)
     return {}, ByteStream(b"")
+
+
+def _warn_of_unsent(content: object, data: object, files: object, json: object) -> None:
+    """One body is sent; `data` and `files` make one together, and empty ones make none."""
+    given = {"content": content is not None, "data": bool(data), "files": bool(files), "json": json is not None}
+    names = [name for name, is_given in given.items() if is_given]
+    if len(names) < 2 or names == ["data", "files"]:
+        return
+    if data and not isinstance(data, Mapping):
+        sent = "data"
+    elif given["content"]:
+        sent = "content"
+    else:
+        sent = " and ".join(name for name in names if name != "json")
+    unsent = " and ".join(name for name in names if name not in sent.split())
+    warn_caller(f"{unsent} will not be sent: a request has one body, here that of {sent}", UserWarning)
 
 
 def encode_response(

@@ -226,3 +226,8 @@ class Journey:
     def __repr__(self) -> str:
         steps = " ".join(f"{name}={span * 1000:.2f}ms" for name, span in self.phases().items())
         return f"<Journey {self.phase} request {self.nth} of its connection {steps}>"
+
+
+#: The way of requests that no network was involved in: it has no phases, and took no time.
+NO_JOURNEY = Journey(0.0, float)
+NO_JOURNEY.stopped = 0.0

@@ -15,6 +15,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from ._caller import warn_caller
 from ._exceptions import StreamConsumed
 from ._pairs import check_pairs
 from ._types import AsyncByteStream, FileTypes, RequestData, RequestFiles, SyncByteStream
@@ -94,7 +95,16 @@ class FileField:
             raise TypeError(f"the name of a form file is str, not {type(name).__name__}: {name!r}")
         filename, file, content_type, headers = _file_parts(value)
         if not isinstance(file, (str, bytes)) and not hasattr(file, "read"):
-            raise TypeError(f"form file {name!r} is {type(file).__name__}; expected bytes, str, or an open binary file")
+            hint = ", as open(path, 'rb') gives it" if hasattr(file, "__fspath__") else ""
+            raise TypeError(
+                f"form file {name!r} is {type(file).__name__}; expected bytes, str, or an open binary file{hint}"
+            )
+        if isinstance(file, str) and _is_path(file):
+            warn_caller(
+                f"form file {name!r} is a str, which is sent as the content, and there is a file of that name: to send "
+                "that give open(path, 'rb')",
+                UserWarning,
+            )
         if isinstance(file, io.TextIOBase):
             raise TypeError(
                 f"form file {name!r} is {type(file).__name__}, which gives text; open it in binary mode, or use BytesIO"
@@ -266,6 +276,19 @@ def _file_parts(value: FileTypes) -> tuple[str | None, Any, str | None, dict[str
     content_type: Any = rest[0] if rest else None
     headers: Any = rest[1] if len(rest) > 1 else {}
     return filename, file, content_type, dict(headers)
+
+
+_MAX_PATH = 4096  # characters; what is longer is content for certain
+
+
+def _is_path(text: str) -> bool:
+    """Whether a text is the path of a file that exists, so that the file was meant, probably."""
+    if not 0 < len(text) <= _MAX_PATH or "\n" in text or "\0" in text:
+        return False
+    try:
+        return os.path.isfile(text)
+    except (OSError, ValueError):
+        return False
 
 
 def _part_header(name: str, value: str) -> bytes:

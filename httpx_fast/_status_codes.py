@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from enum import EnumMeta, IntEnum
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 __all__ = ["codes"]
 
@@ -33,12 +33,14 @@ class _Code(int):
 class _CodesMeta(EnumMeta):
     """Finds replaced names, which are no members: so members cost no detour."""
 
-    def __getattr__(cls, name: str) -> Any:
-        new_name = _REPLACED.get(name)
-        if new_name is None:
-            raise AttributeError(f"{cls.__name__} has no code named {name!r}")
-        warnings.warn(f"codes.{name} is now codes.{new_name} (RFC 9110 s.15)", DeprecationWarning, stacklevel=2)
-        return cls[new_name]
+    if not TYPE_CHECKING:  # a checker would believe that any name is a code
+
+        def __getattr__(cls, name: str) -> Any:
+            new_name = _REPLACED.get(name)
+            if new_name is None:
+                raise AttributeError(f"{cls.__name__} has no code named {name!r}")
+            warnings.warn(f"codes.{name} is now codes.{new_name} (RFC 9110 s.15)", DeprecationWarning, stacklevel=2)
+            return cls[new_name]
 
     def __getitem__(cls, name: str) -> Any:
         return super().__getitem__(_REPLACED.get(name, name))

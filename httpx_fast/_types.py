@@ -27,8 +27,8 @@ URLTypes: TypeAlias = Union["URL", str]
 QueryParamTypes: TypeAlias = Union[
     "QueryParams",
     Mapping[str, PrimitiveData | Sequence[PrimitiveData]],
-    list[tuple[str, PrimitiveData]],
-    tuple[tuple[str, PrimitiveData], ...],
+    # Not list, of which a variable that is a list[tuple[str, str]] would be none.
+    Sequence[tuple[str, PrimitiveData]],
     str,
     bytes,
 ]
@@ -41,7 +41,7 @@ HeaderTypes: TypeAlias = Union[
     Sequence[tuple[bytes, bytes]],
 ]
 
-CookieTypes: TypeAlias = Union["Cookies", "CookieJar", dict[str, str], list[tuple[str, str]]]
+CookieTypes: TypeAlias = Union["Cookies", "CookieJar", Mapping[str, str], Sequence[tuple[str, str]]]
 
 #: Seconds for all phases, or for connect, read, write and pool.
 TimeoutTypes: TypeAlias = Union["Timeout", tuple[float | None, float | None, float | None, float | None], float, None]
@@ -51,8 +51,8 @@ CertTypes: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
 
 AuthTypes: TypeAlias = Union[tuple[str | bytes, str | bytes], Callable[["Request"], "Request"], "Auth"]
 
-RequestContent: TypeAlias = str | bytes | Iterable[bytes] | AsyncIterable[bytes]
-ResponseContent: TypeAlias = str | bytes | Iterable[bytes] | AsyncIterable[bytes]
+RequestContent: TypeAlias = str | bytes | bytearray | memoryview | Iterable[bytes] | AsyncIterable[bytes]
+ResponseContent: TypeAlias = RequestContent
 RequestData: TypeAlias = Mapping[str, Any]
 RequestExtensions: TypeAlias = Mapping[str, Any]
 ResponseExtensions: TypeAlias = Mapping[str, Any]

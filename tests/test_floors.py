@@ -15,7 +15,10 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "httpx_fast"
 
 GROUND = "__version__ _deadline _encodings _exceptions _origin _drive _hpack_tables _trace _journey"
-FACE = "_types _models _urls _urlparse _content _pairs _multipart _decoders _status_codes _config _auth _utils _sse"
+FACE = (
+    "_types _argument_names _caller _models _urls _urlparse _content _pairs _multipart _decoders _status_codes _config "
+    "_auth _utils _sse"
+)
 #: From bottom to top. Rooms that stand side by side on one floor do not know each other.
 FLOORS: list[dict[str, str]] = [
     {"ground": GROUND},

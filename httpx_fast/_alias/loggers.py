@@ -47,16 +47,16 @@ class AliasedLogger(logging.Logger):
         if louder is not None and louder not in self._louder:
             self._louder += (louder,)
 
-    @property
-    def disabled(self) -> bool:  # type: ignore[override]
+    def _is_disabled(self) -> bool:
         states = [(self._disabled, self), *((other.disabled, other) for other in self._others)]
         return any(off for off, _ in states) and not any(
             not off and (each.handlers or each.level or each.filters) for off, each in states
         )
 
-    @disabled.setter
-    def disabled(self, value: bool) -> None:
+    def _set_disabled(self, value: bool) -> None:
         self._disabled = bool(value)
+
+    disabled = cast("bool", property(_is_disabled, _set_disabled))  # what it is to who asks a logger
 
     def getEffectiveLevel(self) -> int:  # noqa: N802
         for start in (self, *self._others):
@@ -83,8 +83,8 @@ class AliasedLogger(logging.Logger):
 
     def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802
         found = self._all_handlers()
-        if not found and logging.lastResort is not None:
-            found = [logging.lastResort]
+        if not found and (last_resort := logging.lastResort) is not None:
+            found = [last_resort]
         for handler in found:
             if record.levelno >= handler.level:
                 handler.handle(record)
@@ -108,10 +108,9 @@ class AliasedLogger(logging.Logger):
 
 def _up_from(logger: logging.Logger) -> Iterator[logging.Logger]:
     """A logger and its parents, but for the root."""
-    each: logging.Logger | None = logger
-    while each is not None and each.parent is not None:
-        yield each
-        each = each.parent
+    while logger.parent is not None:
+        yield logger
+        logger = logger.parent
 
 
 def _aliased(logger: logging.Logger) -> AliasedLogger:

@@ -88,9 +88,8 @@ def _ask(client: Client, options: argparse.Namespace, out: Terminal) -> int:
                 response.read()
         success = success and response.is_success
         for each in (*response.history, response):
-            if each.journey is not None:
-                journeys.append(each.journey)
-                labels.append(f"{each.request.method} {each.status_code}")
+            journeys.append(each.journey)
+            labels.append(f"{each.request.method} {each.status_code}")
     if options.journey:
         out.say("")
         out.draw(journeys, labels)
@@ -131,7 +130,7 @@ def _show(response: Response, options: argparse.Namespace, out: Terminal) -> Non
     """Heads of all messages, then the content of the last one."""
     for each in (*response.history, response):
         if options.verbose:
-            if each.journey is not None and each.journey.connection is not None:
+            if each.journey.connection is not None:
                 out.say(f"* {tell_connection(each.journey)}", "")
             out.say(*_request_head(each.request, each.http_version), language="http")
             out.say("")

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from .._argument_names import names_explained
 from .._config import (
     DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
@@ -54,6 +55,7 @@ class AsyncClient(BaseClient):
 
     _side = flow.ASYNCHRONOUS
 
+    @names_explained
     def __init__(
         self,
         *,

@@ -13,13 +13,12 @@ from __future__ import annotations
 import enum
 import ipaddress
 import logging
-import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..__version__ import __version__
 from .._auth import Auth, BasicAuth, FunctionAuth, is_digest, is_https_upgrade
+from .._caller import warn_caller
 from .._config import (
     DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_LIMITS,
@@ -86,14 +85,10 @@ class ClientState(enum.Enum):
 
 def warn_of_cookies() -> None:
     """Says in whose code cookies were given to a single request."""
-    level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("httpx_fast."):
-        level, frame = level + 1, frame.f_back
-    warnings.warn(
+    warn_caller(
         "cookies=... for a single request is deprecated, since it leaves open whether they are kept: set them on the "
         "client",
         DeprecationWarning,
-        stacklevel=level,
     )
 
 
@@ -633,6 +628,10 @@ def _redirect_extensions(request: Request, url: URL) -> dict[str, Any]:
 
 def _hooks(event_hooks: Mapping[str, list[EventHook]]) -> dict[str, list[EventHook]]:
     hooks = {kind: event_hooks.get(kind, ()) for kind in ("request", "response")}
+    unknown = event_hooks.keys() - hooks.keys()
+    if unknown:
+        named = ", ".join(sorted(map(repr, unknown)))
+        warn_caller(f"event_hooks has {named}, which nothing calls; expected 'request' and 'response'", UserWarning)
     for kind, called in hooks.items():
         if not isinstance(called, Iterable) or not all(map(callable, called)):
             raise TypeError(f"expected a list of callables as event_hooks[{kind!r}], got {called!r}")

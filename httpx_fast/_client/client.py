@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from .._argument_names import names_explained
 from .._config import (
     DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
@@ -71,6 +72,7 @@ class Client(BaseClient):
 
     _side = flow.BLOCKING
 
+    @names_explained
     def __init__(
         self,
         *,

@@ -491,7 +491,7 @@ async def _redirecting(
             if not isinstance(response, Response):
                 raise _no_response(transport, response) from None
             if isinstance(error, RequestError) and error.journey is None:
-                error.journey = response.journey
+                error.journey = response._journey
             with suppress(RuntimeError):  # of a body that is not for this client, which is what `error` says
                 await side.close(response)
             raise
@@ -529,7 +529,7 @@ def _check_body(client: BaseClient, body: Any) -> None:
 
 def _arrived(client: BaseClient, request: Request, response: Response, started: float) -> None:
     """Takes in what a response brings beyond itself, before anybody sees it."""
-    if response.journey is None:
+    if response._journey is None:
         _measure(client._side, response, started)
     if response._flags & HAS_SET_COOKIE:
         client.cookies.extract_cookies(response)

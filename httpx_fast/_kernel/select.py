@@ -77,14 +77,15 @@ _LATE = {
     "headers_frames": "frames",
 }
 
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    kernel = _LATE.get(name)
-    if kernel is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__package__}.{kernel}_{'c' if IMPLEMENTATION == 'c' else 'py'}")
-    found = globals()[name] = getattr(module, name)
-    return found
+    def __getattr__(name: str) -> Any:
+        kernel = _LATE.get(name)
+        if kernel is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = importlib.import_module(f"{__package__}.{kernel}_{'c' if IMPLEMENTATION == 'c' else 'py'}")
+        found = globals()[name] = getattr(module, name)
+        return found
 
 
 __all__ = [

@@ -110,7 +110,7 @@ def pieces(response: Any, open_stage: OpenStage[T], chunk_size: int | None) -> I
         return
     source = iter(response._start("__iter__"))
     try:
-        with request_context(response._request, response.journey):
+        with request_context(response._request, response._journey):
             for data in source:
                 response._num_bytes_downloaded += len(data)
                 yield from stage.feed(data)
@@ -163,7 +163,7 @@ class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
                 if error._request is None:
                     error._request = self._response._request
                 if error.journey is None:
-                    error.journey = self._response.journey
+                    error.journey = self._response._journey
             await self.aclose()
             raise
         await self.aclose()

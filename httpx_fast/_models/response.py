@@ -27,7 +27,7 @@ from .._exceptions import (
     shown,
     status_message,
 )
-from .._journey import Journey
+from .._journey import NO_JOURNEY, Journey
 from .._kernel.constants import BAD_LENGTH, FIELD_FLAGS, HAS_CONTENT_ENCODING, HAS_LOCATION, HAS_SET_COOKIE
 from .._status_codes import codes
 from .._types import AsyncByteStream, HeaderTypes, ResponseContent, ResponseExtensions, SyncByteStream
@@ -56,7 +56,7 @@ _UNPICKLED = (
     "_network",
     "_stream",
     "is_closed",
-    "journey",
+    "_journey",
 )
 
 
@@ -75,8 +75,6 @@ class Response:
     default_encoding: str | Callable[[bytes], str | None]
     #: The request to send to follow a redirect that the client did not follow.
     next_request: Request | None = None
-    #: How the request went, step by step; None where no network was involved.
-    journey: Journey | None
 
     # Those without a value are unset until they are known.
     _content: bytes
@@ -87,6 +85,7 @@ class Response:
     _cookies: Cookies
     _informational: tuple[Response, ...]
     _head: Any
+    _journey: Journey | None
     _headers: Headers | None
     _request: Request | None
     _body: bytes | None
@@ -140,7 +139,7 @@ class Response:
         """What a response is before anything is known of it."""
         self.is_closed = self.is_stream_consumed = False
         self.default_encoding = "utf-8"
-        self.journey = self._request = None
+        self._journey = self._request = None
         self._head = self._headers = self._body = self._stream = self._network = None
         self._num_bytes_downloaded = 0
 
@@ -206,7 +205,7 @@ class Response:
         self._extensions = extensions
 
     def _version(self) -> bytes:
-        connection = None if self.journey is None else self.journey.connection
+        connection = None if self._journey is None else self._journey.connection
         if connection is not None and connection.http_version.startswith("HTTP/2"):
             return connection.http_version.encode("ascii")
         return b"HTTP/1.0" if self._head.minor == 0 else b"HTTP/1.1"
@@ -257,13 +256,23 @@ class Response:
         self._body = None
 
     @property
+    def journey(self) -> Journey:
+        """How the request went, step by step; without any step where no network was involved (mocks, ASGI, WSGI)."""
+        journey = self._journey
+        return NO_JOURNEY if journey is None else journey
+
+    @journey.setter
+    def journey(self, journey: Journey) -> None:
+        self._journey = journey
+
+    @property
     def elapsed(self) -> dt.timedelta:
         """Time from sending the request to the end of the body, or to closing before it."""
         try:
             return self._elapsed
         except AttributeError:
             pass
-        journey = self.journey
+        journey = self._journey
         if journey is not None and (journey.done is not None or self.is_closed):
             return dt.timedelta(seconds=journey.total)
         measured: dt.timedelta | None = getattr(self._stream, "elapsed", None)
@@ -420,7 +429,7 @@ class Response:
         message = status_message(status, self.reason_phrase, masked_url(request.url), location)
         error = HTTPStatusError(message, request=request, response=self)
         error.add_note(f"The request's method was {request.method}.")
-        error.journey = self.journey
+        error.journey = self._journey
         raise error
 
     def json(self, **kwargs: Any) -> Any:
@@ -500,7 +509,7 @@ class Response:
         self._num_bytes_downloaded = len(body)
         if self._head.flags & HAS_CONTENT_ENCODING:
             self._stream = ByteStream(body)
-            with request_context(self._request, self.journey):
+            with request_context(self._request, self._journey):
                 body = decode_all(self._codings(), body)
         self._content = body
         return True
@@ -545,7 +554,7 @@ class Response:
         if not self.is_closed:
             self.is_closed = True
             if self._stream is not None:
-                with request_context(self._request, self.journey):
+                with request_context(self._request, self._journey):
                     self._stream.close()
 
     async def aclose(self) -> None:
@@ -556,7 +565,7 @@ class Response:
         if not self.is_closed:
             self.is_closed = True
             if self._stream is not None:
-                with request_context(self._request, self.journey):
+                with request_context(self._request, self._journey):
                     await self._stream.aclose()
 
     def _start(self, method: str) -> Any:
@@ -591,7 +600,7 @@ class Response:
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name not in _UNPICKLED}
         state["_headers"] = self.headers
-        if self.journey is not None and self.is_closed:
+        if self._journey is not None and self.is_closed:
             state["_elapsed"] = self.elapsed
         return state
 
@@ -628,7 +637,7 @@ def received(
     self.is_closed = False
     self.is_stream_consumed = False
     self.default_encoding = "utf-8"
-    self.journey = journey
+    self._journey = journey
     self._head = head
     self._headers = None
     self._request = request

@@ -34,14 +34,24 @@ def _is_loop(token: Any) -> bool:
     return asyncio is not None and isinstance(token, asyncio.AbstractEventLoop)
 
 
+def in_trio_task() -> bool:
+    """Return whether this code runs in a task of trio."""
+    trio = sys.modules.get("trio")
+    if trio is None:
+        return False
+    try:
+        trio.lowlevel.current_task()  # trio.lowlevel.in_trio_task() came with trio 0.29
+    except RuntimeError:
+        return False
+    return True
+
+
 def current_token() -> object:
     """What stays the same while one event loop runs: the asyncio loop, or trio's token. RuntimeError if none runs."""
     loop = running_loop()
     # Trio that nobody imported does not run. It may run inside an asyncio loop (guest mode), but never in a task of it.
     trio = sys.modules.get("trio")
-    if trio is not None and (
-        loop is None or (sys.modules["asyncio"].current_task(loop) is None and trio.lowlevel.in_trio_task())
-    ):
+    if trio is not None and (loop is None or (sys.modules["asyncio"].current_task(loop) is None and in_trio_task())):
         try:
             return trio.lowlevel.current_trio_token()
         except RuntimeError:

@@ -29,12 +29,13 @@ _MODULES = {
     "WSGITransport": "wsgi",
 }
 
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name: str) -> Any:
+        module = _MODULES.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-    found = globals()[name] = getattr(import_module(f".{module}", __name__), name)
-    return found
+        found = globals()[name] = getattr(import_module(f".{module}", __name__), name)
+        return found

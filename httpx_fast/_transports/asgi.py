@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from .._deadline import Deadline
 from .._exceptions import RemoteProtocolError, timed_out
 from .._models import Request, Response
+from .._net.auto import in_trio_task
 from .._types import AsyncByteStream
 from .base import AsyncBaseTransport, deadline_of
 
@@ -244,7 +245,7 @@ class _Signal:
 
     async def wait(self) -> None:
         if self._event is None:
-            self._event = sys.modules["trio"].Event() if _on_trio() else asyncio.Event()
+            self._event = sys.modules["trio"].Event() if in_trio_task() else asyncio.Event()
         await self._event.wait()
 
 
@@ -294,10 +295,5 @@ class _TrioTask:
             await self._ended.wait()
 
 
-def _on_trio() -> bool:
-    trio = sys.modules.get("trio")
-    return trio is not None and trio.lowlevel.in_trio_task()
-
-
 def _spawn(run: Callable[[], Coroutine[Any, Any, None]]) -> _Task:
-    return _TrioTask(run) if _on_trio() else _AsyncioTask(run)
+    return _TrioTask(run) if in_trio_task() else _AsyncioTask(run)

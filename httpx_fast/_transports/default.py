@@ -17,6 +17,7 @@ from functools import partial
 from logging import DEBUG
 from typing import TYPE_CHECKING, Any
 
+from .._argument_names import names_explained
 from .._config import (
     DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_LIMITS,
@@ -62,6 +63,7 @@ _as_budgets = _tuple.__new__
 class _Door:
     """What both transports share: settings, and the translation of requests and replies."""
 
+    @names_explained
     def __init__(
         self,
         verify: ssl.SSLContext | str | bool = True,

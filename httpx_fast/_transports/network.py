@@ -242,7 +242,7 @@ def handed_over(
 
 
 def _of(response: Response, kind: type[T]) -> T | None:
-    journey = response.journey
+    journey = response._journey
     facts = None if journey is None else journey.connection
     if facts is None or facts.stream is None:
         return None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+import pathlib
+import warnings
 
 import pytest
 
@@ -113,6 +116,33 @@ CASES = [
     (lambda: Proxy("http://p.test", auth=5), TypeError, "expected a tuple of user name and password as auth, got int"),
     (lambda: Proxy("http://p.test", auth=("secret",)), TypeError, "as auth, got tuple of 1"),
     (lambda: list(Response(200, content=b"x").iter_bytes("2")), TypeError, "as chunk_size, got '2'"),
+    (
+        lambda: post(files={"a": pathlib.Path(__file__)}),
+        TypeError,
+        r"or an open binary file, as open\(path, 'rb'\) gives",
+    ),
+    (lambda: httpx_fast.get(URL, allow_redirects=True), TypeError, r"get\(\) .*'allow_redirects'; .*follow_redirects="),
+    (
+        lambda: httpx_fast.stream("GET", URL, proxies={}),
+        TypeError,
+        r"stream\(\) .*'proxies'; here it is proxy=.*mounts=",
+    ),
+    (
+        lambda: Client(proxies={"all://": "http://u:secret@p.test"}),
+        TypeError,
+        r"Client\.__init__\(\) .*'proxies'; .*mounts=",
+    ),
+    (lambda: Client(app=print), TypeError, r"'app'; here it is transport=ASGITransport\(app=...\) or WSGITransport"),
+    (lambda: httpx_fast.AsyncClient(allow_redirects=True), TypeError, "here it is follow_redirects="),
+    (lambda: httpx_fast.AsyncClient(retries=1), TypeError, r"here it is transport=HTTPTransport\(retries="),
+    (lambda: HTTPTransport(proxies={}), TypeError, "'proxies'; here it is proxy="),
+    (lambda: AsyncHTTPTransport(proxies={}), TypeError, "'proxies'; here it is proxy="),
+    (
+        lambda: Client(proxy={"all://": "http://u:secret@p.test"}),
+        TypeError,
+        "expected one proxy URL, got a mapping: .*mounts=",
+    ),
+    (lambda: Client(unheard_of=1), TypeError, "unexpected keyword argument 'unheard_of'"),
 ]
 
 
@@ -121,6 +151,65 @@ def test_bad_arguments_are_refused_in_words(call, error, said):
     with pytest.raises(error, match=said) as caught:
         call()
     assert "secret" not in str(caught.value)
+
+
+WARNED = [
+    (
+        lambda: post(data={"a": "1"}, json={"b": 2}),
+        "json will not be sent: a request has one body, here that of data",
+    ),
+    (lambda: post(content=b"1", json={"b": 2}), "json will not be sent: .* that of content"),
+    (lambda: post(content=iter([b"1"]), json={"b": 2}), "json will not be sent: .* that of content"),
+    (lambda: post(content=b"1", data={"b": 2}), "data will not be sent: .* that of content"),
+    (lambda: post(content=b"1", files={"f": b""}), "files will not be sent: .* that of content"),
+    (lambda: post(files={"f": b""}, json=[]), "json will not be sent: .* that of files"),
+    (lambda: post(data={"a": 1}, files={"f": b""}, json=[]), "json will not be sent: .* that of data and files"),
+    (lambda: httpx_fast.Request("POST", URL, data={"a": "1"}, json=0), "json will not be sent"),
+    (
+        lambda: Client(event_hooks={"requests": []}),
+        "event_hooks has 'requests', which nothing calls; expected 'request'",
+    ),
+    (
+        lambda: setattr(Client(), "event_hooks", {"on_error": [], "error": [], "response": []}),
+        "event_hooks has 'error', 'on_error', which nothing calls",
+    ),
+    (lambda: post(files={"f": __file__}), r"form file 'f' is a str, .* a file of that name: .* open\(path, 'rb'\)"),
+    (lambda: post(files={"f": ("name", __file__)}), "form file 'f' is a str, which is sent as the content"),
+]
+
+
+@pytest.mark.parametrize(("call", "said"), WARNED, ids=[said for _, said in WARNED])
+def test_what_would_go_unheeded_is_warned_of_where_it_is_written(call, said):
+    with pytest.warns(UserWarning, match=said) as caught:
+        call()
+    assert [each.filename for each in caught] == [__file__]
+
+
+def test_bodies_that_say_one_thing_are_not_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for options in (
+            {"data": {}, "json": {"a": 1}},
+            {"data": {"a": 1}, "json": None},
+            {"data": {"a": 1}, "files": {"f": b""}},
+            {"data": {"a": 1}, "files": {}},
+            {"content": b""},
+            {"json": None},
+            {"files": {"f": "a text"}},
+            {"files": {"f": ""}},
+            {"files": {"f": "of\nlines"}},
+            {"files": {"f": "\0"}},
+        ):
+            post(**options)
+
+
+def test_explained_names_leave_the_signature_as_it_is():
+    for function in (httpx_fast.get, httpx_fast.stream, Client.__init__, HTTPTransport.__init__):
+        assert (
+            "follow_redirects" in inspect.signature(function).parameters
+            or "proxy" in inspect.signature(function).parameters
+        )
+        assert not [each for each in inspect.signature(function).parameters.values() if each.kind is each.VAR_KEYWORD]
 
 
 def test_what_was_consumed_is_not_looked_at_again():

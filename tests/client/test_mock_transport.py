@@ -18,6 +18,21 @@ def test_body_is_read_before_the_handler_is_called(backend):
     backend.run(body)
 
 
+def test_what_took_no_way_has_a_journey_without_phases(backend):
+    async def body():
+        async with backend.client(transport=httpx_fast.MockTransport(lambda request: Response(200))) as client:
+            response = await client.get("http://a.test/")
+        assert (response.journey.phases(), response.journey.total, response.journey.connection) == ({}, 0.0, None)
+        assert (response.journey.reused, response.journey.nth, response.journey.attempts) == (False, 0, ())
+        assert "journey" in repr(response.journey).lower()
+        assert response.elapsed.total_seconds() > 0  # which is measured around the transport
+        given = Response(200)
+        given.journey = response.journey
+        assert given.journey is response.journey
+
+    backend.run(body)
+
+
 def test_async_handler_serves_the_asynchronous_client_only(backend):
     async def handler(request):
         return Response(201)

@@ -68,6 +68,7 @@ RESPONSES = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:json will not be sent")
 @pytest.mark.parametrize("case", REQUESTS)
 def test_a_request_body_is_encoded_as_in_httpx2(case):
     headers, stream = encode_request(**REQUESTS[case])

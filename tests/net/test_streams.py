@@ -6,6 +6,7 @@ import contextlib
 import gc
 import socket
 import threading
+from importlib import metadata
 
 import pytest
 from net_worlds import Listener, Sink, World, echo, receive, reset, send
@@ -179,12 +180,16 @@ def test_who_is_attached_after_the_end_is_told_of_it(backend: World, peer: Liste
 
 
 def test_a_reset_fails_reading_with_the_systems_reason(backend: World, peer: Listener):
+    reason = r".*\(ECONNRESET\)"
+    if backend.name.startswith("anyio") and metadata.version("anyio") < "4.13":  # which did not tell it
+        reason += "|BrokenResourceError"
+
     async def body() -> None:
         with contextlib.closing(await backend.connect(peer)) as stream:
             stream.attach(Sink())
             backend.arm(stream, "read", 30)
             reset(peer.accept())
-            with pytest.raises(ReadError, match=r"reading from 127\.0\.0\.1:\d+ failed: .*\(ECONNRESET\)"):
+            with pytest.raises(ReadError, match=rf"reading from 127\.0\.0\.1:\d+ failed: ({reason})$"):
                 await stream.receive()
 
     backend.run(body)

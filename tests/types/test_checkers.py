@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,15 +21,33 @@ CHECKERS = {
     # Without files: those of pyproject.toml, which says how strict to be with each.
     "pyright": {"package and typical use": ["pyright", "--pythonpath", sys.executable]},
 }
+MISUSE = "tests/types/wrong_use.py"
+WRONG = {
+    "mypy": ["mypy", "--strict", "--follow-imports=silent", MISUSE],
+    "pyright": ["pyright", "--pythonpath", sys.executable, MISUSE],
+}
 
 
-@pytest.mark.parametrize(("name", "checked"), [(name, checked) for name, each in CHECKERS.items() for checked in each])
-def test_checkers_find_nothing(name: str, checked: str):
+def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What a checker says; it is skipped where it is not installed."""
     if importlib.util.find_spec(name) is None:
         problem = f"{name} is not installed: pip install 'httpx-fast[ecosystem]'"
         if os.environ.get("HTTPX_FAST_ECOSYSTEM") == "1":
             pytest.fail(problem)
         pytest.skip(problem)
-    command = [sys.executable, "-m", *CHECKERS[name][checked]]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize(("name", "checked"), [(name, checked) for name, each in CHECKERS.items() for checked in each])
+def test_checkers_find_nothing(name: str, checked: str):
+    done = run(name, *CHECKERS[name][checked])
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", WRONG.values(), ids=WRONG)
+def test_checkers_find_every_mistake(command: list[str]):
+    lines = (ROOT / MISUSE).read_text(encoding="utf-8").splitlines()
+    wrong = {number for number, line in enumerate(lines, 1) if line.endswith("# wrong")}
+    done = run(command[0], *command)
+    found = {int(number) for number in re.findall(rf"{re.escape(MISUSE)}:(\d+):.*error", done.stdout)}
+    assert found == wrong, done.stdout + done.stderr

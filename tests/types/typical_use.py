@@ -32,6 +32,34 @@ def functions() -> None:
         assert_type(streamed, httpx.Response)
 
 
+def variables_of_narrow_types(client: httpx.Client) -> None:
+    """What a variable's own type is narrower than what a parameter takes: lists and dicts are invariant."""
+    pairs = [("q", "a"), ("q", "b")]
+    numbers = [("page", 1)]
+    by_name = {"page": 1}
+    lists = {"tags": ["a", "b"]}
+    names = {"a": "1"}
+    client.get("https://host.example/", params=pairs)
+    client.get("https://host.example/", params=numbers)
+    client.get("https://host.example/", params=by_name)
+    client.get("https://host.example/", params=lists)
+    client.get("https://host.example/", params=tuple(pairs))
+    httpx.QueryParams(pairs).merge(by_name)
+    httpx.URL("https://host.example/", params=pairs).copy_merge_params(lists)
+    client.get("https://host.example/", headers=names)
+    client.get("https://host.example/", headers=pairs)
+    client.post("https://host.example/", data=lists)
+    client.post("https://host.example/", content=bytearray(b"octets"))
+    client.post("https://host.example/", content=memoryview(b"octets"))
+    client.post("https://host.example/", content=[b"octets"])
+    httpx.Client(cookies=names, params=pairs, headers=names).close()
+    httpx.Response(200, content=bytearray(b"octets"))
+    uploads = {"f": ("a.txt", b"octets", "text/plain")}
+    client.post("https://host.example/", files=uploads)
+    hooks = {"request": [note]}
+    httpx.Client(event_hooks=hooks, mounts={"all://": httpx.HTTPTransport()}).close()
+
+
 def files(folder: Path) -> None:
     with (folder / "a.txt").open("rb") as file:
         httpx.post(
@@ -236,11 +264,10 @@ async def looks_into_the_pool_of_a_loop(client: httpx.AsyncClient) -> None:
 
 
 def way_of_a_request(response: httpx.Response) -> None:
-    journey = response.journey
-    if journey is not None:
-        assert_type(journey.phases(), dict[str, float])
-        assert_type(journey.reused, bool)
-        assert_type(journey.total, float)
+    assert_type(response.journey.phases(), dict[str, float])
+    assert_type(response.journey.reused, bool)
+    assert_type(response.journey.total, float)
+    assert_type(response.journey.dns, float | None)
 
 
 def events_and_websockets(client: httpx.Client) -> None:
