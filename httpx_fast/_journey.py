@@ -13,6 +13,9 @@ from typing import Any
 
 from ._trace import Tracer
 
+#: Attempts that a record keeps, the first and the last ones: a peer may give requests back as often as it likes.
+MAX_ATTEMPTS = 32
+
 PHASES = ("pool", "dns", "tcp", "proxy", "tls", "send", "wait", "receive")
 
 
@@ -121,9 +124,11 @@ class Journey:
         attempt.attempts = ()
         attempt.failure = failure
         attempt.stopped = now = self._clock()
-        attempts, trace = (*self.attempts, attempt), self.trace
+        earlier, trace = self.attempts, self.trace
+        if len(earlier) >= MAX_ATTEMPTS:
+            earlier = (earlier[0], *earlier[2:])
         self.__init__(now, self._clock)  # type: ignore[misc]
-        self.attempts = attempts
+        self.attempts = (*earlier, attempt)
         self.trace = trace
 
     @property

@@ -66,6 +66,7 @@ class Http2Connection(SharedSession):
         "_backlog",
         "_busy_since",
         "_cancel_timer",
+        "_careful_limit",
         "_closed",
         "_flush_due",
         "_owner",
@@ -118,6 +119,7 @@ class Http2Connection(SharedSession):
         self._backlog = 0  # bytes of answers that were left unsent
         self._stretch_ends = 0.0
         self._told_limit: int | None = -1
+        self._careful_limit: int | None = -1  # told of a peer that refuses streams
         self._told_draining = False
         stream.attach(self)
 
@@ -171,6 +173,8 @@ class Http2Connection(SharedSession):
                 await trace.complete(_told_head(stream))
         except BaseException as error:
             self.exchange_ended(stream, self.clock())
+            if not stream.id:
+                self._look_after()  # it takes no more streams, which the owner cannot know yet
             if trace is not None:
                 await trace.failed(error)
             raise
@@ -404,8 +408,21 @@ class Http2Connection(SharedSession):
             if self.broken is not None or not self.streams:
                 self.close()
         elif self.peer_limit != self._told_limit and self.settled:
+            if self.careful:
+                self._take_care()
+                return
             self._told_limit = self.peer_limit
             self._owner.limit_changed(self, self.peer_limit)
+
+    def _take_care(self) -> None:
+        """Tells the owner how many streams at once a peer takes that refuses some; that changes as it answers."""
+        with self._lock:
+            self.try_more()
+            limit = self.peer_limit
+        self._told_limit = -1  # so that each arrival leads here
+        if limit != self._careful_limit:
+            self._careful_limit = limit
+            self._owner.limit_changed(self, limit)
 
     def _break(self, error: TransportError) -> None:
         """The connection is of no use any more, and whoever waits is told why."""
@@ -477,11 +494,12 @@ class Http2Connection(SharedSession):
     def _complaint(self, stream: Waits, phase: str) -> str:
         if not stream.id:
             return "peer sent no settings"
+        after = f" after {self.farewell}" if self.farewell is not None else ""
         if phase == "read":
-            return f"peer sent nothing on stream {stream.id}"
+            return f"peer sent nothing on stream {stream.id}{after}"
         if phase == "first_byte":
-            return f"peer did not answer on stream {stream.id}"
-        return f"peer gave no window for more of the body on stream {stream.id}"
+            return f"peer did not answer on stream {stream.id}{after}"
+        return f"peer gave no window for more of the body on stream {stream.id}{after}"
 
 
 def _told_head(stream: Http2Stream) -> tuple[int, list[FieldLine]]:

@@ -45,7 +45,7 @@ from .fork import watch
 from .lease import Connection, Exchange, Head, Lease
 from .origin_hints import MARGIN, Habits, promised
 from .plan import CLOSED, Answer, Plan, Ticket
-from .replay import Pieces, left_unanswered, why_again
+from .replay import Pieces, Replays, left_unanswered
 from .retired import Outdated
 from .state import DRAINS
 from .stats import ConnectionInfo, PoolStats, WaiterInfo
@@ -169,6 +169,7 @@ class Pool:
         once = head.once if replay is None else not replay
         if framing and not isinstance(body, bytes):
             once = True
+        replays: Replays | None = None
         while True:
             connection: Connection | None = None
             try:
@@ -195,10 +196,15 @@ class Pool:
                 if connection is not None:
                     reason = None
                     if isinstance(body, bytes) or body.again:
-                        reason = why_again(error, connection, journey, head, replay)
+                        if replays is None:
+                            replays = Replays()
+                        reason = replays.reason(error, connection, journey, head, replay)
                     self._failed(connection, error, journey)
                     if reason is not None:
+                        leased = journey.leased
                         journey.begin_again(reason)
+                        if leased is not None:
+                            since += journey.started - leased  # its budget is for all waits, and for nothing else
                         continue
                 if isinstance(error, RequestError):
                     error.journey = journey
@@ -617,9 +623,13 @@ class Pool:
             self.release(connection, connection, journey)
             return
         self._guests.pop(journey, None)
-        # Refused for the second time, a request is to find another connection. After the first time it may not: then
-        # the peer's limit was not known yet.
-        refused = isinstance(error, RequestError) and error.unprocessed and journey.attempts
+        # Refused twice on one connection, a request is to find another. After the first time it may not: then it was
+        # not known yet how many the peer takes.
+        refused = (
+            isinstance(error, RequestError)
+            and error.unprocessed
+            and any(attempt.connection is connection.facts for attempt in journey.attempts)
+        )
         now = self.clock()
         with self._lock:
             self._plan.release(connection, not refused, now)

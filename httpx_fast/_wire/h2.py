@@ -7,9 +7,13 @@ has arrived, and sends what `outgoing` holds before long. Rules:
    fails every stream: `broken` tells why.
 2. A session keeps no stream that has ended on both sides. Of those that we reset the last ones are remembered by their
    number, since frames for them may still be on their way (s.5.1); these are counted, credited and dropped.
-3. After GOAWAY, or when its numbers are used up, a session is `draining`: the streams that it has go on.
+3. After GOAWAY, or when its numbers are used up, a session is `draining`: the streams that it has go on. GOAWAY with an
+   error code breaks the connection: peers close it then, some of them late or never.
 4. A stream that the peer cannot have processed (above GOAWAY's last one, or refused) fails with `error.unprocessed`.
-5. All that a peer may send without end is counted, per stretch of time (`begin_stretch`), against a named limit.
+   `progressed` tells whether the peer processes any, so whether to send such a request again has an end.
+5. A peer that refuses streams while it has others takes no more than these at once, whatever its settings say: more are
+   tried one by one as it answers.
+6. All that a peer may send without end is counted, per stretch of time (`begin_stretch`), against a named limit.
 
 Windows are explained in `windows`, messages in `h2_stream`.
 """
@@ -81,6 +85,9 @@ INITIAL_LIMIT: Final = 100
 # Per stretch, for a connection. Each costs about a microsecond and most of them an answer, so that a peer gets a
 # hundredth of a second of work for each stretch; servers send a few per second.
 MAX_CONTROL_FRAMES: Final = 2000  # SETTINGS, PING, RST_STREAM, GOAWAY, PRIORITY, unknown ones, HEADERS nobody waits for
+# Besides these for each stream that we begin: nginx and HAProxy reset every one whose request they did not read to its
+# end, which are thousands per second where many requests with a body are answered at once.
+CONTROL_PER_STREAM: Final = 2
 MAX_EMPTY_DATA: Final = 1000  # frames of DATA without an byte that do not end their stream
 # Besides those that answer our DATA, of which a peer may send two (stream, connection) for each frame, and it may
 # split what it gives back.
@@ -105,6 +112,7 @@ class Session:
     """One connection's state, and the streams that are under way."""
 
     __slots__ = (
+        "_allowed",
         "_blocked",
         "_control",
         "_decoder",
@@ -114,8 +122,12 @@ class Session:
         "_frame_size",
         "_frames",
         "_list_limit",
+        "_promised",
+        "_raise_at",
         "_resets",
         "_stream_window",
+        "_stretch_began",
+        "_unanswered",
         "_updates",
         "broken",
         "draining",
@@ -145,6 +157,10 @@ class Session:
         self.moment = 0.0  # of what arrived last
         # Streams that the peer takes at once, None for any number; before it has said so, what it is trusted to take.
         self.peer_limit: int | None = first_limit
+        self._allowed: int | None = (
+            first_limit  # as the peer's settings say it; `peer_limit` is less where it refused streams
+        )
+        self._raise_at = -1  # once it has answered so many streams one more is tried; below 0 it refused none
         self.room = CONNECTION_WINDOW  # bytes that the peer may send now
         self.window_out = DEFAULT_WINDOW_SIZE  # bytes that we may send now
         self.settled = False  # the peer has sent its settings
@@ -167,13 +183,21 @@ class Session:
         self._list_limit: int | None = None  # bytes of a field section that the peer takes
         self._blocked: dict[StreamReader, None] = {}  # who waits for the connection's window
         self._resets: dict[int, None] = {}
+        self._unanswered = 0  # streams that are over, and were not processed by the peer as far as we know
+        self._promised = False  # the peer's GOAWAY said that it processes one that was open then
         self._forgotten = 0  # up to this number it is not known any more which streams we reset
         self._control = self._empty = self._updates = 0
+        self._stretch_began = 1  # the number that the next stream had then
 
     @property
     def limit(self) -> int | None:
         """Streams that there may be at once now; None for any number."""
         return 0 if self.draining else self.peer_limit
+
+    @property
+    def progressed(self) -> bool:
+        """Whether the peer has answered a stream, or says by GOAWAY that it processes one."""
+        return self._promised or self._answered() > 0
 
     # Our side.
 
@@ -256,6 +280,7 @@ class Session:
     def reset(self, stream: StreamReader, code: int = CANCEL) -> None:
         """Ends a stream from our side, if it has not ended on both."""
         if self.streams.pop(stream.id, None) is not None:
+            self._unanswered += not stream.touched
             self._remember(stream.id)
             self._blocked.pop(stream, None)
             self.outgoing.append(reset_frame(stream.id, code))
@@ -270,6 +295,7 @@ class Session:
     def begin_stretch(self) -> None:
         """Some time has passed: what a peer may send per stretch it may send anew."""
         self._control = self._empty = self._updates = 0
+        self._stretch_began = self.next_id
 
     def fail(self, error: TransportError) -> None:
         """The connection is broken; all streams fail. What the peer did wrong it is told by GOAWAY."""
@@ -280,6 +306,7 @@ class Session:
         if isinstance(error, Http2Fault):
             self.outgoing.append(goaway_frame(0, error.code, str(error).encode()))
         streams, self.streams = self.streams, {}
+        self._unanswered += sum(not stream.touched for stream in streams.values())
         self._blocked.clear()
         for stream in (*streams.values(), *self.unsettled):
             stream.fail(self._for_stream(error))
@@ -308,6 +335,8 @@ class Session:
                     self._section(flags, stream_id, contents)
                 else:
                     self._other(kind, flags, stream_id, contents)
+                    if self.broken is not None:
+                        return
             except Http2Fault as fault:
                 if not fault.stream_id:
                     self.fail(fault)
@@ -415,8 +444,9 @@ class Session:
 
     def _count_control(self) -> None:
         self._control += 1
-        if self._control > MAX_CONTROL_FRAMES:
-            raise _flood(f"{MAX_CONTROL_FRAMES} control frames")
+        begun = self.next_id - self._stretch_began >> 1
+        if self._control > MAX_CONTROL_FRAMES + begun * CONTROL_PER_STREAM:
+            raise _flood(f"{MAX_CONTROL_FRAMES} control frames beyond {CONTROL_PER_STREAM} for each stream")
 
     def _window_update(self, stream_id: int, increment: int) -> None:
         self._updates += 1
@@ -449,13 +479,15 @@ class Session:
         if not self.settled:
             self.settled = True
             self.peer_limit = None
+            self._allowed = None
             for stream in self.unsettled:
                 stream.wake()
         for setting, value in settings:
             if setting == HEADER_TABLE_SIZE:
                 self._encoder.max_table_size = value
             elif setting == MAX_CONCURRENT_STREAMS:
-                self.peer_limit = value
+                self.peer_limit = self._allowed = value
+                self._raise_at = -1
             elif setting == INITIAL_WINDOW_SIZE:
                 self._stream_window = value
             elif setting == MAX_FRAME_SIZE:
@@ -497,24 +529,52 @@ class Session:
         error = kind(f"peer reset stream {stream_id}: {_name(code)}")
         if code in (REFUSED_STREAM, HTTP_1_1_REQUIRED):
             error.unprocessed = True  # s.8.7; s.7
+            self._unanswered += 1
+            if code == REFUSED_STREAM and self.streams:
+                self.peer_limit = len(self.streams)
+                self._raise_at = self._answered() + self.peer_limit
         else:
             stream.touched = True  # it is an answer, if a poor one, and no sign of a dead connection
         stream.fail(error)
 
     def _goaway(self, last: int, code: int, debug: bytes) -> None:
         self.draining = True
-        # What was wrong stays true when NO_ERROR follows, with which Node says that it is about to close.
-        if code or self.farewell is None:
+        # What was said stays true when a bare NO_ERROR follows, with which Node says that it is about to close.
+        if code or debug or self.farewell is None:
             self.farewell = f"GOAWAY: {_name(code)}" + (f" {shown(debug)}" if debug else "")
             self.wants_http1 = code == HTTP_1_1_REQUIRED
         kind = Http1Required if self.wants_http1 else RemoteProtocolError
         gone = [stream for stream_id, stream in self.streams.items() if stream_id > last]
+        self._promised = len(gone) < len(self.streams)
+        self._unanswered += len(gone)
         for stream in gone:
             del self.streams[stream.id]
             self._blocked.pop(stream, None)
             error = kind(f"peer does not process stream {stream.id}, its last one is {last}: {self.farewell}")
             error.unprocessed = True
             stream.fail(error)
+        if code:
+            self.fail(kind(f"peer ended the connection, its last stream is {last}: {self.farewell}"))
+
+    def try_more(self) -> None:
+        """Raises the limit of a peer that has refused streams, if it has answered as many as it takes since."""
+        limit, allowed = self.peer_limit, self._allowed
+        if self._raise_at < 0 or limit is None or self._answered() < self._raise_at:
+            return
+        if allowed is None or limit < allowed:
+            self.peer_limit = limit + 1
+            self._raise_at = self._answered() + limit + 1
+        else:
+            self._raise_at = -1
+
+    @property
+    def careful(self) -> bool:
+        """Whether the peer has refused streams, and takes fewer than it says, as far as we know."""
+        return self._raise_at >= 0
+
+    def _answered(self) -> int:
+        """Streams that are over and were answered."""
+        return (self.next_id >> 1) - len(self.streams) - self._unanswered
 
     def _refuse(self, fault: Http2Fault) -> None:
         """Resets a stream on which the peer broke a rule; one that is not there any more needs no reset."""

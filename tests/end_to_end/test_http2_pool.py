@@ -36,18 +36,19 @@ def tls(authority):
 class Counting:
     """A script that takes `limit` streams at once and refuses what is above; `full` is told when so many are open."""
 
-    def __init__(self, limit, full=lambda: None):
+    def __init__(self, limit, full=lambda: None, said=None):
         self.limit = limit
+        self.said = limit if said is None else said
         self.full = full
         self.refused = 0
         self.answered = itertools.count(1)
         self.served = 0
 
     def __call__(self, dialogue):
-        server = Server(dialogue.connection, (MAX_STREAMS, self.limit))
+        server = Server(dialogue.connection, (MAX_STREAMS, self.said))
         taken = set()
         waiting = []
-        filled = False
+        filled = self.said != self.limit
         while data := dialogue.connection.recv(1 << 20):
             server.hear(data)
             for stream_id in server.requests.keys() - taken:
@@ -102,6 +103,31 @@ def test_no_more_connections_are_made_than_the_limits_allow(backend, peer, tls, 
 
     backend.run(body)
     assert (counting.refused, counting.served, at.accepted) == (0, 100, 2)
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_a_peer_that_takes_fewer_than_it_says_is_given_no_more(backend, peer, tls, trusted, connections):
+    """It says 100, and refuses what is above 5: no request fails, though many are refused at first."""
+    counting = Counting(5, said=100)
+    at = peer(counting, tls=tls)
+    limits = httpx_fast.Limits(max_connections=connections)
+
+    async def body():
+        async with backend.client(http2=True, timeout=PATIENCE, limits=limits) as client:
+
+            async def one():
+                response = await client.post(at.url(), content=b"once")
+                assert response.text == "ok"
+                return len(response.journey.attempts)
+
+            refused = sum(await backend.together(*[one] * 200))
+            assert refused <= 400, refused
+            stats = client.pool.stats()
+            assert (stats.leased, stats.waiting, stats.draining) == (0, 0, 0)
+
+    backend.run(body)
+    assert counting.served == 200
+    assert counting.refused <= 400
 
 
 def test_the_next_connection_knows_what_the_peer_takes(backend, peer, tls, trusted):

@@ -16,7 +16,7 @@ from scripted import ScriptedStream
 
 from httpx_fast._conn.http1 import Budgets, Http1Connection
 from httpx_fast._exceptions import PoolTimeout, ReadError, RemoteProtocolError
-from httpx_fast._journey import ConnectionFacts
+from httpx_fast._journey import MAX_ATTEMPTS, ConnectionFacts
 from httpx_fast._kernel.select import HeadParser
 from httpx_fast._origin import Origin, Route
 from httpx_fast._pool.pool import FIRST_STREAMS, UNLIMITED
@@ -32,6 +32,7 @@ class Shared:
     first_settled: bool
     script: list[Any]
     dead_on_arrival: int  # connections that break while they are made
+    progress: bool  # whether the peer has processed a stream of a connection
 
     def __init__(
         self,
@@ -51,6 +52,9 @@ class Shared:
         self.window_out = self.room = 65535
         self.idle_since: float | None = None
         self.usable = True
+        self.progressed = Shared.progress
+        self.farewell: str | None = None
+        self.broken: Exception | None = None
         self.closed = 0
         if Shared.dead_on_arrival:
             Shared.dead_on_arrival -= 1
@@ -67,6 +71,8 @@ class Shared:
             assert [piece async for piece in body]
         step = Shared.script.pop(0) if Shared.script else None
         if isinstance(step, BaseException):
+            if getattr(step, "farewell", False):
+                self.farewell, self.broken = "GOAWAY", step
             if getattr(step, "goes_away", False):
                 self.go_away()
             raise step
@@ -123,6 +129,7 @@ def double(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module.__name__, module)
     Shared.made, Shared.script, Shared.first_limit, Shared.first_settled = [], [], 100, True
     Shared.dead_on_arrival = 0
+    Shared.progress = False
 
 
 def house_of(runner: Runner, **options: Any) -> House:
@@ -144,8 +151,11 @@ def barrier(house: House, count: int) -> Callable[[], Any]:
     return step
 
 
-def failure(text: str, *, unprocessed: bool = False, goes_away: bool = False) -> RemoteProtocolError:
+def failure(
+    text: str, *, unprocessed: bool = False, goes_away: bool = False, farewell: bool = False
+) -> RemoteProtocolError:
     error: Any = RemoteProtocolError(text)
+    error.farewell = farewell
     error.unprocessed = unprocessed
     error.goes_away = goes_away
     return error
@@ -295,8 +305,114 @@ def test_request_that_is_always_refused_fails_after_three_replays(run: Any) -> N
         assert caught.value.journey is not None
         assert len(caught.value.journey.attempts) == 3
         # The first replay may find the same connection; then a connection that refused it is not used again.
-        assert [each.facts.requests for each in Shared.made] == [2, 1, 1]
+        assert [each.facts.requests for each in Shared.made] == [2, 2]
         assert house.counts == (0, 0, 0)
+
+    run(body)
+
+
+@pytest.mark.parametrize("goes_away", [False, True])
+def test_request_is_sent_again_as_long_as_connections_make_progress(run: Any, goes_away: bool) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner, connections=1)
+        Shared.progress = True
+        Shared.script = [failure(f"no. {n}", unprocessed=True, goes_away=goes_away) for n in range(100)]
+        assert (await house.get(method=b"POST"))[1] == b"ok"
+        reasons = [str(attempt.failure) for attempt in house.last.attempts]
+        assert len(reasons) == MAX_ATTEMPTS
+        assert reasons[0].endswith("no. 0")
+        assert reasons[1:] == [f"the peer did nothing with it: no. {n}" for n in range(101 - MAX_ATTEMPTS, 100)]
+        assert house.counts == (0, 1, 0)
+
+    run(body)
+
+
+def test_tries_without_progress_count_since_the_last_progress(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+
+        def step(progress: bool) -> Callable[[], Any]:
+            async def refuse() -> None:
+                Shared.made[-1].progressed = progress
+                Shared.made[-1].go_away()
+                raise failure("GOAWAY", unprocessed=True)
+
+            return refuse
+
+        for rounds, fails in (([False] * 3 + [True] + [False] * 3, False), ([True] + [False] * 4, True)):
+            Shared.script = [step(progress) for progress in rounds]
+            if not fails:
+                assert (await house.get())[1] == b"ok"
+                continue
+            with pytest.raises(RemoteProtocolError, match="GOAWAY"):
+                await house.get()
+            assert not Shared.script
+
+    run(body)
+
+
+def test_time_of_tries_that_failed_is_no_waiting_for_the_pool(run: Any) -> None:
+    """A try takes ten seconds, and then the request has to wait for a place that another one has."""
+
+    async def body(runner: Runner) -> None:
+        house = house_of(runner, connections=1)
+        Shared.progress = True
+        Shared.first_limit = 1
+        first: list[Any] = []
+        queued = runner.event()
+        deadlines: list[float | None] = []
+
+        class Patient:
+            """A waiter that notes its deadline, and does without."""
+
+            def __init__(self) -> None:
+                self._waiter = house.backend.world.waiter()
+                self.set = self._waiter.set
+                queued.set()
+
+            async def wait(self, at: float | None) -> bool:
+                deadlines.append(at)
+                return await self._waiter.wait(None)
+
+        async def long_try() -> None:
+            house.backend.now += 10
+            Shared.made[-1].go_away()
+            *_, lease = await house.get(whole=False)
+            first.append(lease)
+            house.backend.waiter = Patient  # type: ignore[method-assign, assignment]
+            raise failure("GOAWAY", unprocessed=True)
+
+        async def end() -> None:
+            await queued.wait()
+            first.pop().close()
+
+        async def wait() -> None:
+            assert (await house.get(budgets=Budgets(None, None, None, 3.0)))[1] == b"ok"
+
+        Shared.script = [long_try]
+        await runner.together(wait, end)
+        assert deadlines == [house.backend.now + 3]
+
+    run(body)
+
+
+@pytest.mark.parametrize(("method", "sent_again"), [(b"GET", True), (b"POST", False)])
+def test_request_that_goaway_cut_off_is_sent_again_if_it_may_be(run: Any, method: bytes, sent_again: bool) -> None:
+    """Also on a new connection, and up to three times."""
+
+    async def body(runner: Runner) -> None:
+        house = house_of(runner)
+        for count in (1, 3, 4):
+            Shared.script = [failure("ended", goes_away=True, farewell=True) for _ in range(count)]
+            if sent_again and count <= 3:
+                await house.get(method=method)
+                assert [each.failure for each in house.last.attempts] == [
+                    "the peer ended the connection: ended"
+                ] * count
+                continue
+            with pytest.raises(RemoteProtocolError, match="ended"):
+                await house.get(method=method)
+            assert len(Shared.script) == (0 if sent_again else count - 1)
 
     run(body)
 

@@ -284,15 +284,101 @@ def test_goaway_lets_streams_end_that_the_peer_has_seen(talk: Any):
     first, second = talk.open(), talk.open()
     talk.say(goaway(MAX_STREAM_ID))
     assert (second.error, talk.session.draining, talk.session.limit) == (None, True, 0)
-    talk.say(goaway(1, 11, b"enough"))
+    assert talk.session.progressed
+    talk.say(goaway(1, 0, b"enough"))
     error = second.error
-    assert str(error) == "peer does not process stream 3, its last one is 1: GOAWAY: ENHANCE_YOUR_CALM b'enough'"
+    assert str(error) == "peer does not process stream 3, its last one is 1: GOAWAY: NO_ERROR b'enough'"
     assert error.unprocessed
-    with pytest.raises(RemoteProtocolError, match="the connection takes no more streams: GOAWAY: ENHANCE") as caught:
+    with pytest.raises(RemoteProtocolError, match="the connection takes no more streams: GOAWAY: NO_ERROR") as caught:
         talk.open()
     assert caught.value.unprocessed
     talk.respond(first, b"ok")
     assert first.take_whole() == b"ok"
+    assert talk.session.progressed
+
+
+@pytest.mark.parametrize(("code", "name"), [(11, "ENHANCE_YOUR_CALM"), (0xFFFFFC7A, "error 0xfffffc7a")])
+def test_goaway_with_an_error_code_fails_all_streams_at_once(talk: Any, code: int, name: str):
+    talk.respond(talk.open(), b"ok")
+    seen, unseen = talk.open(), talk.open()
+    talk.say(goaway(3, code, b"x" * 65), ping(b"no more."))
+    shown = f"GOAWAY: {name} {b'x' * 64!r}..."
+    assert str(seen.error) == f"peer ended the connection, its last stream is 3: {shown}"
+    assert str(unseen.error) == f"peer does not process stream 5, its last one is 3: {shown}"
+    assert (seen.error.unprocessed, unseen.error.unprocessed) == (False, True)
+    assert talk.heard()[-1] == "HEADERS 5 end"
+    with pytest.raises(RemoteProtocolError, match="the connection takes no more streams: GOAWAY") as caught:
+        talk.open()
+    assert caught.value.unprocessed
+
+
+def test_a_connection_makes_progress_when_a_stream_is_answered(talk: Any):
+    assert not talk.session.progressed
+    refused, cancelled, answered = talk.open(), talk.open(), talk.open()
+    talk.say(reset(refused.id, 7))
+    talk.session.reset(cancelled)
+    assert not talk.session.progressed
+    talk.respond(answered)
+    assert talk.session.progressed
+
+
+@pytest.mark.parametrize("last", [0, 1, MAX_STREAM_ID])
+def test_goaway_makes_progress_only_with_a_stream_that_is_processed(talk: Any, last: int):
+    talk.say(goaway(last))
+    assert not talk.session.progressed
+    talk.session.draining = False
+    streams = [talk.open(), talk.open()]
+    talk.say(goaway(last))
+    assert talk.session.progressed == (last > 0)
+    talk.say(goaway(0))
+    assert not talk.session.progressed
+    assert all(stream.error.unprocessed for stream in streams)
+
+
+def test_a_peer_that_refuses_streams_is_given_no_more_than_it_takes(talk: Any):
+    talk.say(settings((3, 100)))
+    streams = [talk.open() for _ in range(5)]
+    assert not talk.session.careful
+    talk.say(*(reset(stream.id, 7) for stream in streams[2:]))
+    assert (talk.session.limit, talk.session.careful) == (2, True)
+    with pytest.raises(RemoteProtocolError, match="the peer takes 2 streams at once, 2 are open"):
+        talk.open()
+    for stream in streams[:2]:
+        talk.session.try_more()
+        assert talk.session.limit == 2
+        talk.respond(stream)
+    talk.session.try_more()
+    assert talk.session.limit == 3
+    talk.say(settings((3, 4)))
+    assert (talk.session.limit, talk.session.careful) == (4, False)
+
+
+def test_what_the_peer_says_is_tried_again_in_the_end(talk: Any):
+    talk.say(settings((3, 3)))
+    first, second = talk.open(), talk.open()
+    talk.say(reset(second.id, 7))
+    talk.respond(first)
+    limits = []
+    while talk.session.careful:
+        talk.session.try_more()
+        limits.append(talk.session.limit)
+        talk.respond(talk.open())
+    assert limits == [2, 2, 3, 3, 3, 3]
+    assert talk.session.limit == 3
+
+
+def test_resets_of_streams_that_were_begun_are_no_flood(talk: Any):
+    """Servers that answer before they have read a request reset its stream then, thousands of times per second."""
+    for _ in range(3 * h2.MAX_CONTROL_FRAMES):
+        stream = talk.open()
+        talk.respond(stream)
+        talk.say(reset(stream.id, 0))
+    assert talk.session.broken is None
+    talk.session.begin_stretch()
+    talk.say(*[ping(bytes(8))] * h2.MAX_CONTROL_FRAMES)
+    assert talk.session.broken is None
+    talk.say(ping(bytes(8)))
+    assert "more than 2000 control frames" in str(talk.session.broken)
 
 
 def test_after_the_last_number_no_stream_begins(talk: Any):
@@ -312,7 +398,7 @@ def test_after_the_last_number_no_stream_begins(talk: Any):
     [
         (True, b"", "peer closed the connection before the response was complete"),
         (False, b"", "peer ended TLS without close_notify before the response was complete"),
-        (True, goaway(1, 2, b"oops"), "peer closed the connection after GOAWAY: INTERNAL_ERROR b'oops' before the"),
+        (True, goaway(1, 0, b"oops"), "peer closed the connection after GOAWAY: NO_ERROR b'oops' before the"),
     ],
 )
 def test_the_end_of_the_connection_fails_its_streams(talk: Any, clean: bool, farewell: bytes, error: str):
@@ -436,7 +522,9 @@ def test_control_frames_are_limited_per_stretch(talk: Any, said: bytes):
         assert talk.session.broken is None
         talk.session.begin_stretch()
     talk.say(said * (h2.MAX_CONTROL_FRAMES + 1))
-    assert str(sibling.error) == "peer sent more than 2000 control frames in a short time, the most that is taken"
+    assert str(sibling.error) == (
+        "peer sent more than 2000 control frames beyond 2 for each stream in a short time, the most that is taken"
+    )
     talk.session.outgoing[:] = talk.session.outgoing[-1:]
     assert talk.heard()[-1] == "GOAWAY 0 11"
 
