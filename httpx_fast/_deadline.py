@@ -23,22 +23,29 @@ class Total(float):
 class Deadline:
     """The end of a `send()` that is granted `seconds`, from now on."""
 
-    __slots__ = ("_began", "at", "budget")
+    __slots__ = ("_began", "_clock", "at", "budget")
 
     def __init__(self, seconds: float) -> None:
         self.budget = Total(seconds)
         self._began = time.monotonic()
+        self._clock: Callable[[], float] = time.monotonic
         self.at = inf  # on the clock of the pools; not known before `on()`
 
     def on(self, clock: Callable[[], float]) -> Deadline:
         """Itself, with `at` on this clock; what has passed so far is counted."""
         if self.at == inf:
             self.at = clock() + self.budget - (time.monotonic() - self._began)
+            self._clock = clock
         return self
 
     def elapsed(self, now: float) -> float:
         """Seconds since the `send()` began."""
         return now - self.at + self.budget
+
+    def overdue(self) -> float | None:
+        """Seconds since the `send()` began, if they are more than it was granted."""
+        now = self.on(self._clock)._clock()
+        return self.elapsed(now) if now >= self.at else None
 
 
 def sooner(at: float | None, budget: float | None, deadline: Deadline | None) -> tuple[float | None, float | None]:

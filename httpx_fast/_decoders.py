@@ -2,10 +2,13 @@
 
 Everything is incremental, and knows no message. Rules for the content codings:
 
-1. A step gives at most about `MAX_PIECE` bytes, however much a few bytes may stand for, so a reader who stops has
-   paid for what it took. Nothing is decoded ahead.
-2. `flush()` raises DecodingError where the coded data ends too early: a part is never taken for the whole.
-3. `br` and `zstd` are there when a package for them is; the standard library has zstd from Python 3.14 on.
+1. A step, which is what the iterators do until they give a piece, takes at most `INPUT_SLICE` bytes of each coding,
+   opens at most `MEMBERS_PER_STEP` members and gives at most about `MAX_PIECE` bytes, however much a few bytes may
+   stand for: so a reader who stops has paid for what it took. Nothing is decoded ahead. A step that has nothing to give
+   yet gives an empty piece, so that the reader can let others run, or stop.
+2. Coded data that stands for nothing, or nearly nothing, is refused beyond a limit: see `_Coding`.
+3. `flush()` raises DecodingError where the coded data ends too early: a part is never taken for the whole.
+4. `br` and `zstd` are there when a package for them is; the standard library has zstd from Python 3.14 on.
 """
 
 from __future__ import annotations
@@ -21,9 +24,20 @@ from ._types import AnyStr
 
 MAX_PIECE = 1024 * 1024  # bytes of decoded content in one step; a bomb grows a thousandfold
 MAX_CODINGS = 5  # chained codings; each multiplies what a few bytes can stand for, and servers apply one
-# Bytes that are looked at together after the first member: what is left over is copied for each member, which would
-# cost quadratic time where there are many small ones.
-MEMBER_SLICE = 16 * 1024
+# Bytes of coded data that are looked at together. What is left over after a member (gzip) or frame (zstd) is copied
+# for each of them, which would cost quadratic time where there are many small ones; and blocks of deflate can be made
+# to cost 0.1 microseconds for each byte without any content.
+INPUT_SLICE = 16 * 1024
+MEMBERS_PER_STEP = 64  # a frame of zstd costs some 30 microseconds
+# Members are what gzip and zstd data is put together of, each with a cost of its own. Block gzip has one for each 64
+# KiB of content, logs that are compressed record by record one for some hundred bytes. Nested, 31 KB can stand for
+# millions.
+MAX_MEMBERS = 10_000  # in one coding, and one more for each `MEMBER_CONTENT` bytes of content
+MEMBER_CONTENT = 256  # bytes
+# Empty blocks, frames to be skipped and metadata give no content. Compressors that are told to give all they have after
+# each byte need some 7 bytes for it, 21 with a gzip member for each.
+MAX_BARREN = 1024 * 1024  # bytes of one coding, and `BARREN_RATIO` more for each byte of content
+BARREN_RATIO = 32
 MAX_ZSTD_WINDOW_LOG = 23  # 8 MiB, which RFC 9659 s.3 sets as the bound for this coding
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -152,42 +166,87 @@ def _inflated(inflate: Any, data: bytes, coding: str) -> Iterator[bytes]:
             return
 
 
-class GZipDecoder(ContentDecoder):
-    """gzip (RFC 1952): one member or more, then perhaps padding, which is left out as gzip(1) does."""
+class _Coding(ContentDecoder):
+    """What the codings share: small steps, and limits for data that stands for little.
+
+    Without the limits a coding inside another one is an attack: 31 KB of gzip stand for 31 MB of empty gzip members or
+    zstd frames, which take seconds or minutes to find that there is no content.
+    """
+
+    name: ClassVar[str]
 
     def __init__(self) -> None:
+        self._taken = 0  # bytes of coded data
+        self._given = 0  # bytes of content
+        self._members = 1
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), INPUT_SLICE):
+            yield from self._step(data[start : start + INPUT_SLICE])
+
+    def _step(self, data: bytes) -> Iterator[bytes]:
+        silent = True
+        for piece in self._decoded(data):
+            if piece:
+                silent = False
+                self._given += len(piece)
+            yield piece
+        self._taken += len(data)
+        if self._taken > MAX_BARREN + BARREN_RATIO * self._given:
+            raise DecodingError(
+                f"{self._taken} bytes of {self.name} stand for {self._given} bytes of content; the limit is "
+                f"{MAX_BARREN} and {BARREN_RATIO} for each byte"
+            )
+        if silent:
+            yield b""
+
+    def _decoded(self, data: bytes) -> Iterator[bytes]:
+        """What `decode()` gives, for at most `INPUT_SLICE` bytes; b"" where others may be let run."""
+        raise NotImplementedError
+
+    def _next_member(self) -> bool:
+        """Count a member that begins; whether this step has seen enough of them."""
+        self._members += 1
+        if self._members > MAX_MEMBERS + self._given // MEMBER_CONTENT:
+            raise DecodingError(
+                f"{self._members} members of {self.name} stand for {self._given} bytes of content; the limit is "
+                f"{MAX_MEMBERS} and one for each {MEMBER_CONTENT} bytes"
+            )
+        return self._members % MEMBERS_PER_STEP == 0
+
+
+class GZipDecoder(_Coding):
+    """gzip (RFC 1952): one member or more, then perhaps padding, which is left out as gzip(1) does."""
+
+    name = "gzip"
+
+    def __init__(self) -> None:
+        super().__init__()
         self._inflate = zlib.decompressobj(_GZIP)
         self._seen = False
         self._ended = False  # what follows is no member
         self._magic = b""  # the first byte of what may be one more member
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        if not data:
-            return
-        self._seen = True
-        if self._inflate.eof:
-            yield from self._more_members(data)
-            return
-        yield from _inflated(self._inflate, data, "gzip")
-        if self._inflate.unused_data:
-            yield from self._more_members(self._inflate.unused_data)
+        return iter(()) if self._ended else super().decode(data)
 
-    def _more_members(self, data: bytes) -> Iterator[bytes]:
-        for start in range(0, len(data), MEMBER_SLICE):
-            rest = data[start : start + MEMBER_SLICE]
-            while rest and not self._ended:
-                if self._inflate.eof:
-                    rest = self._magic + rest
-                    self._magic = b""
-                    if rest == _GZIP_MAGIC[:1]:
-                        self._magic = rest
-                        break
-                    if not rest.startswith(_GZIP_MAGIC):
-                        self._ended = True
-                        break
-                    self._inflate = zlib.decompressobj(_GZIP)
-                yield from _inflated(self._inflate, rest, "gzip")
-                rest = self._inflate.unused_data
+    def _decoded(self, data: bytes) -> Iterator[bytes]:
+        self._seen = True
+        while data and not self._ended:
+            if self._inflate.eof:
+                data = self._magic + data
+                self._magic = b""
+                if data == _GZIP_MAGIC[:1]:
+                    self._magic = data
+                    return
+                if not data.startswith(_GZIP_MAGIC):
+                    self._ended = True
+                    return
+                if self._next_member():
+                    yield b""
+                self._inflate = zlib.decompressobj(_GZIP)
+            yield from _inflated(self._inflate, data, "gzip")
+            data = self._inflate.unused_data
 
     def flush(self) -> Iterator[bytes]:
         if self._seen and not self._inflate.eof:
@@ -195,14 +254,20 @@ class GZipDecoder(ContentDecoder):
         yield from ()
 
 
-class DeflateDecoder(ContentDecoder):
+class DeflateDecoder(_Coding):
     """deflate: zlib's format (RFC 1950), or bare RFC 1951, which old Microsoft servers sent under this name."""
 
+    name = "deflate"
+
     def __init__(self) -> None:
+        super().__init__()
         self._inflate: Any = None
         self._head = b""
 
     def decode(self, data: bytes) -> Iterator[bytes]:
+        return iter(()) if self._inflate is not None and self._inflate.eof else super().decode(data)
+
+    def _decoded(self, data: bytes) -> Iterator[bytes]:
         if self._inflate is None:
             data = self._head + data
             if len(data) < 2:
@@ -220,10 +285,13 @@ class DeflateDecoder(ContentDecoder):
         yield from ()
 
 
-class BrotliDecoder(ContentDecoder):
+class BrotliDecoder(_Coding):
     """br (RFC 7932). Raises ImportError without the package."""
 
+    name = "br"
+
     def __init__(self) -> None:
+        super().__init__()
         if _brotli is None:
             raise ImportError("br needs the package brotli or brotlicffi, 1.2 or later: install httpx-fast[brotli]")
         self._decompressor = _brotli.Decompressor()
@@ -232,8 +300,9 @@ class BrotliDecoder(ContentDecoder):
         self._seen = False
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        if not data or self._decompressor.is_finished():
-            return
+        return iter(()) if self._decompressor.is_finished() else super().decode(data)
+
+    def _decoded(self, data: bytes) -> Iterator[bytes]:
         self._seen = True
         while True:
             try:
@@ -252,24 +321,27 @@ class BrotliDecoder(ContentDecoder):
         yield from ()
 
 
-class ZStandardDecoder(ContentDecoder):
+class ZStandardDecoder(_Coding):
     """zstd (RFC 8878): one frame or more. Raises ImportError without a package or Python 3.14."""
 
+    name = "zstd"
+
     def __init__(self) -> None:
+        super().__init__()
         if _new_zstd is None:
             raise ImportError("zstd needs Python 3.14 or the package backports.zstd: install httpx-fast[zstd]")
         self._decompressor = _new_zstd()
         self._seen = False
 
-    def decode(self, data: bytes) -> Iterator[bytes]:
-        for start in range(0, len(data), MEMBER_SLICE):
-            self._seen = True
-            rest = data[start : start + MEMBER_SLICE]
-            while rest:
-                if self._decompressor.eof:
-                    self._decompressor = _new_zstd()
-                yield from self._frame(rest)
-                rest = self._decompressor.unused_data if self._decompressor.eof else b""
+    def _decoded(self, data: bytes) -> Iterator[bytes]:
+        self._seen = True
+        while data:
+            if self._decompressor.eof:
+                if self._next_member():
+                    yield b""
+                self._decompressor = _new_zstd()
+            yield from self._frame(data)
+            data = self._decompressor.unused_data if self._decompressor.eof else b""
 
     def _frame(self, data: bytes) -> Iterator[bytes]:
         decompressor = self._decompressor
@@ -316,7 +388,10 @@ class MultiDecoder(ContentDecoder):
 
 def _piped(decoder: ContentDecoder, pieces: Iterator[bytes]) -> Iterator[bytes]:
     for piece in pieces:
-        yield from decoder.decode(piece)
+        if piece:
+            yield from decoder.decode(piece)
+        else:
+            yield piece  # the step ends here for those who follow, too
 
 
 def _drained(decoder: ContentDecoder, pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -346,14 +421,20 @@ def content_decoder(codings: Sequence[str]) -> ContentDecoder:
     return MultiDecoder(known) if known else IdentityDecoder()
 
 
-def decode_all(codings: Sequence[str], data: bytes, limit: int | None = None) -> bytes:
-    """The content of a whole body; codings as for `content_decoder`. Raises DecodingError.
+_FEW = 5  # steps without content; chained codings have one each where there is no content
 
-    `limit` bounds the content in bytes: more than that raises too, before it is in memory.
+
+def decode_at_once(codings: Sequence[str], data: bytes) -> bytes | None:
+    """The content of a whole body, if a few steps are enough for it; codings as for `content_decoder`.
+
+    None where more is to be done, from the beginning, by a reader who lets others run between steps. Raises
+    DecodingError.
     """
     if not data:
         return data
-    if len(codings) == 1 and codings[0] == "gzip" and limit is None:
+    if len(data) > 2 * INPUT_SLICE:
+        return None
+    if len(codings) == 1 and codings[0] == "gzip":
         # The common case in one call of zlib. What does not fit in a piece, or has more members, goes the long way.
         inflate = zlib.decompressobj(_GZIP)
         try:
@@ -362,13 +443,13 @@ def decode_all(codings: Sequence[str], data: bytes, limit: int | None = None) ->
             raise _broken("gzip", error) from error
         if inflate.eof and not inflate.unused_data:
             return content
-    decoder = content_decoder(codings)
     pieces: list[bytes] = []
-    length = 0
-    for piece in _drained(decoder, iter((data,))):
+    length = pauses = 0
+    for piece in _drained(content_decoder(codings), iter((data,))):
         length += len(piece)
-        if limit is not None and length > limit:
-            raise DecodingError(f"the content is longer than {limit} bytes, which is the limit")
+        pauses += not piece
+        if length > MAX_PIECE or pauses > _FEW:
+            return None
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -382,13 +463,13 @@ class _Chunker(Generic[AnyStr]):
         if chunk_size is not None and chunk_size < 1:
             raise ValueError(f"expected a chunk_size of at least 1, got {chunk_size}")
         self._join: Callable[[list[AnyStr]], AnyStr] = join
-        self._chunk_size = chunk_size
+        self.chunk_size = chunk_size
         self._held: list[AnyStr] = []
         self._length = 0
 
     def decode(self, content: AnyStr) -> list[AnyStr]:
         """The chunks that `content` fills."""
-        size = self._chunk_size
+        size = self.chunk_size
         if size is None:
             return [content] if content else []
         self._held.append(content)

@@ -14,7 +14,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "httpx_fast"
 
-GROUND = "__version__ _deadline _encodings _exceptions _origin _drive _hpack_tables _trace _journey"
+GROUND = "__version__ _deadline _encodings _exceptions _origin _drive _hpack_tables _trace _journey _turns"
 FACE = (
     "_types _argument_names _caller _models _urls _urlparse _content _pairs _multipart _decoders _status_codes _config "
     "_auth _utils _sse"

@@ -4,20 +4,32 @@ A stage turns what arrives into what is asked for, without I/O and for sync and 
 `AsyncPieces` drive one for `Response.iter_*()` and `aiter_*()`. Rules:
 
 1. A stage gives its pieces lazily, so that a small compressed piece is not inflated whole before the first is taken.
+   Where it has worked for a while and has nothing to give, it gives `PAUSE`, which nobody outside sees.
 2. Whoever stops early (break, an exception, cancellation, aclose()) has closed the response thereby.
+3. Decoding is bounded as waiting is: by the total of the request. An asynchronous reader lets other tasks run after
+   each `TURN` seconds of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
-from .._decoders import ByteChunker, ContentDecoder, LineDecoder, TextChunker, TextDecoder
-from .._exceptions import RequestError, request_context
+from .._decoders import INPUT_SLICE, ByteChunker, ContentDecoder, LineDecoder, TextChunker, TextDecoder
+from .._exceptions import RequestError, request_context, timed_out
+from .._turns import TURN, give_turn
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+#: Stands among the pieces of a stage where others may be let run.
+PAUSE: Any = object()
+_PAUSES: list[Any] = [PAUSE]
+# Bytes that are made text, or cut into small chunks, in one step: 0.4 microseconds for each byte of a one-byte encoding
+# that has no character for it.
+SLICE = INPUT_SLICE
 
 
 class Stage(Protocol[T_co]):
@@ -38,18 +50,26 @@ class BytesStage:
     def __init__(self, decoder: ContentDecoder | None, chunk_size: int | None) -> None:
         self._decoder = decoder
         self._chunker = ByteChunker(chunk_size=chunk_size)
+        self._slices = chunk_size is not None and chunk_size < SLICE
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         if self._decoder is None:
-            yield from self._chunker.decode(data)
+            yield from self._chunks(data)
             return
         for piece in self._decoder.decode(data):
-            yield from self._chunker.decode(piece)
+            yield from self._chunks(piece)
+
+    def _chunks(self, piece: bytes) -> Iterator[bytes]:
+        if not self._slices:
+            yield from self._chunker.decode(piece) or _PAUSES
+            return
+        for start in range(0, len(piece), SLICE):
+            yield from self._chunker.decode(piece[start : start + SLICE]) or _PAUSES
 
     def flush(self) -> Iterator[bytes]:
         if self._decoder is not None:
             for piece in self._decoder.flush():
-                yield from self._chunker.decode(piece)
+                yield from self._chunks(piece)
         yield from self._chunker.flush()
 
 
@@ -60,14 +80,35 @@ class TextStage:
         self._bytes = BytesStage(decoder, None)
         self._text = TextDecoder(encoding=encoding)
         self._chunker = chunker
+        self._whole = isinstance(chunker, TextChunker) and chunker.chunk_size is None
 
     def feed(self, data: bytes) -> Iterator[str]:
+        piece: Any
         for piece in self._bytes.feed(data):
-            yield from self._chunker.decode(self._text.decode(piece))
+            if piece is PAUSE:
+                yield piece
+            elif len(piece) <= SLICE:
+                yield from self._chunker.decode(self._text.decode(piece))
+            else:
+                yield from self._sliced(piece)
+
+    def _sliced(self, piece: bytes) -> Iterator[str]:
+        """What a long piece makes, in steps; the pieces of text are the same as those of one step."""
+        texts: list[str] = []
+        for start in range(0, len(piece), SLICE):
+            text = self._text.decode(piece[start : start + SLICE])
+            if self._whole:
+                texts.append(text)
+                yield PAUSE
+            else:
+                yield from self._chunker.decode(text) or _PAUSES
+        if self._whole:
+            yield from self._chunker.decode("".join(texts))
 
     def flush(self) -> Iterator[str]:
         for piece in self._bytes.flush():
-            yield from self._chunker.decode(self._text.decode(piece))
+            if piece is not PAUSE:
+                yield from self._chunker.decode(self._text.decode(piece))
         yield from self._chunker.decode(self._text.flush())
         yield from self._chunker.flush()
 
@@ -106,15 +147,17 @@ def pieces(response: Any, open_stage: OpenStage[T], chunk_size: int | None) -> I
     """What `Response.iter_*()` return."""
     stage, content = open_stage(response, chunk_size)
     if content is not None:
-        yield from _all_of(stage, content)
+        for piece in _all_of(stage, content):
+            if piece is not PAUSE:
+                yield piece
         return
     source = iter(response._start("__iter__"))
     try:
         with request_context(response._request, response._journey):
             for data in source:
                 response._num_bytes_downloaded += len(data)
-                yield from stage.feed(data)
-            yield from stage.flush()
+                yield from _bounded(stage.feed(data), response)
+            yield from _bounded(stage.flush(), response)
     finally:
         try:
             if isinstance(source, Generator):
@@ -123,7 +166,34 @@ def pieces(response: Any, open_stage: OpenStage[T], chunk_size: int | None) -> I
             response.close()
 
 
+def _bounded(made: Iterator[T], response: Any) -> Iterator[T]:
+    """The pieces that some data made, as long as the total of the request allows to go on."""
+    worked = 0.0
+    while True:
+        begun = monotonic()
+        piece = next(made, _END)
+        if piece is _END:
+            return
+        worked += monotonic() - begun
+        if piece is not PAUSE:
+            yield piece
+        if worked > TURN:
+            worked = 0.0
+            check_total(response)
+
+
+_END: Any = object()
+
+
+def check_total(response: Any) -> None:
+    """ReadTimeout if the time is over that was granted for the whole of the request."""
+    deadline = getattr(response._request, "_deadline", None)
+    if deadline is not None and (elapsed := deadline.overdue()) is not None:
+        raise timed_out("read", elapsed, deadline.budget, "the content was being decoded")
+
+
 def _all_of(stage: Stage[T], content: bytes) -> Iterator[T]:
+    """The pieces of what is in memory; for asynchronous readers with pauses."""
     yield from stage.feed(content)
     yield from stage.flush()
 
@@ -142,6 +212,7 @@ class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
         self._stage: Stage[T] | None = None  # None before the start and after the last byte
         self._source: AsyncIterator[bytes] | None = None
         self._pieces: Iterator[T] | None = None
+        self._worked = 0.0  # seconds since others were let run
         self._ended = False
 
     def __aiter__(self) -> AsyncPieces[T]:
@@ -154,10 +225,19 @@ class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
             if self._pieces is None:
                 self._pieces = self._begin()
             while True:
-                for piece in self._pieces:
+                begun = monotonic()
+                piece = next(self._pieces, _END)
+                if piece is _END:
+                    if not await self._more():
+                        break
+                    continue
+                self._worked += monotonic() - begun
+                if self._worked > TURN:
+                    self._worked = 0.0
+                    await give_turn()
+                    check_total(self._response)
+                if piece is not PAUSE:
                     return piece
-                if not await self._more():
-                    break
         except BaseException as error:
             if isinstance(error, RequestError):
                 if error._request is None:

@@ -17,7 +17,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from typing import Any
 
 from .._content import ByteStream, UnattachedStream, encode_response
-from .._decoders import ContentDecoder, content_decoder, decode_all
+from .._decoders import ContentDecoder, content_decoder, decode_at_once
 from .._exceptions import (
     HTTPStatusError,
     ResponseNotRead,
@@ -510,7 +510,11 @@ class Response:
         if self._head.flags & HAS_CONTENT_ENCODING:
             self._stream = ByteStream(body)
             with request_context(self._request, self._journey):
-                body = decode_all(self._codings(), body)
+                content = decode_at_once(self._codings(), body)
+            if content is None:
+                self.is_closed = self.is_stream_consumed = False
+                return False
+            body = content
         self._content = body
         return True
 

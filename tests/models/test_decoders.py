@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 import sys
+import time
 import types
 import zlib
 from collections.abc import Callable
@@ -16,7 +17,12 @@ from hypothesis import strategies as st
 
 from httpx_fast import DecodingError, _decoders
 from httpx_fast._decoders import (
+    BARREN_RATIO,
+    INPUT_SLICE,
+    MAX_BARREN,
+    MAX_MEMBERS,
     MAX_PIECE,
+    MEMBER_CONTENT,
     SUPPORTED_DECODERS,
     BrotliDecoder,
     ByteChunker,
@@ -28,7 +34,7 @@ from httpx_fast._decoders import (
     TextDecoder,
     ZStandardDecoder,
     content_decoder,
-    decode_all,
+    decode_at_once,
 )
 
 CONTENT = json.dumps([{"id": i, "name": f"item {i}", "value": i * i} for i in range(120)]).encode()
@@ -69,6 +75,10 @@ def decoded(decoder, pieces):
     """What a decoder makes of pieces, and of their end."""
     content = b"".join(piece for data in pieces for piece in decoder.decode(data))
     return content + b"".join(decoder.flush())
+
+
+def decode_all(codings, data):
+    return decoded(content_decoder(codings), [data])
 
 
 @pytest.mark.parametrize("content", [b"", b"a", CONTENT, bytes(3 * MAX_PIECE)], ids=len)
@@ -141,12 +151,27 @@ def test_nothing_is_decoded_ahead(coded):
     assert 0 < len(next(pieces)) <= 2 * MAX_PIECE
 
 
-def test_limit_stops_before_the_content_is_in_memory(coded):
+def test_a_small_body_is_decoded_at_once(coded):
     coding, apply = coded
-    data = apply(CONTENT)
-    assert decode_all([coding], data, limit=len(CONTENT)) == CONTENT
-    with pytest.raises(DecodingError, match=f"the content is longer than {len(CONTENT) - 1} bytes, which is the limit"):
-        decode_all([coding], data, limit=len(CONTENT) - 1)
+    assert decode_at_once([coding], apply(CONTENT)) == CONTENT
+    assert decode_at_once([coding], apply(b"")) == b""
+    assert decode_at_once([coding], b"") == b""
+    assert decode_at_once([coding, "gzip"], gzip.compress(apply(CONTENT))) == CONTENT
+    with pytest.raises(DecodingError, match=f"no valid {coding}"):
+        decode_at_once([coding], apply(CONTENT)[:-1])
+
+
+@pytest.mark.parametrize("size", [MAX_PIECE - 1, MAX_PIECE, MAX_PIECE + 1])
+def test_a_body_of_more_than_a_piece_is_left_to_who_reads_step_by_step(coded, size):
+    coding, apply = coded
+    expected = None if size > MAX_PIECE else bytes(size)
+    assert decode_at_once([coding], apply(bytes(size))) == expected
+
+
+def test_a_body_that_takes_more_than_a_step_is_left_to_who_reads_step_by_step():
+    data = random.Random(1).randbytes(2 * INPUT_SLICE)
+    assert decode_at_once(["gzip"], gzip.compress(data)) is None
+    assert decode_at_once(["gzip"], gzip.compress(b"") * 2000) is None
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
@@ -155,6 +180,114 @@ def test_members_are_one_content(coding):
     data = b"".join(apply(part) for part in (b"one ", b"", b"two ", CONTENT))
     assert decode_all([coding], data) == b"one two " + CONTENT
     assert decoded(content_decoder([coding]), [data[i : i + 1] for i in range(len(data))]) == b"one two " + CONTENT
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("cut", [7, 1000, 10**9])
+def test_number_of_members_without_content_is_limited(coding, cut):
+    _, apply = CODERS[coding]
+    member = apply(b"")
+
+    def content(count):
+        data = member * count
+        return decoded(content_decoder([coding]), [data[i : i + cut] for i in range(0, len(data), cut)])
+
+    assert content(MAX_MEMBERS - 1) == content(MAX_MEMBERS) == b""
+    with pytest.raises(DecodingError, match=f"{MAX_MEMBERS + 1} members of {coding} stand for 0 bytes of content"):
+        content(MAX_MEMBERS + 1)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_members_with_content_are_as_many_as_they_like(coding):
+    _, apply = CODERS[coding]
+    member = apply(bytes(MEMBER_CONTENT))
+    assert decode_all([coding], member * (2 * MAX_MEMBERS)) == bytes(MEMBER_CONTENT * 2 * MAX_MEMBERS)
+    # What is full of content makes up for what is empty.
+    few = apply(bytes(MEMBER_CONTENT * 10))
+    assert decode_all([coding], few + apply(b"") * (MAX_MEMBERS + 9)) == bytes(MEMBER_CONTENT * 10)
+    with pytest.raises(DecodingError, match=f"the limit is {MAX_MEMBERS} and one for each {MEMBER_CONTENT} bytes"):
+        decode_all([coding], few + apply(b"") * (MAX_MEMBERS + 10))
+
+
+#: By coding: how it begins, and what can follow any number of times and stands for nothing.
+BARREN = {
+    "gzip": (gzip.compress(b"")[:10], b"\0\0\0\xff\xff"),  # empty blocks that are stored
+    "deflate": (b"", b"\0\0\0\xff\xff"),
+    "br": (b"\x0c", b"\x06"),  # metadata of no length
+    "zstd": (bytes.fromhex("28b52ffd0068"), b"\0\0\0"),  # empty blocks
+    "zstd with frames to skip": (bytes.fromhex("502a4d1800001000"), b"\0"),
+}
+
+
+@pytest.mark.parametrize("name", BARREN)
+@pytest.mark.parametrize("cut", [1000, 10**9])
+def test_data_that_stands_for_nothing_is_limited(name, cut):
+    coding = name.split()[0]
+    if coding not in SUPPORTED_DECODERS:
+        pytest.skip(f"no package for {coding}")
+    begin, repeated = BARREN[name]
+    data = begin + repeated * (MAX_BARREN // len(repeated) + 1)
+
+    def content(size):
+        decoder = content_decoder([coding])
+        return b"".join(piece for at in range(0, size, cut) for piece in decoder.decode(data[at : min(at + cut, size)]))
+
+    assert content(MAX_BARREN - 1) == content(MAX_BARREN) == b""
+    with pytest.raises(DecodingError, match=f"{MAX_BARREN + 1} bytes of {coding} stand for 0 bytes of content"):
+        content(MAX_BARREN + 1)
+
+
+def test_content_makes_up_for_data_that_stands_for_nothing():
+    content = random.Random(1).randbytes(1000)
+    compressor = zlib.compressobj(0, wbits=-zlib.MAX_WBITS)
+    data = compressor.compress(content) + compressor.flush(zlib.Z_FULL_FLUSH)
+    barren = b"\0\0\0\xff\xff" * (MAX_BARREN // 4)
+    allowed = MAX_BARREN + BARREN_RATIO * len(content)
+    assert b"".join(content_decoder(["deflate"]).decode((data + barren)[:allowed])) == content
+    with pytest.raises(DecodingError, match=f"the limit is {MAX_BARREN} and {BARREN_RATIO} for each byte"):
+        b"".join(content_decoder(["deflate"]).decode((data + barren)[: allowed + 1]))
+
+
+def dynamic_block() -> list[int]:
+    """The bits of the block of deflate that costs most for its length: a table of all symbols, and no content."""
+    bits = [0, 0, 1, *[0] * 10, 0, 1, 1, 1]
+    lengths = {18: 1, 1: 2, 0: 2}
+    for symbol in (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1):
+        bits += [lengths.get(symbol, 0) >> bit & 1 for bit in range(3)]
+    for repeated in (138, 118):
+        bits += [0, *[(repeated - 11) >> bit & 1 for bit in range(7)]]
+    return [*bits, 1, 1, 1, 1, 0]
+
+
+def packed(bits: list[int]) -> bytes:
+    return bytes(sum(bit << at for at, bit in enumerate(bits[i : i + 8])) for i in range(0, len(bits), 8))
+
+
+HOSTILE = {
+    "members": (["gzip", "gzip"], lambda: gzip.compress(gzip.compress(b"") * 100_000)),
+    "frames": (["zstd", "gzip"], lambda: gzip.compress(zstd(b"") * 300_000)),
+    "frames that skip": (["zstd", "gzip"], lambda: gzip.compress(bytes.fromhex("502a4d1800000000") * 300_000)),
+    "tables": (["deflate", "gzip"], lambda: gzip.compress(packed(dynamic_block() * 8) * 20_000)),
+    "members in br": (["gzip", "br"], lambda: brotli(gzip.compress(b"") * 100_000)),
+    "members with a byte": (["gzip", "gzip"], lambda: gzip.compress(gzip.compress(b"a") * 100_000)),
+    "three codings": (["gzip", "gzip", "gzip"], lambda: gzip.compress(gzip.compress(gzip.compress(b"") * 100_000))),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_step_costs_little_however_little_comes_of_it(name):
+    codings, make = HOSTILE[name]
+    longest = 0.0
+    steps = content_decoder(codings).decode(make())
+    given = 0
+    begun = time.thread_time()
+    with pytest.raises(DecodingError, match=r"stand for \d+ bytes of content; the limit is"):
+        for piece in steps:
+            longest = max(longest, time.thread_time() - begun)
+            given += len(piece)
+            begun = time.thread_time()
+    assert given <= MAX_MEMBERS + 100
+    assert longest < 0.1  # seconds; a hundredth of it on an idle machine
 
 
 def test_member_that_ends_too_early_is_told():
@@ -166,7 +299,7 @@ def test_member_that_ends_too_early_is_told():
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
 def test_many_small_members_cost_linear_work(coding, monkeypatch):
     _, apply = CODERS[coding]
-    member, count = apply(b"a"), 20_000
+    member, count = apply(b"a"), 10_000
     copied = 0
     make = zlib.decompressobj if coding == "gzip" else _decoders._new_zstd
 
@@ -183,7 +316,7 @@ def test_many_small_members_cost_linear_work(coding, monkeypatch):
     monkeypatch.setattr(_decoders.zlib, "decompressobj", Counted)
     monkeypatch.setattr(_decoders, "_new_zstd", Counted)
     assert decoded(content_decoder([coding]), [member * count]) == b"a" * count
-    assert copied < count * _decoders.MEMBER_SLICE  # a slice of the data, not all of its 420 KB, for each member
+    assert copied < count * _decoders.INPUT_SLICE  # a slice of the data, not all of its 210 KB, for each member
 
 
 @pytest.mark.parametrize("padding", [b"\0", b"\0" * 100, b"\x1f", b"\x1f\x8a", b"anything"])
