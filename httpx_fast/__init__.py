@@ -17,6 +17,7 @@ from ._config import Limits, Proxy, TCPKeepAlive, Timeout, create_ssl_context
 from ._content import ByteStream
 from ._exceptions import (
     AddressDenied,
+    ClientClosed,
     CloseError,
     ConnectError,
     ConnectTimeout,
@@ -75,6 +76,7 @@ __all__ = [
     "ByteStream",
     "CachingResolver",
     "Client",
+    "ClientClosed",
     "CloseError",
     "ConnectError",
     "ConnectTimeout",

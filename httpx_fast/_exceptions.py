@@ -4,7 +4,7 @@
   x RequestError
     + TransportError
       - TimeoutException: ConnectTimeout, ReadTimeout, WriteTimeout, PoolTimeout
-      - NetworkError: ConnectError (AddressDenied, TrustStoreError), ReadError, WriteError, CloseError
+      - NetworkError: ConnectError (AddressDenied, TrustStoreError), ReadError (ClientClosed), WriteError, CloseError
       - ProtocolError: LocalProtocolError, RemoteProtocolError
       - ProxyError, UnsupportedProtocol, SSEError
     + DecodingError, TooManyRedirects
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddressDenied",
+    "ClientClosed",
     "CloseError",
     "ConnectError",
     "ConnectTimeout",
@@ -177,6 +178,13 @@ class MissingTrustStore(TrustStoreError, FileNotFoundError):
 
 class ReadError(NetworkError):
     """Receiving failed."""
+
+
+class ClientClosed(ReadError):
+    """The client was closed while the request waited, was sent, or its response was received.
+
+    A ReadError, whatever was going on: that is what a reader gets elsewhere whose connection is closed under its hands.
+    """
 
 
 class WriteError(NetworkError):

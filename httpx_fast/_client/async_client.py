@@ -601,7 +601,12 @@ class AsyncClient(BaseClient):
         return await flow.drain(self, timeout)
 
     async def aclose(self) -> None:
-        """Closes all connections, those of mounts too. The client cannot be used again."""
+        """Closes all connections, those of mounts too: idle ones, those in use, those being made.
+
+        Whoever waits, sends or reads in another task gets ClientClosed, a ReadError, at once; so does who reads a
+        response later that had not arrived. Connections of other event loops are closed by those, in their next turn.
+        The client cannot be used again. `drain()` lets what runs end before.
+        """
         await flow.close(self)
 
     async def __aenter__(self) -> Self:

@@ -15,6 +15,7 @@ import ipaddress
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import ref
 
 from ..__version__ import __version__
 from .._auth import Auth, BasicAuth, FunctionAuth, is_digest, is_https_upgrade
@@ -159,6 +160,7 @@ class BaseClient:
         # Kept for the methods that make transports, which others override with httpx's parameters.
         self._http2_ping_after = http2_ping_after
         self._state = ClientState.UNOPENED
+        self._reference = ref(self)
 
     def _set_up_transports(
         self,

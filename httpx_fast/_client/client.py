@@ -616,7 +616,11 @@ class Client(BaseClient):
         return drive(flow.drain(self, timeout))
 
     def close(self) -> None:
-        """Closes all connections, those of mounts too. The client cannot be used again."""
+        """Closes all connections, those of mounts too: idle ones, those in use, those being made.
+
+        Whoever waits, sends or reads in another thread gets ClientClosed, a ReadError, at once; so does who reads a
+        response later that had not arrived. The client cannot be used again. `drain()` lets what runs end before.
+        """
         drive(flow.close(self))
 
     def __enter__(self) -> Self:

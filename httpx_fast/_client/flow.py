@@ -291,6 +291,7 @@ async def warm(client: BaseClient, request: Request, n: int) -> int:
     _begin(client)
     if request._timeout is None:
         client._set_timeout(request)
+    request._sender = client._reference
     side: Side = client._side
     try:
         return await side.warm(client._transport_for_url(request.url), request, n)
@@ -371,6 +372,7 @@ def send(
             raise
         raise TypeError(f"expected a Request, as build_request() makes them, got {type(request).__name__}") from None
     request._whole = not stream
+    request._sender = client._reference
     if auth is USE_CLIENT_DEFAULT and client._auth is None and not request.url._userinfo:
         scheme = None
     else:
@@ -403,6 +405,7 @@ async def _authenticating(
             raise RuntimeError(f"the flow of {type(auth).__name__} ended before it gave a request to send")
         while True:
             following._whole = whole
+            following._sender = client._reference
             following._deadline = deadline
             if following._timeout is None:
                 # The flow may have made it by itself, to fetch a token say; it waits no longer than others either.
@@ -496,6 +499,7 @@ async def _redirecting(
                 await side.close(response)
             raise
         following._whole = request._whole
+        following._sender = client._reference
         following._deadline = request._deadline
         redirects += 1
         history = [*history, response]

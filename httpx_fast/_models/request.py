@@ -10,7 +10,7 @@ An ordinary class, to be subclassed and patched; what is seldom asked for is mad
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from .._content import ByteStream, UnattachedStream, encode_request
@@ -49,6 +49,7 @@ _UNPICKLED = (
     "_head_method",
     "_head_url",
     "_lines",
+    "_sender",
     "_stream",
     "_timeout",
     "_whole",
@@ -82,6 +83,7 @@ class Request:
     _extensions: dict[str, Any] | None
     _timeout: Timeout | None
     _deadline: Deadline | None  # set by the client: of all that this request is part of
+    _sender: Callable[[], Any]  # unset until a client sends it: a weak reference to that
     _whole: bool  # set by the client: it wants all of the response before it goes on
     _head: Any
     _head_method: str | None

@@ -13,17 +13,19 @@ import select
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.abc
 
 from .._exceptions import TimeoutException
 from .auto import backend_for, current_token
-from .base import Address, Backend, Buffer, SocketOption, Stream, Waiter
+from .base import Abortable, Address, Backend, Buffer, SocketOption, Stream, Waiter
 from .deadline_stream import NEVER, Scopes, TimedStream
 from .errors import connect_failed, expired, peer_name, resolve_failed
 from .getaddrinfo import distinct, numeric
+
+T = TypeVar("T")
 
 _PIECE = 64 * 1024  # bytes in one call; after each the write deadline moves
 _FAULTS = (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
@@ -226,6 +228,9 @@ class AnyIOBackend(Backend):
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
+
+    def abortable(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Abortable[T]:
+        return backend_for(current_token()).abortable(work)
 
     async def together(self, calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
         await backend_for(current_token()).together(calls)

@@ -17,17 +17,19 @@ import contextvars
 import errno
 import functools
 import socket
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator, Iterable, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from .._exceptions import ReadError, WriteError
 from .asyncio_timers import AsyncioWaiter, Deadlines
-from .base import HIGH_WATER, Buffer, Sink, Stream, Waiter
+from .base import HIGH_WATER, Abortable, Aborted, Buffer, Sink, Stream, Waiter
 from .connecting import Connector, connect_error
 from .deadline_stream import NEVER
 from .errors import closed_here, peer_closed
 from .scratch import scratch
 from .sockets import NO_WAIT, SocketBackend, SocketStream
+
+T = TypeVar("T")
 
 Future: TypeAlias = "asyncio.Future[None]"
 
@@ -543,6 +545,67 @@ class _TaskConnects:
             task.cancel()
 
 
+class _SteppedWork(Abortable[T]):
+    """Work that is stepped here, on behalf of the task that awaits it, so that an exception can be thrown into it.
+
+    The task itself is not cancelled: a cancellation would reach whoever awaits it, and could be taken for the user's.
+    """
+
+    __slots__ = ("_aborted", "_awaited")
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        super().__init__(work)
+        self._aborted = False
+        self._awaited: Any = None  # the future that the work waits for
+
+    def run(self) -> Awaitable[T]:
+        return self
+
+    def abort(self) -> None:
+        self._aborted = True
+        awaited = self._awaited
+        if awaited is not None:
+            # The task is woken by that. If the future is done already it is about to be.
+            awaited.cancel()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        work = self._work()
+        step: Callable[[Any], Any] = work.send
+        argument: Any = None
+        told = False
+        while True:
+            if self._aborted and not told and not _is_cancelled(argument):
+                told = True
+                step, argument = work.throw, Aborted()
+            try:
+                awaited = step(argument)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if self._aborted and not told:
+                step, argument = work.send, None
+                continue
+            self._awaited = awaited
+            try:
+                argument = yield awaited
+                step = work.send
+            except GeneratorExit:
+                work.close()
+                raise
+            except BaseException as error:  # noqa: BLE001  # it is the work's
+                step, argument = work.throw, error
+            finally:
+                self._awaited = None
+
+
+def _is_cancelled(thrown: object) -> bool:
+    """Whether it is the cancellation of the task that runs."""
+    if not isinstance(thrown, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class AsyncioBackend(SocketBackend):
     """The world of one running asyncio loop; `force_protocol` treats every loop as one without `add_reader`."""
 
@@ -558,6 +621,9 @@ class AsyncioBackend(SocketBackend):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    def abortable(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Abortable[T]:
+        return _SteppedWork(work)
 
     async def together(self, calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
         # Cancelled here, all are cancelled, and their ends are waited for.

@@ -30,12 +30,14 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 #: What `socket.getaddrinfo` calls family and sockaddr.
 Address: TypeAlias = tuple[socket.AddressFamily, Any]
 SocketOption: TypeAlias = tuple[int, int, int | bytes] | tuple[int, int, None, int]
+
+T = TypeVar("T")
 
 HIGH_WATER = 1024 * 1024  # bytes that a sink holds unclaimed before its stream stops reading
 SCRATCH_SIZE = 256 * 1024  # bytes asked for in one read; 100 MB/s and more need few, large reads
@@ -203,6 +205,32 @@ class Waiter(Protocol):
         ...
 
 
+class Aborted(BaseException):
+    """Leaves work that was aborted. No `Exception`: it is not a failure to report, or to try again after."""
+
+
+class Abortable(Generic[T]):
+    """Work that may be ended from outside, whatever it waits for. `run()` is awaited once.
+
+    This one is for backends without waits of their own: it goes on to its end.
+    """
+
+    __slots__ = ("_work",)
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._work = work
+
+    def run(self) -> Awaitable[T]:
+        """Does the work. Raises Aborted if `abort()` ended it."""
+        return self._work()
+
+    def abort(self) -> None:
+        """Ends the work soon; repeatable, and without effect after its end.
+
+        To be called in the backend's own world; on the blocking backend from any thread.
+        """
+
+
 class Backend(abc.ABC):
     """How to connect and wait in one world: blocking, asyncio or trio."""
 
@@ -264,6 +292,10 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     async def sleep(self, seconds: float) -> None:
         """Lets time pass (connect retries)."""
+
+    def abortable(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Abortable[T]:
+        """`work`, which connects, so that it may be aborted while it waits."""
+        return Abortable(work)
 
     async def together(self, calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
         """Awaits all calls, at once where this world has tasks, and raises the first exception when all have ended.

@@ -5,7 +5,8 @@ needs another value: one system call where try, poll and read are three, and 1.0
 those are 1.1 times (loopback). Where the option cannot be relied on (Windows, sockets that a framework has replaced,
 programs that have timers interrupt them) the socket is non-blocking and `poll` waits.
 
-One thread may read while another writes; `close()` from any thread wakes both.
+One thread may read while another writes; `close()` from any thread wakes both. A descriptor that a thread is at work
+with is closed by that thread: its number might else be another socket's by the time that the thread uses it.
 """
 
 from __future__ import annotations
@@ -18,13 +19,18 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from functools import partial
+from typing import Any, Final, TypeVar
 
-from .base import DONE, Buffer, Stream, Waiter
+from .._exceptions import ReadError
+from .base import DONE, Abortable, Aborted, Buffer, Stream, Waiter
 from .connecting import Connector, connect_error
 from .deadline_stream import NEVER
+from .errors import closed_here
 from .sockets import NO_WAIT, PulledStream, SocketBackend, poller, wait_writable
+
+T = TypeVar("T")
 
 _TIMEVAL: Final = struct.Struct("@ll")
 # Where struct timeval is two longs and both options mean what they say. A 32-bit system may have a longer time_t.
@@ -34,11 +40,14 @@ _KERNEL_TIMES: Final = bool(NO_WAIT) and _TIMEVAL.size == 16 and sys.platform.st
 _SHARE: Final = 0.85
 _TICK: Final = 0.01  # seconds
 _LONGEST: Final = 1_000_000.0  # seconds; what lies further ahead is for ever
+# Seconds after which a thread that connects looks whether it was told to end. Shutting its sockets down wakes it at
+# once on Linux; elsewhere sockets that are not connected yet cannot be shut down.
+_CONNECT_LOOK: Final = _LONGEST if sys.platform == "linux" else 0.05
 _BY_TIMERS: Final = ("SIGALRM", "SIGVTALRM", "SIGPROF")
 
 
 class SyncStream(PulledStream):
-    __slots__ = ("_granted", "_kernel_times", "_turn")
+    __slots__ = ("_draining", "_granted", "_kernel_times", "_receiving", "_turn", "_writing")
 
     def __init__(self, sock: socket.socket, address: Any, clock: Callable[[], float]) -> None:
         super().__init__(sock, address, clock)
@@ -46,26 +55,35 @@ class SyncStream(PulledStream):
         self._kernel_times = _KERNEL_TIMES and type(sock).__module__ == "socket" and not _timers_interrupt()
         self._granted = NEVER  # seconds after which the kernel gives up
         self._turn = threading.Lock()  # held by who changes what is unsent while another may drain it
+        # Which threads are at work with the descriptor. Each says so before it looks whether the stream was closed, and
+        # `close()` says that it was before it looks at these: so one of the two sees the other.
+        self._receiving = self._writing = self._draining = False
         sock.setblocking(self._kernel_times)
 
     def receive(self) -> Awaitable[None]:
-        if self._fault is not None:
-            raise self._fault
-        if self._arrived:
-            self._postpone()
-        while True:
-            try:
-                if self._kernel_times:
-                    self._set_kernel_time()
-                if self._pull():
-                    return DONE
+        self._receiving = True
+        try:
+            if self._fault is not None:  # there is one if the stream was closed
+                raise self._fault
+            if self._arrived:
                 self._postpone()
-                # A peer that always has something there never lets us wait, and so never run out of time.
-                now = self._clock()
-                if now >= self._at:
-                    raise self._expired(now)
-            except BlockingIOError:
-                self._nothing_came()
+            while True:
+                try:
+                    if self._kernel_times:
+                        self._set_kernel_time()
+                    if self._pull():
+                        return DONE
+                    self._postpone()
+                    # A peer that always has something there never lets us wait, and so never run out of time.
+                    now = self._clock()
+                    if now >= self._at:
+                        raise self._expired(now)
+                except BlockingIOError:
+                    self._nothing_came()
+        finally:
+            self._receiving = False
+            if self._closed:
+                self._let_go()
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
         if self._unsent:
@@ -73,10 +91,30 @@ class SyncStream(PulledStream):
                 if self._unsent:
                     self._unsent += [memoryview(buffer) for buffer in buffers]
                     return self._flush()
-        self._unsent = self._send(buffers, NO_WAIT)
+        self._writing = True
+        try:
+            if self._closed:
+                raise self._write_failed(OSError())
+            self._unsent = self._send(buffers, NO_WAIT)
+        finally:
+            self._writing = False
+            if self._closed:
+                self._let_go()
         return self._flush() if self._unsent else None
 
     async def drain(self, reading: bool) -> None:
+        self._draining = True
+        try:
+            if not self._closed:
+                await self._drain(reading)
+        finally:
+            self._draining = False
+            if self._closed:
+                self._let_go()
+        if self._closed:
+            raise self._write_failed(OSError())
+
+    async def _drain(self, reading: bool) -> None:
         try:
             movable = _any_poller(self._sock) if reading else poller(self._sock, write=True)
             while True:
@@ -96,12 +134,15 @@ class SyncStream(PulledStream):
         if self._closed:
             return
         self._closed = True
-        try:
-            # Wakes threads that wait in the kernel, which closing the descriptor would not.
-            self._sock.shutdown(socket.SHUT_RDWR)
-        except OSError:  # not connected any more
-            pass
-        self._sock.close()
+        if self._fault is None:
+            self._fault = ReadError(closed_here(self._address, "before it was read"))
+        _shut(self._sock)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Closes the descriptor, unless a thread is at work with it, which comes here when it ends."""
+        if not (self._receiving or self._writing or self._draining):
+            self._sock.close()
 
     def _set_kernel_time(self) -> None:
         """Lets the kernel give up before the deadline; set anew only where that would be too late, or much too soon."""
@@ -127,6 +168,18 @@ class SyncStream(PulledStream):
         self._readable(_milliseconds(self._at - now))
 
     async def _flush(self) -> None:
+        self._draining = True
+        try:
+            if not self._closed:
+                await self._flush_on()
+        finally:
+            self._draining = False
+            if self._closed:
+                self._let_go()
+        if self._closed:
+            raise self._write_failed(OSError())
+
+    async def _flush_on(self) -> None:
         try:
             writable = poller(self._sock, write=True)
             while self._unsent:
@@ -181,13 +234,83 @@ class SyncWaiter:
         return True
 
 
+class _InterruptedWork(Abortable[T]):
+    """Work of one thread, which names what it waits for, so that another thread can end the wait."""
+
+    __slots__ = ("_aborted", "_interrupts", "_lock", "_workers")
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]], workers: dict[int, _InterruptedWork[Any]]) -> None:
+        super().__init__(work)
+        self._workers = workers
+        self._aborted = False
+        self._interrupts: dict[object, Callable[[], object]] = {}
+        self._lock = threading.Lock()  # nothing is closed by the one thread while the other interrupts it
+
+    async def run(self) -> T:
+        thread = threading.get_ident()
+        outer = self._workers.get(thread)  # a resolver that asks by a request of its own
+        self._workers[thread] = self
+        try:
+            self.check()
+            return await self._work()
+        finally:
+            if outer is None:
+                del self._workers[thread]
+            else:
+                self._workers[thread] = outer
+            with self._lock:
+                self._interrupts.clear()
+
+    def abort(self) -> None:
+        with self._lock:
+            self._aborted = True
+            for interrupt in self._interrupts.values():
+                interrupt()
+
+    def check(self) -> None:
+        if self._aborted:
+            raise Aborted
+
+    def hold(self, what: object, interrupt: Callable[[], object]) -> None:
+        """From now on `interrupt` ends a wait for `what`. Raises Aborted if it is too late for that."""
+        with self._lock:
+            self._interrupts[what] = interrupt
+        self.check()
+
+    def let_go(self, what: object) -> None:
+        with self._lock:
+            self._interrupts.pop(what, None)
+
+
+class _InterruptedWaiter(SyncWaiter):
+    """A wait that is a part of abortable work."""
+
+    __slots__ = ("_work",)
+
+    def __init__(self, clock: Callable[[], float], work: _InterruptedWork[Any]) -> None:
+        super().__init__(clock)
+        self._work = work
+
+    async def wait(self, at: float | None) -> bool:
+        self._work.hold(self, self.set)
+        try:
+            was_set = await super().wait(at)
+        finally:
+            self._work.let_go(self)
+        self._work.check()
+        return was_set
+
+
 class _Connects:
     """Races sockets by `poll`."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], work: _InterruptedWork[Any] | None) -> None:
         self._clock = clock
+        self._work = work
 
     def begin(self, sock: socket.socket, address: Any) -> int:
+        if self._work is not None:
+            self._work.hold(sock, partial(_shut, sock))  # what is aborted before it connects is seen by `wait()`
         return sock.connect_ex(address)
 
     async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
@@ -195,12 +318,19 @@ class _Connects:
         if not sockets:
             time.sleep(left)  # noqa: ASYNC251  # there is no loop to block
             return ()
-        return wait_writable(sockets, _milliseconds(left))
+        if self._work is None:
+            return wait_writable(sockets, _milliseconds(left))
+        self._work.check()
+        ended = wait_writable(sockets, _milliseconds(min(left, _CONNECT_LOOK)))
+        self._work.check()
+        return ended
 
     def outcome(self, sock: socket.socket) -> OSError | None:
         return connect_error(sock)
 
     def drop(self, sock: socket.socket) -> None:
+        if self._work is not None:
+            self._work.let_go(sock)
         sock.close()
 
 
@@ -209,20 +339,47 @@ class SyncBackend(SocketBackend):
 
     name = "blocking"
 
+    def __init__(self) -> None:
+        self._workers: dict[int, _InterruptedWork[Any]] = {}  # by thread: the work that may be aborted
+
     def waiter(self) -> Waiter:
-        return SyncWaiter(self.clock)
+        work = self._work()
+        return SyncWaiter(self.clock) if work is None else _InterruptedWaiter(self.clock, work)
 
     async def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)  # noqa: ASYNC251  # there is no loop to block
+        if self._workers:
+            await self.waiter().wait(self.clock() + seconds)
+        else:
+            time.sleep(seconds)  # noqa: ASYNC251  # there is no loop to block
+
+    def abortable(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Abortable[T]:
+        return _InterruptedWork(work, self._workers)
+
+    def _work(self) -> _InterruptedWork[Any] | None:
+        """What this thread does that may be aborted."""
+        return self._workers.get(threading.get_ident()) if self._workers else None
 
     def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
         return call
 
     def _connector(self) -> Connector:
-        return _Connects(self.clock)
+        return _Connects(self.clock, self._work())
 
     async def _stream(self, sock: socket.socket, address: Any) -> Stream:
-        return SyncStream(sock, address, self.clock)
+        stream = SyncStream(sock, address, self.clock)
+        work = self._work()
+        if work is not None:
+            work.let_go(sock)
+            work.hold(stream, stream.close)
+        return stream
+
+
+def _shut(sock: socket.socket) -> None:
+    """Wakes threads that wait in the kernel, which closing the descriptor would not."""
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:  # not connected any more
+        pass
 
 
 def _timers_interrupt() -> bool:

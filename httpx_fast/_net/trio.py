@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
-from .base import Buffer, Stream, Waiter
+from .base import Abortable, Aborted, Buffer, Stream, Waiter
 from .connecting import Connector, connect_error
 from .deadline_stream import NEVER, Scopes
 from .sockets import PulledStream, SocketBackend, wait_writable
+
+T = TypeVar("T")
 
 #: What waiting for a socket raises when it is closed meanwhile, or was before.
 _CLOSED = (trio.ClosedResourceError, OSError, ValueError)
@@ -133,6 +135,24 @@ class TrioWaiter:
         return self._event.is_set()
 
 
+class _ScopedWork(Abortable[T]):
+    """Work in a cancel scope."""
+
+    __slots__ = ("_scope",)
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        super().__init__(work)
+        self._scope = trio.CancelScope()
+
+    async def run(self) -> T:
+        with self._scope:
+            return await self._work()
+        raise Aborted
+
+    def abort(self) -> None:
+        self._scope.cancel()
+
+
 class _Connects:
     """Races sockets by tasks that wait until they are writable."""
 
@@ -172,6 +192,9 @@ class TrioBackend(SocketBackend):
 
     async def sleep(self, seconds: float) -> None:
         await trio.sleep(seconds)
+
+    def abortable(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Abortable[T]:
+        return _ScopedWork(work)
 
     async def together(self, calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
         failures: list[Exception] = []

@@ -40,7 +40,7 @@ class Lease:
         self.connection = connection
         self.journey = journey
         self._exchange: Exchange | None = exchange
-        self.made_at = pool.held[journey] = _caller()
+        self.made_at = pool.held[journey] = caller(2)
         self.trailers: Sequence[FieldLine] = ()
 
     async def next_chunk(self) -> bytes:
@@ -50,10 +50,13 @@ class Lease:
             return b""
         try:
             piece = await exchange.next_chunk()
-        except BaseException as error:
+        except BaseException as caught:
+            error = self.told(caught)
             if isinstance(error, RequestError):
                 error.journey = self.journey
             self.close()
+            if error is not caught:
+                raise error from caught
             raise
         if not piece or exchange.complete:
             self.trailers = exchange.trailers
@@ -61,6 +64,10 @@ class Lease:
             if self.trace is not None:
                 await self.trace.deliver()
         return piece
+
+    def told(self, error: BaseException) -> BaseException:
+        """`error`, or what to raise in its place if it came of closing the client."""
+        return self.pool.told(error, self.connection.route.origin, self.journey)
 
     @property
     def trace(self) -> Tracer | None:
@@ -108,12 +115,12 @@ class Lease:
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
 
-def _caller() -> str:
-    """File and line of the innermost code outside this package that is at work: who asked for the response.
+def caller(depth: int) -> str:
+    """File and line of the innermost code outside this package that is at work, `depth` calls above or further.
 
     contextlib is what `with client.stream(...)` runs in.
     """
-    frame: FrameType | None = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(depth)
     while frame is not None and (
         frame.f_code.co_filename.startswith(_PACKAGE) or frame.f_globals.get("__name__") == "contextlib"
     ):

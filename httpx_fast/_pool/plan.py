@@ -32,7 +32,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final
 
 from .state import DRAINS, Places
-from .wait_queue import Answer, C, Lane, Share, Ticket
+from .wait_queue import Answer, C, Lane, Line, Share, Ticket
 
 __all__ = ["CLOSED", "DIAL", "MAX_OVERTAKEN", "Answer", "Plan", "Ticket"]
 
@@ -126,6 +126,9 @@ class Plan(Places[C]):
         `limit` is how many uses it has at once if it is shared (DRAINS: only this), None if it is not. It is
         not `settled` as long as its peer has not said so: then no other is dialled before `limit()` tells what it does.
         """
+        if self._ended:
+            self.doomed.append(connection)
+            return
         lane = self._lane_of[connection] = self._lanes[route]
         self.dialling -= 1
         lane.dialling -= 1
@@ -146,6 +149,8 @@ class Plan(Places[C]):
 
     def dial_failed(self, route: Hashable) -> None:
         """A dial failed or was given up: its place goes to the next in line."""
+        if self._ended:
+            return
         lane = self._lanes[route]
         self.dialling -= 1
         lane.dialling -= 1
@@ -161,7 +166,8 @@ class Plan(Places[C]):
         try:
             lane = self._lane_of[connection]
         except KeyError:
-            self._end_adrift(connection)
+            if not self._ended:
+                self._end_adrift(connection)
             return
         if lane.special or self.waiting or not reusable:
             if lane.waiting and reusable and not lane.special and self._line.only(lane):
@@ -188,6 +194,8 @@ class Plan(Places[C]):
         only where others still use a shared connection, or have another or are dialling one: then None may be the
         answer, as to a request.
         """
+        if self._ended:
+            return CLOSED
         lane = self._adrift.get(connection) or self._lane_of[connection]
         share = self._shared.get(connection)
         if share is not None:
@@ -252,6 +260,18 @@ class Plan(Places[C]):
         self._vacate(lane)
 
     def close(self) -> None:
+        """Dooms every connection and turns away who waits. Nothing is left then, and later calls change nothing: a
+        connection whose dial ends is doomed at once.
+        """
+        self.retire()
+        self._ended = True
+        self.doomed += [*self._lane_of, *self._adrift]
+        self.leased = self.dialling = 0
+        for held in (self._lanes, self._hosts, self._lane_of, self._adrift, self._shared):
+            held.clear()
+        self._line = Line()
+
+    def retire(self) -> None:
         """Dooms what is idle and turns away who waits; what is leased or dialled is doomed when it is released."""
         self._closed = True
         self._max_keepalive = 0

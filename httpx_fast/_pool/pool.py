@@ -6,6 +6,9 @@
 - What is leased has one owner, who gives it back, once, synchronously: by `release`, or `give_back` where that may be
   a finalizer's doing. If the owner is collected instead, it waits in `dropped` for the next who can take the lock: a
   finalizer may run within any line, so it waits for no lock that it could find held by its own thread.
+- `close()` closes what others use, dial or wait for, and they find out by an error of the network, or by waking with
+  nothing: `told()` makes ClientClosed of that, wherever it leaves the pool. What they give back afterwards is not known
+  any more. `forsake()` closes only what nobody uses, and the rest when it is released.
 - Who waits keeps the deadline that it came with, whatever it is granted on the way.
 - Connections that have been idle for long enough are closed by a timer on asyncio. trio and blocking code have no timer
   that is not a task or a thread: there the next request does it, whatever its route.
@@ -17,6 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from math import inf
 from operator import attrgetter
 from typing import Final, TypeAlias
@@ -26,7 +30,6 @@ from .._conn.http1 import Budgets, Http1Connection
 from .._deadline import Deadline, sooner
 from .._encodings import load_codecs
 from .._exceptions import (
-    ConnectError,
     PoolTimeout,
     RequestError,
     TransportError,
@@ -35,12 +38,13 @@ from .._exceptions import (
 )
 from .._journey import ConnectionFacts, Journey
 from .._kernel.constants import HAS_KEEP_ALIVE
-from .._net.base import Backend, Stream, Waiter
+from .._net.base import Abortable, Backend, Stream, Waiter
 from .._origin import Origin, Route
 from .._trace import Tracer
 from .._wire.events import FieldLine, Http1Required, NoWebSockets, RequestHead
 from .._wire.h1 import IDLE
 from .caution import fit
+from .closing import closed_while, comes_of_closing
 from .fork import watch
 from .lease import Connection, Exchange, Head, Lease
 from .origin_hints import MARGIN, Habits, promised
@@ -113,7 +117,9 @@ class Pool:
         self._habits = Habits()
         self._old_peers = False  # some are known to want HTTP/1.1
         self._watchful = max_age is not None  # there may be more to say of how long a connection is kept
-        self._dropped: deque[tuple[Connection, Exchange, Journey]] = deque()
+        self._dropped: deque[tuple[Connection, Exchange, Journey] | None] = deque()  # None: who had the pool
+        self._dials: set[Abortable[Stream]] = set()
+        self.closed = False
         self._outdated = Outdated()
         self._thread = threading.get_ident()
         self._take_up_soon = backend.from_any_thread(self._take_up_dropped)
@@ -140,8 +146,10 @@ class Pool:
         self._cancel_timer = None
         self._reap_at = inf
         self._sessions.forget_open()
-        for registered in (self.held, self._guests, self._dropped):
+        for registered in (self.held, self._guests, self._dropped, self._dials):
             registered.clear()
+        if self.closed:
+            self._plan.close()
         for connection in inherited:
             # Not closed by its stream, which would shut down what the parent goes on using.
             connection.stream.get_extra_info("socket").close()
@@ -191,11 +199,13 @@ class Pool:
                 break
             except BaseException as caught:
                 error = self._fall_back(route.origin, caught) if isinstance(caught, Http1Required) else caught
+                if self.closed:
+                    error = self.told(error, route.origin, journey)
                 if isinstance(error, NoWebSockets):
                     route = route._replace(http1=True)
                 if connection is not None:
                     reason = None
-                    if isinstance(body, bytes) or body.again:
+                    if not self.closed and (isinstance(body, bytes) or body.again):
                         if replays is None:
                             replays = Replays()
                         reason = replays.reason(error, connection, journey, head, replay)
@@ -281,14 +291,40 @@ class Pool:
         self._take_up_later()
 
     def close(self) -> None:
-        """Closes what is idle now, and what is leased when it comes back."""
+        """Closes all connections, those in use and those being dialled too; who uses them or waits gets ClientClosed.
+
+        To be called in the pool's own world, or when that has ended. Repeatable.
+        """
         with self._lock:
+            self.closed = True
             self._plan.close()
+            dials = list(self._dials)
             decided = self._decided()
-            if self._cancel_timer is not None:
-                self._cancel_timer()
-                self._cancel_timer = None
+            self._stop_timer()
+        for dialled in dials:
+            dialled.abort()
         self._carry_out(*decided)
+
+    def forsake(self) -> int:
+        """Closes what is idle, and what is leased when it is released; how many connections there were.
+
+        For the finalizer of who had the pool, which may run in any thread and within any line: nobody waits here for
+        responses that are still read, and they are read to their end.
+        """
+        count = self._plan.open + self._plan.draining
+        if count:
+            self._dropped.append(None)
+            here = self.backend.name == "blocking" or self._thread == threading.get_ident()
+            if here and self._lock.acquire(timeout=_OWN):
+                self._lock.release()
+                self._take_up_dropped()
+            else:
+                self._take_up_later()
+        return count
+
+    def told(self, error: BaseException, origin: Origin, journey: Journey) -> BaseException:
+        """`error`, or ClientClosed in its place if it came of `close()`."""
+        return closed_while(origin, journey) if self.closed and comes_of_closing(error) else error
 
     # Ahead of requests, and between them.
 
@@ -477,7 +513,7 @@ class Pool:
                 if trace is not None:
                     trace.ended()
             if found is CLOSED:
-                raise ConnectError(f"the pool was closed before a connection to {route.origin} could be had")
+                raise closed_while(route.origin, journey)
             if journey.leased is None:
                 journey.leased = self.clock()
             if isinstance(found, Answer):
@@ -555,17 +591,26 @@ class Pool:
         load_codecs()
         facts = journey.connection = ConnectionFacts()
         facts.trace = journey.trace
+        options = self._options
+        dialled = self.backend.abortable(partial(dial, self.backend, route, options, budget, facts, deadline))
         with self._lock:
+            if self.closed:
+                raise closed_while(route.origin, journey)
+            self._dials.add(dialled)
             self._outdated.dial_begins(facts)
         try:
-            stream = await dial(self.backend, route, self._options, budget, facts, deadline)
+            stream = await dialled.run()
             connection = self._speak(stream, route, facts)
-        except BaseException:
+        except BaseException as error:
             with self._lock:
+                self._dials.discard(dialled)
                 self._outdated.dial_ends(facts, connected=False)
                 self._plan.dial_failed(route)
                 decided = self._decided()
             self._carry_out(*decided)
+            told = self.told(error, route.origin, journey)
+            if told is not error:
+                raise told from error
             raise
         facts.trace = None
         limit: int | None = None
@@ -575,12 +620,15 @@ class Pool:
             limit = DRAINS if connection.draining else UNLIMITED if connection.limit is None else connection.limit
             settled = connection.settled or self._habits.streams(route.origin, self.clock()) is not None
         with self._lock:
+            self._dials.discard(dialled)
             self._outdated.dial_ends(facts, connected=True)
             if limit is not None and facts in self._outdated:
                 limit = DRAINS  # those who wait for a use of it get one that is dialled now
             self._plan.connected(route, connection, limit, settled)
             decided = self._decided()
         self._carry_out(*decided)
+        if self.closed:
+            raise closed_while(route.origin, journey)
         return connection
 
     def _speak(self, stream: Stream, route: Route, facts: ConnectionFacts) -> Connection:
@@ -665,17 +713,32 @@ class Pool:
             return
         self._lock.release()
         for left in self._all_dropped():
-            self.release(*left)
+            if left is None:
+                self._retire()
+            else:
+                self.release(*left)
+
+    def _retire(self) -> None:
+        """Closes what is idle, and from now on what is released."""
+        with self._lock:
+            self._plan.retire()
+            decided = self._decided()
+            self._stop_timer()
+        self._carry_out(*decided)
 
     def _take_up_later(self) -> None:
         """Has the pool's own world give back what collected owners had."""
         try:
             self._take_up_soon()
         except RuntimeError:  # the event loop is closed
-            for connection, *_ in self._all_dropped():
-                self._close(connection)
+            for left in self._all_dropped():
+                if left is not None:
+                    self._close(left[0])
+                elif self._lock.acquire(timeout=_OWN):
+                    self._lock.release()
+                    self._retire()
 
-    def _all_dropped(self) -> Iterator[tuple[Connection, Exchange, Journey]]:
+    def _all_dropped(self) -> Iterator[tuple[Connection, Exchange, Journey] | None]:
         with suppress(IndexError):  # another thread may take the last one
             while True:
                 yield self._dropped.popleft()
@@ -694,6 +757,12 @@ class Pool:
         try:
             self._cancel_timer = self._timer(max(at - now, 0.0) + _LATE, self._reap)
         except RuntimeError:  # the loop has ended, and nothing happens in it any more
+            self._cancel_timer = None
+
+    def _stop_timer(self) -> None:
+        """Under the lock, when nothing will be idle any more."""
+        if self._cancel_timer is not None:
+            self._cancel_timer()
             self._cancel_timer = None
 
     def _reap(self) -> None:
@@ -729,6 +798,8 @@ class Pool:
         for turn in granted:
             assert isinstance(turn, Turn)
             turn.waiter.set()
+        if self._dropped:
+            self._take_up_dropped()
 
     def _close(self, connection: Connection) -> None:
         connection.close()

@@ -26,6 +26,7 @@ class Places(Generic[C]):
     __slots__ = (
         "_adrift",
         "_closed",
+        "_ended",
         "_expire_from",
         "_expiry",
         "_host_of",
@@ -82,7 +83,8 @@ class Places(Generic[C]):
         self._sooner: list[tuple[float, int, C, float]] = []
         self._sooner_count = 0
         self._line: Line[C] = Line()
-        self._closed = False
+        self._closed = False  # nothing is dialled any more, nor kept
+        self._ended = False  # nor is anything left: what is still told of connections means nothing
 
     @property
     def open(self) -> int:

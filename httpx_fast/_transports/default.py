@@ -5,12 +5,15 @@ A `Request` becomes a head, a route and budgets here, and a head and a body beco
 
 A transport opens nothing when it is made: the first request connects, the TLS context is built on the first https
 connection. The asynchronous transport keeps a pool per event loop, since a socket belongs to the loop that watches it.
+A closed transport may serve another client, which finds new pools; requests of the client that closed it find none.
 """
 
 from __future__ import annotations
 
 import ssl
+import sys
 import threading
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -32,7 +35,7 @@ from .._config import (
 from .._conn.dial import DialOptions
 from .._conn.http1 import Budgets
 from .._drive import drive
-from .._exceptions import LocalProtocolError, UnsupportedProtocol
+from .._exceptions import ClientClosed, LocalProtocolError, UnsupportedProtocol
 from .._journey import Journey
 from .._models import Headers, Request, Response
 from .._models.response import received
@@ -41,6 +44,7 @@ from .._net.auto import backend_for, current_token, has_ended
 from .._net.base import Backend, SocketOption
 from .._net.sync import SyncBackend
 from .._origin import Route
+from .._pool.lease import caller
 from .._pool.pool import Lease, Pool, Reply
 from .._trace import any_logger_answered, tracer
 from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
@@ -112,11 +116,30 @@ class _Door:
             keepalive=() if not keepalive else (TCPKeepAlive() if keepalive is True else keepalive).socket_options(),
         )
         self._replay = replay
+        self._made_at = caller(2)
         self._open()
 
     def _open(self) -> None:
         """Makes what a world needs."""
         raise NotImplementedError
+
+    def _pools_left(self) -> list[Pool]:
+        """The pools that may have connections."""
+        raise NotImplementedError
+
+    def __del__(self) -> None:
+        # At the interpreter's end the system closes what is open, and half of what this needs is gone.
+        if sys.is_finalizing() or not hasattr(self, "_made_at"):
+            return
+        left = sum(pool.forsake() for pool in self._pools_left())
+        if left:
+            warnings.warn(
+                f"a client (or transport) was collected without being closed, while {left} of its connections were "
+                f"open; it was made at {self._made_at}",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
 
     def _make_pool(self, backend: Backend) -> Pool:
         limits = self._limits
@@ -151,6 +174,20 @@ class _Door:
             granted(request, "first_byte"),
             deadline_of(request, pool.clock),
         )
+
+
+_reopening = threading.Lock()
+
+
+def _check_sender(request: Request) -> None:
+    """A transport that was closed may be given to another client. Raises ClientClosed for a request of the one before.
+
+    It has passed its client's own check if it is of a redirect, or of a retry, or was overtaken by `close()`.
+    """
+    sender = getattr(request, "_sender", None)
+    client = None if sender is None else sender()
+    if client is not None and client.is_closed:
+        raise ClientClosed(f"the client was closed, by close() or aclose(), before a request to {request.url} was sent")
 
 
 def _watch(request: Request, journey: Journey) -> None:
@@ -236,6 +273,9 @@ class HTTPTransport(_Door, BaseTransport):
     def _open(self) -> None:
         self.pool = self._pool = self._make_pool(SyncBackend())
 
+    def _pools_left(self) -> list[Pool]:
+        return [self._pool]
+
     def handle_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
         head: RequestHead | None = request._unchanged_head()
@@ -244,6 +284,8 @@ class HTTPTransport(_Door, BaseTransport):
         if self._forward is not None and head.scheme == b"http":
             head = forwarded(head, self._forward, self._proxy_fields)
         pool = self._pool
+        if pool.closed:
+            pool = self._reopened(request)
         journey = Journey(pool.clock(), pool.clock)
         extensions = request._extensions
         if extensions is not None or any_logger_answered(DEBUG) is not False:
@@ -266,16 +308,25 @@ class HTTPTransport(_Door, BaseTransport):
     def warm(self, request: Request, n: int = 1) -> int:
         """Opens connections for requests like this one, one by one, until there are `n`; see `Client.warm()`."""
         route, budget = self._way(request)
-        return drive(self._pool.warm(route, n, budget))
+        pool = self._reopened(request) if self._pool.closed else self._pool
+        return drive(pool.warm(route, n, budget))
 
     def drain(self, timeout: float | None = None) -> int:
         """Gives later requests new connections, and waits for those in use; see `Client.drain()`."""
         return drive(self._pool.drain(timeout))
 
     def close(self) -> None:
-        """Closes all connections: the idle ones now, those in use when their responses are closed."""
+        """Closes all connections, those in use and those being made too; who uses them, or waits, gets ClientClosed."""
         self._options.sessions.clear()  # of the connections that are closed now none is read
         self._pool.close()
+
+    def _reopened(self, request: Request) -> Pool:
+        """A new pool after `close()`. Raises ClientClosed if the client was closed that sends `request`."""
+        _check_sender(request)
+        with _reopening:
+            if self._pool.closed:
+                self.pool = self._pool = self._make_pool(SyncBackend())
+            return self._pool
 
 
 class AsyncHTTPTransport(_Door, AsyncBaseTransport):
@@ -287,8 +338,12 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
     def _open(self) -> None:
         # The loop that was used last and its pool, in one reference: loops in other threads change it meanwhile.
         self._last: tuple[object, Pool | None] = (None, None)
+        self._closed = False
         self._pools: dict[object, Pool] = {}
         self._pools_lock = threading.Lock()
+
+    def _pools_left(self) -> list[Pool]:
+        return list(self._pools.values())
 
     @property
     def _pool(self) -> Pool | None:
@@ -297,7 +352,12 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
     @property
     def pool(self) -> Pool:
         """The pool of the event loop that runs; RuntimeError where none does."""
-        return self._pool_of(current_token())
+        token = current_token()
+        if self._closed:
+            pool = self._make_pool(backend_for(token))
+            pool.close()
+            return pool
+        return self._pool_of(token)
 
     async def handle_async_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
@@ -309,7 +369,7 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         token = current_token()
         last, pool = self._last
         if pool is None or token is not last:
-            pool = self._pool_of(token)
+            pool = self._pool_of(token, request)
         journey = Journey(pool.clock(), pool.clock)
         extensions = request._extensions
         if extensions is not None or any_logger_answered(DEBUG) is not False:
@@ -342,7 +402,7 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
     async def awarm(self, request: Request, n: int = 1) -> int:
         """Opens connections for requests like this one, at once, until there are `n`; see `AsyncClient.warm()`."""
         route, budget = self._way(request)
-        return await self.pool.warm(route, n, budget)
+        return await self._pool_of(current_token(), request).warm(route, n, budget)
 
     async def adrain(self, timeout: float | None = None) -> int:
         """Gives later requests new connections, and waits for those in use; see `AsyncClient.drain()`.
@@ -364,8 +424,12 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         return left
 
     async def aclose(self) -> None:
-        """Closes all connections: the idle ones now, those in use when their responses are closed."""
+        """Closes all connections, those in use and those being made too; who uses them, or waits, gets ClientClosed.
+
+        In other event loops as well, which do that in their next turn.
+        """
         with self._pools_lock:
+            self._closed = True
             pools = list(self._pools.items())
             self._pools.clear()
             self._last = (None, None)
@@ -377,9 +441,15 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
             else:
                 _close_from_afar(pool)
 
-    def _pool_of(self, token: object) -> Pool:
-        """The pool of this loop; those of loops that have ended are dropped with their sockets."""
+    def _pool_of(self, token: object, request: Request | None = None) -> Pool:
+        """The pool of this loop; those of loops that have ended are dropped with their sockets.
+
+        Raises ClientClosed if the client was closed that sends `request`.
+        """
         with self._pools_lock:
+            if self._closed and request is not None:
+                _check_sender(request)
+                self._closed = False
             for other, pool in list(self._pools.items()):
                 if other is not token and has_ended(other):
                     del self._pools[other]

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .._drive import drive
-from .._exceptions import RemoteProtocolError
+from .._exceptions import NetworkError, RemoteProtocolError
 from .._journey import ConnectionFacts
 from .._models import Response
 from .._net.base import Buffer, Stream
@@ -117,7 +117,11 @@ class _Network:
                 return b""
             self._arm("read", timeout)
             # Cancelled here, nothing is lost: what comes is kept for the next read.
-            await stream.receive()
+            try:
+                await stream.receive()
+            except NetworkError as error:
+                self._raise_told(error)
+                raise
         return raw.take(max_bytes)
 
     async def _write(self, buffer: Buffer, timeout: float | None) -> None:
@@ -125,10 +129,14 @@ class _Network:
         if not buffer:
             return
         stream = self._stream
-        unsent = stream.write(buffer)
-        if unsent is not None:
-            self._arm("write", timeout)
-            await unsent
+        try:
+            unsent = stream.write(buffer)
+            if unsent is not None:
+                self._arm("write", timeout)
+                await unsent
+        except NetworkError as error:
+            self._raise_told(error)
+            raise
 
     async def _encrypted(self, context: ssl.SSLContext, server_hostname: str | None, timeout: float | None) -> Stream:
         raw = self._tunnel("start_tls")
@@ -140,11 +148,19 @@ class _Network:
         self._arm("connect", timeout)
         try:
             encrypted = await stream.start_tls(context, server_hostname)
-        except BaseException:
+        except BaseException as error:
             self._close()
+            self._raise_told(error)
             raise
         encrypted.arm("connect", None, None)
         return encrypted
+
+    def _raise_told(self, error: BaseException) -> None:
+        """Raises what is to be told in place of `error`, if that came of closing the client."""
+        assert self._lease is not None
+        told = self._lease.told(error)
+        if told is not error:
+            raise told from error
 
     def _tunnel(self, call: str) -> _Bytes:
         if self._bytes is None:

@@ -296,7 +296,7 @@ def test_holder_of_a_dead_connection_may_dial_in_its_place_before_all_who_wait()
 def test_dead_connection_of_a_closed_plan_is_not_replaced() -> None:
     pool = Pool()
     dead = pool.lease()
-    pool.plan.close()
+    pool.plan.retire()
     assert pool.plan.replace(dead, 0.0) is CLOSED
     assert pool.doomed() == [dead]
     assert pool.plan.open == 0
@@ -317,11 +317,40 @@ def test_limit_of_no_connections_lets_everybody_wait() -> None:
     assert pool.plan.waiting == 0
 
 
-def test_close_dooms_the_idle_at_once_and_the_leased_at_their_release() -> None:
+def test_close_dooms_all_connections_and_forgets_them() -> None:
+    pool = Pool(limit=5)
+    leased = pool.lease("a")
+    idle = pool.idle("b", "c")
+    assert pool.plan.request("d", 0.0) is DIAL
+    pool.plan.close()
+    assert pool.doomed() == [*idle, leased]
+    assert pool.counts() == (0, 0, 0)
+    pool.plan.release(leased, True, 0.0)
+    assert pool.plan.replace(leased, 0.0) is CLOSED
+    late = pool.connect("d")
+    assert pool.doomed() == [late]
+    pool.plan.dial_failed("d")
+    assert pool.counts() == (0, 0, 0)
+
+
+def test_connection_that_was_granted_and_not_taken_up_before_close_is_not_replaced() -> None:
+    pool = Pool(limit=1)
+    leased = pool.lease()
+    ticket = pool.queue()
+    pool.plan.release(leased, True, 0.0)
+    assert ticket.grant is leased
+    pool.plan.close()
+    assert pool.doomed() == [leased]
+    assert pool.plan.replace(leased, 0.0) is CLOSED
+    pool.plan.cancel(ticket, 0.0)
+    assert pool.counts() == (0, 0, 0)
+
+
+def test_retiring_dooms_the_idle_at_once_and_the_leased_at_their_release() -> None:
     pool = Pool()
     leased = pool.lease("a")
     idle = pool.idle("b", "c")
-    pool.plan.close()
+    pool.plan.retire()
     assert pool.doomed() == idle
     pool.plan.release(leased, True, 0.0)
     assert pool.doomed() == [leased]
@@ -338,10 +367,10 @@ def test_close_turns_away_who_waits_and_who_comes_later() -> None:
     assert pool.plan.request("a", 0.0) is CLOSED
 
 
-def test_dial_that_ends_after_close_is_doomed_at_its_release() -> None:
+def test_dial_that_ends_after_retiring_is_doomed_at_its_release() -> None:
     pool = Pool()
     assert pool.plan.request("a", 0.0) is DIAL
-    pool.plan.close()
+    pool.plan.retire()
     connection = pool.connect("a")
     pool.plan.release(connection, True, 0.0)
     assert pool.doomed() == [connection]
@@ -352,7 +381,7 @@ def test_refused_ticket_has_nothing_to_give_back() -> None:
     pool = Pool(limit=1)
     pool.lease()
     ticket = pool.queue()
-    pool.plan.close()
+    pool.plan.retire()
     pool.plan.cancel(ticket, 0.0)
     assert pool.counts() == (1, 0, 0)
 

@@ -68,7 +68,8 @@ class Model:
         self.together: set[str] = set()
         self.doomed: list[Connection] = []
         self.granted: list[tuple[Waiting, Connection | Answer]] = []
-        self.closed = False
+        self.closed = False  # nothing new is dialled or kept
+        self.ended = False  # nor is anything known any more
 
     @property
     def leased(self) -> int:
@@ -214,6 +215,9 @@ class Model:
             self.grant(hungry[0], DIAL)
 
     def connected(self, connection: Connection) -> None:
+        if self.ended:
+            self.doomed.append(connection)
+            return
         self.dialling.remove(connection.route)
         self.open.append(connection)
         if connection.limit is None:
@@ -229,11 +233,15 @@ class Model:
         self.fill()
 
     def dial_failed(self, route: str) -> None:
+        if self.ended:
+            return
         self.dialling.remove(route)
         self.forget()
         self.fill()
 
     def release(self, connection: Connection, reusable: bool, now: float, until: float | None) -> None:
+        if self.ended:
+            return
         if connection.limit is not None and not reusable:
             self.drain(connection)
         was_usable = connection.usable
@@ -268,6 +276,8 @@ class Model:
                 self.doom(self.idle[0])
 
     def replace(self, connection: Connection, now: float) -> Connection | Answer | None:
+        if self.ended:
+            return CLOSED
         route = connection.route
         others = [each for each in self.open if each.route == route and each is not connection]
         if connection.limit is not None and (
@@ -334,6 +344,16 @@ class Model:
             self.doom(connection)
 
     def close(self) -> None:
+        self.retire()
+        self.ended = True
+        for connection in [*self.open, *self.adrift]:
+            self.doomed.append(connection)
+            connection.rival = None
+        for left in (self.open, self.adrift, self.dialling):
+            left.clear()
+        self.forget()
+
+    def retire(self) -> None:
         self.closed = True
         for connection in list(self.idle):
             self.doom(connection)
@@ -361,6 +381,23 @@ class Driver:
         self.seen: dict[str, int] = {}
 
     def run(self, steps: int) -> None:
+        self.go_on(steps)
+        self.finish()
+
+    def run_and_close(self, steps: int) -> None:
+        """Closes at any moment, at times after it was retired; requests, dials and releases go on."""
+        self.go_on(self.random.randrange(steps))
+        if self.random.random() < 0.3:
+            self.retire()
+            self.settle()
+            self.go_on(self.random.randrange(20))
+        self.close()
+        self.settle()
+        self.go_on(steps)
+        assert self.plan.open == self.plan.draining == self.plan.waiting == 0
+        self.finish()
+
+    def go_on(self, steps: int) -> None:
         actions: list[tuple[int, Callable[[], None]]] = [
             (34, self.request),
             (8, self.cancel),
@@ -383,7 +420,6 @@ class Driver:
             self.seen[action.__name__] = self.seen.get(action.__name__, 0) + 1
             if self.random.random() < 0.3:
                 self.take_up()
-        self.finish()
 
     def request(self) -> None:
         route = self.random.choice(ROUTES)
@@ -413,7 +449,10 @@ class Driver:
     def take_up(self) -> None:
         while self.fresh:
             ticket = self.fresh.pop()
-            if isinstance(ticket.grant, Connection):
+            if self.model.ended and ticket.grant in self.buried:
+                assert isinstance(ticket.grant, Connection)
+                assert self.plan.replace(ticket.grant, self.now) is CLOSED
+            elif isinstance(ticket.grant, Connection):
                 self.hold(ticket.grant)
             elif ticket.grant is DIAL:
                 self.dials.append(ticket.place)
@@ -443,7 +482,10 @@ class Driver:
             connection.settled = not connection.limit or self.random.random() < 0.5
             self.plan.connected(route, connection, connection.limit, connection.settled)
             self.model.connected(connection)
-            self.hold(connection)
+            if self.model.ended:
+                self.users.append(connection)  # its dialler finds out by itself
+            else:
+                self.hold(connection)
 
     def dial_failed(self) -> None:
         if self.dials:
@@ -493,6 +535,14 @@ class Driver:
             self.plan.drain(connection)
             self.model.drain(connection)
 
+    def close(self) -> None:
+        self.plan.close()
+        self.model.close()
+
+    def retire(self) -> None:
+        self.plan.retire()
+        self.model.retire()
+
     def settle(self) -> None:
         """What the pool does after each call, and what must be true then."""
         decided, model = self.plan, self.model
@@ -500,7 +550,7 @@ class Driver:
         assert set(decided.doomed) == set(model.doomed)
         for connection in decided.doomed:
             assert connection not in self.buried, "doomed twice"
-            assert connection not in self.users
+            assert self.model.ended or connection not in self.users
             self.buried.add(connection)
         assert {ticket: ticket.grant for ticket in decided.granted} == dict(model.granted)
         assert len(decided.granted) == len(model.granted)
@@ -541,9 +591,8 @@ class Driver:
             assert rival is None or (rival in model.queue and rival.room is connection), "room for nobody"
 
     def finish(self) -> None:
-        """Closes, lets everybody go home, and looks for what is left."""
-        self.plan.close()
-        self.model.close()
+        """Retires, lets everybody go home, and looks for what is left."""
+        self.retire()
         self.settle()
         self.take_up()
         while self.dials or self.users:
@@ -585,6 +634,13 @@ def test_random_histories_agree_with_the_model(
     driver = Driver(seed, *limits)
     driver.run(STEPS)
     assert len(driver.seen) == 11, "the driver has not tried everything"
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+@pytest.mark.parametrize("block", range(4))
+def test_plan_that_is_closed_at_any_moment_has_nothing_left(block: int, limits: tuple[float | None, ...]) -> None:
+    for seed in range(block * 10, block * 10 + 10):
+        Driver(seed, *limits).run_and_close(150)
 
 
 def test_each_waiter_at_the_head_is_served_after_sixteen_overtakings_at_most() -> None:

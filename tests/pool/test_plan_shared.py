@@ -271,11 +271,25 @@ def test_users_of_a_dead_shared_connection_wait_for_one_dial() -> None:
     assert pool.counts() == (0, 0, 1)
 
 
-def test_shared_connections_of_a_closed_plan_take_no_more_uses() -> None:
+def test_shared_connections_of_a_closed_plan_are_doomed_once() -> None:
+    pool = Pool()
+    shared, adrift = pool.share("a", limit=5), pool.share("b", limit=5)
+    pool.plan.drain(adrift)
+    pool.plan.close()
+    assert sorted(pool.doomed(), key=repr) == [shared, adrift]
+    for each in (shared, adrift):
+        pool.plan.limit(each, 3)
+        pool.plan.drain(each)
+        pool.plan.release(each, True, 0.0)
+    assert pool.doomed() == []
+    assert (pool.counts(), pool.plan.draining) == ((0, 0, 0), 0)
+
+
+def test_shared_connections_of_a_retired_plan_take_no_more_uses() -> None:
     pool = Pool()
     connection = pool.share(limit=5)
     assert pool.plan.request("b", 0.0, True) is DIAL
-    pool.plan.close()
+    pool.plan.retire()
     late = pool.connect("b", limit=5)
     assert [pool.plan.request(route, 0.0, True) for route in "ab"] == [CLOSED, CLOSED]
     for each in (connection, late):

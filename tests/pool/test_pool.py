@@ -281,24 +281,6 @@ def test_connection_that_tells_of_its_death_leaves_the_pool(run: Any, sign: byte
     run(body)
 
 
-def test_closing_the_pool_closes_what_is_idle_and_later_what_is_leased(run: Any) -> None:
-    async def body(runner: Runner) -> None:
-        house = House(runner, connections=2)
-        house.backend.scripts = [[SLOW, b"ok"]]
-        *_, lease = await house.get(whole=False)
-        assert lease is not None
-        await house.get()
-        house.pool.close()
-        assert house.counts == (1, 0, 0)
-        assert await lease.next_chunk() == b"ok"
-        assert house.counts == (0, 0, 0)
-        assert all(stream.closed for stream in house.backend.streams)
-        with pytest.raises(ConnectError, match=r"the pool was closed before a connection to http://a\.example"):
-            await house.get()
-
-    run(body)
-
-
 def collect(held: list[Any]) -> None:
     """Forgets what is held, so that it is finalized before this returns."""
     held.clear()

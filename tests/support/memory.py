@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from runners import Runner
 from scripted import ScriptedStream
@@ -13,12 +13,14 @@ from httpx_fast._conn.http1 import Budgets
 from httpx_fast._exceptions import ConnectError
 from httpx_fast._journey import Journey
 from httpx_fast._net.auto import backend_for, current_token
-from httpx_fast._net.base import Address, Backend, Stream, Waiter
+from httpx_fast._net.base import Abortable, Address, Backend, Stream, Waiter
 from httpx_fast._net.sync import SyncBackend
 from httpx_fast._origin import Origin, Route
 from httpx_fast._pool.pool import Pool, Reply
 from httpx_fast._transports.outgoing import AsyncPieces
 from httpx_fast._wire.events import RequestHead
+
+T = TypeVar("T")
 
 A = Route(Origin("http", "a.example", 80))
 B = Route(Origin("http", "b.example", 80))
@@ -92,6 +94,9 @@ class MemoryBackend(Backend):
 
     def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
         return self.world.from_any_thread(call)
+
+    def abortable(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Abortable[T]:
+        return self.world.abortable(work)
 
     async def together(self, calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
         await self.world.together(calls)

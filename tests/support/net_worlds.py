@@ -120,7 +120,8 @@ class PolledBackend(SyncBackend):
     """The blocking world where the kernel's times cannot be used."""
 
     async def _stream(self, sock: socket.socket, address: Any) -> Stream:
-        stream = sync.SyncStream(sock, address, self.clock)
+        stream = await super()._stream(sock, address)
+        assert isinstance(stream, sync.SyncStream)
         stream._kernel_times = False
         sock.setblocking(False)
         return stream

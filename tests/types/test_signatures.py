@@ -34,6 +34,7 @@ DIFFERENCES = {
     "httpx_fast.AddressDenied": _DIALLING,
     "httpx_fast.AddressFilter": _DIALLING,
     "httpx_fast.CachingResolver": _DIALLING,
+    "httpx_fast.ClientClosed": "what requests are told that the client was closed under",
     "httpx_fast.Resolver": _DIALLING,
     "httpx_fast.StaticResolver": _DIALLING,
     "httpx_fast.TCPKeepAlive": _DIALLING,
