@@ -183,7 +183,7 @@ def _download(response: Response, path: str, out: Terminal) -> str:
     length = response.headers.get("Content-Length", "")
     with contextlib.ExitStack() as stack:
         file = sys.stdout.buffer if path == "-" else stack.enter_context(Path(path).open("wb"))
-        progress = stack.enter_context(out.progress(int(length) if length.isdecimal() else None))
+        progress = stack.enter_context(out.progress(int(length) if length.isdecimal() and len(length) <= 18 else None))
         for piece in response.iter_bytes():
             file.write(piece)
             size += len(piece)

@@ -23,6 +23,7 @@ MAX_TEMPLATES = 512  # templates that a client keeps; the oldest goes first
 MAX_TEMPLATE_URL = 2048  # characters; longer URLs are seldom asked for twice
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_CHECKED = _FRAMING | {b"host"}  # what a request has at most once
 
 
 class Template:
@@ -40,7 +41,8 @@ class Template:
             request.method.encode("ascii", "backslashreplace"), url.raw_scheme, url.netloc, url.raw_path, self.fields
         )
         self._names = headers._lower_names()
-        self.framed = not _FRAMING.isdisjoint(self._names)  # there are fields that announce a body, or none
+        # There are fields that announce a body, or none; or Host is not there once, so that no request can be sent.
+        self.framed = not _FRAMING.isdisjoint(self._names) or self._names.count(b"host") != 1
 
     def again(self, timeout: Timeout | None) -> Request:
         """The same request."""
@@ -59,7 +61,7 @@ class Template:
             if given is None:
                 return None
             its = [line[0].lower() for line in given]
-            if not _FRAMING.isdisjoint(its):
+            if not _CHECKED.isdisjoint(its):
                 return None
             if not set(its).isdisjoint(names):
                 kept = [each for each in zip(names, fields, strict=True) if each[0] not in its]

@@ -105,9 +105,11 @@ async def _connect(stream: Stream, hop: ProxyHop, there: str) -> None:
     reader = _Answers()
     reader.begin(b"CONNECT", whole=False)
     stream.attach(reader)
-    await _send(
-        stream, request_head(b"CONNECT", there.encode("ascii"), [(b"Host", there.encode("ascii")), *hop.fields])
-    )
+    target = there.encode("ascii")
+    fields = list(hop.fields)
+    if not any(name.lower() == b"host" for name, _ in fields):
+        fields.insert(0, (b"Host", target))
+    await _send(stream, request_head(b"CONNECT", target, fields))
     if reader.head is None:
         await stream.receive()
     head = reader.head

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING
 
 from .._config import Proxy, shared_ssl_context
 from .._conn.proxy import ProxyHop
+from .._exceptions import LocalProtocolError
+from .._kernel.select import check_field
 from .._origin import Origin, Route
 from .._wire.events import RequestHead
+from .._wire.framing import request_framing
 from .._wire.socks import MAX_TEXT
 
 if TYPE_CHECKING:
@@ -51,8 +54,25 @@ def _proxy_tls(proxy: Proxy, verify: ssl.SSLContext | str | bool, trust_env: boo
     return partial(shared_ssl_context, authorities, None, trust_env)
 
 
+def _asks_for_websocket(head: RequestHead) -> bool:
+    return head.method == b"GET" and any(
+        len(name) == 7 and name.lower() == b"upgrade" and value.strip(b" \t").lower() == b"websocket"
+        for name, value in head.fields
+    )
+
+
 def _fields(proxy: Proxy) -> tuple[FieldLine, ...]:
+    """The field lines for an http(s) proxy. Raises ValueError for those that no CONNECT can have, which has no body."""
     fields = list(proxy.headers.raw)
+    own_host = any(name.lower() == b"host" for name, _ in fields)
+    try:
+        framing = request_framing(fields if own_host else [(b"Host", b""), *fields])
+        for line in fields:
+            check_field(*line)
+    except LocalProtocolError as error:
+        raise ValueError(f"the headers of a proxy cannot be sent: {error}") from None
+    if framing:
+        raise ValueError("the headers of a proxy announce a body, which CONNECT does not have")
     auth = proxy.raw_auth
     if auth is not None and "proxy-authorization" not in proxy.headers:
         fields.insert(0, (b"Proxy-Authorization", b"Basic " + base64.b64encode(b":".join(auth))))
@@ -82,12 +102,15 @@ def forward_route(hop: ProxyHop | None) -> Route | None:
 def forwarded(head: RequestHead, route: Route, fields: tuple[FieldLine, ...]) -> RequestHead:
     """The head as a forwarding proxy wants it: the whole target (RFC 9112 s.3.2.2), and what is for the proxy.
 
-    Field lines of the request win over those for the proxy. A target that is none of the origin's, as that of CONNECT,
-    stays as it is. The head is kept beside the one that it was made of.
+    One that asks for a WebSocket is returned as it is, so that it goes through a tunnel (RFC 6455 s.4.1). Field lines
+    of the request win over those for the proxy. A target that is none of the origin's, as that of CONNECT, stays as it
+    is. The head is kept beside the one that it was made of.
     """
     found = head.forwarded
     if found is not None and found.route is route:
         return found
+    if _asks_for_websocket(head):
+        return head
     target = head.target
     if target == b"*":
         target = b""  # s.3.2.4: the last proxy makes an asterisk of it

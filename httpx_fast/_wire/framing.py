@@ -16,6 +16,7 @@ from .._kernel.constants import (
     CONNECTION_KEEP_ALIVE,
     HAS_CONTENT_LENGTH,
     HAS_TRANSFER_ENCODING,
+    MAX_LENGTH,
 )
 from .._kernel.select import ResponseHead
 
@@ -79,29 +80,55 @@ def repeated_length(head: Section) -> int:
     """s.6.3 item 5: a list in which all values are valid and the same is taken as that value."""
     values = {value.strip(b" \t") for line in head.get_all(b"content-length") for value in line.split(b",")}
     if len(values) == 1:
-        value = values.pop()
-        if value.isdigit() and len(value) <= 18:
-            return int(value)
+        length = decimal(values.pop())
+        if length is not None:
+            return length
     seen = b", ".join(head.get_all(b"content-length"))
     raise RemoteProtocolError(f"Content-Length {shown(seen)} is not one number; the end of the message is unknown")
+
+
+def decimal(value: bytes) -> int | None:
+    """Return the number that `1*DIGIT` stands for; None for other text and above MAX_LENGTH.
+
+    int() is not asked about text of any size: it takes signs, blanks and underscores, quadratic time on long numbers,
+    and raises ValueError above 4300 digits.
+    """
+    if not value.isdigit():
+        return None
+    value = value.lstrip(b"0")
+    if len(value) > 19:
+        return None
+    number = int(value or b"0")
+    return number if number <= MAX_LENGTH else None
 
 
 def request_framing(fields: Sequence[FieldLine]) -> int | None:
     """The framing that a request's own fields announce: a length, CHUNKED, or None where they announce no body.
 
-    LocalProtocolError for what a server would have to guess at (RFC 9112 s.6.1, s.6.2).
+    LocalProtocolError for what a server would have to guess at: a Host that is not there exactly once (RFC 9112 s.3.2),
+    a length or a coding that is there twice or cannot be read, or both of them (s.6.1, s.6.2).
     """
+    hosts = 0
     length: int | None = None
     chunked = False
     for name, value in fields:
-        if len(name) == 14 and name.lower() == b"content-length":
-            if not value.isdigit() or (length is not None and length != int(value)):
-                raise LocalProtocolError(f"Content-Length {shown(value)}; expected one decimal number")
-            length = int(value)
-        elif len(name) == 17 and name.lower() == b"transfer-encoding":
+        size = len(name)
+        if size == 4:
+            hosts += name.lower() == b"host"
+        elif size == 14 and name.lower() == b"content-length":
+            if length is not None:
+                raise LocalProtocolError("Content-Length is set more than once; expected one field")
+            length = decimal(value)
+            if length is None:
+                raise LocalProtocolError(f"Content-Length {shown(value)}; expected one decimal number below 2**63")
+        elif size == 17 and name.lower() == b"transfer-encoding":
+            if chunked:
+                raise LocalProtocolError("Transfer-Encoding is set more than once; expected one field")
             if value.strip(b" \t").lower() != b"chunked":
                 raise LocalProtocolError(f"Transfer-Encoding {shown(value)}; only 'chunked' can be sent")
             chunked = True
+    if hosts != 1:
+        raise LocalProtocolError(f"the request has {hosts or 'no'} Host fields; expected one (RFC 9112 s.3.2)")
     if chunked and length is not None:
         raise LocalProtocolError("both Content-Length and Transfer-Encoding are set; expected one of them")
     return CHUNKED if chunked else length

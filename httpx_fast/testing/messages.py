@@ -64,9 +64,10 @@ async def receive_body(connection: Connection, request: Request) -> bytes:
         return await _receive_chunks(connection)
     if length is None:
         return b""
-    if not (length.isascii() and length.isdigit()) or int(length[:12]) > MAX_BODY:
+    digits = length.lstrip("0") or "0"
+    if not (length.isascii() and length.isdigit()) or len(digits) > 12 or int(digits) > MAX_BODY:
         raise Malformed(f"the length of a body is a number up to {MAX_BODY}, not {length[:64]!r}")
-    return await connection.read_exactly(int(length))
+    return await connection.read_exactly(int(digits))
 
 
 async def _receive_chunks(connection: Connection) -> bytes:
