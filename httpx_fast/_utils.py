@@ -98,10 +98,11 @@ def _no_proxy_pattern(entry: str) -> str | None:
 class URLPattern:
     """A key of `mounts`: "all://", "https://", "all://*.example.com", "http://example.com:1234", "all://10.0.0.0/8".
 
+    "http://" is for ws URLs too, and "https://" for wss URLs, where no "ws://" or "wss://" is as specific otherwise.
     Patterns sort from the most to the least specific. Raises InvalidURL, and ValueError for a bare scheme.
     """
 
-    __slots__ = ("_below", "_domain", "host", "network", "pattern", "port", "priority", "scheme")
+    __slots__ = ("_below", "_domain", "_also", "host", "network", "pattern", "port", "priority", "scheme")
 
     def __init__(self, pattern: str) -> None:
         if pattern and ":" not in pattern:
@@ -110,6 +111,8 @@ class URLPattern:
         host = url.host
         self.pattern = pattern
         self.scheme = "" if url.scheme == "all" else url.scheme
+        #: The scheme of WebSockets that begin as requests of `scheme` (RFC 6455 s.3).
+        self._also = {"http": "ws", "https": "wss"}.get(self.scheme)
         self.host = "" if host == "*" else host
         self.port = url.port
         self.network = _network(url, pattern)
@@ -123,19 +126,23 @@ class URLPattern:
         self.priority = self._priority()
 
     def _priority(self) -> tuple[int, int, int, int, int]:
-        """Port before none; name before network before any; small networks first, then long names, long schemes."""
+        """Port before none; name before network before any; small networks first, then long names.
+
+        At last ws and wss before other schemes, which they may be counted among, and those before none.
+        """
         network = self.network
         return (
             0 if self.port is not None else 1,
             1 if network is not None else 0 if self.host else 2,
             0 if network is None else network.num_addresses,
             -len(self.host) if network is None else 0,
-            -len(self.scheme),
+            -2 if self.scheme in ("ws", "wss") else -1 if self.scheme else 0,
         )
 
     def matches(self, other: URL) -> bool:
         """Whether a request for `other` goes to what is mounted here."""
-        if self.scheme and self.scheme != other.scheme:
+        scheme = other.scheme
+        if self.scheme and self.scheme != scheme and self._also != scheme:
             return False
         if self.port is not None and self.port != other.port:
             return False

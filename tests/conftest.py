@@ -15,6 +15,7 @@ import pytest
 from apache_digest import ApacheDigest
 from certificates import Authority
 from peers import Peer
+from real_proxies import REAL_PROXIES, RealProxy
 from runners import RUNNERS, Runner
 from servers import Hypercorn, Nghttpd, Nginx, Node, Unavailable
 
@@ -75,6 +76,12 @@ def hypercorn(authority: Authority) -> Iterator[Hypercorn]:
 def apache_digest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheDigest]:
     with _installed(), ApacheDigest(tmp_path_factory.mktemp("apache_digest")) as server:
         yield server
+
+
+@pytest.fixture(scope="session", params=REAL_PROXIES)
+def real_proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealProxy]:
+    with _installed(), REAL_PROXIES[request.param](tmp_path_factory.mktemp(request.param)) as proxy:
+        yield proxy
 
 
 @pytest.fixture

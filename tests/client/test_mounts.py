@@ -57,6 +57,17 @@ def environment(monkeypatch):
         ("all://192.168.0.0/16", "http://a.test/", False),
         ("all://[fe80::]/10", "http://[fe80::1]/", True),
         ("all://[fe80::]/10", "http://[::1]/", False),
+        ("http://", "ws://a.test/", True),
+        ("http://", "wss://a.test/", False),
+        ("https://", "wss://a.test/", True),
+        ("https://", "ws://a.test/", False),
+        ("http://a.test:8080", "ws://a.test:8080/", True),
+        ("http://*.a.test", "ws://www.a.test/", True),
+        ("ws://", "ws://a.test/", True),
+        ("ws://", "http://a.test/", False),
+        ("wss://a.test", "wss://a.test/", True),
+        ("wss://", "https://a.test/", False),
+        ("all://", "wss://a.test/", True),
     ],
 )
 def test_pattern_decides(backend, pattern, url, matches):
@@ -87,6 +98,42 @@ def test_most_specific_pattern_wins(backend):
         async with backend.client(transport=named("own"), mounts=mounts) as client:
             for url, name in expected.items():
                 assert (await client.get(url)).text == name
+
+    backend.run(body)
+
+
+@pytest.mark.parametrize("names", [1, -1])
+def test_mounts_of_websockets_win_over_those_of_http_that_are_as_specific(backend, names):
+    mounts = {
+        "all://": named("all"),
+        "http://": named("http"),
+        "ws://": named("ws"),
+        "https://": named("https"),
+        "wss://b.test": named("wss b"),
+        "http://a.test": named("http a"),
+        "ws://c.test": named("ws c"),
+        "http://c.test": named("http c"),
+        "all://c.test": named("all c"),
+        "https://*:8443": named("https 8443"),
+    }
+    expected = {
+        "ws://x.test/": "ws",
+        "http://x.test/": "http",
+        "ws://a.test/": "http a",
+        "ws://c.test/": "ws c",
+        "http://c.test/": "http c",
+        "wss://c.test/": "all c",
+        "wss://x.test/": "https",
+        "wss://b.test/": "wss b",
+        "https://b.test/": "https",
+        "wss://b.test:8443/": "https 8443",
+        "ftp://x.test/": "all",
+    }
+
+    async def body():
+        ordered = dict(list(mounts.items())[::names])
+        async with backend.client(transport=named("own"), mounts=ordered) as client:
+            assert {url: (await client.get(url)).text for url in expected} == expected
 
     backend.run(body)
 
@@ -150,6 +197,33 @@ def test_proxy_is_for_all_urls():
 )
 def test_proxies_of_the_environment_and_what_is_excepted(environment, url, expected):
     environment(HTTP_PROXY="http://one.test", HTTPS_PROXY="two.test", NO_PROXY="internal.test,10.0.0.0/8,localhost")
+    assert via(Proxied(), url) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("ws://a.test/", "http://one.test"),
+        ("wss://a.test/", "http://two.test"),
+        ("wss://internal.test/", "direct"),
+        ("ws://10.1.2.3/", "direct"),
+        ("ws://localhost:8000/", "direct"),
+        ("ws://plain.test/", "direct"),
+        ("wss://plain.test/", "http://two.test"),
+    ],
+)
+def test_proxies_of_the_environment_are_for_websockets_too(environment, url, expected):
+    environment(
+        HTTP_PROXY="http://one.test",
+        HTTPS_PROXY="two.test",
+        NO_PROXY="internal.test,10.0.0.0/8,localhost,http://plain.test",
+    )
+    assert via(Proxied(), url) == expected
+
+
+@pytest.mark.parametrize(("url", "expected"), [("ws://a.test/", "direct"), ("wss://a.test/", "http://two.test")])
+def test_only_the_proxy_of_the_scheme_that_it_begins_with_is_for_a_websocket(environment, url, expected):
+    environment(HTTPS_PROXY="http://two.test")
     assert via(Proxied(), url) == expected
 
 
