@@ -474,6 +474,7 @@ cdef class HeadParser:
 
     cdef Section section
     cdef Py_ssize_t available  # bytes that were there at the last call
+    cdef bint reading  # left true by a fault
     cdef int status  # 0 while the status line has not come
     cdef int minor
     cdef uint32_t reason_end
@@ -486,6 +487,9 @@ cdef class HeadParser:
 
     def reset(self):
         """Forgets a head that was begun."""
+        self.forget()
+
+    cdef inline void forget(self) noexcept:
         clear(&self.section)
         self.available = 0
         self.status = 0
@@ -494,8 +498,8 @@ cdef class HeadParser:
         """The head that begins at `start`, or None while bytes of it are missing.
 
         After None it is called again with the same bytes and more, which may lie elsewhere by then. After a head it
-        is ready for the next one. Raises RemoteProtocolError, and ValueError when [start, end) is not in `data` or
-        has fewer bytes than before.
+        is ready for the next one, and after a fault it has forgotten the head. Raises RemoteProtocolError, and
+        ValueError when [start, end) is not in `data` or has fewer bytes than before.
         """
         cdef Py_buffer view
         cdef ResponseHead head
@@ -505,13 +509,19 @@ cdef class HeadParser:
                 raise ValueError(
                     f"bytes {start} to {end} of {view.len} cannot be read, {self.available} were there before"
                 )
+            self.reading = True
             head = self.read(<octets> view.buf + start, end - start)
+            self.reading = False
             if head is not None:
                 start += PyBytes_GET_SIZE(head.head)
                 if head.content_length == end - start:
                     head.rest = PyBytes_FromStringAndSize(<const char *> view.buf + start, end - start)
             return head
         finally:
+            if self.reading:
+                # Offsets of a head that is not read on mean nothing in the bytes of the next call.
+                self.reading = False
+                self.forget()
             PyBuffer_Release(&view)
 
     cdef ResponseHead read(self, octets base, Py_ssize_t available):
@@ -523,9 +533,7 @@ cdef class HeadParser:
             head.minor = self.minor
             head.reason_end = self.reason_end
             head.take(&self.section, base)
-            clear(&self.section)
-            self.available = 0
-            self.status = 0
+            self.forget()
             return head
         if available >= MAX_HEAD_SIZE:
             raise faults.too_large(title(&self.section))

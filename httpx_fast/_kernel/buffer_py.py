@@ -6,11 +6,8 @@ as bytes arrive, so that a hostile length costs its sender as much as it costs u
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 from .constants import FIRST_ROOM
-
-Bytes: TypeAlias = bytes | bytearray | memoryview
+from .views import Bytes, view_of
 
 __all__ = ["BodyBuffer"]
 
@@ -60,7 +57,7 @@ class BodyBuffer:
 
     def append(self, data: Bytes) -> None:
         """Copies bytes to the end. Raises ValueError if the body has no room for them."""
-        source = memoryview(data)
+        source = view_of(data)
         if source.nbytes > self._expected - self.filled:
             raise ValueError(f"{source.nbytes} bytes are more than the {self.missing} that are missing")
         while source.nbytes:

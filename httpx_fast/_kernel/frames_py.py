@@ -50,6 +50,7 @@ from .h2_constants import (
 )
 from .h2_control import KEPT, Contents, contents, head_fault, padding_fault
 from .h2_errors import Http2Fault
+from .views import view_of
 
 __all__ = ["FrameReader", "data_head", "headers_frames"]
 
@@ -113,7 +114,7 @@ class FrameReader:
 
     def feed(self, data: bytes | bytearray | memoryview, start: int, end: int) -> list[Frame]:
         """The frames that have come to their end. Raises ValueError when [start, end) is not in `data`."""
-        view = memoryview(data)
+        view = view_of(data)
         if not 0 <= start <= end <= view.nbytes:
             raise ValueError(f"bytes {start} to {end} of {view.nbytes} cannot be read")
         frames: list[Frame] = []
@@ -271,6 +272,8 @@ class FrameReader:
 
 def headers_frames(stream_id: int, block: bytes, end_stream: bool, max_frame_size: int = DEFAULT_FRAME_SIZE) -> bytes:
     """HEADERS, and as many CONTINUATION frames as the peer's `max_frame_size` asks for."""
+    if type(block) is not bytes:
+        raise TypeError(f"a field block has to be bytes, not {type(block).__name__}")
     _check(stream_id, max_frame_size)
     if max_frame_size == 0:
         raise ValueError("frames of 0 bytes cannot hold a field block")
@@ -297,5 +300,7 @@ def data_head(stream_id: int, size: int, end_stream: bool) -> bytes:
 
 
 def _check(stream_id: int, size: int) -> None:
+    if not isinstance(stream_id, int) or not isinstance(size, int):
+        raise TypeError(f"a stream and a size are integers, not {stream_id!r:.40} and {size!r:.40}")
     if not 0 < stream_id <= MAX_STREAM_ID or not 0 <= size <= LARGEST_FRAME_SIZE:
         raise ValueError(f"a frame of {size} bytes on stream {stream_id} cannot be")

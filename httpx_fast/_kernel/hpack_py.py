@@ -48,6 +48,7 @@ from .h2_constants import (
     PSEUDO_UNKNOWN,
     UPPER_CASE_NAME,
 )
+from .views import view_of
 
 __all__ = ["FieldSection", "HpackDecoder"]
 
@@ -282,11 +283,11 @@ class HpackDecoder:
 
     def decode(self, block: bytes | bytearray | memoryview) -> list[FieldLine]:
         """All fields of a block. Raises Http2Fault, and SectionTooLarge."""
-        return [entry[0] for entry in self._read(bytes(block))]
+        return [entry[0] for entry in self._read(bytes(view_of(block)))]
 
     def decode_response(self, block: bytes | bytearray | memoryview) -> FieldSection:
         """The fields of a block, and what is to be known of them. Raises Http2Fault, and SectionTooLarge."""
-        return FieldSection(self._read(bytes(block)), self._list_size)
+        return FieldSection(self._read(bytes(view_of(block))), self._list_size)
 
     def _read(self, block: bytes) -> list[Entry]:
         found: list[Entry] = []

@@ -37,10 +37,10 @@ from .constants import (
     TOKEN_BYTES,
     VALUE_BYTES,
 )
+from .views import Bytes, view_of
 
 __all__ = ["ChunkedDecoder", "HeadParser", "ResponseHead", "check_field", "chunk_head", "request_head"]
 
-Bytes: TypeAlias = bytes | bytearray | memoryview
 FieldLine: TypeAlias = tuple[bytes, bytes]
 
 PIECE = 8192  # bytes copied at a time while a head's end is searched; nearly all heads are smaller, bodies are not
@@ -241,13 +241,17 @@ class HeadParser:
         """The head that begins at `start`, or None while bytes of it are missing.
 
         After None it is called again with the same bytes and more, which may lie elsewhere by then. After a head it
-        is ready for the next one. Raises RemoteProtocolError, and ValueError when [start, end) is not in `data` or
-        has fewer bytes than before.
+        is ready for the next one, and after a fault it has forgotten the head. Raises RemoteProtocolError, and
+        ValueError when [start, end) is not in `data` or has fewer bytes than before.
         """
-        view = memoryview(data)
+        view = view_of(data)
         if not 0 <= start <= end <= view.nbytes or end - start < self._seen:
             raise ValueError(f"bytes {start} to {end} of {view.nbytes} cannot be read, {self._seen} were there before")
-        head = self._feed(view, start, end)
+        try:
+            head = self._feed(view, start, end)
+        except RemoteProtocolError:
+            self.reset()
+            raise
         if head is not None and head.content_length == end - start - head.size:
             head._rest = bytes(view[start + head.size : end])
         return head
@@ -342,7 +346,7 @@ class ChunkedDecoder:
         Nothing has to be kept by the caller. Raises RemoteProtocolError, and ValueError when [start, end) is not in
         `data`.
         """
-        view = memoryview(data)
+        view = view_of(data)
         if not 0 <= start <= end <= view.nbytes:
             raise ValueError(f"bytes {start} to {end} of {view.nbytes} cannot be read")
         pieces: list[memoryview] = []
