@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import select
 import subprocess
 import time
 from pathlib import Path
@@ -49,7 +50,7 @@ class RealProxy:
             if time.monotonic() > end or self._process.poll() is not None:
                 self.__exit__()
                 raise RuntimeError(f"{self.program} did not start: " + (self.folder / "output").read_text()[-2000:])
-            time.sleep(0.02)  # it tells nobody when it listens
+            select.select([], [], [], 0.01)  # it tells nobody when it listens
         return self
 
     def __exit__(self, *exc_info: object) -> None:
