@@ -63,6 +63,10 @@ class Side(Protocol):
         """Reads the body to its end."""
         ...
 
+    def read_intermediate(self, response: Response) -> Awaitable[None]:
+        """Reads the body of a response that others follow, or the beginning of a long one, and closes it."""
+        ...
+
     def close(self, response: Response) -> Awaitable[None]:
         """Closes the response."""
         ...
@@ -159,6 +163,9 @@ class _BlockingSide:
     async def read(self, response: Response) -> bytes:
         return response.read()
 
+    async def read_intermediate(self, response: Response) -> None:
+        response._read_intermediate()
+
     async def close(self, response: Response) -> None:
         response.close()
 
@@ -213,6 +220,9 @@ class _AsynchronousSide:
 
     def read(self, response: Response) -> Awaitable[bytes]:
         return response.aread()
+
+    def read_intermediate(self, response: Response) -> Awaitable[None]:
+        return response._aread_intermediate()
 
     def close(self, response: Response) -> Awaitable[None]:
         return response.aclose()
@@ -343,7 +353,9 @@ def _prepare() -> None:
     Once a response is there the interpreter may be shutting down, or no file can be opened any more.
     """
     global _prepared
-    import_module(".._models.cookie_jar", __package__)  # takes too long to import with this package
+    # Takes too long to import with this package; the list of public suffixes, if it is there, is read with it.
+    import_module(".._models.cookie_jar", __package__)
+    import_module(".._models.cookie_rules", __package__).is_public_suffix("example.org")
     _prepared = True
 
 
@@ -417,7 +429,7 @@ async def _authenticating(
                     if read:
                         await side.read(response)
                     return response
-                await side.read(response)
+                await side.read_intermediate(response)
             except BaseException:
                 await side.close(response)
                 raise
@@ -489,7 +501,7 @@ async def _redirecting(
             following = client._build_redirect_request(request, response)
             if auth is not None:
                 auth._redirected(request, following)
-            await side.read(response)
+            await side.read_intermediate(response)
         except BaseException as error:
             if not isinstance(response, Response):
                 raise _no_response(transport, response) from None

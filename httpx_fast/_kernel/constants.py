@@ -63,6 +63,11 @@ MAX_CHUNK_EXTENSION = 16384  # bytes between the sizes and their line ends, in a
 # Made on a peer's word alone; a body of 8 EiB that never comes costs no more than this.
 FIRST_ROOM = 1024 * 1024  # bytes, in `BodyBuffer`
 
+# The content of a redirect or of a 401 is read for the sake of the connection, and kept for those who look at the
+# history: beyond this a new connection costs less. Known pages of this kind have a few KiB.
+MAX_INTERMEDIATE = 1024 * 1024  # bytes of content, decoded, of a response that is not the last one
+FIRST_INTERMEDIATE = 300  # the statuses of such responses; 1xx have no content
+
 # tchar of RFC 9110 s.5.6.2.
 TOKEN_BYTES = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # VCHAR of RFC 5234: what a request target is made of. Anything above 0x7e has to be percent-encoded (RFC 9112 s.3.2).

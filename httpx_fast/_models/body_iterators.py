@@ -143,7 +143,7 @@ def _decoder_or_content(response: Any) -> tuple[ContentDecoder | None, bytes | N
 OpenStage: TypeAlias = Callable[[Any, int | None], tuple[Stage[T], bytes | None]]
 
 
-def pieces(response: Any, open_stage: OpenStage[T], chunk_size: int | None) -> Iterator[T]:
+def pieces(response: Any, open_stage: OpenStage[T], chunk_size: int | None) -> Generator[T, None, None]:
     """What `Response.iter_*()` return."""
     stage, content = open_stage(response, chunk_size)
     if content is not None:

@@ -28,7 +28,14 @@ from .._exceptions import (
     status_message,
 )
 from .._journey import NO_JOURNEY, Journey
-from .._kernel.constants import BAD_LENGTH, FIELD_FLAGS, HAS_CONTENT_ENCODING, HAS_LOCATION, HAS_SET_COOKIE
+from .._kernel.constants import (
+    BAD_LENGTH,
+    FIELD_FLAGS,
+    HAS_CONTENT_ENCODING,
+    HAS_LOCATION,
+    HAS_SET_COOKIE,
+    MAX_INTERMEDIATE,
+)
 from .._status_codes import codes
 from .._types import AsyncByteStream, HeaderTypes, ResponseContent, ResponseExtensions, SyncByteStream
 from .._urls import URL
@@ -75,6 +82,9 @@ class Response:
     default_encoding: str | Callable[[bytes], str | None]
     #: The request to send to follow a redirect that the client did not follow.
     next_request: Request | None = None
+    #: Whether `content` is only the beginning of what was sent: of a redirect or an authentication round whose body was
+    #: too long to be read for those who look at `history`.
+    is_truncated: bool = False
 
     # Those without a value are unset until they are known.
     _content: bytes
@@ -497,6 +507,41 @@ class Response:
         self._content = b"".join([piece async for piece in self.aiter_bytes()])
         return self._content
 
+    def _read_intermediate(self) -> None:
+        """Reads the body of a response that is not the last one, and gives it up after `MAX_INTERMEDIATE` bytes."""
+        if self._is_read():
+            return
+        kept = _Beginning()
+        source = pieces(self, bytes_stage, None)
+        try:
+            for piece in source:
+                if kept.is_full_with(piece):
+                    self.is_truncated = True
+                    break
+        finally:
+            source.close()  # and with it the response
+        self._content = kept.joined()
+
+    async def _aread_intermediate(self) -> None:
+        """Reads the body of a response that is not the last one, and gives it up after `MAX_INTERMEDIATE` bytes."""
+        if self._is_read():
+            return
+        kept = _Beginning()
+        source = AsyncPieces(self, bytes_stage, None)
+        try:
+            async for piece in source:
+                if kept.is_full_with(piece):
+                    self.is_truncated = True
+                    break
+        finally:
+            await source.aclose()  # and with it the response
+        self._content = kept.joined()
+
+    def _is_read(self) -> bool:
+        """Whether the content is there, or can be made without waiting."""
+        body = self._body
+        return (body is not None and self._take(body)) or "_content" in self.__dict__
+
     def _take(self, body: bytes) -> bool:
         """Makes a whole body that was received the content; False if that has to be done step by step."""
         headers = self._headers
@@ -614,6 +659,24 @@ class Response:
         self.is_closed = True
         self._extensions = {}
         self._stream = UnattachedStream()
+
+
+class _Beginning:
+    """The first `MAX_INTERMEDIATE` bytes of content."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._left = MAX_INTERMEDIATE
+
+    def is_full_with(self, piece: bytes) -> bool:
+        """Takes a piece; whether it was too much."""
+        self._pieces.append(piece[: self._left])
+        full = len(piece) > self._left
+        self._left -= len(piece)
+        return full
+
+    def joined(self) -> bytes:
+        return b"".join(self._pieces)
 
 
 def _say_length_once(headers: Headers) -> None:

@@ -9,7 +9,8 @@ nobody waits. Rules:
 - A response belongs to the request before it. An byte that comes when none is expected, or after a message's end,
   poisons the connection: it is never read as the next response.
 - `begin(whole=True)` says that the body is wanted in one piece: nobody is woken before the message ends, and a body
-  of known length is received into its final place. Otherwise each arrival is handed on as it comes.
+  of known length is received into its final place. Otherwise each arrival is handed on as it comes; so is a long body
+  of a status that may not be the last, as a redirect's, whatever was said.
 - Interim responses (1xx) are collected and bounded; 101 is final.
 """
 
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from .._exceptions import RemoteProtocolError, shown
+from .._kernel.constants import FIRST_INTERMEDIATE, MAX_INTERMEDIATE
 from .._kernel.select import BodyBuffer, ChunkedDecoder, HeadParser, ResponseHead
 from . import framing
 from .events import FieldLine
@@ -260,6 +262,8 @@ class ResponseReader:
         self.head_arrived()
         length = framing.response_framing(self.method, head)
         self.persistent = framing.persists(head, length)
+        if head.status >= FIRST_INTERMEDIATE and not 0 <= length <= MAX_INTERMEDIATE:
+            self.whole = False  # it may be that nobody wants all of it
         return self._body_starts(length, raw, start, end)
 
     def _joined(self, partial: bytearray, data: memoryview) -> memoryview:

@@ -6,7 +6,8 @@ It knows the rules of a message (RFC 9113 s.8.1) and its own window, and nothing
 `Session` feeds it, and resets the stream where a rule was broken. Rules:
 
 - With `whole` the body is wanted in one piece: nobody is woken before the message has ended, and bytes count as
-  claimed when they arrive. Otherwise each arrival is handed on, and held back by the window while nobody claims it.
+  claimed when they arrive. Otherwise each arrival is handed on, and held back by the window while nobody claims it; so
+  is a long body of a status that may not be the last, as a redirect's, whatever was said.
 - `error` says why a stream has FAILED; what was claimed before stays true.
 """
 
@@ -18,7 +19,7 @@ from typing import Final
 
 from .._exceptions import RemoteProtocolError, TransportError
 from .._kernel import h2_errors as faults
-from .._kernel.constants import HAS_CONTENT_LENGTH
+from .._kernel.constants import FIRST_INTERMEDIATE, HAS_CONTENT_LENGTH, MAX_INTERMEDIATE
 from .._kernel.h2_constants import ENHANCE_YOUR_CALM
 from .._kernel.h2_errors import Http2Fault
 from .._kernel.select import FieldSection
@@ -138,6 +139,8 @@ class StreamReader(ReceiveWindow):
         self.head = section
         if section.flags & HAS_CONTENT_LENGTH:
             self.remaining = self._length(section)
+        if status >= FIRST_INTERMEDIATE and not 0 <= self.remaining <= MAX_INTERMEDIATE and not end:
+            self.whole = False  # it may be that nobody wants all of it
         self.state = BODY
         self.head_arrived()
         if end:

@@ -27,6 +27,7 @@ def coded(coding: str, module: str) -> bytes:
 
 HTML = "<p>ä</p>"
 LINES = "a\nä"
+EXPIRES = "Expires=Wed, 21 Oct 2065 07:28:00 GMT; Path=/"
 DIGEST = 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth", algorithm=SHA-256, opaque="o"'
 
 #: Name, then what the program does, and what makes the response.
@@ -63,7 +64,7 @@ CASES = {
     ),
     "events": ("events", lambda: response(b"data: a\n\n", "Content-Type: text/event-stream")),
     "redirect": ("next_request", lambda: response(b"", "Location: /end", status="302 Found")),
-    "cookie": ("cookie", lambda: response(b"", "Set-Cookie: a=1; Expires=Wed, 21 Oct 2065 07:28:00 GMT; Path=/")),
+    "cookie": ("cookie", lambda: response(b"", "Set-Cookie: b=1; Domain=example.org", f"Set-Cookie: a=1; {EXPIRES}")),
     "404": ("status", lambda: response(b"{}", status="404 Not Found")),
 }  # fmt: skip
 

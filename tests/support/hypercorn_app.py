@@ -23,8 +23,19 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             more = event.get("more_body", False)
             await send({"type": "http.response.body", "body": event.get("body", b""), "more_body": more})
         return
+    if path.startswith("/moved/"):
+        await move(int(path.rpartition("/")[2]), send)
+        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": b"ok"})
+
+
+async def move(size: int, send: Any) -> None:
+    """Redirects to `/`, with so many bytes of content, whose length is not announced."""
+    await send({"type": "http.response.start", "status": 302, "headers": [(b"location", b"/")]})
+    for start in range(0, size, 65536):
+        await send({"type": "http.response.body", "body": b"m" * min(65536, size - start), "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def echo_messages(scope: Any, receive: Any, send: Any) -> None:

@@ -60,6 +60,7 @@ DIFFERENCES = {
     "Timeout.total": _BEYOND,
     **{f"{name}.{member}": _TIMEOUT for name in _TIMEOUTS for member in ("phase", "limit", "elapsed", "budget")},
     "Response.informational": "1xx responses are kept",
+    "Response.is_truncated": "bodies of redirects and authentication rounds are read up to a limit",
     "Response.journey": _JOURNEY,
     "Response.trailers": "trailers are kept",
     **{f"{name}.{member}": _LIFE for name in ("Client", "AsyncClient") for member in ("warm", "drain")},
