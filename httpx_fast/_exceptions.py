@@ -159,6 +159,9 @@ class PoolTimeout(TimeoutException):
 class NetworkError(TransportError):
     """The operating system or the peer ended what was going on."""
 
+    #: Whether TLS says why, as an alert does: that is told rather than what the operating system says afterwards.
+    from_tls: bool = False
+
 
 class ConnectError(NetworkError):
     """No connection could be made: name not found, refused, unreachable, TLS handshake failed."""

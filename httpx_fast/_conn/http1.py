@@ -135,10 +135,13 @@ class Http1Connection(ResponseReader):
                     await trace.complete()
                     await trace.started("http11.send_request_body")
             if not body and not framing:
-                unsent = stream.write(head.http1)
-                if unsent is not None:
-                    stream.arm("write", None if budgets.write is None else now + budgets.write, budgets.write)
-                    await unsent
+                try:
+                    unsent = stream.write(head.http1)
+                    if unsent is not None:
+                        stream.arm("write", None if budgets.write is None else now + budgets.write, budgets.write)
+                        await unsent
+                except WriteError as error:
+                    refused = self._refused(error)
             else:
                 refused = await self._send(head.http1, body, framing, budgets.write)
             if trace is not None:
@@ -171,6 +174,8 @@ class Http1Connection(ResponseReader):
                 if trace is not None:
                     await trace.complete(self._told_head())
                 return self
+            if self.touched or getattr(error, "from_tls", False):
+                refused = None  # the peer's own words tell more
             if trace is not None:
                 await trace.failed(refused or error)
             if refused is not None:
@@ -334,6 +339,14 @@ class Http1Connection(ResponseReader):
         late = self._late("write", detail)
         if late is not None:
             raise late
+
+    def _refused(self, error: WriteError) -> WriteError:
+        """The peer took no request without a body: it may have said why before, an alert of TLS or a 503."""
+        if self.facts.requests > 1:
+            # It was idle: what lies there answers nothing, and the request may be sent again.
+            raise error
+        self.persistent = False
+        return error
 
     async def _send(
         self, data: bytes, body: bytes | AsyncIterable[bytes], framing: int, budget: float | None

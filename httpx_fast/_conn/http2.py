@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable
 from typing import Any, Final, Protocol
 
-from .._exceptions import ReadError, TransportError, timed_out
+from .._exceptions import NetworkError, ReadError, TransportError, timed_out
 from .._journey import ConnectionFacts, Journey
 from .._kernel.h2_constants import ENHANCE_YOUR_CALM
 from .._kernel.h2_control import goaway_frame
@@ -326,6 +326,10 @@ class Http2Connection(SharedSession):
             self.end_of_file(clean)
         self._look_after()
         return True
+
+    def fault_received(self, error: NetworkError) -> None:
+        """TLS has failed, or the peer has ended it by an alert: where arrivals are pushed nobody receives."""
+        self._break(error)
 
     # Inside: sending.
 

@@ -169,7 +169,7 @@ class SharedSession(Session):
             reads = False
             with self._lock:
                 left = self.stream.unsent
-                if not left or self.broken is not None:
+                if not left or self._mute or self.broken is not None:
                     return
                 if self._drainer is not None:
                     waiter = stream.waiter = self._new_waiter()
@@ -208,6 +208,8 @@ class SharedSession(Session):
             await self.stream.drain(reading and not self._pushes)
         except WriteTimeout:
             raise
+        except WriteError:  # as in _write_out()
+            self._mute = self.draining = True
         except (NetworkError, ProtocolError) as error:
             self._break(error)
         finally:
@@ -222,7 +224,7 @@ class SharedSession(Session):
 
     async def take_part(self, stream: Waits, now: float, at: float) -> None:
         """Reads for all, or waits for who does, until `stream` is told something, or `at`, or sooner."""
-        if self._reader is not None and self._drainer is None and self.stream.unsent:
+        if self._reader is not None and self._drainer is None and self.stream.unsent and not self._mute:
             try:
                 await self.drain(stream, now, at, None)
             except WriteTimeout:  # the caller looks at the time
@@ -256,7 +258,7 @@ class SharedSession(Session):
         while not stream.told and now < at and self.broken is None:
             until = min(at, now + _LOOK)
             try:
-                if self.stream.unsent and self._drainer is None:
+                if self.stream.unsent and self._drainer is None and not self._mute:
                     await self.drain(stream, now, at, None)
                 else:
                     self.stream.arm("read", until, None)

@@ -17,7 +17,16 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ProtocolError, ProxyError, retold, shown
+from .._exceptions import (
+    ConnectError,
+    ConnectTimeout,
+    NetworkError,
+    ProtocolError,
+    ProxyError,
+    WriteError,
+    retold,
+    shown,
+)
 from .._kernel.select import request_head
 from .._net.base import Stream
 from .._wire.events import FieldLine
@@ -83,10 +92,21 @@ def _authority(host: str, port: int) -> str:
     return f"[{host.partition('%')[0]}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-async def _send(stream: Stream, raw: bytes) -> None:
-    unsent = stream.write(raw)
-    if unsent is not None:
-        await unsent
+async def _ask(stream: Stream, raw: bytes, answered: Callable[[], bool]) -> None:
+    """Sends `raw` and receives once, unless there is an answer; one that came before a failure to send counts."""
+    refused = None
+    try:
+        unsent = stream.write(raw)
+        if unsent is not None:
+            await unsent
+    except WriteError as error:
+        refused = error
+    if answered():
+        return
+    try:
+        await stream.receive()
+    except NetworkError as error:
+        raise error if refused is None or error.from_tls else refused from None
 
 
 # CONNECT.
@@ -109,9 +129,7 @@ async def _connect(stream: Stream, hop: ProxyHop, there: str) -> None:
     fields = list(hop.fields)
     if not any(name.lower() == b"host" for name, _ in fields):
         fields.insert(0, (b"Host", target))
-    await _send(stream, request_head(b"CONNECT", target, fields))
-    if reader.head is None:
-        await stream.receive()
+    await _ask(stream, request_head(b"CONNECT", target, fields), lambda: reader.head is not None)
     head = reader.head
     assert head is not None
     if not 200 <= head.status < 300:
@@ -175,9 +193,7 @@ async def _socks(stream: Stream, handshake: Handshake) -> None:
     stream.attach(sink)
     said = handshake.hello
     while True:
-        await _send(stream, said)
-        if not sink.said and not handshake.done:
-            await stream.receive()
+        await _ask(stream, said, lambda: bool(sink.said) or handshake.done)
         said, sink.said = sink.said, b""
         if handshake.done:
             return

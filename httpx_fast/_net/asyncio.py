@@ -187,10 +187,12 @@ class LoopStream(SocketStream):
                 future.set_exception(peer_closed(self._address))
 
     def _failed(self, fault: Exception) -> None:
-        """Nothing can be read any more: for who receives now, or next."""
+        """Nothing can be read any more: for who receives now, or next. After an alert nothing can be sent, either."""
         self._stop()
         self._fault = fault
         self._fail_receiver(fault)
+        if self._senders and getattr(fault, "from_tls", False):
+            self._fail_senders(WriteError(str(fault)))
 
     def _broken(self, fault: Exception) -> None:
         """As `_failed`, by the network: if nobody waits the sink is told, to whom it is an end like an attack's."""
@@ -425,8 +427,10 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
             return
         error = exc if isinstance(exc, OSError) else OSError(str(exc or "the transport was closed"))
         self._lost = error
-        self._broken(self._read_failed(error))
         self._fail_senders(self._write_failed(error))
+        self._read_rest()
+        if not self._ended and self._fault is None:
+            self._broken(self._read_failed(error))
 
     def _push(self, view: memoryview | None, count: int) -> None:
         """`count` bytes of `view`, or in the buffer that the sink gave."""
@@ -436,6 +440,18 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
             self._failed(fault)
             return
         self._pushed(done)
+
+    def _read_rest(self) -> None:
+        """Pushes what the peer said before a write failed, for which the transport has let go of the socket."""
+        while not self._ended and self._fault is None and self._sink is not None and not self._closed:
+            try:
+                count = self._sock.recv_into(scratch.view, 0, NO_WAIT)
+            except OSError:  # nothing more
+                return
+            if not count:  # an end, or what is left of a reset: no telling which
+                return
+            self._lent = None
+            self._push(scratch.view, count)
 
     # Called by LoopStream.
 

@@ -20,7 +20,9 @@ Sockets, TLS and time; no HTTP. The rules:
    that calls `close()`. One task (or thread) may receive while another writes; two may not do the same thing at once,
    except that tasks may write at once: what they wrote goes out in the order of the calls. Running out of time is like
    being cancelled.
-6. Socket and TLS errors are mapped to the exceptions of `_exceptions` here, and only here.
+6. A write that fails says nothing about what the peer has said before: that is read first (`receive()`), and told in
+   place of the failure. Linux keeps what came before a reset.
+7. Socket and TLS errors are mapped to the exceptions of `_exceptions` here, and only here.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+
+from .._exceptions import NetworkError
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 #: What `socket.getaddrinfo` calls family and sockaddr.
@@ -84,6 +88,13 @@ class Sink(Protocol):
     def eof_received(self, clean: bool) -> bool:
         """No more will come; `clean` is False where TLS ended without close_notify, so it may be an attack."""
         ...
+
+
+class FaultSink(Sink, Protocol):
+    """A sink that is told of what ends its stream in the middle, for who never calls `receive()`."""
+
+    def fault_received(self, error: NetworkError) -> None:
+        """Nothing more will come: TLS has failed, or the peer has said so by an alert. May be told again."""
 
 
 class Stream(abc.ABC):

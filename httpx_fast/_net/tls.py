@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, WriteError, retold
+from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, TimeoutException, WriteError, retold
 from .base import DONE, SCRATCH_SIZE, Buffer, Sink, Stream, forget
 from .errors import closed_here, peer_closed, peer_name, reason
 from .scratch import scratch
@@ -159,6 +159,10 @@ class TLSStream(Stream):
                 if not self._news:
                     await self._inner.receive()
             await self._hand_down_all()
+        except WriteError as refused:
+            raise ConnectError(
+                f"TLS handshake with {self._name} failed: {await self._last_words(refused)}"
+            ) from refused
         except ssl.SSLError as error:
             self._hand_down()  # the alert that says why
             raise ConnectError(f"TLS handshake with {self._name} failed: {_why(error)}") from error
@@ -289,6 +293,23 @@ class TLSStream(Stream):
                 return False
         return True
 
+    async def _last_words(self, refused: WriteError) -> str:
+        """The alert that the peer sent before it stopped taking our part of the handshake, or else that it did."""
+        try:
+            while True:
+                try:
+                    with self._lock:
+                        self._tls.read(1)  # goes on with the handshake, too
+                    break
+                except ssl.SSLWantReadError:
+                    self._news = False
+                    await self._inner.receive()
+        except ssl.SSLError as error:
+            return str(refused) if isinstance(error, ssl.SSLEOFError) else _why(error)
+        except (NetworkError, TimeoutException):
+            pass
+        return str(refused)
+
     def _pump(self) -> bool:
         """Decrypts what is there and pushes it on; whether who waits has enough."""
         sink = self._sink
@@ -332,8 +353,24 @@ class TLSStream(Stream):
         if isinstance(error, ssl.SSLZeroReturnError):
             return self._ended(self._inner_clean)
         self._hand_down()  # the alert that says why
-        self._fault = ReadError(f"TLS with {self._name} failed while it was read: {_why(error)}")
-        raise self._fault from error
+        raise self._failed(f"TLS with {self._name} failed while it was read: {_why(error)}") from error
+
+    def _failed(self, why: str) -> ReadError:
+        """What to raise now, and to who receives next; a sink that never does so is told."""
+        fault = ReadError(why)
+        fault.from_tls = True
+        self._tell_fault(fault)
+        return fault
+
+    def _tell_fault(self, fault: NetworkError) -> None:
+        self._fault = fault
+        tell = getattr(self._sink, "fault_received", None)
+        if tell is not None:
+            tell(fault)
+
+    def fault_received(self, error: NetworkError) -> None:
+        """TLS around this one has failed."""
+        self._tell_fault(error)
 
     def _answer(self) -> None:
         """What reading made: an answer to a request for a certificate, or a new handshake."""
@@ -345,8 +382,7 @@ class TLSStream(Stream):
                 except NetworkError:  # whoever writes or reads next is told
                     pass
                 return
-        self._fault = ReadError(f"{self._name} asked to renegotiate TLS, which is refused")
-        raise self._fault
+        raise self._failed(f"{self._name} asked to renegotiate TLS, which is refused")
 
     def _write_slice(self, data: Buffer) -> Awaitable[None] | None:
         try:
@@ -356,6 +392,8 @@ class TLSStream(Stream):
                     count += self._encrypt(memoryview(data)[count:])
                 return self._inner.write(self._outgoing.read())
         except ssl.SSLError as error:
+            if self._fault is not None and not self._closed:
+                raise WriteError(str(self._fault)) from self._fault
             why = closed_here(self._address, "while it was written to") if self._closed else _why(error)
             raise WriteError(f"TLS with {self._name} failed while it was written to: {why}") from error
 

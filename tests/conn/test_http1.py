@@ -276,6 +276,45 @@ def test_nothing_is_sent_once_the_deadline_of_all_has_come(scene: Callable[..., 
     assert at.stream.closed
 
 
+def test_an_answer_that_lies_there_when_a_first_request_cannot_be_sent_is_read(scene: Callable[..., Scene]) -> None:
+    at = scene(b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy")
+    at.stream.refuses_after = 0
+    assert at.exchange() == b"busy"
+    assert not at.connection.rest(at.clock())
+
+
+def test_what_lies_on_an_idle_connection_is_no_answer_to_a_request_that_cannot_be_sent(
+    scene: Callable[..., Scene],
+) -> None:
+    at = scene(OK, b"HTTP/1.1 408 Late\r\nContent-Length: 4\r\n\r\nlate")
+    at.exchange()
+    assert at.connection.rest(at.clock())
+    at.stream.refuses_after = 1
+    with pytest.raises(WriteError, match="the peer took no more"):
+        at.exchange()
+    assert not at.connection.touched
+
+
+@pytest.mark.parametrize("body", [b"", b"content"])
+def test_alert_is_told_in_place_of_the_write_that_failed_and_the_end_is_not(
+    scene: Callable[..., Scene], body: bytes
+) -> None:
+    fields = [(b"Content-Length", b"%d" % len(body))] if body else []
+    alert = ReadError("TLS failed: certificate required")
+    alert.from_tls = True
+    for script, kind, seen in (
+        ([alert], ReadError, "certificate required"),
+        ([None], WriteError, "the peer took no more"),
+        ([ReadError("reset")], WriteError, "the peer took no more"),
+        ([b"SSH-2.0-x\r\n", None], RemoteProtocolError, "SSH-2"),
+    ):
+        at = scene(*script)
+        at.stream.refuses_after = 0
+        with pytest.raises(kind, match=seen):
+            at.exchange(*fields, body=body)
+        assert at.stream.closed
+
+
 @pytest.mark.parametrize(
     ("script", "what"),
     [([], "the response had not begun"), ([b"HTTP/1.1 20"], "the head of the response had not ended")],

@@ -72,6 +72,17 @@ def test_fault_of_the_network_is_a_connect_error(scripted: Any, hop: ProxyHop) -
     assert isinstance(caught.value.__cause__, WriteError)
 
 
+def test_refusal_that_lies_there_when_a_proxy_cannot_be_asked_is_told(scripted: Any) -> None:
+    stream = scripted([b"HTTP/1.1 403 Not You\r\nContent-Length: 0\r\n\r\n"])
+    stream.refuses_after = 0
+    with pytest.raises(ProxyError, match="403 Not You"):
+        ask(stream, HTTP)
+    stream = scripted([b"\x05\xff"])
+    stream.refuses_after = 0
+    with pytest.raises(ProxyError, match=r"does not connect to a\.test:443"):
+        ask(stream, SOCKS5)
+
+
 @pytest.mark.parametrize("hop", LEAVE, ids=str)
 def test_timeout_says_who_was_asked_for_what(scripted: Any, hop: ProxyHop) -> None:
     with pytest.raises(ConnectTimeout, match=rf"^too late, when the proxy {hop} was asked for a\.test:443$"):
