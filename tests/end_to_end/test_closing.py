@@ -6,7 +6,10 @@ No timeouts are set: who is not told waits until the runner loses its patience.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hashlib
+import re
 import socket
 import sys
 import threading
@@ -21,6 +24,7 @@ from runners import Runner
 
 import httpx_fast
 from httpx_fast import ClientClosed, Limits
+from httpx_fast.websockets import WebSocketNetworkError
 
 HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"
 ENDLESS = b"HTTP/1.1 200 OK\r\n\r\n12345"  # its end is that of the connection
@@ -380,6 +384,47 @@ def test_who_reads_from_an_upgraded_connection_is_told(backend: Runner, peer: An
             with pytest.raises(ClientClosed, match="the client was closed"):
                 await stream.write(b"x") if backend.asynchronous else stream.write(b"x")
         assert server.closed[0].wait(PATIENCE)
+
+    backend.run(body)
+
+
+def test_websocket_of_a_closed_client_is_told(backend: Runner, peer: Any) -> None:
+    def script(dialogue: Dialogue) -> None:
+        key = re.search(rb"Sec-WebSocket-Key: (\S+)", dialogue.read_request(), re.IGNORECASE)
+        assert key is not None
+        accept = base64.b64encode(hashlib.sha1(key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        dialogue.send(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        )
+        dialogue.wait_for_close()
+
+    url = peer(script).url().replace("http", "ws")
+
+    async def body() -> None:
+        client = backend.client(timeout=None)
+
+        async def close() -> None:
+            await client.aclose()
+
+        if not backend.asynchronous:
+            with client.websocket(url) as session:
+
+                async def read() -> None:
+                    with pytest.raises(WebSocketNetworkError, match="the client was closed") as caught:
+                        session.receive()
+                    assert isinstance(caught.value.__cause__, ClientClosed)
+
+                await backend.together(read, close)
+            return
+        async with client.websocket(url) as session:
+
+            async def read_on() -> None:
+                with pytest.raises(WebSocketNetworkError, match="the client was closed") as caught:
+                    await session.receive()
+                assert isinstance(caught.value.__cause__, ClientClosed)
+
+            await backend.together(read_on, close)
 
     backend.run(body)
 

@@ -14,7 +14,7 @@ import pytest
 from net_worlds import Listener, Sink
 
 from httpx_fast._drive import drive
-from httpx_fast._exceptions import ReadError, ReadTimeout
+from httpx_fast._exceptions import ReadError, ReadTimeout, WriteError
 from httpx_fast._net import sync
 from httpx_fast._net.sync import SyncBackend, SyncStream
 
@@ -199,3 +199,30 @@ def test_signals_that_keep_coming_hold_off_no_deadline(pair):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     stream.close()
+
+
+def test_descriptor_is_not_given_away_while_a_thread_is_at_work_with_it() -> None:
+    """Another socket that got its number would be read from by who reads here."""
+    with contextlib.closing(Listener()) as peer:
+        backend, sink = SyncBackend(), Sink()
+        stream = drive(backend.connect_tcp([(peer.family, peer.address)], None, None))
+        sock = stream.get_extra_info("socket")
+        number = sock.fileno()
+        seen: list[int] = []
+
+        def close_from_elsewhere() -> None:
+            closing = threading.Thread(target=stream.close)
+            closing.start()
+            closing.join()
+            seen.append(sock.fileno())
+
+        sink.told = close_from_elsewhere  # type: ignore[assignment]
+        stream.attach(sink)
+        peer.accept().sendall(b"x")
+        stream.receive()
+        assert seen == [number]
+        assert sock.fileno() == -1
+        with pytest.raises(ReadError, match="was closed on this side"):
+            stream.receive()
+        with pytest.raises(WriteError, match="was closed on this side"):
+            stream.write(b"x")
