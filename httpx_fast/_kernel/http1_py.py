@@ -501,7 +501,7 @@ def pairs_of(fields: Iterable[FieldLine]) -> list[FieldLine]:
     Subclasses of bytes are refused: they may show one value to a check and another to a join.
     """
     pairs: list[FieldLine] = []
-    for name, value in fields:
+    for name, value in list(fields):  # which an iterator of a field cannot change
         if type(name) is not bytes or type(value) is not bytes:
             raise faults.not_bytes(name, value)
         pairs.append((name, value))
