@@ -37,6 +37,8 @@ PING_PATIENCE: Final = 15.0
 STRETCH: Final = 1.0
 # Bytes that wait for the socket to take them, answers to what the peer sends; a peer that asks and never reads.
 MAX_BACKLOG: Final = 256 * 1024
+# Frames that answer a server which speaks before the first request, with which they go out. Two or three are usual.
+MAX_EARLY_ANSWERS: Final = 1000
 
 
 class Owner(Protocol):
@@ -315,8 +317,17 @@ class Http2Connection(SharedSession):
                 self.begin_stretch()
             self.feed(data, now)
             # What answers a server that speaks first goes out with the first request.
-            if self.outgoing and (self.next_id > 1 or self.broken is not None):
-                self._answer()
+            if self.outgoing:
+                if self.next_id > 1 or self.broken is not None:
+                    self._answer()
+                elif len(self.outgoing) > MAX_EARLY_ANSWERS:
+                    self.fail(
+                        Http2Fault(
+                            f"peer asks for more than {MAX_EARLY_ANSWERS} answers before the first request",
+                            ENHANCE_YOUR_CALM,
+                        )
+                    )
+                    self._answer()
         self._look_after()
         reader = self._reader
         return reader is not None and (reader.told or self.stream.unsent > 0)

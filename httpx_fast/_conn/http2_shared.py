@@ -23,6 +23,8 @@ from .._wire.h2_stream import StreamReader
 
 NEVER: Final = float("inf")
 _SLICE: Final = 64 * 1024  # bytes written in one go: TLS encrypts so many at once
+# Bytes that wait for a peer which reads nothing: bodies wait elsewhere, so these are heads, resets and answers.
+MAX_UNSENT: Final = 16 * 1024 * 1024
 _LOOK: Final = 1.0  # seconds after which a reader looks whether somebody has left something unsent
 
 
@@ -151,13 +153,20 @@ class SharedSession(Session):
                 unsent = self.stream.write(data)
                 if unsent is not None:
                     forget(unsent)
+                    self._check_unsent()
                 return
             view = memoryview(data)
             for start in range(0, len(view), _SLICE):
                 self.stream.post(view[start : start + _SLICE])
+            self._check_unsent()
         except WriteError:
             # The peer takes no more. What it said before is still to be read: answers, or GOAWAY; then comes the end.
             self._mute = self.draining = True
+
+    def _check_unsent(self) -> None:
+        """Under the lock: gives up a peer that reads nothing, for which more and more waits."""
+        if self.stream.unsent > MAX_UNSENT:
+            self.fail(WriteError(f"the peer took nothing of more than {MAX_UNSENT} bytes"))
 
     async def drain(self, stream: Waits, now: float, at: float, budget: float | None) -> None:
         """Waits until what was written is sent, or something is read for `stream`. Raises WriteTimeout."""

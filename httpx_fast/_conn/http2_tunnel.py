@@ -91,12 +91,13 @@ class TunnelExchange(Http2Stream):
 class Tunnel(Stream):
     """The bytes of one stream, as a connection of their own."""
 
-    __slots__ = ("_connection", "_exchange", "_read_by", "_sink", "_unsent", "_write_by")
+    __slots__ = ("_closed", "_connection", "_exchange", "_read_by", "_sink", "_unsent", "_write_by")
 
     def __init__(self, connection: Http2Connection, exchange: TunnelExchange) -> None:
         self._connection = connection
         self._exchange = exchange
         self._sink: Any = None
+        self._closed = False
         self._unsent: deque[Buffer] = deque()
         # The budget of a wait, and since when it counts.
         self._read_by: tuple[float | None, float | None] = (None, None)
@@ -127,6 +128,8 @@ class Tunnel(Stream):
                 since = connection.clock()
             elif self._unsent:
                 await connection.hear(writer, "write", budget, since)
+        if self._closed:
+            raise WriteError(_CLOSED)
 
     def receive(self) -> Awaitable[None]:
         return DONE if self._push() else self._receive()
@@ -161,6 +164,7 @@ class Tunnel(Stream):
         return await handshake(self, context, server_hostname, session, alpn)
 
     def close(self) -> None:
+        self._closed = True
         self._unsent.clear()
         self._connection.abandon(self._exchange)
         self._exchange.fail(ReadError(_CLOSED))

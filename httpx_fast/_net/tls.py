@@ -50,6 +50,9 @@ with contextlib.suppress(ImportError):  # PyPy's ssl
 # body costs some 2 % less.
 _SLICE = 32 * 1024
 _SMALL = 16 * 1024  # bytes; buffers that fit one record together are joined: one record costs less than two
+# Bytes below that a peer did not take when it makes us answer once more: one that asks for new keys (RFC 8446 s.4.6.3)
+# again and again, and never reads.
+MAX_ANSWERS = 256 * 1024
 # How a handshake record begins; once the handshake is over TLS 1.3 shows none (RFC 8446 s.5.2).
 _RENEGOTIATION = b"\x16"
 # Not RECORD_LAYER_FAILURE: OpenSSL from 3.2 on says so of a record that was forged or damaged on its way, too.
@@ -376,6 +379,9 @@ class TLSStream(Stream):
         """What reading made: an answer to a request for a certificate, or a new handshake."""
         with self._lock:
             made = self._outgoing.read()
+            if self._inner.unsent > MAX_ANSWERS:
+                self._fault = ReadError(f"{self._name} makes TLS answers wait and does not read them")
+                raise self._fault
             if made[:1] != _RENEGOTIATION:
                 try:
                     self._inner.post(made)

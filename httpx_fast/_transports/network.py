@@ -126,14 +126,16 @@ class _Network:
 
     async def _write(self, buffer: Buffer, timeout: float | None) -> None:
         self._tunnel("write")
-        if not buffer:
-            return
         stream = self._stream
         try:
-            unsent = stream.write(buffer)
-            if unsent is not None:
+            if buffer:
+                unsent = stream.write(buffer)
+                if unsent is not None:
+                    self._arm("write", timeout)
+                    await unsent
+            elif stream.unsent:  # of a write that ran out of time
                 self._arm("write", timeout)
-                await unsent
+                await stream.drain(False)
         except NetworkError as error:
             self._raise_told(error)
             raise
@@ -191,7 +193,10 @@ class NetworkStream(_Network):
         return drive(self._read(max_bytes, timeout))
 
     def write(self, buffer: Buffer, timeout: float | None = None) -> None:
-        """Sends all of `buffer`; the timeout is for each bit of progress. Raises WriteError, WriteTimeout."""
+        """Sends all of `buffer`; the timeout is for each bit of progress. Raises WriteError, WriteTimeout.
+
+        What was left when that ran out goes out before whatever is written next; b"" sends nothing else.
+        """
         drive(self._write(buffer, timeout))
 
     def start_tls(
@@ -217,7 +222,10 @@ class AsyncNetworkStream(_Network):
         return await self._read(max_bytes, timeout)
 
     async def write(self, buffer: Buffer, timeout: float | None = None) -> None:
-        """Sends all of `buffer`; the timeout is for each bit of progress. Raises WriteError, WriteTimeout."""
+        """Sends all of `buffer`; the timeout is for each bit of progress. Raises WriteError, WriteTimeout.
+
+        What was left when that ran out goes out before whatever is written next; b"" sends nothing else.
+        """
         await self._write(buffer, timeout)
 
     async def start_tls(

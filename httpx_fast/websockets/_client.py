@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from .._client.base import USE_CLIENT_DEFAULT, UseClientDefault
 from .._config import (
@@ -41,7 +42,6 @@ from .._wire.websocket import (
 )
 from .._wire.websocket_deflate import Deflate, agreed
 from ._session import (
-    CLOSE_PATIENCE,
     Heard,
     HTTPXWSException,
     Session,
@@ -200,9 +200,14 @@ class WebSocketSession(Session):
     async def _read(self, timeout: float | None) -> bytes:
         return self.stream.read(_READ_SIZE, timeout)
 
-    async def _write(self, raw: bytes) -> None:
-        with self._writing:
-            self.stream.write(self._due(raw))
+    async def _take_pen(self, patience: float | None) -> bool:
+        return self._writing.acquire(timeout=-1.0 if patience is None else min(patience, threading.TIMEOUT_MAX))
+
+    def _pass_pen(self) -> None:
+        self._writing.release()
+
+    async def _put(self, raw: bytes, timeout: float | None) -> None:
+        self.stream.write(raw, timeout)
 
     async def _shut(self) -> None:
         self.stream.close()
@@ -286,10 +291,10 @@ class AsyncWebSocketSession(Session):
         """Closes the session, waiting a second at most for the peer's answer; repeatable."""
         await self._close(code, reason)
 
-    async def _say_goodbye(self, code: int, reason: str | None) -> None:
+    async def _say_goodbye(self, code: int, reason: str | None, at: float) -> None:
         # Who is cancelled tells the peer nevertheless; it hardly ever waits.
-        with anyio.move_on_after(CLOSE_PATIENCE, shield=True):
-            await super()._say_goodbye(code, reason)
+        with anyio.move_on_after(max(at - monotonic(), 0.0), shield=True):
+            await super()._say_goodbye(code, reason, at)
 
     async def _look_in(self, pause: float) -> None:
         """Reads what is there when nobody does, so that the peer's pings are answered and ours are sent."""
@@ -301,14 +306,7 @@ class AsyncWebSocketSession(Session):
                     await self._until(lambda: False, now)
 
     async def _take_turn(self, at: float | None) -> bool:
-        try:
-            self._reading.acquire_nowait()
-        except anyio.WouldBlock:
-            with anyio.move_on_after(None if at is None else at - monotonic()):
-                await self._reading.acquire()
-                return True
-            return False
-        return True
+        return await _acquired(self._reading, None if at is None else at - monotonic())
 
     def _pass_turn(self) -> None:
         self._reading.release()
@@ -316,12 +314,32 @@ class AsyncWebSocketSession(Session):
     async def _read(self, timeout: float | None) -> bytes:
         return await self.stream.read(_READ_SIZE, timeout)
 
-    async def _write(self, raw: bytes) -> None:
-        async with self._writing:
-            await self.stream.write(self._due(raw))
+    async def _take_pen(self, patience: float | None) -> bool:
+        return await _acquired(self._writing, patience)
+
+    def _pass_pen(self) -> None:
+        self._writing.release()
+
+    async def _put(self, raw: bytes, timeout: float | None) -> None:
+        await self.stream.write(raw, timeout)
+
+    async def _breathe(self) -> None:
+        await anyio.lowlevel.checkpoint()
 
     async def _shut(self) -> None:
         await self.stream.aclose()
+
+
+async def _acquired(lock: anyio.Lock, patience: float | None) -> bool:
+    """Takes a lock; False if that takes longer than `patience` seconds."""
+    try:
+        lock.acquire_nowait()
+    except anyio.WouldBlock:
+        with anyio.move_on_after(patience):
+            await lock.acquire()
+            return True
+        return False
+    return True
 
 
 SyncSession = TypeVar("SyncSession", bound=WebSocketSession)

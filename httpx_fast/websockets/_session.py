@@ -4,7 +4,8 @@ No thread and no queue between the socket and who receives: whoever waits for so
 
 1. One at a time reads and one at a time writes. Who waits for its turn to read looks first whether the one before has
    read what it waits for.
-2. Pings are answered, and pings of our own sent, by who reads.
+2. Pings are answered, and pings of our own sent, by who reads. That waits for no peer that does not read: what is not
+   taken at once goes out at a later look, and of answers that wait so only the newest are kept (RFC 6455 s.5.5.3).
 3. Once it is over, `_end` says how, and everything that waits, or comes, raises it; messages that came before are given
    first.
 4. What is cancelled loses nothing: bytes stay with the stream, messages in `_ready`, answers in `_owed`.
@@ -24,8 +25,9 @@ from .._config import (
     DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
     DEFAULT_MAX_MESSAGE_SIZE_BYTES,
     DEFAULT_QUEUE_SIZE,
+    DEFAULT_TIMEOUT_CONFIG,
 )
-from .._exceptions import NetworkError, ReadTimeout, TimeoutException, portable
+from .._exceptions import NetworkError, ReadTimeout, TimeoutException, WriteTimeout, portable
 from .._models import Response
 from .._wire.websocket import (
     BINARY,
@@ -43,7 +45,13 @@ from .._wire.websocket import (
 )
 from .._wire.websocket_deflate import WORTHWHILE, Deflate
 
-CLOSE_PATIENCE = 1.0  # seconds for the peer to answer a close frame (RFC 6455 s.7.1.1)
+CLOSE_PATIENCE = 1.0  # seconds for the peer to take a close frame, and to answer it (RFC 6455 s.7.1.1)
+MAX_OWED = 16  # frames, answers to what was read; a peer that asks and does not read
+# Seconds until a write that the peer did not take at once is tried again, by who waits for messages meanwhile.
+_WRITE_LOOK = 0.1
+# Reads after the time is up: a message that is there already comes in pieces, and a flood of pings has no end.
+_LATE_READS = 16
+_BREATH = 16  # reads in a row after which other tasks have a turn
 
 
 class HTTPXWSException(Exception):
@@ -109,7 +117,9 @@ class Session:
         self._pong_by: float | None = None  # until then our last keep-alive ping is to be answered
         self._own_ping = b""
         self._ready: deque[Event] = deque()
-        self._owed: deque[bytes] = deque()  # frames that answer what was read
+        self._owed: deque[bytes] = deque(maxlen=MAX_OWED)  # frames that answer what was read
+        self._stuck = False  # the stream holds a part of such frames that the peer did not take
+        self._write_timeout = _write_timeout(response)
         self._pings: dict[bytes, Heard] = {}
         self._end: HTTPXWSException | None = None
         self._said_goodbye = False
@@ -134,9 +144,19 @@ class Session:
     async def _read(self, timeout: float | None) -> bytes:
         raise NotImplementedError
 
-    async def _write(self, raw: bytes) -> None:
-        """Sends `_due(bytes)`."""
+    async def _take_pen(self, patience: float | None) -> bool:
+        """Becomes the one who writes; False if that takes longer than `patience` seconds."""
         raise NotImplementedError
+
+    def _pass_pen(self) -> None:
+        raise NotImplementedError
+
+    async def _put(self, raw: bytes, timeout: float | None) -> None:
+        """Writes to the stream, with `timeout` seconds for each bit of progress; b"" for what it holds already."""
+        raise NotImplementedError
+
+    async def _breathe(self) -> None:
+        """Lets other tasks have a turn."""
 
     async def _shut(self) -> None:
         raise NotImplementedError
@@ -151,9 +171,17 @@ class Session:
 
     async def _until(self, ready: Callable[[], bool], at: float | None) -> bool:
         """Reads until `ready()`; False if `at` comes first. Raises what ended the session."""
+        reads = late = 0
         while not ready():
             if self._end is not None:
                 raise self._end
+            if reads:  # which brought nothing that is waited for
+                late += at is not None and monotonic() >= at
+                if late >= _LATE_READS:
+                    return False
+                if reads % _BREATH == 0:
+                    await self._breathe()
+            reads += 1
             if not await self._take_turn(at):
                 return ready()
             try:
@@ -168,11 +196,16 @@ class Session:
         if len(self._ready) >= self._queue_size:
             return False
         while True:
-            wake = min((each for each in (at, self._next_ping, self._pong_by) if each is not None), default=None)
+            look = monotonic() + _WRITE_LOOK if self._stuck or self._owed else None
+            wake = min((each for each in (at, self._next_ping, self._pong_by, look) if each is not None), default=None)
             try:
                 raw = await self._read(None if wake is None else max(wake - monotonic(), 0.0))
             except ReadTimeout:
                 if not await self._keep_alive():
+                    return True
+                if look is not None:
+                    await self._answer()
+                if self._end is not None:
                     return True
                 if at is not None and monotonic() >= at:
                     return False
@@ -183,10 +216,10 @@ class Session:
             if not raw:
                 await self._break_off("the peer closed the connection without a close frame")
                 return True
-            await self._digest(raw)
+            await self._digest(raw, at)
             return True
 
-    async def _digest(self, raw: bytes) -> None:
+    async def _digest(self, raw: bytes, at: float | None) -> None:
         events, fault = self._reader.feed(raw)
         closing: CloseConnection | None = None
         for event in events:
@@ -198,16 +231,19 @@ class Session:
                 closing = event
             else:
                 self._ready.append(event)
+        goodbye_by = monotonic() + CLOSE_PATIENCE
+        if at is not None and at < goodbye_by:
+            goodbye_by = at
         if closing is not None:
             self._end = WebSocketDisconnect(closing.code, closing.reason)
-            await self._say_goodbye(closing.code, None)
+            await self._say_goodbye(closing.code, None, goodbye_by)
             await self._shut()
         elif fault is not None:
             self._end = WebSocketDisconnect(fault.code, fault.reason)
-            await self._say_goodbye(fault.code, fault.reason)
+            await self._say_goodbye(fault.code, fault.reason, goodbye_by)
             await self._shut()
-        elif self._owed:
-            await self._send_frame(b"")
+        elif self._owed or self._stuck:
+            await self._answer()
 
     def _heard(self, payload: bytes) -> None:
         if payload == self._own_ping:
@@ -228,7 +264,8 @@ class Session:
             if self._pong_by is None:
                 self._own_ping = os.urandom(8)
                 self._pong_by = None if self._timeout is None else now + self._timeout
-                await self._send_frame(frame(PING, self._own_ping))
+                self._owed.append(frame(PING, self._own_ping))
+                await self._answer()
         return True
 
     async def _break_off(self, why: str, cause: BaseException | None = None) -> None:
@@ -256,20 +293,58 @@ class Session:
         elif kind in ("Ping", "Pong"):
             await self._send_frame(frame(PING if kind == "Ping" else PONG, bytes(event.payload)))
         elif kind == "CloseConnection":
-            await self._say_goodbye(event.code, event.reason)
+            await self._say_goodbye(event.code, event.reason, monotonic() + CLOSE_PATIENCE)
         else:
             raise TypeError(f"{event!r} is no event: expected TextMessage, BytesMessage, Ping, Pong or CloseConnection")
 
     async def _send_frame(self, raw: bytes) -> None:
-        """Sends what is owed, and `bytes`."""
-        if self._said_goodbye or self._end is not None:
-            raise self._end or WebSocketDisconnect(NORMAL, "a close frame was sent before")
+        """Sends what is owed, and `raw`."""
+        self._check_open()
         try:
-            await self._write(raw)
+            await self._write(raw, self._write_timeout)
         except (NetworkError, TimeoutException) as error:
             await self._break_off(f"the connection broke: {error}", error)
             assert self._end is not None
             raise self._end from error
+
+    def _check_open(self) -> None:
+        if self._said_goodbye or self._end is not None:
+            raise self._end or WebSocketDisconnect(NORMAL, "a close frame was sent before")
+
+    async def _write(self, raw: bytes, timeout: float | None, *, goodbye: bool = False) -> None:
+        """Sends what is owed, and `raw`, when it is our turn to write.
+
+        Who writes before us has a deadline of its own, so that only the last words have one for waiting, too.
+        """
+        if not await self._take_pen(timeout if goodbye else None):
+            raise WriteTimeout("somebody else was still writing")
+        try:
+            if not goodbye:
+                self._check_open()
+            await self._put(self._due(raw), timeout)
+            self._stuck = False
+        finally:
+            self._pass_pen()
+
+    async def _answer(self) -> None:
+        """Sends what is owed as far as the peer takes it at once; the rest is for a later look."""
+        if self._said_goodbye:
+            self._owed.clear()
+            return
+        if not await self._take_pen(0.0):
+            return
+        try:
+            while self._stuck or self._owed:
+                raw = b"" if self._stuck else self._due(b"")
+                self._stuck = True  # until all of it has gone out
+                await self._put(raw, 0.0)
+                self._stuck = False
+        except WriteTimeout:
+            return
+        except NetworkError as error:
+            await self._break_off(f"the connection broke: {error}", error)
+        finally:
+            self._pass_pen()
 
     def _due(self, raw: bytes) -> bytes:
         """What is owed, and `bytes`; to be asked for when nothing can come between that and sending it."""
@@ -287,20 +362,20 @@ class Session:
             self._pings.pop(payload, None)
             raise
 
-    async def _say_goodbye(self, code: int, reason: str | None) -> None:
-        """Sends a close frame, unless one was sent; that it cannot be sent does not matter."""
+    async def _say_goodbye(self, code: int, reason: str | None, at: float) -> None:
+        """Sends a close frame before `at`, unless one was sent; that it cannot be sent does not matter."""
         if not self._said_goodbye:
             self._said_goodbye = True
             with contextlib.suppress(NetworkError, TimeoutException):
-                await self._write(close_frame(code, reason))
+                await self._write(close_frame(code, reason), max(at - monotonic(), 0.0), goodbye=True)
 
     async def _close(self, code: int, reason: str | None) -> None:
         """The closing handshake, from this side."""
         try:
             if self._end is None:
-                await self._say_goodbye(code, reason)
-                self._next_ping = self._pong_by = None
                 at = monotonic() + CLOSE_PATIENCE
+                await self._say_goodbye(code, reason, at)
+                self._next_ping = self._pong_by = None
                 with contextlib.suppress(HTTPXWSException):
                     # Messages that come now come too late for anybody; the peer's close frame is behind them.
                     while await self._until(lambda: bool(self._ready), at):
@@ -309,6 +384,15 @@ class Session:
         finally:
             self._end = self._end or WebSocketDisconnect(code, reason)
             await self._shut()
+
+
+def _write_timeout(response: Response | None) -> float | None:
+    """The write timeout of the request that the session began with; the default one where there was none."""
+    timeouts: dict[str, float | None] = {}
+    if response is not None:
+        with contextlib.suppress(RuntimeError):  # a response without its request
+            timeouts = response.request.extensions.get("timeout", timeouts)
+    return timeouts.get("write", DEFAULT_TIMEOUT_CONFIG.write)
 
 
 class Heard:

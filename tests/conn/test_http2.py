@@ -14,12 +14,20 @@ import pytest
 from far_end import Server, data, frame, goaway, ping, reset, settings, window_update
 from net_worlds import Listener, World
 from runners import PATIENCE
+from scripted import ScriptedStream
 
-from httpx_fast._conn import http2
+from httpx_fast._conn import http2, http2_shared
 from httpx_fast._conn.http1 import Budgets
 from httpx_fast._conn.http2 import Http2Connection
 from httpx_fast._conn.http2_stream import Http2Stream
-from httpx_fast._exceptions import LocalProtocolError, ReadError, ReadTimeout, RemoteProtocolError, WriteTimeout
+from httpx_fast._exceptions import (
+    LocalProtocolError,
+    ReadError,
+    ReadTimeout,
+    RemoteProtocolError,
+    WriteError,
+    WriteTimeout,
+)
 from httpx_fast._journey import ConnectionFacts, Journey
 from httpx_fast._origin import Origin, Route
 from httpx_fast._wire.events import RequestHead
@@ -831,6 +839,7 @@ def test_answers_that_the_peer_does_not_read_are_bounded(play: Any, monkeypatch:
     monkeypatch.setattr("httpx_fast._wire.h2.MAX_CONTROL_FRAMES", 10**9)
 
     def script(server: Server) -> None:
+        server.until("HEADERS 1 end")
         with contextlib.suppress(ConnectionError):
             while True:
                 server.say(ping(bytes(8)) * 1000)
@@ -840,6 +849,62 @@ def test_answers_that_the_peer_does_not_read_are_bounded(play: Any, monkeypatch:
             await scene.begin()
 
     play(script, body)
+
+
+def test_answers_before_the_first_request_are_bounded(play: Any, world: World, monkeypatch: pytest.MonkeyPatch):
+    """They go out with it, and a connection that was opened ahead may never see one."""
+    if world.by_anyio:
+        pytest.skip("an adapted stream says nothing while idle but that it has ended")
+    monkeypatch.setattr(http2, "MAX_EARLY_ANSWERS", 100)
+    said = threading.Event()
+
+    def script(server: Server) -> None:
+        server.say(ping(bytes(8)) * 101)
+        said.set()
+        server.until_closed()
+        assert server.lines[-1] == "GOAWAY 0 11"
+
+    async def body(scene: Scene) -> None:
+        await world.runner.hear(said)
+        while scene.connection.alive():
+            await world.settle()
+        assert str(scene.connection.broken) == "peer asks for more than 100 answers before the first request"
+
+    play(script, body)
+
+
+@pytest.mark.parametrize(("unsent", "fails"), [(1000, False), (1001, True)])
+def test_what_waits_for_a_peer_that_reads_nothing_is_bounded(
+    world: World, monkeypatch: pytest.MonkeyPatch, unsent: int, fails: bool
+):
+    monkeypatch.setattr(http2_shared, "MAX_UNSENT", 1000)
+
+    class Full(ScriptedStream):
+        """Takes nothing."""
+
+        def write(self, *buffers: Any) -> Any:
+            async def never() -> None:
+                raise AssertionError("nobody waits for this")
+
+            return never()
+
+    async def main() -> None:
+        stream = Full([])
+        stream.unsent = unsent
+        route = Route(Origin("http", "example.org", 80))
+        owner = Owner(world)
+        connection = Http2Connection(stream, route, ConnectionFacts(), world.net.clock, owner)
+        with contextlib.closing(connection):
+            if fails:
+                with pytest.raises(WriteError, match="the peer took nothing of more than 1000 bytes"):
+                    await Scene(world, connection, owner).begin()
+                assert stream.closed
+            else:
+                connection.ping(b"12345678", 0.0)
+                connection._write_out()
+                assert connection.broken is None
+
+    world.run(main)
 
 
 # Who reads.

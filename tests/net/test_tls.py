@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from certificates import Authority
 from net_worlds import Listener, Sink, World, echo, receive, send
+from scripted import ScriptedStream
 
 from httpx_fast._exceptions import ConnectError, ConnectTimeout, ReadError, ReadTimeout, WriteError
 from httpx_fast._net import tls
@@ -782,6 +783,19 @@ def test_renegotiation_is_refused(
                     await stream.receive()
 
     backend.run(body)
+
+
+@pytest.mark.parametrize(
+    ("more", "seen"), [(0, "asked to renegotiate"), (1, "makes TLS answers wait and does not read")]
+)
+def test_answers_that_the_peer_does_not_read_are_bounded(more: int, seen: str):
+    """Played with the one answer that can be made without a peer, which is refused."""
+    inner = ScriptedStream([])
+    inner.unsent = tls.MAX_ANSWERS + more
+    stream = TLSStream(inner, ssl.create_default_context(), "localhost", None)
+    assert not stream._step()
+    with pytest.raises(ReadError, match=seen):
+        stream._answer()
 
 
 def test_a_key_update_is_answered(
