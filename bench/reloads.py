@@ -66,6 +66,7 @@ class Load:
         self.numbers = itertools.count()
         self.sent = 0
         self.lost: Counter[str] = Counter()
+        self.doubled = 0
         self.run = f"{random.randrange(10**9)}"
 
     def url(self) -> str:
@@ -91,7 +92,7 @@ class Load:
         while not self.over:
             self.sent += 1
             try:
-                await client.post(self.url(), content=b"x=1")
+                await client.post(self.url(), content=self.server.body)
             except Exception as error:  # noqa: BLE001  # whatever it is, the request is lost
                 self.failed(error)
             rest = self.rest()
@@ -102,7 +103,7 @@ class Load:
         while not self.over:
             self.sent += 1
             try:
-                client.post(self.url(), content=b"x=1")
+                client.post(self.url(), content=self.server.body)
             except Exception as error:  # noqa: BLE001
                 self.failed(error)
             rest = self.rest()
@@ -179,7 +180,7 @@ def measure(case: str, world: str, library: Any, tasks: int, seconds: float) -> 
         else:
             WORLDS[world](library, load)
         time.sleep(0.2)  # what is being written down
-        load.doubled = sum(count > 1 for count in server.seen().values())  # type: ignore[attr-defined]
+        load.doubled = sum(count > 1 for count in server.seen().values())
         return load
 
 
@@ -201,9 +202,8 @@ def main() -> None:
                     print(f"{case:18} {error}")
                     continue
                 lost = sum(load.lost.values())
-                doubled = load.doubled  # type: ignore[attr-defined]
                 share = lost / load.sent * 100_000
-                print(f"{case:18}{world:10}{library.__name__:12}{load.sent:8,}{lost:7,}{share:13,.1f}{doubled:9}")
+                print(f"{case:18}{world:10}{library.__name__:12}{load.sent:8,}{lost:7,}{share:13,.1f}{load.doubled:9}")
                 if chosen.errors:
                     for error, count in load.lost.most_common(4):
                         print(f"{'':28}{count:5} {error}")

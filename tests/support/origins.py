@@ -29,6 +29,8 @@ class Origin:
     name: ClassVar[str]
     #: What `reload()` sends to it; None where it cannot be asked to.
     signal: ClassVar[signal.Signals | None] = None
+    #: What to POST to it.
+    body: ClassVar[bytes] = b"pay"
     #: It inherits the listening socket, so nobody has to wait for its start.
     inherits: ClassVar[bool] = False
 
@@ -166,6 +168,7 @@ KeepAliveTimeout {int(1000 * (self.idle or 60))}ms
 class Lighttpd(Origin):
     name = "lighttpd"
     signal = signal.SIGUSR1
+    body = b""  # it closes after a body that nobody reads
 
     def command(self, *numbers: int) -> list[str]:
         (self.folder / "ok").write_text("ok")
@@ -177,13 +180,16 @@ server.port = {self.port}
 server.max-keep-alive-requests = {self.limit or 1000000}
 server.max-keep-alive-idle = {int(self.idle or 600)}
 server.errorlog = "{self.folder}/error.log"
-server.graceful-shutdown-timeout = 2
-server.feature-flags += ("server.graceful-restart-bg" => "enable")
+server.graceful-shutdown-timeout = 1
 accesslog.filename = "{self.log}"
 accesslog.format = "%q"
 mimetype.assign = ("" => "text/plain")
 """)
         return [find("lighttpd", "lighttpd"), "-D", "-f", str(self.folder / "lighttpd.conf")]
+
+    def seen(self) -> Counter[str]:
+        self._process.send_signal(signal.SIGHUP)  # writes the log out, which it else does every four seconds
+        return super().seen()
 
 
 class HAProxy(Origin):
@@ -208,7 +214,7 @@ frontend web
   log-format "%HQ"
   http-request return status 200 content-type text/plain string ok
 """)
-        return [find("haproxy", "haproxy"), "-W", "-q", "-f", str(self.folder / "haproxy.cfg")]
+        return [find("haproxy", "haproxy"), "-W", "-f", str(self.folder / "haproxy.cfg")]
 
 
 class Tinyproxy(Origin):
