@@ -124,7 +124,12 @@ class NetRCAuth(Auth):
     def __init__(self, file: str | None = None) -> None:
         import netrc
 
-        self._netrc_info = netrc.netrc(file)
+        try:
+            self._netrc_info = netrc.netrc(file)
+        except netrc.NetrcParseError as error:
+            # Its message quotes the word that it does not like, which may be a password.
+            message = "expected machine, login, password and the like"
+            raise netrc.NetrcParseError(message, error.filename, error.lineno) from None
 
     def auth_flow(self, request: Request) -> Generator[Request, Response, None]:
         entry = self._netrc_info.authenticators(request.url.host)

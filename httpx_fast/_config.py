@@ -251,7 +251,6 @@ class TCPKeepAlive:
 
 # "socks" is what desktops write into the environment, and mean SOCKS5 by; curl, which takes it for SOCKS4, is alone.
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks", "socks4", "socks4a")
-_SECRET_FIELDS = ("authorization", "proxy-authorization")
 
 
 class Proxy:
@@ -302,10 +301,10 @@ class Proxy:
     def __repr__(self) -> str:
         text = repr(str(self.url))
         if self.auth:
-            text += f", auth={(self.auth[0], '********')!r}"
+            # A user without a password is a token.
+            text += f", auth={(self.auth[0] if self.auth[1] else '********', '********')!r}"
         if self.headers:
-            fields = {k: "[secure]" if k in _SECRET_FIELDS else v for k, v in self.headers.items()}
-            text += f", headers={fields!r}"
+            text += f", headers={dict(self.headers._shown_items())!r}"
         return f"{type(self).__name__}({text})"
 
 

@@ -241,7 +241,12 @@ class HTTPStatusError(HTTPError):
 
 #: What `raise_for_status()` calls a response, by the first digit of its status code.
 _STATUS_KINDS = {1: "Informational response", 3: "Redirect response", 4: "Client error", 5: "Server error"}
-_USERINFO = re.compile(r"(?<=//)[^/?#@]*@")
+_USERINFO = re.compile(r"(?<=//)[^/?#]*@")
+
+
+def without_userinfo(url: str) -> str:
+    """The text of a URL, with what may be credentials in it hidden."""
+    return _USERINFO.sub("[secure]@", url) if "@" in url else url
 
 
 def status_message(status: int, reason: str, url: str, location: str | None) -> str:
@@ -252,7 +257,7 @@ def status_message(status: int, reason: str, url: str, location: str | None) -> 
     kind = _STATUS_KINDS.get(status // 100, "Invalid status code")
     lines = [f"{kind} '{status} {reason}' for url '{url}'"]
     if location is not None:
-        lines.append(f"Redirect location: '{_USERINFO.sub('[secure]@', location)}'")
+        lines.append(f"Redirect location: '{without_userinfo(location)}'")
     lines.append(f"For more information check: https://developer.mozilla.org/en-US/docs/Web/HTTP/Status/{status}")
     return "\n".join(lines)
 

@@ -17,6 +17,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
+from ._exceptions import without_userinfo
+
 T = TypeVar("T")
 
 
@@ -168,6 +170,12 @@ def _shown(value: object) -> str:
     parts = cast("tuple[object, ...]", value) if isinstance(value, tuple) else ()
     if parts and isinstance(parts[-1], list):
         lines = cast("list[tuple[bytes, bytes]]", parts[-1])
-        fields = [(name, b"[secure]" if name.lower() in _SECRET else field) for name, field in lines]
+        fields = [(name, _masked(name.lower(), field)) for name, field in lines]
         return repr((*parts[:-1], fields))
     return f"{value!r}"
+
+
+def _masked(name: bytes, value: bytes) -> bytes:
+    if name in _SECRET:
+        return b"[secure]"
+    return without_userinfo(value.decode("latin-1")).encode("latin-1") if name == b"location" else value

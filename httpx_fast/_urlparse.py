@@ -403,6 +403,16 @@ def _percent_encoded(match: re.Match[str]) -> str:
     return "".join([f"%{byte:02X}" for byte in match[0].encode("utf-8")])
 
 
+# User info of what was meant as a URL: up to the last "@" of the first segment, after a scheme and slashes.
+_MEANT_AS_USERINFO = re.compile(r"(\[?(?:[A-Za-z][A-Za-z0-9+.-]*:(?=/))?/*)[^/?#]+@")
+
+
+def masked(text: str) -> str:
+    """Text that is no URL, or none with a host, without what may be user info in it."""
+    return _MEANT_AS_USERINFO.sub(r"\1[secure]@", text, count=1) if _MEANT_AS_USERINFO.match(text) else text
+
+
 def shown(text: str) -> str:
-    """The repr of at most `MAX_SHOWN` characters."""
+    """The repr of at most `MAX_SHOWN` characters, without what may be user info."""
+    text = masked(text)
     return repr(text[:MAX_SHOWN]) + ("..." if len(text) > MAX_SHOWN else "")

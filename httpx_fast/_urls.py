@@ -23,6 +23,7 @@ from ._urlparse import (
     MAX_URL_LENGTH,
     ParseResult,
     decode_host,
+    masked,
     plain,
     plain_target,
     primitive_value_to_str,
@@ -160,7 +161,7 @@ class URL:
             return urlparse(url, **components)
         if isinstance(url, URL):
             return replaced(url._uri_reference, **components) if components else url._uri_reference
-        raise TypeError(f"expected a str or a URL, got {type(url).__name__}: {url!r}")
+        raise TypeError(f"expected a str or a URL, got {type(url).__name__}")
 
     @classmethod
     def _of(cls, parts: ParseResult) -> URL:
@@ -342,10 +343,18 @@ class URL:
         return text
 
     def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._masked()!r})"
+
+    def _masked(self) -> str:
+        """The text for messages: without the password, and without a user that has none, which is a token."""
+        if not self._host:
+            return masked(str(self))
+        userinfo = self._userinfo
+        if not userinfo:
+            return str(self)
         parts = self._uri_reference
-        username, colon, _ = parts.userinfo.partition(":")
-        authority = f"{username}:[secure]@{parts.netloc}" if colon else parts.authority
-        return f"{type(self).__name__}({parts.unsplit(authority)!r})"
+        user, _, password = userinfo.partition(":")
+        return parts.unsplit(f"{user}:[secure]@{parts.netloc}" if password else f"[secure]@{parts.netloc}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By parts, since text would have to be parsed again.

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._exceptions import (
     ConnectError,
@@ -46,8 +46,8 @@ class ProxyHop:
     host: str
     port: int
     tls: Callable[[], ssl.SSLContext] | None = None
-    fields: tuple[FieldLine, ...] = ()
-    login: tuple[bytes, bytes] | None = None
+    fields: tuple[FieldLine, ...] = field(default=(), repr=False)
+    login: tuple[bytes, bytes] | None = field(default=None, repr=False)
 
     @property
     def forwards(self) -> bool:

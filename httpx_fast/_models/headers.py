@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, overload
 
+from .._exceptions import without_userinfo
 from .._pairs import check_pairs
 from .._types import HeaderTypes
 
@@ -27,6 +28,14 @@ _new = object.__new__
 #: Fields whose values are credentials, and are not shown.
 _SECRETS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 _MASK = "[secure]"
+#: Fields whose values are URLs, which may have credentials in them.
+_URLS = frozenset({"location", "content-location", "referer", "link", "refresh"})
+
+
+def _shown(name: str, value: str) -> str:
+    if name in _SECRETS:
+        return _MASK
+    return without_userinfo(value) if name in _URLS else value
 
 
 class FieldSource(Protocol):
@@ -262,10 +271,14 @@ class Headers(MutableMapping[str, str]):
 
     def __repr__(self) -> str:
         encoding = self.encoding
-        pairs = [(name, _MASK if name in _SECRETS else value) for name, value in self.multi_items()]
+        pairs = self._shown_items()
         unique = dict(pairs)
         shown: Any = unique if len(unique) == len(pairs) else pairs
         return f"{type(self).__name__}({shown!r}{'' if encoding == 'ascii' else f', encoding={encoding!r}'})"
+
+    def _shown_items(self) -> list[tuple[str, str]]:
+        """`multi_items()` without credentials."""
+        return [(name, _shown(name, value)) for name, value in self.multi_items()]
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

@@ -56,15 +56,6 @@ _UNPICKLED = (
 )
 
 
-def masked_url(url: URL) -> str:
-    """The URL's text with its password hidden, for messages; a user without one is a token."""
-    userinfo = url.userinfo.decode("ascii")
-    if not userinfo:
-        return str(url)
-    user, colon, _ = userinfo.partition(":")
-    return str(url).replace(f"//{userinfo}@", f"//{user}:[secure]@" if colon else "//[secure]@", 1)
-
-
 class Request:
     """A request, to be sent by a client.
 
@@ -269,7 +260,7 @@ class Request:
         self.headers._shared = True
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}({self.method!r}, {masked_url(self.url)!r})>"
+        return f"<{type(self).__name__}({self.method!r}, {self.url._masked()!r})>"
 
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name not in _UNPICKLED}

@@ -43,7 +43,7 @@ from .body_iterators import AsyncPieces, bytes_stage, lines_stage, pieces, raw_s
 from .cookies import Cookies
 from .field_values import charset_of, links_of
 from .headers import Headers
-from .request import Request, masked_url
+from .request import Request
 
 __all__ = ["Response"]
 
@@ -436,7 +436,7 @@ class Response:
         if 200 <= status <= 299:
             return self
         location = self.headers["location"] if self.has_redirect_location else None
-        message = status_message(status, self.reason_phrase, masked_url(request.url), location)
+        message = status_message(status, self.reason_phrase, request.url._masked(), location)
         error = HTTPStatusError(message, request=request, response=self)
         error.add_note(f"The request's method was {request.method}.")
         error.journey = self._journey

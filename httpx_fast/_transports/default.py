@@ -230,9 +230,11 @@ def _route(request: Request) -> Route:
         origin = origin._replace(scheme=spoken)
     elif origin.scheme not in ("http", "https"):
         seen = f"scheme {origin.scheme!r}" if origin.scheme else "no scheme"
-        raise UnsupportedProtocol(f"the URL {str(request.url)!r} has {seen}; expected http:// or https://")
+        raise UnsupportedProtocol(f"the URL {request.url._masked()!r} has {seen}; expected http:// or https://")
     if not origin.host:
-        raise UnsupportedProtocol(f"the URL {str(request.url)!r} has no host; expected http://host/ or https://host/")
+        raise UnsupportedProtocol(
+            f"the URL {request.url._masked()!r} has no host; expected http://host/ or https://host/"
+        )
     extensions = request._extensions
     server_name = None if extensions is None else extensions.get("sni_hostname")
     if isinstance(server_name, bytes):

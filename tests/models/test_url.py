@@ -240,7 +240,11 @@ def test_urls_compare_by_their_normal_text():
 
 def test_password_does_not_show():
     assert repr(URL("https://jo:secret@example.com:8443/p?q#f")) == "URL('https://jo:[secure]@example.com:8443/p?q#f')"
-    assert repr(URL("https://jo@example.com/")) == "URL('https://jo@example.com/')"
+    assert (
+        repr(URL("https://jo@example.com/"))
+        == repr(URL("https://jo:@example.com/"))
+        == "URL('https://[secure]@example.com/')"
+    )
     assert repr(URL("https://:secret@[::1]/")) == "URL('https://:[secure]@[::1]/')"
     assert repr(URL("https://jo:se:cret@example.com/")) == "URL('https://jo:[secure]@example.com/')"
 

@@ -73,7 +73,10 @@ def seen(url_class: Any, refusal: type[Exception], make: Callable[[Any], Any]) -
     except (refusal, UnicodeError):
         return REFUSED
     values = {name: tried(url, name) for name in PROPERTIES}
-    return {**values, "str": str(url), "repr": repr(url), "params": str(url.params)}
+    # A user without a password may be a token, as may be what looks like a user in a URL without a host: neither shows
+    # here.
+    shown = "" if "@" in str(url) else repr(url)
+    return {**values, "str": str(url), "repr": shown, "params": str(url.params)}
 
 
 def tried(url: Any, name: str) -> Any:
