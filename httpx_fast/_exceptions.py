@@ -124,6 +124,10 @@ class RequestError(HTTPError):
 class TransportError(RequestError):
     """Anything that goes wrong below the client: timeouts, network, protocol, proxy."""
 
+    # httpcore's exceptions, which these stand for as well, can be raised without a message.
+    def __init__(self, message: str = "", *, request: Request | None = None) -> None:
+        super().__init__(message, request=request)
+
 
 class TimeoutException(TransportError):
     """A granted time ran out: that of the phase, or that of the whole which the phase belongs to."""
@@ -330,6 +334,25 @@ def request_context(request: Request | None = None, journey: Journey | None = No
             error._request = request
         if error.journey is None:
             error.journey = journey
+        raise
+
+
+@contextlib.contextmanager
+def map_httpcore_exceptions() -> Generator[None]:
+    """Raise exceptions of an installed httpcore as ours of the same name; under the alias they are ours already.
+
+    For transports that others build on httpcore: nothing here raises such.
+    """
+    try:
+        yield
+    except HTTPError:
+        raise
+    except Exception as error:
+        for kind in type(error).__mro__:
+            if kind.__module__.partition(".")[0] in ("httpcore", "httpcore2"):
+                ours = globals().get(kind.__name__)
+                if isinstance(ours, type) and issubclass(ours, TransportError):
+                    raise ours(str(error)) from error
         raise
 
 

@@ -35,7 +35,7 @@ from .._config import (
 from .._conn.dial import DialOptions
 from .._conn.http1 import Budgets
 from .._drive import drive
-from .._exceptions import ClientClosed, LocalProtocolError, UnsupportedProtocol
+from .._exceptions import ClientClosed, LocalProtocolError, UnsupportedProtocol, map_httpcore_exceptions
 from .._journey import Journey
 from .._models import Headers, Request, Response
 from .._models.response import received
@@ -50,6 +50,7 @@ from .._trace import any_logger_answered, tracer
 from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
 from .._wire.events import FieldLine, RequestHead
 from .base import AsyncBaseTransport, BaseTransport, deadline_of
+from .core.bodies import AsyncResponseStream, ResponseStream
 from .network import AsyncNetworkStream, NetworkStream, handed_over, of_async_response, of_response
 from .outgoing import AsyncPieces, BlockingPieces, BoundedPieces
 from .proxying import forward_route, forwarded, hop_of
@@ -57,7 +58,14 @@ from .proxying import forward_route, forwarded, hop_of
 if TYPE_CHECKING:
     from .._resolvers import ResolverTypes
 
-__all__ = ["AsyncHTTPTransport", "HTTPTransport"]
+# The last three for transports that others build on httpcore, which take them from here.
+__all__ = [
+    "AsyncHTTPTransport",
+    "AsyncResponseStream",
+    "HTTPTransport",
+    "ResponseStream",
+    "map_httpcore_exceptions",
+]
 
 _tuple: type[tuple[float | None, ...]] = tuple
 # What a named tuple's own constructor costs twice as much to do.
@@ -140,6 +148,13 @@ class _Door:
                 source=self,
                 stacklevel=2,
             )
+
+    @property
+    def _pool(self) -> Any:
+        """The pool in httpcore's shape, for tools that read it; ours is `pool`."""
+        from .core.pools import pool_of
+
+        return pool_of(self)
 
     def _make_pool(self, backend: Backend) -> Pool:
         limits = self._limits
@@ -273,10 +288,10 @@ class HTTPTransport(_Door, BaseTransport):
     """
 
     def _open(self) -> None:
-        self.pool = self._pool = self._make_pool(SyncBackend())
+        self.pool = self._make_pool(SyncBackend())
 
     def _pools_left(self) -> list[Pool]:
-        return [self._pool]
+        return [self.pool]
 
     def handle_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
@@ -285,7 +300,7 @@ class HTTPTransport(_Door, BaseTransport):
             head = _head(request, head)
         if self._forward is not None and head.scheme == b"http":
             head = forwarded(head, self._forward, self._proxy_fields)
-        pool = self._pool
+        pool = self.pool
         if pool.closed:
             pool = self._reopened(request)
         journey = Journey(pool.clock(), pool.clock)
@@ -310,25 +325,25 @@ class HTTPTransport(_Door, BaseTransport):
     def warm(self, request: Request, n: int = 1) -> int:
         """Opens connections for requests like this one, one by one, until there are `n`; see `Client.warm()`."""
         route, budget = self._way(request)
-        pool = self._reopened(request) if self._pool.closed else self._pool
+        pool = self._reopened(request) if self.pool.closed else self.pool
         return drive(pool.warm(route, n, budget))
 
     def drain(self, timeout: float | None = None) -> int:
         """Gives later requests new connections, and waits for those in use; see `Client.drain()`."""
-        return drive(self._pool.drain(timeout))
+        return drive(self.pool.drain(timeout))
 
     def close(self) -> None:
         """Closes all connections, those in use and those being made too; who uses them, or waits, gets ClientClosed."""
         self._options.sessions.clear()  # of the connections that are closed now none is read
-        self._pool.close()
+        self.pool.close()
 
     def _reopened(self, request: Request) -> Pool:
         """A new pool after `close()`. Raises ClientClosed if the client was closed that sends `request`."""
         _check_sender(request)
         with _reopening:
-            if self._pool.closed:
-                self.pool = self._pool = self._make_pool(SyncBackend())
-            return self._pool
+            if self.pool.closed:
+                self.pool = self._make_pool(SyncBackend())
+            return self.pool
 
 
 class AsyncHTTPTransport(_Door, AsyncBaseTransport):
@@ -346,10 +361,6 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
 
     def _pools_left(self) -> list[Pool]:
         return list(self._pools.values())
-
-    @property
-    def _pool(self) -> Pool | None:
-        return self._last[1]
 
     @property
     def pool(self) -> Pool:

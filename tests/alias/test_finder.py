@@ -179,12 +179,12 @@ def test_httpcore_says_what_it_has_not(run: Run):
     program = """
 httpx_fast.alias("httpx")
 import httpcore
-for use in (lambda: httpcore.request, lambda: httpcore.ConnectionPool(max_connections=1)):
+for use in (lambda: httpcore.MockBackend, lambda: httpcore.HTTPConnection(None)):
     try:
         use()
     except (AttributeError, RuntimeError) as error:
         print(error)
 """
     missing, useless, _ = run(program).split("\n")
-    assert "replaced by httpx_fast.alias(), which has no 'request' to offer" in missing
-    assert "its ConnectionPool sends nothing" in useless
+    assert "replaced by httpx_fast.alias(), which has no 'MockBackend' to offer" in missing
+    assert "its HTTPConnection sends nothing" in useless

@@ -22,6 +22,7 @@ NEEDED = {
     "authlib": "authlib",
     "hishel": "hishel",
     "httpx_retries": "httpx_retries",
+    "httpx_socks": "httpx_socks",
     "httpx_sse": "httpx_sse",
     "httpx_ws": "httpx_ws",
     "huggingface_hub": "huggingface_hub",

@@ -32,7 +32,7 @@ def test_sockets_of_a_loop_that_has_ended_are_closed_by_the_next_request(server,
         pytest.importorskip("trio", reason="trio is not installed").run(client.get, server.url)
     else:
         asyncio.run(client.get(server.url))
-    before = client._transport._pool
+    before = client._transport._last[1]
     assert before._plan.open == 1
     asyncio.run(client.get(server.url))
     assert before._plan.open == 0

@@ -63,3 +63,34 @@ def test_streams_are_answered_piece_by_piece(httpx_mock: HTTPXMock):
 def test_requests_that_are_not_mocked_are_sent(httpx_mock: HTTPXMock, serve):
     site = serve(lambda request: Reply(200, [], b"real"))
     assert httpx.get(site.url).text == "real"
+
+
+PROXY = "http://user:secret@proxy.example:3128/"
+
+
+@pytest.mark.parametrize("kind", ["http", "https", "socks5"])
+def test_the_proxy_of_a_request_is_matched(httpx_mock: HTTPXMock, kind: str):
+    proxy = PROXY.replace("http", kind)
+    if kind != "socks5":  # which pytest-httpx does not look for
+        httpx_mock.add_response(proxy_url=proxy, text="through the proxy")
+    else:
+        httpx_mock.add_response(text="through the proxy")
+    with httpx.Client(proxy=proxy) as client:
+        assert client.get(URL).text == "through the proxy"
+
+
+@pytest.mark.httpx_mock(assert_all_requests_were_expected=False)
+def test_another_proxy_is_not_matched(httpx_mock: HTTPXMock):
+    httpx_mock.add_response(proxy_url="http://another.example", is_optional=True)
+    for proxy in (None, PROXY):
+        with (
+            httpx.Client(proxy=proxy) as client,
+            pytest.raises(httpx.TimeoutException, match="No response can be found"),
+        ):
+            client.get(URL)
+
+
+def test_header_names_are_shown_as_they_were_written(httpx_mock: HTTPXMock):
+    httpx_mock.add_response(match_headers={"X-Key": "other"}, is_optional=True)
+    httpx_mock.add_response(match_headers={"X-Key": "k"})
+    httpx.get(URL, headers={"X-Key": "k"})

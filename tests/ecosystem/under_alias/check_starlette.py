@@ -73,7 +73,7 @@ def test_requests_reach_the_application(client: TestClient):
 
 def test_forms_and_files_reach_the_application(client: TestClient):
     assert client.post("/echo", data={"a": "1"}).json()["form"] == {"a": "1"}
-    told = client.post("/echo", data={"a": "1"}, files={"f": ("n.txt", b"octets")}).json()
+    told = client.post("/echo", data={"a": "1"}, files={"f": ("n.txt", b"raw")}).json()
     assert told["form"] == {"a": "1", "f": "raw"}
 
 

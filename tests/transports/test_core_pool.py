@@ -1,0 +1,258 @@
+"""`transport._pool`, and the pools and connections that stand for httpcore's: what tools read, replace and build on."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import pytest
+from runners import Runner
+
+import httpx_fast
+from httpx_fast import _exceptions
+from httpx_fast._alias import httpcore
+from httpx_fast.testing import LocalServer
+
+BIG = "/bytes/3000000"
+
+
+@pytest.fixture(params=["cleartext", "tls"])
+def server(request: pytest.FixtureRequest):
+    with LocalServer(tls=request.param == "tls") as running:
+        yield running
+
+
+def trust(server: LocalServer) -> ssl.SSLContext | bool:
+    return server.client_context() if server.url.startswith("https") else True
+
+
+KINDS = {
+    None: ("ConnectionPool", None, [], None),
+    "http://p.test": ("HTTPProxy", (b"http", b"p.test", None), [], None),
+    "https://user:pw@p.test:8080": (
+        "HTTPProxy",
+        (b"https", b"p.test", 8080),
+        [(b"Proxy-Authorization", b"Basic dXNlcjpwdw==")],
+        None,
+    ),
+    "socks5h://user:pw@p.test": ("SOCKSProxy", (b"socks5h", b"p.test", None), [], (b"user", b"pw")),
+}
+
+
+@pytest.mark.parametrize("proxy", KINDS)
+@pytest.mark.parametrize("prefix", ["", "Async"])
+def test_the_pool_of_a_transport_says_what_it_goes_through(prefix, proxy):
+    kind, url, fields, auth = KINDS[proxy]
+    context = ssl.create_default_context()
+    limits = httpx_fast.Limits(max_connections=7, max_keepalive_connections=3, keepalive_expiry=9)
+    transport = getattr(httpx_fast, f"{prefix}HTTPTransport")(
+        proxy=proxy, verify=context, limits=limits, http2=True, retries=2, local_address="127.0.0.1"
+    )
+    pool = transport._pool
+    assert pool is transport._pool
+    assert type(pool) is getattr(httpcore, prefix + kind)
+    assert isinstance(pool, getattr(httpcore, f"{prefix}ConnectionPool"))
+    found = pool._proxy_url
+    assert (found and (found.scheme, found.host, found.port)) == url
+    assert (pool._proxy_headers, pool._proxy_auth, pool._ssl_context) == (fields, auth, context)
+    assert (pool._max_connections, pool._max_keepalive_connections, pool._keepalive_expiry) == (7, 3, 9)
+    assert (pool._http1, pool._http2, pool._retries, pool._local_address) == (True, True, 2, "127.0.0.1")
+    assert (pool._uds, pool._socket_options, pool._network_backend) == (None, [], None)
+    assert (pool._connections, pool._requests) == ([], [])
+    assert "Requests: 0 | Connections: 0" in repr(pool)
+
+
+def test_the_pool_of_a_transport_shows_connections_and_requests(backend: Runner, server: LocalServer):
+    async def body() -> None:
+        async with backend.client(verify=trust(server)) as client:
+            pool = client._transport._pool
+            async with client.stream("GET", server.url + BIG):
+                (connection,) = pool._connections
+                assert (connection.is_idle(), connection.is_closed(), len(pool._requests)) == (False, False, 1)
+                assert connection.can_handle_request(httpcore.URL(server.url).origin)
+                assert not connection.can_handle_request(httpcore.Origin(b"http", b"other.test", 80))
+                assert not pool._requests[0].is_queued()
+            await client.get(server.url)
+            (connection,) = pool.connections
+            assert (connection.is_idle(), connection.has_expired(), pool._requests) == (True, False, [])
+            assert "HTTP/1.1, IDLE, Request Count: 1" in repr(connection)
+        assert pool._connections == []
+
+    backend.run(body)
+
+
+class Pinned(httpcore.SyncBackend):
+    """Leads every name to this machine."""
+
+    def __init__(self):
+        self.asked = []
+
+    def connect_tcp(self, host, port, **options):
+        self.asked.append((host, port, options["timeout"] is not None))
+        return super().connect_tcp("127.0.0.1", port, **options)
+
+
+class AsyncPinned(httpcore.AutoBackend):
+    def __init__(self):
+        self.asked = []
+
+    async def connect_tcp(self, host, port, **options):
+        self.asked.append((host, port, options["timeout"] is not None))
+        return await super().connect_tcp("127.0.0.1", port, **options)
+
+
+def test_the_network_backend_of_a_pool_can_be_replaced(backend: Runner, server: LocalServer):
+    pinned = AsyncPinned() if backend.asynchronous else Pinned()
+
+    async def body() -> None:
+        async with backend.client(verify=trust(server)) as client:
+            await client.get(server.url)
+            client._transport._pool._network_backend = pinned
+            # The certificate is for localhost, so the name stays out of TLS.
+            for _ in range(2):
+                response = await client.post(
+                    f"{server.url.replace('localhost', 'pinned.test')}/", extensions={"sni_hostname": "localhost"}
+                )
+                assert response.status_code == 200
+            assert client._transport._pool._network_backend is pinned
+            assert (response.journey.nth, response.journey.reused) == (2, True)
+            big = await client.get(
+                f"{server.url.replace('localhost', 'pinned.test')}{BIG}", extensions={"sni_hostname": "localhost"}
+            )
+            assert len(big.content) == 3_000_000
+            assert response.journey.connection.peer_address == ("127.0.0.1", server.port)
+
+    backend.run(body)
+    assert pinned.asked == [("pinned.test", server.port, True)]
+
+
+@pytest.mark.parametrize("stage", ["connect", "read"])
+def test_what_a_network_backend_raises_is_told_as_ours(stage):
+    class Failing(httpcore.SyncBackend):
+        def connect_tcp(self, host, port, **options):
+            if stage == "connect":
+                raise ConnectionRefusedError(111, "Connection refused")
+            return Silent()
+
+    class Silent(httpcore.NetworkStream):
+        def read(self, max_bytes, timeout=None):
+            raise TimeoutError
+
+        def write(self, buffer, timeout=None):
+            pass
+
+        def close(self):
+            pass
+
+    expected = {"connect": httpx_fast.ConnectError, "read": httpx_fast.ReadTimeout}[stage]
+    with httpx_fast.Client() as client:
+        client._transport._pool._network_backend = Failing()
+        with pytest.raises(expected, match=r"refused|sent nothing"):
+            client.get("http://host.test/")
+
+
+def test_a_pool_of_ones_own_sends(server: LocalServer):
+    with httpcore.ConnectionPool(ssl_context=server.client_context() if trust(server) is not True else None) as pool:
+        response = pool.request("POST", server.url, headers={"X-A": "1"}, content=b"body")
+        assert (response.status, response.content) == (200, response.read())
+        streamed = pool.handle_request(httpcore.Request("GET", server.url + BIG, headers=[("Host", "x.test")]))
+        assert len(b"".join(streamed.iter_stream())) == 3_000_000
+        streamed.close()
+        (connection,) = pool.connections
+        assert connection.is_idle()
+    assert pool.connections == []
+
+
+def test_an_asynchronous_pool_of_ones_own_sends(backend: Runner, server: LocalServer):
+    if not backend.asynchronous:
+        pytest.skip("a pool of tasks")
+
+    async def body() -> None:
+        context = None if trust(server) is True else server.client_context()
+        async with httpcore.AsyncConnectionPool(ssl_context=context, network_backend=AsyncPinned()) as pool:
+            response = await pool.request("POST", server.url, content=b"body")
+            assert response.status == 200
+            with pytest.raises(NotImplementedError, match="makes its connections itself"):
+                pool.create_connection(httpcore.Origin(b"http", b"a.test", 80))
+
+    backend.run(body)
+
+
+def test_a_connection_speaks_over_a_stream_that_it_is_given(server: LocalServer):
+    sock = socket.create_connection(("127.0.0.1", server.port))
+    stream = httpcore.SyncStream(sock)
+    if server.url.startswith("https"):
+        stream = stream.start_tls(server.client_context(), "localhost")
+    origin = httpcore.URL(server.url).origin
+    connection = httpcore.HTTP11Connection(origin, stream, keepalive_expiry=30)
+    assert (connection.is_available(), connection.is_idle(), connection.is_closed()) == (True, False, False)
+    assert connection.can_handle_request(origin)
+    request = httpcore.Request("GET", server.url + BIG, headers={"Host": "x"})
+    response = connection.handle_request(request)
+    assert (connection.is_available(), connection.is_idle()) == (False, False)
+    with pytest.raises(httpcore.ConnectionNotAvailable):
+        connection.handle_request(request)
+    assert len(response.read()) == 3_000_000
+    assert (connection.is_available(), connection.is_idle(), connection.has_expired()) == (True, True, False)
+    assert "HTTP/1.1, IDLE, Request Count: 1" in repr(connection)
+    connection.close()
+    assert (connection.is_closed(), connection.is_available()) == (True, False)
+    with pytest.raises(httpcore.ConnectionNotAvailable):
+        connection.handle_request(request)
+
+
+def test_a_proxied_pool_has_the_settings_of_its_proxy():
+    pool = httpcore.HTTPProxy(
+        proxy_url="http://p.test:8080/", proxy_auth=("user", "pw"), proxy_headers={"X-A": "1"}, max_connections=2
+    )
+    assert (pool._proxy_url.host, pool._proxy_url.port, pool._max_connections) == (b"p.test", 8080, 2)
+    assert pool._proxy_headers == [(b"Proxy-Authorization", b"Basic dXNlcjpwdw=="), (b"X-A", b"1")]
+    pool = httpcore.ConnectionPool(proxy=httpcore.Proxy("socks5://p.test", auth=(b"user", b"pw")))
+    assert (pool._proxy_url.scheme, pool._proxy_auth) == (b"socks5", (b"user", b"pw"))
+
+
+ERRORS = [
+    each
+    for each in vars(httpcore).values()
+    if isinstance(each, type) and issubclass(each, Exception) and each is not httpcore.ConnectionNotAvailable
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_exceptions_of_httpcore_can_be_made_without_arguments(error):
+    assert str(error()) == ""
+    assert str(error("said")) == "said"
+    with pytest.raises(error):  # there is nothing to match
+        raise error
+
+
+def test_exceptions_of_an_installed_httpcore_become_ours():
+    installed = pytest.importorskip("httpcore", reason="httpcore is not installed")
+    transports = httpx_fast._transports.default
+    for name in ("ReadTimeout", "ConnectError", "RemoteProtocolError", "PoolTimeout", "ProxyError"):
+        with pytest.raises(getattr(httpx_fast, name), match="said") as caught, transports.map_httpcore_exceptions():
+            raise getattr(installed, name)("said")
+        assert type(caught.value) is getattr(httpx_fast, name)
+    with pytest.raises(ValueError, match="other"), transports.map_httpcore_exceptions():
+        raise ValueError("other")
+    with pytest.raises(httpx_fast.ReadError, match="ours"), transports.map_httpcore_exceptions():
+        raise _exceptions.ReadError("ours")
+
+
+def test_bodies_of_other_pools_raise_ours():
+    installed = pytest.importorskip("httpcore", reason="httpcore is not installed")
+    closed = []
+
+    class Source:
+        def __iter__(self):
+            yield b"piece"
+            raise installed.ReadTimeout("said")
+
+        def close(self):
+            closed.append(True)
+
+    stream = httpx_fast._transports.default.ResponseStream(Source())
+    response = httpx_fast.Response(200, stream=stream, request=httpx_fast.Request("GET", "http://a.test/"))
+    with pytest.raises(httpx_fast.ReadTimeout, match="said"):
+        response.read()
+    assert closed == [True]
