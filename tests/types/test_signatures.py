@@ -24,6 +24,7 @@ _REQUEST_ERRORS = [
     for name, each in vars(httpx_fast).items()
     if isinstance(each, type) and issubclass(each, httpx_fast.RequestError) and hasattr(httpx2, name)
 ]
+_NETWORK_ERRORS = [name for name in _REQUEST_ERRORS if issubclass(vars(httpx_fast)[name], httpx_fast.NetworkError)]
 _TRANSPORT_ERRORS = [name for name in _REQUEST_ERRORS if issubclass(vars(httpx_fast)[name], httpx_fast.TransportError)]
 _PING = "http2_ping_after at the end"
 _BEYOND = "budgets for the whole, and for the time until the response's head"
@@ -73,6 +74,7 @@ DIFFERENCES = {
         for member in ("warm", "drain")
     },
     **{f"{name}.__init__": "no message is needed, as for httpcore's" for name in _TRANSPORT_ERRORS},
+    **{f"{name}.from_tls": "whether TLS says why" for name in _NETWORK_ERRORS},
     **{f"{name}.unprocessed": "whether the peer did nothing with the request" for name in _REQUEST_ERRORS},
 }
 
