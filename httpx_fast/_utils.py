@@ -125,7 +125,7 @@ class URLPattern:
             self._domain, self._below = host[1:], f".{host[1:]}"
         self.priority = self._priority()
 
-    def _priority(self) -> tuple[int, int, int, int, int]:
+    def _priority(self) -> tuple[int, int, int, int, int, int]:
         """Port before none; name before network before any; small networks first, then long names.
 
         At last ws and wss before other schemes, which they may be counted among, and those before none.
@@ -136,7 +136,8 @@ class URLPattern:
             1 if network is not None else 0 if self.host else 2,
             0 if network is None else network.num_addresses,
             -len(self.host) if network is None else 0,
-            -2 if self.scheme in ("ws", "wss") else -1 if self.scheme else 0,
+            0 if self.scheme in ("ws", "wss") else 1 if self.scheme else 2,
+            -len(self.scheme),
         )
 
     def matches(self, other: URL) -> bool:

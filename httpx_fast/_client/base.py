@@ -534,6 +534,8 @@ class BaseClient:
                     url = url.copy_with(host=request.url.host)
             if url.is_relative_url and not (url.scheme and url.scheme != request.url.scheme):
                 url = request.url.join(url)
+            if not url.host and not url.path.startswith("/"):  # mailto:someone
+                raise InvalidURL(f"{str(url)!r} names no host")
         except InvalidURL as error:
             raise RemoteProtocolError(f"the redirect's Location is no URL: {error}", request=request) from None
         if ":" in url._host:
