@@ -129,7 +129,7 @@ class _Dial:
             self._close()
             raise
         facts = self._facts
-        stream.arm("connect", None, None)
+        stream.set_deadline("connect", None, None)
         facts.peer_address = stream.get_extra_info("server_addr")
         facts.local_address = stream.get_extra_info("client_addr")
         return stream
@@ -167,7 +167,7 @@ class _Dial:
             )
         self._opened = stream
         self._facts.tcp_done = backend.clock()
-        stream.arm("connect", self._at, self._budget)
+        stream.set_deadline("connect", self._at, self._budget)
         return stream
 
     async def _secure(self, stream: Stream, route: Route) -> Stream:

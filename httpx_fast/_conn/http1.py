@@ -40,7 +40,7 @@ _PIECE = 1024 * 1024  # bytes
 _JOINED = 16 * 1024  # bytes; a body up to this size is copied behind its head: two buffers cost the system more
 
 
-class Budgets(NamedTuple):
+class RequestTimeouts(NamedTuple):
     """Seconds granted to each phase of a request, None for no limit; and the end of all that it is part of."""
 
     connect: float | None
@@ -57,7 +57,7 @@ class Http1Connection(ResponseReader):
     __slots__ = (
         "_bounded",
         "_broken",
-        "_budgets",
+        "_timeouts",
         "_clock",
         "allowed",
         "facts",
@@ -93,7 +93,7 @@ class Http1Connection(ResponseReader):
         self.allowed = inf  # count of requests that the peer takes, as far as it has said so
         self._clock = clock
         self._broken: NetworkError | RemoteProtocolError | None = None  # what came with a head instead of its body
-        self._budgets: Budgets | None = None
+        self._timeouts: RequestTimeouts | None = None
         self._bounded = False  # there is a deadline for all of this exchange
         stream.attach(self)
 
@@ -102,15 +102,15 @@ class Http1Connection(ResponseReader):
         head: RequestHead,
         body: bytes | AsyncIterable[bytes],
         framing: int,
-        budgets: Budgets,
+        timeouts: RequestTimeouts,
         journey: Journey,
         whole: bool,
     ) -> Self:
         """Sends a request and waits for its response: for all of it if `whole`, else for the head.
 
         `body` is bytes (none at all are no body), or pieces of them; `framing` its length, or CHUNKED. With
-        `budgets.first_byte` the head is waited for, never `whole`. Raises what `_net` raises, RemoteProtocolError for a
-        malformed response, and whatever `body` raises.
+        `timeouts.first_byte` the head is waited for, never `whole`. Raises what `_net` raises, RemoteProtocolError for
+        a malformed response, and whatever `body` raises.
         """
         clock = self._clock
         facts = self.facts
@@ -121,14 +121,14 @@ class Http1Connection(ResponseReader):
             now = journey.sending = clock()
         journey.rested_since = self.idle_since
         self.journey = journey
-        self._budgets = budgets
+        self._timeouts = timeouts
         self.begin(head.method, whole)
         stream = self.stream
         refused: WriteError | WriteTimeout | None = None
         trace = journey.trace
         try:
-            if budgets.deadline is not None:
-                self._begin_bounded(budgets.deadline)
+            if timeouts.deadline is not None:
+                self._begin_bounded(timeouts.deadline)
             if trace is not None:
                 await trace.started("http11.send_request_headers")
                 if body or framing:  # it goes out with the head, or right after it
@@ -138,12 +138,14 @@ class Http1Connection(ResponseReader):
                 try:
                     unsent = stream.write(head.http1)
                     if unsent is not None:
-                        stream.arm("write", None if budgets.write is None else now + budgets.write, budgets.write)
+                        stream.set_deadline(
+                            "write", None if timeouts.write is None else now + timeouts.write, timeouts.write
+                        )
                         await unsent
                 except WriteError as error:
                     refused = self._refused(error)
             else:
-                refused = await self._send(head.http1, body, framing, budgets.write)
+                refused = await self._send(head.http1, body, framing, timeouts.write)
             if trace is not None:
                 if not body and not framing:
                     await trace.complete()
@@ -151,11 +153,11 @@ class Http1Connection(ResponseReader):
                 await trace.complete()
                 await trace.started("http11.receive_response_headers")
             journey.sent = now = clock()
-            if budgets.first_byte is None:
-                read = budgets.read
-                stream.arm("read", None if read is None else now + read, read)
+            if timeouts.first_byte is None:
+                read = timeouts.read
+                stream.set_deadline("read", None if read is None else now + read, read)
             else:
-                stream.arm("first_byte", now + budgets.first_byte, budgets.first_byte)
+                stream.set_deadline("first_byte", now + timeouts.first_byte, timeouts.first_byte)
             if self.state == HEAD or not self.ready:
                 # Cancelled here, the answer may still be on its way: the connection is closed below.
                 await stream.receive()
@@ -202,16 +204,16 @@ class Http1Connection(ResponseReader):
         late = self._late("read", "the response had not ended") if self._bounded and self.state != ENDED else None
         piece = self.take() if late is None else b""
         if not piece and self.state != ENDED:
-            budgets = self._budgets
-            assert budgets is not None
-            read = budgets.read
+            timeouts = self._timeouts
+            assert timeouts is not None
+            read = timeouts.read
             try:
                 if late is not None:
                     raise late
                 while not piece and self.state != ENDED:
                     if self._broken is not None:
                         raise self._broken
-                    self.stream.arm("read", None if read is None else self._clock() + read, read)
+                    self.stream.set_deadline("read", None if read is None else self._clock() + read, read)
                     await self.stream.receive()
                     piece = self.take()
             except BaseException as error:
@@ -268,7 +270,7 @@ class Http1Connection(ResponseReader):
         if reusable:
             if self.pending:
                 self.pending = 0
-            self.chunks = self._piece = self._budgets = None
+            self.chunks = self._piece = self._timeouts = None
             self.head = None  # a KB and more that an idle connection would hold
             self.state = IDLE
             self.idle_since = now
@@ -318,18 +320,18 @@ class Http1Connection(ResponseReader):
     def _begin_bounded(self, deadline: Deadline) -> None:
         """No wait of this exchange goes beyond `deadline`. Raises its timeout if it has come already."""
         self._bounded = True
-        self.stream.bound("connect", deadline.at, deadline.budget)
+        self.stream.set_hard_deadline("connect", deadline.at, deadline.budget)
         self._check_deadline("the request was not sent yet")
 
     def _unbind(self) -> None:
         self._bounded = False
-        self.stream.bound("connect", None, None)
+        self.stream.set_hard_deadline("connect", None, None)
 
     def _late(self, phase: str, detail: str) -> TimeoutException | None:
         """The timeout of a bounded exchange if that has come. Waits meet it by themselves; there may be none."""
-        budgets = self._budgets
-        assert budgets is not None
-        deadline, now = budgets.deadline, self._clock()
+        timeouts = self._timeouts
+        assert timeouts is not None
+        deadline, now = timeouts.deadline, self._clock()
         assert deadline is not None
         if now < deadline.at:
             return None
@@ -407,5 +409,5 @@ class Http1Connection(ResponseReader):
             self._check_deadline("the request was not sent to its end")
         unsent = self.stream.write(*buffers)
         if unsent is not None:
-            self.stream.arm("write", None if budget is None else self._clock() + budget, budget)
+            self.stream.set_deadline("write", None if budget is None else self._clock() + budget, budget)
             await unsent

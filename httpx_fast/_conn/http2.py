@@ -7,7 +7,7 @@
 - While exchanges wait and nothing arrives the peer is pinged; one that does not answer is taken for dead.
 - On an event loop, requests that begin in one turn go out in one write.
 
-How tasks and threads share a session is in `http2_turns`.
+How tasks and threads share a session is in `http2_shared`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from .._trace import Tracer
 from .._wire.events import FieldLine, NoWebSockets, RequestHead
 from .._wire.h2 import INITIAL_LIMIT
 from .._wire.h2_stream import ENDED
-from .http1 import Budgets
-from .http2_shared import NEVER, SharedSession, Waits
+from .http1 import RequestTimeouts
+from .http2_shared import NEVER, SharedSession, StreamWaiter
 from .http2_stream import Http2Stream
 
 #: Seconds that a peer has to answer a PING.
@@ -109,7 +109,7 @@ class Http2Connection(SharedSession):
         self._owner = owner
         self._soon = backend.soon
         # Who waits until when, where a loop pushes: one timer wakes them all, set again only when it fires early.
-        self._sleepers: dict[Waits, float] = {}
+        self._sleepers: dict[StreamWaiter, float] = {}
         self._start_timer = backend.timer() if backend.pushes else None
         self._cancel_timer: Callable[[], object] | None = None
         self._timer_at = NEVER
@@ -130,30 +130,32 @@ class Http2Connection(SharedSession):
         head: RequestHead,
         body: bytes | AsyncIterable[bytes],
         framing: int,
-        budgets: Budgets,
+        timeouts: RequestTimeouts,
         journey: Journey,
         whole: bool,
     ) -> Http2Stream:
         """Sends a request and waits for its response: for all of it if `whole`, else for the head.
 
         `body` is bytes (none at all are no body), or pieces of them; `framing` its length, or below 0. With
-        `budgets.first_byte` the head is waited for, never `whole`. Raises what `_net` raises, RemoteProtocolError for a
-        malformed response or a stream that the peer resets, and whatever `body` raises. `error.unprocessed` says that
+        `timeouts.first_byte` the head is waited for, never `whole`. Raises what `_net` raises, RemoteProtocolError for
+        a malformed response or a stream that the peer resets, and whatever `body` raises. `error.unprocessed` says that
         the peer has done nothing with the request.
         """
         tunnels = head.http2[0][1] == b"CONNECT"
         stream = (
-            self._tunnel(head, budgets, journey) if tunnels else Http2Stream(self, head.method, whole, budgets, journey)
+            self._tunnel(head, timeouts, journey)
+            if tunnels
+            else Http2Stream(self, head.method, whole, timeouts, journey)
         )
         no_body = isinstance(body, bytes) and not body
         trace = journey.trace
-        if budgets.deadline is not None:
+        if timeouts.deadline is not None:
             self.check_deadline(stream, "write")
         try:
             if trace is not None:
                 await self._tell_begin(trace)
             if tunnels:
-                await self._find_way(head, stream, budgets)
+                await self._find_way(head, stream, timeouts)
             self._begin(stream, head, no_body and not tunnels, journey)
             if trace is not None:
                 await trace.complete()
@@ -165,10 +167,10 @@ class Http2Connection(SharedSession):
                 await trace.complete()
                 await trace.started("http2.receive_response_headers")
             while not stream.ready:
-                if budgets.first_byte is None:
-                    await self.hear(stream, "read", budgets.read)
+                if timeouts.first_byte is None:
+                    await self.hear(stream, "read", timeouts.read)
                 else:
-                    await self.hear(stream, "first_byte", budgets.first_byte, journey.sent)
+                    await self.hear(stream, "first_byte", timeouts.first_byte, journey.sent)
             if stream.error is not None and (stream.whole or stream.head is None):
                 raise stream.error
             if trace is not None:
@@ -210,7 +212,7 @@ class Http2Connection(SharedSession):
 
     # For exchanges.
 
-    async def hear(self, stream: Waits, phase: str, budget: float | None, since: float | None = None) -> None:
+    async def hear(self, stream: StreamWaiter, phase: str, budget: float | None, since: float | None = None) -> None:
         """Waits until something happens to `stream` that it was not told yet. Raises the timeout of `phase`.
 
         Time counts from `since`, or from when something last came for the stream.
@@ -241,7 +243,7 @@ class Http2Connection(SharedSession):
                 await self.take_part(stream, now, wake_at)
         stream.told = False
 
-    def check_deadline(self, stream: Waits, phase: str) -> None:
+    def check_deadline(self, stream: StreamWaiter, phase: str) -> None:
         """Raises the timeout of all that an exchange is part of, if that has come: where nothing is waited for, too."""
         deadline, now = stream.deadline, self.clock()
         if deadline is not None and now >= deadline.at:
@@ -264,7 +266,7 @@ class Http2Connection(SharedSession):
         """Sends of `bytes` what windows and the socket take; how many. 0 as `Session.send()` has it."""
         if self.stream.unsent:
             now = self.clock()
-            await self.drain(stream, now, NEVER if budget is None else now + budget, budget)
+            await self.flush(stream, now, NEVER if budget is None else now + budget, budget)
         with self._lock:
             if not stream.sending:
                 return 0
@@ -274,7 +276,7 @@ class Http2Connection(SharedSession):
                 self._write_out()
         return sent
 
-    def send_now(self, stream: Http2Stream, writer: Waits, raw: Buffer) -> int:
+    def send_now(self, stream: Http2Stream, writer: StreamWaiter, raw: Buffer) -> int:
         """Sends of `bytes` what windows allow; how many. 0 if `writer` is to be woken for more, below 0 at the end."""
         with self._lock:
             writer.told = False
@@ -284,11 +286,11 @@ class Http2Connection(SharedSession):
             self._write_out()
         return sent
 
-    async def flush(self, stream: Http2Stream, budget: float | None) -> None:
+    async def flush_body(self, stream: Http2Stream, budget: float | None) -> None:
         """Waits until the last of a body is sent, where nobody else sees to that."""
         if not self._pushes and self.stream.unsent:
             now = self.clock()
-            await self.drain(stream, now, NEVER if budget is None else now + budget, budget)
+            await self.flush(stream, now, NEVER if budget is None else now + budget, budget)
 
     def exchange_ended(self, stream: Http2Stream, now: float) -> bool:
         """Whether the connection takes others."""
@@ -470,23 +472,23 @@ class Http2Connection(SharedSession):
 
     # Inside: tunnels.
 
-    def _tunnel(self, head: RequestHead, budgets: Budgets, journey: Journey) -> Http2Stream:
+    def _tunnel(self, head: RequestHead, timeouts: RequestTimeouts, journey: Journey) -> Http2Stream:
         from .http2_tunnel import TunnelExchange  # who needs none never loads it
 
-        return TunnelExchange(self, head.method == b"CONNECT", budgets, journey)
+        return TunnelExchange(self, head.method == b"CONNECT", timeouts, journey)
 
-    async def _find_way(self, head: RequestHead, stream: Http2Stream, budgets: Budgets) -> None:
+    async def _find_way(self, head: RequestHead, stream: Http2Stream, timeouts: RequestTimeouts) -> None:
         """Sees to it that a CONNECT with a protocol may be sent: the peer has to say so first (RFC 8441 s.3)."""
         if head.method == b"CONNECT":
             return
         if not self.settled:
-            await self._settle(stream, budgets)
+            await self._settle(stream, timeouts)
         if not self.extended_connect and self.broken is None:
             error = NoWebSockets("the peer takes no WebSockets over HTTP/2 (RFC 8441 s.3)")
             error.unprocessed = True
             raise error
 
-    async def _settle(self, stream: Http2Stream, budgets: Budgets) -> None:
+    async def _settle(self, stream: Http2Stream, timeouts: RequestTimeouts) -> None:
         stream.moment = now = self.clock()
         with self._lock:
             if not self.streams:
@@ -495,7 +497,7 @@ class Http2Connection(SharedSession):
             self._write_out()
         try:
             while not self.settled and self.broken is None:
-                await self.hear(stream, "read", budgets.read)
+                await self.hear(stream, "read", timeouts.read)
         finally:
             with self._lock:
                 self.unsettled.remove(stream)
@@ -506,7 +508,7 @@ class Http2Connection(SharedSession):
             await trace.complete()
         await trace.started("http2.send_request_headers")
 
-    def _complaint(self, stream: Waits, phase: str) -> str:
+    def _complaint(self, stream: StreamWaiter, phase: str) -> str:
         if not stream.id:
             return "peer sent no settings"
         after = f" after {self.farewell}" if self.farewell is not None else ""

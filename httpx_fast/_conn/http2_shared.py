@@ -28,7 +28,7 @@ MAX_UNSENT: Final = 16 * 1024 * 1024
 _LOOK: Final = 1.0  # seconds after which a reader looks whether somebody has left something unsent
 
 
-class Waits(Protocol):
+class StreamWaiter(Protocol):
     """Who waits for news of a stream."""
 
     id: int
@@ -98,10 +98,10 @@ class SharedSession(Session):
         self._lock = threading.Lock()
         self._mute = False  # nothing can be written any more
         self._abandoned: deque[WaitingStream] = deque()  # to be reset by who has the lock
-        self._reader: Waits | _Nobody | None = None  # who receives now
-        self._heirs: OrderedDict[Waits, None] = OrderedDict()  # who may do so next
-        self._drainer: Waits | None = None
-        self._draining: deque[Waits] = deque()  # who waits for the drainer
+        self._reader: StreamWaiter | _Nobody | None = None  # who receives now
+        self._heirs: OrderedDict[StreamWaiter, None] = OrderedDict()  # who may do so next
+        self._drainer: StreamWaiter | None = None
+        self._draining: deque[StreamWaiter] = deque()  # who waits for the drainer
 
     def abandon(self, stream: WaitingStream) -> None:
         """Resets a stream, soon if not now: callable from finalizers."""
@@ -168,7 +168,7 @@ class SharedSession(Session):
         if self.stream.unsent > MAX_UNSENT:
             self.fail(WriteError(f"the peer took nothing of more than {MAX_UNSENT} bytes"))
 
-    async def drain(self, stream: Waits, now: float, at: float, budget: float | None) -> None:
+    async def flush(self, stream: StreamWaiter, now: float, at: float, budget: float | None) -> None:
         """Waits until what was written is sent, or something is read for `stream`. Raises WriteTimeout."""
         end = stream.deadline
         while True:
@@ -211,10 +211,10 @@ class SharedSession(Session):
     ) -> None:
         if end is not None:
             # Taken off below: writing is bounded by the deadline of who drains now, and by nobody else's.
-            self.stream.bound("write", end.at, end.budget)
-        self.stream.arm("write", None if at == NEVER else at, budget)
+            self.stream.set_hard_deadline("write", end.at, end.budget)
+        self.stream.set_deadline("write", None if at == NEVER else at, budget)
         try:
-            await self.stream.drain(reading and not self._pushes)
+            await self.stream.flush(reading and not self._pushes)
         except WriteTimeout:
             raise
         except WriteError:  # as in _write_out()
@@ -223,7 +223,7 @@ class SharedSession(Session):
             self._break(error)
         finally:
             if end is not None:
-                self.stream.bound("write", None, None)
+                self.stream.set_hard_deadline("write", None, None)
             with self._lock:
                 self._drainer = None
                 while self._draining:
@@ -231,11 +231,11 @@ class SharedSession(Session):
             if reads:
                 self._hand_on()
 
-    async def take_part(self, stream: Waits, now: float, at: float) -> None:
+    async def take_part(self, stream: StreamWaiter, now: float, at: float) -> None:
         """Reads for all, or waits for who does, until `stream` is told something, or `at`, or sooner."""
         if self._reader is not None and self._drainer is None and self.stream.unsent and not self._mute:
             try:
-                await self.drain(stream, now, at, None)
+                await self.flush(stream, now, at, None)
             except WriteTimeout:  # the caller looks at the time
                 pass
             return
@@ -262,15 +262,15 @@ class SharedSession(Session):
             if self._reader is stream:
                 self._hand_on()
 
-    async def _read(self, stream: Waits, now: float, at: float) -> None:
+    async def _read(self, stream: StreamWaiter, now: float, at: float) -> None:
         """Reads for all until `stream` is told something, or `at`."""
         while not stream.told and now < at and self.broken is None:
             until = min(at, now + _LOOK)
             try:
                 if self.stream.unsent and self._drainer is None and not self._mute:
-                    await self.drain(stream, now, at, None)
+                    await self.flush(stream, now, at, None)
                 else:
-                    self.stream.arm("read", until, None)
+                    self.stream.set_deadline("read", until, None)
                     await self.stream.receive()
             except (ReadTimeout, WriteTimeout):
                 pass

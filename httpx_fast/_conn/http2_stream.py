@@ -13,7 +13,7 @@ from .._exceptions import LocalProtocolError, WriteTimeout
 from .._journey import Journey
 from .._net.base import Buffer, Stream
 from .._wire.h2_stream import ENDED, HEAD
-from .http1 import Budgets
+from .http1 import RequestTimeouts
 from .http2_shared import WaitingStream
 
 if TYPE_CHECKING:
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 class Http2Stream(WaitingStream):
     """One exchange: its request on the way, and the reader of its response."""
 
-    __slots__ = ("_asked", "_body_size", "_budgets", "_connection", "_journey", "_piece", "_source", "_took_at")
+    __slots__ = ("_asked", "_body_size", "_timeouts", "_connection", "_journey", "_piece", "_source", "_took_at")
 
     def __init__(
         self,
         connection: Http2Connection,
         method: bytes,
         whole: bool,
-        budgets: Budgets,
+        timeouts: RequestTimeouts,
         journey: Journey,
     ) -> None:
-        super().__init__(method, whole, budgets.deadline)
+        super().__init__(method, whole, timeouts.deadline)
         self._connection = connection
-        self._budgets = budgets
+        self._timeouts = timeouts
         self._journey: Journey | None = journey
         self._source: AsyncIterator[bytes] | None = None  # of pieces of the body that were not asked for yet
         self._piece: Buffer | None = None  # what is left to send of the last piece
@@ -92,7 +92,7 @@ class Http2Stream(WaitingStream):
                     continue
             if not self.told:
                 self.moment = connection.clock()
-            await connection.hear(self, "read", self._budgets.read)
+            await connection.hear(self, "read", self._timeouts.read)
 
     def rest(self, now: float) -> bool:
         """The exchange is over: True if its connection takes others. What has not ended is reset, without waiting."""
@@ -134,7 +134,7 @@ class Http2Stream(WaitingStream):
     async def _upload(self, patient: bool) -> None:
         """Sends what windows allow; waits for more if `patient`, and if that is any use."""
         connection = self._connection
-        budget = self._budgets.write
+        budget = self._timeouts.write
         while self.sending:
             if self.deadline is not None:
                 connection.check_deadline(self, "write")
@@ -153,7 +153,7 @@ class Http2Stream(WaitingStream):
                 self._piece = None
                 self._took_at = connection.clock()
                 if last:
-                    await connection.flush(self, budget)
+                    await connection.flush_body(self, budget)
                     return
             elif sent:
                 self._piece = memoryview(piece)[sent:]

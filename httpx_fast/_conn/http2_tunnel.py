@@ -22,7 +22,7 @@ from .._journey import Journey
 from .._net.base import DONE, Buffer, Sink, Stream, Waiter
 from .._net.tls import handshake
 from .._wire.h2_stream import ENDED
-from .http1 import Budgets
+from .http1 import RequestTimeouts
 from .http2_shared import NEVER
 from .http2_stream import Http2Stream
 
@@ -56,10 +56,10 @@ class TunnelExchange(Http2Stream):
 
     __slots__ = ("_plain", "tunnel", "writer")
 
-    def __init__(self, connection: Http2Connection, plain: bool, budgets: Budgets, journey: Journey) -> None:
+    def __init__(self, connection: Http2Connection, plain: bool, timeouts: RequestTimeouts, journey: Journey) -> None:
         self._plain = plain  # to a connection, and not to a WebSocket
         self.writer = Writer()
-        super().__init__(connection, b"CONNECT", False, budgets, journey)
+        super().__init__(connection, b"CONNECT", False, timeouts, journey)
         self.tunnel = Tunnel(connection, self)
 
     @property
@@ -77,7 +77,9 @@ class TunnelExchange(Http2Stream):
         return self.state == ENDED and not self.upgraded
 
     def detach(self) -> tuple[Stream, bytes]:
-        self.tunnel.bound("connect", None, None)  # what is said on it from now on is no part of the exchange
+        self.tunnel.set_hard_deadline(
+            "connect", None, None
+        )  # what is said on it from now on is no part of the exchange
         return self.tunnel, b""
 
     def wake(self) -> None:
@@ -109,13 +111,13 @@ class Tunnel(Stream):
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
         self._unsent.extend(buffer for buffer in buffers if buffer)
         self._send()
-        return self.drain(False) if self.unsent else None
+        return self.flush(False) if self.unsent else None
 
     @property
     def unsent(self) -> int:
         return sum(map(len, self._unsent))
 
-    async def drain(self, reading: bool) -> None:
+    async def flush(self, reading: bool) -> None:
         connection, writer = self._connection, self._exchange.writer
         budget, since = self._write_by
         while self._unsent:
@@ -123,7 +125,7 @@ class Tunnel(Stream):
             if since is None:
                 since = now
             if connection.stream.unsent:
-                await connection.drain(writer, now, NEVER if budget is None else since + budget, budget)
+                await connection.flush(writer, now, NEVER if budget is None else since + budget, budget)
             if self._send():
                 since = connection.clock()
             elif self._unsent:
@@ -137,14 +139,14 @@ class Tunnel(Stream):
     def poll_idle(self) -> None:
         """Whoever waits on the connection reads for this stream, too."""
 
-    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
+    def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         since = None if at is None or budget is None else at - budget
         if phase != "write":
             self._read_by = budget, since
         if phase != "read":
             self._write_by = budget, since
 
-    def bound(self, phase: str, at: float | None, budget: float | None) -> None:
+    def set_hard_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         deadline = None
         if at is not None:
             deadline = Deadline(budget or 0.0)

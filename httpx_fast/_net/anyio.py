@@ -21,7 +21,7 @@ import anyio.abc
 from .._exceptions import TimeoutException
 from .auto import backend_for, current_token
 from .base import Abortable, Address, Backend, Buffer, SocketOption, Stream, Waiter
-from .deadline_stream import NEVER, Scopes, TimedStream
+from .deadline_stream import NEVER, DeadlineStream, Scopes
 from .errors import connect_failed, expired, peer_name, resolve_failed
 from .getaddrinfo import distinct, numeric
 
@@ -36,7 +36,7 @@ _EXTRA = {
 }
 
 
-class AnyIOStream(TimedStream):
+class AnyIOStream(DeadlineStream):
     """Owns `stream`, which must let a receive be cancelled without losing bytes."""
 
     __slots__ = ("_extra", "_scopes", "_stream", "_torn", "_turn")
@@ -50,8 +50,8 @@ class AnyIOStream(TimedStream):
         self._turn = anyio.Lock()  # who waits to write
         self._torn = False  # a write was cancelled, so that nobody knows how much of it was sent
 
-    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
-        super().arm(phase, at, budget)
+    def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
+        super().set_deadline(phase, at, budget)
         self._scopes.move()
 
     async def receive(self) -> None:
@@ -67,7 +67,7 @@ class AnyIOStream(TimedStream):
         self._unsent += [memoryview(buffer) for buffer in buffers]
         return self._scopes.wait(self._send_all, writes=True)
 
-    async def drain(self, reading: bool) -> None:
+    async def flush(self, reading: bool) -> None:
         if not self._unsent:
             return
         if not reading:

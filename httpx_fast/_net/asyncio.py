@@ -61,18 +61,18 @@ class LoopStream(SocketStream):
         if first and not (self._closed or self._ended or self._fault):
             self._resume()
 
-    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
+    def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         if phase == "read":
             self._phase = phase
             self._at = self._bound if at is None or at > self._bound else at
             self._budget = budget
             self._arrived = False
         else:
-            super().arm(phase, at, budget)
+            super().set_deadline(phase, at, budget)
         if self._senders or self._future is not None:
             self._set_timer()
 
-    async def drain(self, reading: bool) -> None:
+    async def flush(self, reading: bool) -> None:
         if self.unsent:
             await self._sender()
 

@@ -14,7 +14,7 @@ Sockets, TLS and time; no HTTP. The rules:
    does the other. They are absolute; in phase "read" each arrival moves the first on by the budget, and in phase
    "write" everything that the socket takes moves the second: `timeout.read` bounds the peer's silence, not the length
    of what it says. Phase "connect" is one deadline for both; "first_byte"
-   is one for receiving that no arrival moves. Beyond them is a bound, which nothing moves on (`bound()`).
+   is one for receiving that no arrival moves. Beyond them is a bound, which nothing moves on (`set_hard_deadline()`).
 5. Cancelling `receive()` loses nothing: another one may follow. Cancelling what `write()` gave leaves the rest to be
    sent before whatever is written next (asyncio sends it by itself), so that frames stay whole; who cannot make use of
    that calls `close()`. One task (or thread) may receive while another writes; two may not do the same thing at once,
@@ -114,7 +114,7 @@ class Stream(abc.ABC):
         """
 
     def post(self, *buffers: Buffer) -> bool:
-        """As `write()`, for who does not wait: False where something is left unsent, for `drain()`."""
+        """As `write()`, for who does not wait: False where something is left unsent, for `flush()`."""
         unsent = self.write(*buffers)
         if unsent is None:
             return True
@@ -127,7 +127,7 @@ class Stream(abc.ABC):
         """Bytes of what was written that are still to be sent."""
 
     @abc.abstractmethod
-    async def drain(self, reading: bool) -> None:
+    async def flush(self, reading: bool) -> None:
         """Sends on what was left unsent, until all of it is sent. Raises WriteError, WriteTimeout; ReadError.
 
         For connections that many share: one may drain, while others `post()` (threads too, one after the other) and
@@ -152,7 +152,7 @@ class Stream(abc.ABC):
         """
 
     @abc.abstractmethod
-    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
+    def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         """From now on waits fail at `at` (monotonic seconds, None for never) with the timeout of `phase`.
 
         It holds for what is awaited after it, also for a `write()` that was called before.
@@ -162,7 +162,7 @@ class Stream(abc.ABC):
         """
 
     @abc.abstractmethod
-    def bound(self, phase: str, at: float | None, budget: float | None) -> None:
+    def set_hard_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         """From now on no deadline that is armed, or moved on, lies beyond `at`; None takes the bound off again.
 
         `phase` says which of them: "read", "write" or "connect" (both). `budget` is for the message.

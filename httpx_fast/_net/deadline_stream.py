@@ -17,7 +17,7 @@ from .tls import TLSStream, handshake
 NEVER = float("inf")  # a deadline that never comes
 
 
-class TimedStream(Stream):
+class DeadlineStream(Stream):
     """What every stream keeps that waits by itself. Deadlines are NEVER where none is armed; `_at` is the reader's."""
 
     __slots__ = (
@@ -65,7 +65,7 @@ class TimedStream(Stream):
         self._sink = sink
         self._told = False
 
-    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
+    def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         if at is None:
             at = NEVER
         if phase != "write":
@@ -79,7 +79,7 @@ class TimedStream(Stream):
         self._write_at = min(self._write_bound, at)
         self._write_budget = budget
 
-    def bound(self, phase: str, at: float | None, budget: float | None) -> None:
+    def set_hard_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         if phase != "write":
             self._bound = NEVER if at is None else at
         if phase != "read":
@@ -169,7 +169,7 @@ class Scopes:
 
     __slots__ = ("_going_on", "_new_scope", "_now", "_stream")
 
-    def __init__(self, stream: TimedStream, new_scope: Callable[..., Any], now: Callable[[], float]) -> None:
+    def __init__(self, stream: DeadlineStream, new_scope: Callable[..., Any], now: Callable[[], float]) -> None:
         self._stream = stream
         self._new_scope = new_scope
         self._now = now

@@ -19,7 +19,7 @@ from typing import Any
 from .._exceptions import ConnectError
 from .base import HIGH_WATER, Address, Backend, Buffer, SocketOption, Stream
 from .connecting import Connector, Race, open_socket
-from .deadline_stream import TimedStream
+from .deadline_stream import DeadlineStream
 from .errors import expired
 from .getaddrinfo import lookup, numeric
 from .scratch import scratch
@@ -30,7 +30,7 @@ _MAX_PIECES = 16
 NO_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 
 
-class SocketStream(TimedStream):
+class SocketStream(DeadlineStream):
     """A stream over an own socket."""
 
     __slots__ = ("_sock",)

@@ -102,7 +102,7 @@ class SyncStream(PulledStream):
                 self._let_go()
         return self._flush() if self._unsent else None
 
-    async def drain(self, reading: bool) -> None:
+    async def flush(self, reading: bool) -> None:
         self._draining = True
         try:
             if not self._closed:

@@ -196,15 +196,15 @@ class TLSStream(Stream):
         if unsent is None:
             return None
         forget(unsent)  # who does not wait for ours would leave it lying about
-        return self.drain(False)
+        return self.flush(False)
 
     @property
     def unsent(self) -> int:
         return self._inner.unsent + sum(map(len, self._unsent))
 
-    async def drain(self, reading: bool) -> None:
+    async def flush(self, reading: bool) -> None:
         while True:
-            await self._inner.drain(reading)
+            await self._inner.flush(reading)
             unsent = self._write_on()
             if unsent is None:
                 return
@@ -223,11 +223,11 @@ class TLSStream(Stream):
     def poll_idle(self) -> None:
         self._inner.poll_idle()
 
-    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
-        self._inner.arm(phase, at, budget)
+    def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
+        self._inner.set_deadline(phase, at, budget)
 
-    def bound(self, phase: str, at: float | None, budget: float | None) -> None:
-        self._inner.bound(phase, at, budget)
+    def set_hard_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
+        self._inner.set_hard_deadline(phase, at, budget)
 
     async def start_tls(
         self,

@@ -28,8 +28,8 @@ class TrioStream(PulledStream):
         self._scopes = Scopes(self, trio.CancelScope, trio.current_time)
         self._turn = trio.Lock()  # who waits to write
 
-    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
-        super().arm(phase, at, budget)
+    def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
+        super().set_deadline(phase, at, budget)
         self._scopes.move()
 
     async def receive(self) -> None:
@@ -51,7 +51,7 @@ class TrioStream(PulledStream):
             self._unsent = self._send(buffers)
         return self._scopes.wait(self._send_all, writes=True) if self._unsent else None
 
-    async def drain(self, reading: bool) -> None:
+    async def flush(self, reading: bool) -> None:
         if not self._unsent:
             return
         if not reading:

@@ -58,7 +58,7 @@ async def _stays(connection: Http1Connection, until: float, deadline: Deadline |
     stream = connection.stream
     if deadline is not None:
         until = min(until, deadline.at)
-    stream.arm("first_byte", until, GRACE)
+    stream.set_deadline("first_byte", until, GRACE)
     try:
         await stream.receive()
     except TimeoutException:

@@ -26,7 +26,7 @@ from operator import attrgetter
 from typing import Final, TypeAlias
 
 from .._conn.dial import DialOptions, dial
-from .._conn.http1 import Budgets, Http1Connection
+from .._conn.http1 import Http1Connection, RequestTimeouts
 from .._deadline import Deadline, sooner
 from .._encodings import load_codecs
 from .._exceptions import (
@@ -159,7 +159,7 @@ class Pool:
         head: RequestHead,
         body: bytes | Pieces,
         framing: int,
-        budgets: Budgets,
+        timeouts: RequestTimeouts,
         journey: Journey,
         whole: bool,
         replay: bool | None = None,
@@ -192,10 +192,10 @@ class Pool:
                     connection = found
                     journey.leased = journey.sending = journey.started  # nothing came between: one look at the clock
                 else:
-                    connection = await self._lease(route, found, budgets, journey, since, once)
+                    connection = await self._lease(route, found, timeouts, journey, since, once)
                 # A head that has a time of its own, and one that is told of, are waited for before the body is.
-                together = whole and journey.trace is None and budgets.first_byte is None
-                exchange = await connection.exchange(head, body, framing, budgets, journey, together)
+                together = whole and journey.trace is None and timeouts.first_byte is None
+                exchange = await connection.exchange(head, body, framing, timeouts, journey, together)
                 break
             except BaseException as caught:
                 error = self._fall_back(route.origin, caught) if isinstance(caught, Http1Required) else caught
@@ -483,7 +483,7 @@ class Pool:
         self,
         route: Route,
         found: Connection | Answer | Turn,
-        budgets: Budgets,
+        timeouts: RequestTimeouts,
         journey: Journey,
         since: float,
         once: bool,
@@ -494,10 +494,10 @@ class Pool:
         """
         while True:
             if isinstance(found, Turn):
-                turn, trace, own = found, journey.trace, budgets.pool
+                turn, trace, own = found, journey.trace, timeouts.pool
                 if self._dropped:  # by a finalizer that ran while this turn was made
                     self._take_up_dropped()
-                at, budget = sooner(None if own is None else since + own, own, budgets.deadline)
+                at, budget = sooner(None if own is None else since + own, own, timeouts.deadline)
                 # Awaited right here: a coroutine less for each of the tasks that wait, who may be thousands.
                 try:
                     if trace is not None:
@@ -517,10 +517,10 @@ class Pool:
             if journey.leased is None:
                 journey.leased = self.clock()
             if isinstance(found, Answer):
-                found = await self._dial(route, budgets.connect, journey, budgets.deadline)
+                found = await self._dial(route, timeouts.connect, journey, timeouts.deadline)
                 if once and isinstance(found, Http1Connection):
                     found.set_mark()
-            elif not (await self._fit(found, journey, budgets.deadline) if once else self._alive(found)):
+            elif not (await self._fit(found, journey, timeouts.deadline) if once else self._alive(found)):
                 found = self._replace(route, found, since)
                 continue
             if found.__class__ is not Http1Connection:

@@ -33,7 +33,7 @@ from .._config import (
     timeouts_of,
 )
 from .._conn.dial import DialOptions
-from .._conn.http1 import Budgets
+from .._conn.http1 import RequestTimeouts
 from .._drive import drive
 from .._exceptions import ClientClosed, LocalProtocolError, UnsupportedProtocol, map_httpcore_exceptions
 from .._journey import Journey
@@ -69,7 +69,7 @@ __all__ = [
 
 _tuple: type[tuple[float | None, ...]] = tuple
 # What a named tuple's own constructor costs twice as much to do.
-_as_budgets = _tuple.__new__
+_as_timeouts = _tuple.__new__
 
 
 class _Door:
@@ -175,13 +175,13 @@ class _Door:
         assert route is not None
         return route, granted(request, "connect")
 
-    def _granted(self, request: Request, pool: Pool) -> Budgets:
+    def _granted(self, request: Request, pool: Pool) -> RequestTimeouts:
         """The timeouts of a request, read once."""
         own = request._timeout
         if own is not None and own.total is None and request._deadline is None:
-            return _as_budgets(Budgets, (own.connect, own.read, own.write, own.pool, own.first_byte, None))
+            return _as_timeouts(RequestTimeouts, (own.connect, own.read, own.write, own.pool, own.first_byte, None))
         timeout = timeouts_of(request)
-        return Budgets(
+        return RequestTimeouts(
             timeout.get("connect"),
             timeout.get("read"),
             timeout.get("write"),
@@ -317,9 +317,9 @@ class HTTPTransport(_Door, BaseTransport):
             body = BlockingPieces(stream)
         else:
             body = data
-        budgets = self._granted(request, pool)
+        timeouts = self._granted(request, pool)
         replay = self._replay if extensions is None else extensions.get("replay", self._replay)
-        reply = drive(pool.request(head, body, framing, budgets, journey, request._whole, replay))
+        reply = drive(pool.request(head, body, framing, timeouts, journey, request._whole, replay))
         return _response(request, journey, reply, SyncBody)
 
     def warm(self, request: Request, n: int = 1) -> int:
@@ -389,18 +389,18 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
             _watch(request, journey)
         data = request._content if request._stream is None else request._body
         framing = 0 if data == b"" and head.announced is None else _framing(head, data)
-        budgets = self._granted(request, pool)
+        timeouts = self._granted(request, pool)
         replay = self._replay if extensions is None else extensions.get("replay", self._replay)
         if data is not None:
-            reply = await pool.request(head, data, framing, budgets, journey, request._whole, replay)
+            reply = await pool.request(head, data, framing, timeouts, journey, request._whole, replay)
             return _response(request, journey, reply, AsyncBody)
         stream = request.stream
         if not isinstance(stream, AsyncByteStream):
             raise RuntimeError(f"an asynchronous transport cannot send the blocking body {stream!r}")
-        deadline = budgets.deadline
+        deadline = timeouts.deadline
         pieces = AsyncPieces(stream) if deadline is None else BoundedPieces(stream, deadline, pool.clock)
         try:
-            reply = await pool.request(head, pieces, framing, budgets, journey, request._whole, replay)
+            reply = await pool.request(head, pieces, framing, timeouts, journey, request._whole, replay)
         except BaseException:
             await pieces.aclose()
             raise

@@ -135,7 +135,7 @@ class _Network:
                     await unsent
             elif stream.unsent:  # of a write that ran out of time
                 self._arm("write", timeout)
-                await stream.drain(False)
+                await stream.flush(False)
         except NetworkError as error:
             self._raise_told(error)
             raise
@@ -154,7 +154,7 @@ class _Network:
             self._close()
             self._raise_told(error)
             raise
-        encrypted.arm("connect", None, None)
+        encrypted.set_deadline("connect", None, None)
         return encrypted
 
     def _raise_told(self, error: BaseException) -> None:
@@ -176,7 +176,7 @@ class _Network:
         """Says by when the next call must be done, by the clock of the pool that the connection is of."""
         lease = self._lease
         assert lease is not None  # what was handed over has one
-        self._stream.arm(phase, None if timeout is None else lease.pool.clock() + timeout, timeout)
+        self._stream.set_deadline(phase, None if timeout is None else lease.pool.clock() + timeout, timeout)
 
     def _close(self) -> None:
         if self._bytes is not None:

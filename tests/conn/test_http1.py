@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from httpx_fast._conn.http1 import Budgets, Http1Connection
+from httpx_fast._conn.http1 import Http1Connection, RequestTimeouts
 from httpx_fast._deadline import Deadline, Total
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import (
@@ -25,7 +25,7 @@ from httpx_fast._origin import Origin, Route
 from httpx_fast._wire.events import RequestHead
 
 ROUTE = Route(Origin("http", "example.org", 80))
-BUDGETS = Budgets(connect=1.0, read=5.0, write=7.0, pool=2.0)
+TIMEOUTS = RequestTimeouts(connect=1.0, read=5.0, write=7.0, pool=2.0)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
 
@@ -46,12 +46,12 @@ class Scene:
         method: bytes = b"GET",
         body: Any = b"",
         whole: bool = True,
-        budgets: Budgets = BUDGETS,
+        timeouts: RequestTimeouts = TIMEOUTS,
     ) -> bytes | None:
         """Runs one exchange; the body if it is whole."""
         head = RequestHead(method, b"http", b"example.org", b"/", [(b"Host", b"example.org"), *fields])
         self.journey = Journey(0.0, self.clock)
-        drive(self.connection.exchange(head, body, head.framing or 0, budgets, self.journey, whole))
+        drive(self.connection.exchange(head, body, head.framing or 0, timeouts, self.journey, whole))
         return self.connection.take_whole() if whole else None
 
 
@@ -252,13 +252,13 @@ def test_journey_of_a_response_given_up_stops(scene: Callable[..., Scene]) -> No
 def test_deadlines_are_absolute(scene: Callable[..., Scene]) -> None:
     at = scene(OK)
     at.exchange()
-    assert at.stream.armed == [("read", at.journey.sent + BUDGETS.read, BUDGETS.read)]
+    assert at.stream.armed == [("read", at.journey.sent + TIMEOUTS.read, TIMEOUTS.read)]
 
 
 def test_the_deadline_of_all_bounds_the_stream_until_rest(scene: Callable[..., Scene]) -> None:
     at = scene(OK, OK)
     deadline = Deadline(60.0).on(at.clock)
-    at.exchange(budgets=BUDGETS._replace(deadline=deadline))
+    at.exchange(timeouts=TIMEOUTS._replace(deadline=deadline))
     assert at.stream.bounds == [("connect", deadline.at, 60.0)]
     assert at.connection.rest(at.clock())
     assert at.stream.bounds[1:] == [("connect", None, None)]
@@ -271,7 +271,7 @@ def test_nothing_is_sent_once_the_deadline_of_all_has_come(scene: Callable[..., 
     at = scene(OK)
     deadline = Deadline(0.0).on(at.clock)
     with pytest.raises(WriteTimeout, match=r"^total timed out .* while sending: http://example\.org: .* not sent yet$"):
-        at.exchange(budgets=BUDGETS._replace(deadline=deadline))
+        at.exchange(timeouts=TIMEOUTS._replace(deadline=deadline))
     assert at.stream.sent == []
     assert at.stream.closed
 
@@ -328,21 +328,21 @@ def test_a_deadline_of_all_that_comes_before_the_response_says_so(
     with pytest.raises(
         ReadTimeout, match=rf"^total timed out after 5 s of 5 s, while reading: http://example\.org: {what}$"
     ) as caught:
-        at.exchange(budgets=BUDGETS._replace(deadline=Deadline(20.0).on(at.clock), first_byte=first_byte))
+        at.exchange(timeouts=TIMEOUTS._replace(deadline=Deadline(20.0).on(at.clock), first_byte=first_byte))
     assert (caught.value.phase, caught.value.limit, caught.value.budget) == ("read", "total", 5.0)
     assert at.stream.closed
 
 
 def test_a_body_that_is_there_may_be_read_after_the_deadline_of_all(scene: Callable[..., Scene]) -> None:
     at = scene(OK)
-    at.exchange(whole=False, budgets=BUDGETS._replace(deadline=Deadline(20.0).on(at.clock)))
+    at.exchange(whole=False, timeouts=TIMEOUTS._replace(deadline=Deadline(20.0).on(at.clock)))
     at.clock.now += 100
     assert drive(at.connection.next_chunk()) == b"ok"
 
 
 def test_a_body_that_has_not_ended_is_given_up_when_the_deadline_of_all_has_come(scene: Callable[..., Scene]) -> None:
     at = scene(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nten octets")
-    at.exchange(whole=False, budgets=BUDGETS._replace(deadline=Deadline(20.0).on(at.clock)))
+    at.exchange(whole=False, timeouts=TIMEOUTS._replace(deadline=Deadline(20.0).on(at.clock)))
     at.clock.now += 100
     with pytest.raises(ReadTimeout, match=r"^total timed out .* while reading: .* the response had not ended$"):
         drive(at.connection.next_chunk())
@@ -351,11 +351,11 @@ def test_a_body_that_has_not_ended_is_given_up_when_the_deadline_of_all_has_come
 
 def test_the_head_has_its_own_deadline_and_the_body_the_one_of_reading(scene: Callable[..., Scene]) -> None:
     at = scene(OK[:-2], b"ok")
-    at.exchange(whole=False, budgets=BUDGETS._replace(first_byte=60.0))
+    at.exchange(whole=False, timeouts=TIMEOUTS._replace(first_byte=60.0))
     assert at.stream.armed == [("first_byte", at.journey.sent + 60.0, 60.0)]
     assert drive(at.connection.next_chunk()) == b"ok"
     phase, _, budget = at.stream.armed[-1]
-    assert (phase, budget) == ("read", BUDGETS.read)
+    assert (phase, budget) == ("read", TIMEOUTS.read)
 
 
 @pytest.mark.parametrize("idle", [None, b"HTTP/1.1 408 Request Timeout\r\n\r\n"])

@@ -17,7 +17,7 @@ from runners import PATIENCE
 from scripted import ScriptedStream
 
 from httpx_fast._conn import http2, http2_shared
-from httpx_fast._conn.http1 import Budgets
+from httpx_fast._conn.http1 import RequestTimeouts
 from httpx_fast._conn.http2 import Http2Connection
 from httpx_fast._conn.http2_stream import Http2Stream
 from httpx_fast._exceptions import (
@@ -34,7 +34,7 @@ from httpx_fast._wire.events import RequestHead
 from httpx_fast._wire.windows import CONNECTION_WINDOW, STREAM_WINDOW
 
 MIB = 1024 * 1024
-BUDGETS = Budgets(connect=PATIENCE, read=PATIENCE, write=PATIENCE, pool=PATIENCE)
+TIMEOUTS = RequestTimeouts(connect=PATIENCE, read=PATIENCE, write=PATIENCE, pool=PATIENCE)
 HASTY = 0.05  # seconds of a budget that is meant to run out
 
 
@@ -76,8 +76,8 @@ class Scene:
     ) -> Http2Stream:
         head = RequestHead(method, b"http", b"example.org", path, [(b"Host", b"example.org")])
         self.journey = Journey(self.world.net.clock(), self.world.net.clock)
-        budgets = Budgets(PATIENCE, read, write, PATIENCE)
-        return await self.connection.exchange(head, body, length, budgets, self.journey, whole)
+        timeouts = RequestTimeouts(PATIENCE, read, write, PATIENCE)
+        return await self.connection.exchange(head, body, length, timeouts, self.journey, whole)
 
     async def fetch(self, **options: Any) -> bytes:
         """The body of a response."""

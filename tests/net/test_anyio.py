@@ -70,13 +70,13 @@ def test_a_stream_over_no_socket_works_and_is_closed_in_the_background(backend: 
         stream = AnyIOStream(inner, time.monotonic)
         sink = Sink()
         stream.attach(sink)
-        backend.arm(stream, "read", 30)
+        backend.set_deadline(stream, "read", 30)
         await send(stream, b"there ", b"and back")
         assert await receive(stream, sink, 14) == b"there and back"
         stream.poll_idle()
         assert stream.get_extra_info("socket") is None
         assert stream.get_extra_info("server_addr") is None
-        backend.arm(stream, "read", 0.01)
+        backend.set_deadline(stream, "read", 0.01)
         with pytest.raises(ReadTimeout, match="the peer sent nothing"):
             await stream.receive()
         stream.close()
@@ -134,7 +134,7 @@ def test_anyios_own_tls_is_a_stream_too(backend: World, peer: Listener, authorit
         sink = Sink()
         with contextlib.closing(stream):
             stream.attach(sink)
-            backend.arm(stream, "read", 30)
+            backend.set_deadline(stream, "read", 30)
             await send(stream, b"hello")
             assert await receive(stream, sink, 5) == b"hello"
             assert stream.get_extra_info("server_addr")[:2] == peer.address

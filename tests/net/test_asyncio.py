@@ -71,7 +71,7 @@ def test_a_hundred_exchanges_register_one_reader_and_one_timer(peer: Listener):
             for _ in range(100):
                 await send(stream, b"q")
                 far.sendall(b"a")
-                stream.arm("read", backend.clock() + 5, 5.0)
+                stream.set_deadline("read", backend.clock() + 5, 5.0)
                 await receive(stream, sink, 1)
             assert (loop.readers, loop.timers) == (0, 1)
 
@@ -84,10 +84,10 @@ def test_a_nearer_deadline_moves_the_timer(backend: AsyncioBackend, peer: Listen
             far = peer.accept()
             sink = Sink()
             stream.attach(sink)
-            stream.arm("read", backend.clock() + 1000, 1000.0)
+            stream.set_deadline("read", backend.clock() + 1000, 1000.0)
             far.sendall(b"x")
             await receive(stream, sink, 1)
-            stream.arm("read", backend.clock() + 0.01, 0.01)
+            stream.set_deadline("read", backend.clock() + 0.01, 0.01)
             with pytest.raises(ReadTimeout, match=r"of 0\.01 s"):
                 await stream.receive()
 
@@ -100,7 +100,7 @@ def test_arming_holds_for_a_wait_that_goes_on(backend: AsyncioBackend, peer: Lis
             peer.accept()
             stream.attach(Sink())
             waiting = stream.receive()
-            stream.arm("read", backend.clock() + 0.01, 0.01)
+            stream.set_deadline("read", backend.clock() + 0.01, 0.01)
             with pytest.raises(ReadTimeout, match=r"of 0\.01 s"):
                 await waiting
 
@@ -113,11 +113,11 @@ def test_a_timer_that_fires_early_is_set_again(backend: AsyncioBackend, peer: Li
             far = peer.accept()
             sink = Sink()
             stream.attach(sink)
-            stream.arm("read", backend.clock() + 0.01, 0.01)
+            stream.set_deadline("read", backend.clock() + 0.01, 0.01)
             far.sendall(b"x")
             await receive(stream, sink, 1)
             start = backend.clock()
-            stream.arm("read", start + 0.05, 0.05)
+            stream.set_deadline("read", start + 0.05, 0.05)
             with pytest.raises(ReadTimeout, match=r"of 0\.05 s"):
                 await stream.receive()
             assert backend.clock() >= start + 0.05
@@ -131,7 +131,7 @@ def test_an_idle_connection_lets_its_timer_end(backend: AsyncioBackend, peer: Li
             far = peer.accept()
             sink = Sink()
             stream.attach(sink)
-            stream.arm("read", backend.clock() + 0.005, 0.005)
+            stream.set_deadline("read", backend.clock() + 0.005, 0.005)
             far.sendall(b"x")
             await receive(stream, sink, 1)
             while stream._timer is not None:
@@ -170,7 +170,7 @@ def test_the_context_of_who_connected_is_not_kept(backend: AsyncioBackend, peer:
             stream = await connect(backend, peer)
             sink = Sink()
             stream.attach(sink)
-            stream.arm("read", backend.clock() + 1000, 1000.0)
+            stream.set_deadline("read", backend.clock() + 1000, 1000.0)
             peer.accept().sendall(b"x")
             await receive(stream, sink, 1)
             streams.append(stream)
@@ -259,7 +259,7 @@ def test_an_idle_connection_is_small(traced: Any, peer: Listener):
             stream.attach(sink)
             far = peer.accept()
             far.sendall(b"x" * 1000)
-            stream.arm("read", backend.clock() + 1000, 1000.0)
+            stream.set_deadline("read", backend.clock() + 1000, 1000.0)
             await receive(stream, sink, 1000)
             sink.received = b""
             return stream, far

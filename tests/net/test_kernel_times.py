@@ -37,7 +37,7 @@ def test_any_time_that_is_left_can_be_waited_for(left: float):
         try:
             sink = Collecting()
             stream.attach(sink)
-            stream.arm("read", left, left)
+            stream.set_deadline("read", left, left)
             theirs.sendall(b"x")
             stream.receive()
             assert sink.received == b"x"

@@ -35,9 +35,9 @@ def test_what_was_left_unsent_is_drained_in_order(backend: World, listen: Callab
             assert not posted[-1]
             assert stream.unsent > 0
             done = peer.serve(lambda connection: received.append(receive_all(connection, 6553600)))
-            await stream.drain(reading=False)
+            await stream.flush(reading=False)
             assert stream.unsent == 0
-            await stream.drain(reading=False)
+            await stream.flush(reading=False)
             await backend.runner.hear(done)
 
     backend.run(body)
@@ -58,7 +58,7 @@ def test_a_peer_that_is_to_be_read_first_is_read_while_draining(backend: World, 
             sink = Sink(wanted=size)
             stream.attach(sink)
             stream.post(bytes(size))
-            await stream.drain(reading=True)
+            await stream.flush(reading=True)
             while len(sink.received) < size:
                 await stream.receive()
             await backend.runner.hear(done)
@@ -71,13 +71,13 @@ def test_draining_ends_at_the_deadline_for_writing(backend: World, peer: Listene
         with contextlib.closing(await backend.connect(peer)) as stream:
             stream.attach(Sink())
             peer.accept()
-            backend.arm(stream, "read", 30)
+            backend.set_deadline(stream, "read", 30)
             for reading in (True, False):
-                backend.arm(stream, "write", 0.02)
+                backend.set_deadline(stream, "write", 0.02)
                 if not stream.unsent:
                     stream.post(bytes(32 * MIB))
                 with pytest.raises(WriteTimeout, match="took nothing more"):
-                    await stream.drain(reading)
+                    await stream.flush(reading)
                 if backend.by_anyio:
                     break
 
@@ -93,9 +93,9 @@ def test_nothing_follows_what_was_cut_off(backend: World, peer: Listener):
             stream.attach(Sink())
             peer.accept()
             stream.post(bytes(32 * MIB))
-            backend.arm(stream, "write", 0.02)
+            backend.set_deadline(stream, "write", 0.02)
             with pytest.raises(WriteTimeout):
-                await stream.drain(reading=False)
+                await stream.flush(reading=False)
             with pytest.raises(WriteError, match="a write before was cancelled half way"):
                 stream.post(b"x")
 

@@ -74,7 +74,7 @@ def test_large_transfers_go_both_ways_at_once(backend: World, peer: Listener):
 
             sink.told = keep
             stream.attach(sink)
-            backend.arm(stream, "write", 30)
+            backend.set_deadline(stream, "write", 30)
 
             async def write() -> None:
                 await send(stream, data[: BIG // 2], data[BIG // 2 :])
@@ -187,7 +187,7 @@ def test_a_reset_fails_reading_with_the_systems_reason(backend: World, peer: Lis
     async def body() -> None:
         with contextlib.closing(await backend.connect(peer)) as stream:
             stream.attach(Sink())
-            backend.arm(stream, "read", 30)
+            backend.set_deadline(stream, "read", 30)
             reset(peer.accept())
             with pytest.raises(ReadError, match=rf"reading from 127\.0\.0\.1:\d+ failed: ({reason})$"):
                 await stream.receive()
@@ -199,7 +199,7 @@ def test_a_reset_fails_writing_with_the_systems_reason(backend: World, peer: Lis
     async def body() -> None:
         with contextlib.closing(await backend.connect(peer)) as stream:
             stream.attach(Sink())
-            backend.arm(stream, "write", 30)
+            backend.set_deadline(stream, "write", 30)
             reset(peer.accept())
             with pytest.raises(WriteError, match=r"127\.0\.0\.1:\d+ failed: .*\((ECONNRESET|EPIPE)\)"):
                 for _ in range(100):
@@ -213,7 +213,7 @@ def test_silence_ends_reading_when_its_time_is_up(backend: World, peer: Listener
         with contextlib.closing(await backend.connect(peer)) as stream:
             stream.attach(Sink())
             peer.accept()
-            backend.arm(stream, "read", 0.02)
+            backend.set_deadline(stream, "read", 0.02)
             pattern = r"^read timed out after 0\.0\d+ s of 0\.02 s: 127\.0\.0\.1:\d+ sent nothing$"
             with pytest.raises(ReadTimeout, match=pattern):
                 await stream.receive()
@@ -227,11 +227,11 @@ def test_a_timeout_leaves_the_stream_readable(backend: World, peer: Listener):
             sink = Sink()
             stream.attach(sink)
             far = peer.accept()
-            backend.arm(stream, "read", 0.01)
+            backend.set_deadline(stream, "read", 0.01)
             with pytest.raises(ReadTimeout, match="sent nothing"):
                 await stream.receive()
             far.sendall(b"late")
-            backend.arm(stream, "read", 30)
+            backend.set_deadline(stream, "read", 30)
             assert await receive(stream, sink, 4) == b"late"
 
     backend.run(body)
@@ -246,7 +246,7 @@ def test_a_deadline_that_has_passed_still_reads_what_is_there(backend: World, pe
             sink = Sink()
             stream.attach(sink)
             peer.accept().sendall(b"there")
-            backend.arm(stream, "read", -1)
+            backend.set_deadline(stream, "read", -1)
             assert await receive(stream, sink, 5) == b"there"
 
     backend.run(body)
@@ -262,7 +262,7 @@ def test_a_peer_that_takes_nothing_ends_writing_when_its_time_is_up(backend: Wor
             peer.accept()
             unsent = stream.write(bytes(BIG))
             assert unsent is not None
-            backend.arm(stream, "write", 0.05)
+            backend.set_deadline(stream, "write", 0.05)
             with pytest.raises(WriteTimeout, match=r"write timed out after 0\.\d+ s of 0\.05 s: .* took nothing more"):
                 await unsent
 
@@ -284,7 +284,7 @@ def test_reading_and_writing_at_once_have_a_deadline_each(
             ends = []
 
             async def read() -> None:
-                backend.arm(stream, "read", reading)
+                backend.set_deadline(stream, "read", reading)
                 try:
                     await stream.receive()
                 except ReadTimeout:
@@ -294,7 +294,7 @@ def test_reading_and_writing_at_once_have_a_deadline_each(
             async def write() -> None:
                 unsent = stream.write(bytes(BIG))
                 assert unsent is not None
-                backend.arm(stream, "write", writing)
+                backend.set_deadline(stream, "write", writing)
                 try:
                     await unsent
                 except WriteTimeout:
@@ -333,7 +333,7 @@ def test_each_arrival_moves_the_read_deadline_on(backend: World, peer: Listener)
             sink = Sink(wanted=3)
             stream.attach(sink)
             far = peer.accept()
-            stream.arm("read", clock.now + 20, 20.0)
+            stream.set_deadline("read", clock.now + 20, 20.0)
 
             def later() -> None:
                 clock.now += 15
@@ -357,7 +357,7 @@ def test_arrivals_do_not_move_the_deadline_of_connecting(backend: World, peer: L
             sink = Sink(wanted=3)
             stream.attach(sink)
             far = peer.accept()
-            stream.arm("connect", clock.now + 0.02, 0.02)
+            stream.set_deadline("connect", clock.now + 0.02, 0.02)
 
             def later() -> None:
                 clock.now += 0.02
@@ -380,8 +380,8 @@ def test_arrivals_move_no_deadline_beyond_the_bound(backend: World, peer: Listen
             sink = Sink(wanted=3)
             stream.attach(sink)
             far = peer.accept()
-            stream.bound("connect", clock.now + 0.02, Total(5.0))
-            stream.arm(phase, clock.now + 20, 20.0)
+            stream.set_hard_deadline("connect", clock.now + 0.02, Total(5.0))
+            stream.set_deadline(phase, clock.now + 20, 20.0)
 
             def later() -> None:
                 clock.now += 0.02
@@ -392,8 +392,8 @@ def test_arrivals_move_no_deadline_beyond_the_bound(backend: World, peer: Listen
             with pytest.raises(ReadTimeout, match=pattern) as caught:
                 await stream.receive()
             assert (caught.value.phase, caught.value.limit) == ("read", "total")
-            stream.bound("connect", None, None)
-            stream.arm("read", clock.now + 20, 20.0)
+            stream.set_hard_deadline("connect", None, None)
+            stream.set_deadline("read", clock.now + 20, 20.0)
             far.sendall(b"yz")
             assert await receive(stream, sink, 3) == b"xyz"
 
@@ -409,7 +409,7 @@ def test_arrivals_do_not_move_the_deadline_of_the_first_byte(backend: World, pee
             sink = Sink(wanted=3)
             stream.attach(sink)
             far = peer.accept()
-            stream.arm("first_byte", clock.now + 0.02, 0.02)
+            stream.set_deadline("first_byte", clock.now + 0.02, 0.02)
 
             def later() -> None:
                 clock.now += 0.02
@@ -429,10 +429,10 @@ def test_writing_is_not_waited_for_beyond_the_bound(backend: World, peer: Listen
         with contextlib.closing(await backend.connect(peer)) as stream:
             stream.attach(Sink())
             peer.accept()
-            stream.bound("write", backend.net.clock() + 0.02, Total(5.0))
+            stream.set_hard_deadline("write", backend.net.clock() + 0.02, Total(5.0))
             unsent = stream.write(bytes(4 * BIG))
             assert unsent is not None
-            backend.arm(stream, "write", 30)
+            backend.set_deadline(stream, "write", 30)
             with pytest.raises(
                 WriteTimeout, match=r"^total timed out after 5.* s of 5 s, while sending: .* more to take"
             ):
@@ -447,8 +447,8 @@ def test_a_bound_for_writing_is_none_for_reading(backend: World, peer: Listener)
             sink = Sink()
             stream.attach(sink)
             far = peer.accept()
-            stream.bound("write", backend.net.clock() - 1, Total(5.0))
-            backend.arm(stream, "read", 30)
+            stream.set_hard_deadline("write", backend.net.clock() - 1, Total(5.0))
+            backend.set_deadline(stream, "read", 30)
             far.sendall(b"x")
             assert await receive(stream, sink, 1) == b"x"
 
@@ -464,7 +464,7 @@ def test_reading_again_without_arming_grants_the_budget_anew(backend: World, pee
             sink = Sink()
             stream.attach(sink)
             far = peer.accept()
-            stream.arm("read", clock.now + 20, 20.0)
+            stream.set_deadline("read", clock.now + 20, 20.0)
             far.sendall(b"x")
             assert await receive(stream, sink, 1) == b"x"
             clock.now += 100  # who reads was busy; the peer was not silent while it was waited for
@@ -483,7 +483,7 @@ def test_cancelled_reading_loses_nothing(backend: World, peer: Listener):
             sink = Sink()
             stream.attach(sink)
             far = peer.accept()
-            backend.arm(stream, "read", 30)
+            backend.set_deadline(stream, "read", 30)
 
             async def read() -> None:
                 await stream.receive()
@@ -781,7 +781,7 @@ def test_who_was_cancelled_does_not_keep_a_full_sink_reading(backend: World, pee
             for _ in range(20):
                 await backend.settle()
             assert pieces[0] <= HIGH_WATER + 256 * 1024
-            backend.arm(stream, "read", 30)
+            backend.set_deadline(stream, "read", 30)
             sink.pending = 0
 
             def add() -> None:
@@ -806,7 +806,7 @@ def test_a_sink_that_is_full_stops_reading_until_somebody_receives(backend: Worl
 
             sink.told = keep
             stream.attach(sink)
-            backend.arm(stream, "read", 30)
+            backend.set_deadline(stream, "read", 30)
             await stream.receive()
             for _ in range(20):
                 await backend.settle()
@@ -842,7 +842,7 @@ def test_a_closed_stream_is_let_go_of(backend: World, peer: Listener):
         stream = await backend.connect(peer)
         sink = Sink()
         stream.attach(sink)
-        backend.arm(stream, "read", 30)
+        backend.set_deadline(stream, "read", 30)
         peer.accept().sendall(b"x")
         await stream.receive()
         stream.close()

@@ -66,7 +66,7 @@ def test_a_warm_exchange_is_one_send_and_one_receive(pair: tuple[CountingSocket,
     for number in range(3):
         theirs.sendall(b"answer")
         assert stream.write(b"question") is None
-        stream.arm("read", clock() + 5, 5.0)
+        stream.set_deadline("read", clock() + 5, 5.0)
         drive(_await(stream.receive()))
         assert theirs.recv(100) == b"question"
         if number:
@@ -98,7 +98,7 @@ def test_the_kernels_time_is_set_when_the_deadline_needs_another(
     for left in (before, after):
         ours.calls.clear()
         theirs.sendall(b"x")
-        stream.arm("read", None if left is None else 100.0 + left, left)
+        stream.set_deadline("read", None if left is None else 100.0 + left, left)
         stream.receive()
     assert ("setsockopt" in ours.calls) == set_again
     seconds, micros = struct.unpack("@ll", ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16))
@@ -115,7 +115,7 @@ def test_a_kernel_that_gives_up_early_is_not_a_timeout(pair: tuple[CountingSocke
     ours, theirs = pair
     times = iter([0.0, 0.0, 0.0] + [0.02] * 10)
     stream, _ = attached(ours, lambda: next(times))
-    stream.arm("read", 0.02, 0.02)
+    stream.set_deadline("read", 0.02, 0.02)
     with pytest.raises(ReadTimeout, match=r"read timed out after 0\.02 s of 0\.02 s: unix socket 'pair' sent nothing"):
         stream.receive()
     assert ours.calls.count("recv") >= 2
@@ -131,7 +131,7 @@ def test_a_replaced_socket_is_not_left_to_the_kernel(pair: tuple[CountingSocket,
     with Green(fileno=ours.detach()) as green:
         stream, _ = attached(green)
         assert green.gettimeout() == 0
-        stream.arm("read", stream._clock() + 0.01, 0.01)
+        stream.set_deadline("read", stream._clock() + 0.01, 0.01)
         with pytest.raises(ReadTimeout, match="sent nothing"):
             stream.receive()
 
@@ -191,7 +191,7 @@ def test_signals_that_keep_coming_hold_off_no_deadline(pair):
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         stream, _ = attached(pair[0])
-        stream.arm("read", stream._clock() + 0.1, 0.1)
+        stream.set_deadline("read", stream._clock() + 0.1, 0.1)
         signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
         with pytest.raises(ReadTimeout, match=r"of 0\.1 s"):
             drive(_await(stream.receive()))

@@ -47,7 +47,7 @@ async def dial(
     session: ssl.SSLSession | None = None,
 ) -> Stream:
     stream = await backend.connect(peer)
-    backend.arm(stream, "connect", 30)
+    backend.set_deadline(stream, "connect", 30)
     return await stream.start_tls(context, name, session)
 
 
@@ -97,7 +97,7 @@ def test_large_transfers_go_both_ways_at_once(
 
             sink.told = keep
             stream.attach(sink)
-            backend.arm(stream, "write", 30)
+            backend.set_deadline(stream, "write", 30)
 
             async def write() -> None:
                 await send(stream, data[:100], data[100:])
@@ -411,7 +411,7 @@ def test_a_server_that_is_mute_costs_the_connect_timeout(backend: World, peer: L
     async def body() -> None:
         stream = await backend.connect(peer)
         far = peer.accept()
-        backend.arm(stream, "connect", 0.02)
+        backend.set_deadline(stream, "connect", 0.02)
         pattern = (
             r"^connect timed out after 0\.\d+ s of 0\.02 s: 127\.0\.0\.1:\d+ sent nothing, "
             r"in the TLS handshake with localhost at 127\.0\.0\.1:\d+$"
@@ -598,7 +598,7 @@ def test_silence_is_a_read_timeout(backend: World, peer: Listener, server: ssl.S
         peer.serve(echo, server)
         with contextlib.closing(await dial(backend, peer, trusting)) as stream:
             stream.attach(Sink())
-            backend.arm(stream, "read", 0.02)
+            backend.set_deadline(stream, "read", 0.02)
             with pytest.raises(ReadTimeout, match=r"of 0\.02 s: 127\.0\.0\.1:\d+ sent nothing"):
                 await stream.receive()
 
@@ -691,7 +691,7 @@ def test_tls_runs_inside_tls(backend: World, peer: Listener, server: ssl.SSLCont
         with contextlib.closing(await outer.start_tls(trusting, "inner.example")) as stream:
             sink = Sink()
             stream.attach(sink)
-            backend.arm(stream, "read", 30)
+            backend.set_deadline(stream, "read", 30)
 
             async def write() -> None:
                 await send(stream, data)
@@ -759,7 +759,7 @@ def free_port() -> int:
 async def dial_port(backend: World, port: int, context: ssl.SSLContext) -> Stream:
     at = backend.net.clock() + 30
     stream = await backend.net.connect_tcp([(socket.AF_INET, ("127.0.0.1", port))], at, 30)
-    stream.arm("connect", at, 30)
+    stream.set_deadline("connect", at, 30)
     return await stream.start_tls(context, "localhost")
 
 
@@ -777,7 +777,7 @@ def test_renegotiation_is_refused(
             process.stdin.write(b"hello\n")
             assert await receive(stream, sink, 6) == b"hello\n"
             process.stdin.write(b"r\n")
-            backend.arm(stream, "read", 30)
+            backend.set_deadline(stream, "read", 30)
             for _ in range(2):
                 with pytest.raises(ReadError, match="asked to renegotiate TLS, which is refused"):
                     await stream.receive()
@@ -809,7 +809,7 @@ def test_a_key_update_is_answered(
         with contextlib.closing(await dial_port(backend, port, trusting)) as stream:
             sink = Sink()
             stream.attach(sink)
-            backend.arm(stream, "read", 30)
+            backend.set_deadline(stream, "read", 30)
             for _ in range(3):
                 process.stdin.write(b"K\n")
                 says(process, b"KeyUpdate")  # what else lies in its input by then is dropped

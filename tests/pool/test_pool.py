@@ -11,7 +11,7 @@ import pytest
 from memory import OK, SLOW, A, B, House
 from runners import RUNNERS, Runner
 
-from httpx_fast._conn.http1 import Budgets
+from httpx_fast._conn.http1 import RequestTimeouts
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import ConnectError, PoolTimeout, ReadError, RemoteProtocolError
 from httpx_fast._origin import Route
@@ -125,7 +125,7 @@ def test_pool_timeout_says_who_holds_the_connections(run: Any) -> None:
         with pytest.raises(
             PoolTimeout, match=r"^pool timed out after 0 s of 0\.5 s: 1 of 1 connections are open \(1 in use,"
         ):
-            await house.get(budgets=Budgets(None, None, None, 0.5))
+            await house.get(timeouts=RequestTimeouts(None, None, None, 0.5))
         assert house.counts == (1, 0, 0)
         lease.close()
         assert house.counts == (0, 0, 0)
@@ -196,11 +196,11 @@ def test_retries_dial_again_within_the_budget(run: Any) -> None:
     async def body(runner: Runner) -> None:
         house = House(runner, retries=5)
         house.backend.scripts = [[ConnectError("refused")] for _ in range(3)]
-        assert (await house.get(budgets=Budgets(60.0, None, None, None)))[1] == b"ok"
+        assert (await house.get(timeouts=RequestTimeouts(60.0, None, None, None)))[1] == b"ok"
         assert house.backend.slept == [0.5, 1.0]
         house.backend.scripts = [[ConnectError("refused")] for _ in range(9)]
         with pytest.raises(ConnectError, match="refused"):
-            await house.get(B, budgets=Budgets(3.0, None, None, None))
+            await house.get(B, timeouts=RequestTimeouts(3.0, None, None, None))
         assert house.backend.slept == [0.5, 1.0, 0.5, 1.0]  # 2 s more would pass the deadline
         assert house.counts == (0, 1, 0)
 

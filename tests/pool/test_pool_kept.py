@@ -10,7 +10,7 @@ from memory import A, B, House
 from runners import Runner
 
 import httpx_fast
-from httpx_fast._conn.http1 import Budgets
+from httpx_fast._conn.http1 import RequestTimeouts
 from httpx_fast._exceptions import PoolTimeout
 from httpx_fast._origin import Origin, Route
 
@@ -112,7 +112,7 @@ def test_limit_of_connections_by_host_holds_over_its_routes(run: Any) -> None:
         assert lease is not None
         await house.get(B)
         with pytest.raises(PoolTimeout, match=r"2 of 5 connections .*, 1 may be to one host, 0 more requests wait"):
-            await house.get(OTHER_NAME, budgets=Budgets(None, None, None, 0.5))
+            await house.get(OTHER_NAME, timeouts=RequestTimeouts(None, None, None, 0.5))
         lease.close()
         await house.get(OTHER_NAME)
 
@@ -250,7 +250,7 @@ def test_pool_timeout_carries_the_stats_and_names_the_longest_lease(run: Any) ->
             match=r"1 of 1 connections are open \(1 in use, 0 connecting, 0 idle\), 0 more requests wait; longest in "
             r"use is one to http://a\.example, for 1\.5 s by a response that was requested at .*memory\.py:\d+$",
         ) as caught:
-            await house.get(B, budgets=Budgets(None, None, None, 0.5))
+            await house.get(B, timeouts=RequestTimeouts(None, None, None, 0.5))
         assert caught.value.pool.leased == 1
         assert caught.value.pool.longest.origin == Origin("http", "a.example", 80)
         lease.close()

@@ -14,7 +14,7 @@ from memory import A, B, House
 from runners import Runner
 from scripted import ScriptedStream
 
-from httpx_fast._conn.http1 import Budgets, Http1Connection
+from httpx_fast._conn.http1 import Http1Connection, RequestTimeouts
 from httpx_fast._exceptions import PoolTimeout, ReadError, RemoteProtocolError
 from httpx_fast._journey import MAX_ATTEMPTS, ConnectionFacts
 from httpx_fast._kernel.select import HeadParser
@@ -64,7 +64,7 @@ class Shared:
         facts.stream = stream
         Shared.made.append(self)
 
-    async def exchange(self, head: Any, body: Any, framing: int, budgets: Any, journey: Any, whole: bool) -> Any:
+    async def exchange(self, head: Any, body: Any, framing: int, timeouts: Any, journey: Any, whole: bool) -> Any:
         self.facts.requests += 1
         journey.nth, journey.connection, journey.sending = self.facts.requests, self.facts, self.clock()
         if not isinstance(body, bytes):
@@ -387,7 +387,7 @@ def test_time_of_tries_that_failed_is_no_waiting_for_the_pool(run: Any) -> None:
             first.pop().close()
 
         async def wait() -> None:
-            assert (await house.get(budgets=Budgets(None, None, None, 3.0)))[1] == b"ok"
+            assert (await house.get(timeouts=RequestTimeouts(None, None, None, 3.0)))[1] == b"ok"
 
         Shared.script = [long_try]
         await runner.together(wait, end)
@@ -568,7 +568,7 @@ def test_snapshots_tell_who_has_a_shared_connection(run: Any) -> None:
         assert (info.leased, info.requests, info.idle) == (3.0, 2, None)
         assert [place.rpartition("/")[2].partition(":")[0] for place in info.held_by] == ["memory.py"] * 2
         with pytest.raises(PoolTimeout, match=r"longest in use is one to http://a\.example, for 3 s by a response"):
-            await house.get(B, budgets=Budgets(None, None, None, 0.5))
+            await house.get(B, timeouts=RequestTimeouts(None, None, None, 0.5))
         for lease in leases:
             assert lease is not None
             lease.close()

@@ -9,7 +9,7 @@ from runners import Runner
 from scripted import ScriptedStream
 
 from httpx_fast._conn.dial import DialOptions
-from httpx_fast._conn.http1 import Budgets
+from httpx_fast._conn.http1 import RequestTimeouts
 from httpx_fast._exceptions import ConnectError
 from httpx_fast._journey import Journey
 from httpx_fast._net.auto import backend_for, current_token
@@ -25,7 +25,7 @@ T = TypeVar("T")
 A = Route(Origin("http", "a.example", 80))
 B = Route(Origin("http", "b.example", 80))
 NO_CONTEXT: Any = None  # streams in memory shake hands without one
-PATIENT = Budgets(None, None, None, None)
+PATIENT = RequestTimeouts(None, None, None, None)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SLOW = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
 
@@ -127,7 +127,7 @@ class House:
     async def get(
         self,
         route: Route = A,
-        budgets: Budgets = PATIENT,
+        timeouts: RequestTimeouts = PATIENT,
         whole: bool = True,
         method: bytes = b"GET",
         fields: Sequence[tuple[bytes, bytes]] = (),
@@ -139,7 +139,7 @@ class House:
         self.last = self.journey()
         if not isinstance(body, bytes):
             body = AsyncPieces(body)
-        return await self.pool.request(head, body, head.framing or 0, budgets, self.last, whole, replay)
+        return await self.pool.request(head, body, head.framing or 0, timeouts, self.last, whole, replay)
 
     def journey(self) -> Journey:
         return Journey(self.backend.now, self.backend.clock)

@@ -85,8 +85,8 @@ class World:
             return await self.net.connect_unix(peer.address, at, budget)
         return await self.net.connect_tcp([(peer.family, peer.address)], at, budget)
 
-    def arm(self, stream: Stream, phase: str, budget: float) -> None:
-        stream.arm(phase, self.net.clock() + budget, budget)
+    def set_deadline(self, stream: Stream, phase: str, budget: float) -> None:
+        stream.set_deadline(phase, self.net.clock() + budget, budget)
 
     async def settle(self) -> None:
         """Lets everything that is due happen: callbacks run, tasks go on until they wait."""

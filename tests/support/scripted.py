@@ -47,7 +47,7 @@ class ScriptedStream(Stream):
 
     unsent = 0
 
-    async def drain(self, reading: bool) -> None:
+    async def flush(self, reading: bool) -> None:
         """All is sent at once."""
 
     async def receive(self) -> None:
@@ -81,10 +81,10 @@ class ScriptedStream(Stream):
         while self.idle:
             self.push(self.idle.pop(0))
 
-    def arm(self, phase: str, at: float | None, budget: float | None) -> None:
+    def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         self.armed.append((phase, at, budget))
 
-    def bound(self, phase: str, at: float | None, budget: float | None) -> None:
+    def set_hard_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         self.bounds.append((phase, at, budget))
 
     async def start_tls(

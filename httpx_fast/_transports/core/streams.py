@@ -19,7 +19,7 @@ import anyio.abc
 from ..._exceptions import ConnectError, ConnectTimeout, TimeoutException, TransportError
 from ..._net.anyio import AnyIOBackend, AnyIOStream
 from ..._net.base import DONE, Address, Buffer, SocketOption, Stream
-from ..._net.deadline_stream import NEVER, TimedStream
+from ..._net.deadline_stream import NEVER, DeadlineStream
 from ..._net.errors import reason
 from ..._net.sync import SyncBackend
 from .messages import ConnectionNotAvailable
@@ -53,7 +53,7 @@ def _set_alpn(context: ssl.SSLContext, alpn: Sequence[str] | None) -> None:
         context.set_alpn_protocols(list(alpn))
 
 
-class BlockingStream(TimedStream):
+class BlockingStream(DeadlineStream):
     """A blocking network stream."""
 
     __slots__ = ("_network", "_secured")
@@ -67,7 +67,7 @@ class BlockingStream(TimedStream):
         self._unsent += [memoryview(buffer) for buffer in buffers]
         return self._send_all()
 
-    async def drain(self, reading: bool) -> None:
+    async def flush(self, reading: bool) -> None:
         await self._send_all()
 
     async def _send_all(self) -> None:
@@ -131,7 +131,7 @@ class BlockingStream(TimedStream):
         with _connecting(server_hostname):
             network = self._network.start_tls(context, server_hostname, self._left(self._at))
         secure = BlockingStream(network, self._clock, secured=True)
-        secure.arm("connect", None if self._at == NEVER else self._at, self._budget)
+        secure.set_deadline("connect", None if self._at == NEVER else self._at, self._budget)
         return secure
 
     def get_extra_info(self, name: str) -> Any:
@@ -181,7 +181,7 @@ class AsyncStream(AnyIOStream):
         with _connecting(server_hostname):
             network = await self._network.start_tls(context, server_hostname, left)
         secure = AsyncStream(network, self._clock, secured=True)
-        secure.arm("connect", None if self._at == NEVER else self._at, self._budget)
+        secure.set_deadline("connect", None if self._at == NEVER else self._at, self._budget)
         return secure
 
     def get_extra_info(self, name: str) -> Any:
