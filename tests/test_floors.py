@@ -29,7 +29,7 @@ FLOORS: list[dict[str, str]] = [
     {"face": FACE},
     {"transports": "_transports _resolvers"},
     {"client": "_client websockets"},
-    {"api": "_api _alias"},
+    {"api": "_api _alias _har"},
     {"cli": "_cli testing __main__"},
     {"package": "__init__"},
 ]

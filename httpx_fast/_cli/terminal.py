@@ -1,15 +1,18 @@
-"""What the command shows, on standard output or standard error: lines, colours, drawings and how far a download is.
+"""Shows lines, text, bytes, drawings and progress on standard output or standard error.
 
-A peer's words reach this module, and none of them may command the terminal: controls are spelled out before anything
-is coloured. Sequences and carriage returns go to terminals only, so that pipes and files get text; colours only where
-they are wanted (NO_COLOR, TERM). It knows no HTTP. pygments, which colours, and rich, which draws progress, are
-optional, and imported once there is something to show.
+What a peer sends reaches this module, and none of it may control the terminal: control characters, and characters that
+turn text around or cannot be seen, are written as escapes before anything is coloured. Escape sequences and carriage
+returns go to terminals only, so that pipes and files get text; colours only where they are wanted (NO_COLOR, TERM). It
+knows no HTTP. pygments, which colours, and rich, which draws progress, are optional, and imported once there is
+something to show.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import re
 import shutil
 import sys
 import time
@@ -28,14 +31,32 @@ MAX_COLORED = 262144
 _PACE = 0.1
 _BAR = 24  # columns
 _UNITS = ("B", "kB", "MB", "GB", "TB")
-#: What a terminal would obey instead of showing it: C0 and C1 but for tab and line feed.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"}
+#: What a terminal would obey instead of showing it: C0 and C1 but for tab and line feed. And what cannot be seen, or
+#: makes other characters stand elsewhere than they are: marks of direction, joiners, blanks without width, fillers of
+#: Hangul, separators of lines and paragraphs, tags. Signs of Arabic and Kaithi in the category Cf can be seen.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with escapes in place of what a terminal would obey or hide."""
+    return _HIDDEN.sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 class Terminal:
-    """Standard output or standard error, and what it can show."""
+    """Standard output or standard error, and what it can show. None, for a closed one, shows nothing."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
+        self.closed = stream is None
+        self._held = ""  # a carriage return that a line feed may follow
+        stream = stream or io.StringIO()
         self._stream = stream
         self._encoding = stream.encoding or "ascii"
         self._tty = stream.isatty()
@@ -52,15 +73,50 @@ class Terminal:
         """
         if self._tty:
             # A carriage return ends lines with a line feed only; alone it lets others be written over this one.
-            lines = tuple(line.replace("\r\n", "\n").translate(_CONTROLS) for line in lines)
+            lines = tuple(visible(line.replace("\r\n", "\n")) for line in lines)
         if self._colors and language is not None:
             lines = (_colored("\n".join(lines), language),)
         for line in lines:
             self._print(line)
 
-    def draw(self, journeys: Sequence[Journey], labels: Sequence[str]) -> None:
-        width = shutil.get_terminal_size().columns if self._tty else 80
-        lines = _waterfall.draw(journeys, labels, width=width, blocks=self._blocks, colors=self._colors)
+    @property
+    def is_terminal(self) -> bool:
+        return self._tty
+
+    @property
+    def colors(self) -> bool:
+        return self._colors
+
+    @property
+    def columns(self) -> int:
+        """The width that there is; 80 where nobody looks."""
+        return shutil.get_terminal_size().columns if self._tty else 80
+
+    def write(self, text: str) -> None:
+        """Shows a piece of a text, at once, without a line end of its own."""
+        if self._tty:
+            text = self._held + text
+            self._held = "\r" if text.endswith("\r") else ""
+            text = visible(text[: len(text) - len(self._held)].replace("\r\n", "\n"))
+        self._stream.write(self._showable(text))
+        self._stream.flush()
+
+    def end_text(self) -> None:
+        """Ends a text that was shown piece by piece."""
+        held, self._held = self._held, ""
+        if held:
+            self._stream.write(visible(held))
+            self._stream.flush()
+
+    def write_bytes(self, data: bytes) -> None:
+        """Writes bytes as they are, at once."""
+        self._stream.flush()
+        self._stream.buffer.write(data)
+        self._stream.buffer.flush()
+
+    def draw(self, journeys: Sequence[Journey], labels: Sequence[str], own: Sequence[float] = ()) -> None:
+        width = self.columns
+        lines = _waterfall.draw(journeys, labels, own=own, width=width, blocks=self._blocks, colors=self._colors)
         self._print("\n".join(lines))
 
     @contextlib.contextmanager
@@ -77,9 +133,11 @@ class Terminal:
             yield _Pace(bar)
 
     def _print(self, text: str) -> None:
-        if not self._can_show(text):
-            text = text.encode(self._encoding, "backslashreplace").decode(self._encoding)
-        print(text, file=self._stream, flush=True)
+        print(self._showable(text), file=self._stream, flush=True)
+
+    def _showable(self, text: str) -> str:
+        """The text with escapes in place of what the encoding of the output lacks."""
+        return text if self._can_show(text) else text.encode(self._encoding, "backslashreplace").decode(self._encoding)
 
     def _can_show(self, text: str) -> bool:
         try:

@@ -67,11 +67,12 @@ def draw(
     width: int = 80,
     blocks: bool = True,
     colors: bool = False,
+    own: Sequence[float] = (),
 ) -> list[str]:
-    """The lines of a drawing, at most `width` columns each where the facts allow it.
+    """Return the lines of a drawing, at most `width` columns each where the facts allow it.
 
     `labels` tell the requests apart in words; `blocks` is whether block characters can be shown, `colors` whether SGR
-    sequences can.
+    sequences can. `own` are the seconds of each request in which its body waited for this program to write it.
     """
     longest = max((journey.total for journey in journeys), default=0.0)
     ways = [steps(journey) for journey in journeys]
@@ -83,7 +84,9 @@ def draw(
         label = f" ({labels[number]})" if number < len(labels) else ""
         lines.append(f"Request {number + 1}{label}: {_story(journey)}, {chart.time(journey.total)}")
         lines += [chart.row(step) for step in way]
-    saved = _saving(journeys, chart)
+        if number < len(own) and own[number] > 0:
+            lines.append(f"  of receive, {chart.time(own[number])} went into writing the output")
+    saved = _saving(journeys, chart, own)
     if saved:
         lines.append(saved)
     return lines + _connections(journeys)
@@ -141,8 +144,10 @@ def _story(journey: Journey) -> str:
     return kind if journey.done is not None or journey.stopped is None else f"{kind}, failed in {journey.phase}"
 
 
-def _saving(journeys: Sequence[Journey], chart: _Chart) -> str | None:
+def _saving(journeys: Sequence[Journey], chart: _Chart, own: Sequence[float]) -> str | None:
     """What reusing the connection was good for, where the first and the last journey show it."""
+    if any(own):
+        return None  # no times of the network alone
     if len(journeys) < 2 or journeys[0].reused or not journeys[-1].reused:
         return None
     cold, warm = journeys[0].total, journeys[-1].total

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,50 +14,24 @@ import pytest
 
 from httpx_fast._cli import terminal as _terminal
 from httpx_fast._cli.command import main
-from httpx_fast._cli.terminal import MAX_COLORED, Terminal
+from httpx_fast._cli.terminal import MAX_COLORED, Terminal, visible
 from httpx_fast._journey import ConnectionFacts, Journey
-from httpx_fast.testing import LocalServer, Reply, Request, answer
-
-REPLIES = {
-    "/escape": Reply(
-        200, [("Content-Type", "text/plain"), ("X-Odd", "\x1b[2J")], b"\x1b]0;owned\x07\tend\r\nseen\rhidden\n"
-    ),
-    "/json": Reply(200, [("Content-Type", "application/json")], b'{"b": [1, "\\u001b[2J\\u009b"], "a": null}'),
-}
+from httpx_fast.testing import LocalServer
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalServer]:
-    for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    with LocalServer(tls=False, answer=reply) as running:
-        yield running
-
-
-def reply(request: Request) -> Reply:
-    return REPLIES.get(request.target) or answer(request)
-
-
-class Screen(io.StringIO):
+class Screen(io.TextIOWrapper):
     """A stream that says what it is, and keeps all that was written to it."""
 
     def __init__(self, *, tty: bool = True, encoding: str = "utf-8") -> None:
-        super().__init__()
+        super().__init__(io.BytesIO(), encoding, newline="")
         self._tty = tty
-        self._encoding = encoding
-
-    @property
-    def encoding(self) -> str:
-        return self._encoding
 
     def isatty(self) -> bool:
         return self._tty
 
-
-@pytest.fixture(autouse=True)
-def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NO_COLOR", "FORCE_COLOR", "TERM", "COLORTERM", "WT_SESSION", "COLUMNS", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
+    def getvalue(self) -> str:
+        self.flush()
+        return self.buffer.getvalue().decode(self.encoding)
 
 
 @pytest.fixture
@@ -72,11 +47,12 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 @pytest.fixture
 def show(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Runs the command on a terminal, or with `tty=False` in a pipe; what came there."""
+    """Runs the command on a terminal, or with `tty=False` in a pipe; what came there, with what came on errors."""
 
     def showing(*arguments: str, tty: bool = True) -> str:
         screen = Screen(tty=tty)
         monkeypatch.setattr(sys, "stdout", screen)
+        monkeypatch.setattr(sys, "stderr", screen)
         assert main(arguments) == 0
         return screen.getvalue()
 
@@ -91,11 +67,38 @@ def test_nothing_that_a_server_sends_commands_the_terminal(show: Any, server: Lo
     shown = uncoloured(show(f"{server.url}/escape"))
     assert "\x1b" not in shown
     assert "X-Odd: \\x1b[2J\n" in shown
-    assert shown.endswith("\\x1b]0;owned\\x07\tend\nseen\\x0dhidden\n\n")
+    assert shown.endswith("\n\n\\x1b]0;owned\\x07\tend\nseen\\x0dhidden\n")
 
 
 def test_text_goes_to_pipes_and_files_as_it_is(show: Any, server: LocalServer) -> None:
     assert "\x1b]0;owned\x07\tend\r\nseen\rhidden\n" in show(f"{server.url}/escape", tty=False)
+
+
+def test_characters_that_hide_or_turn_text_are_escaped(show: Any, server: LocalServer) -> None:
+    url = f"{server.url}/bidi"
+    shown = show(url).partition("\n\n")[2]
+    assert shown == "a\\u202egnp.exe\\u2066\\u200b\\ufeff \\U000e0041 é✓\n"
+    assert show(url, tty=False).endswith("a\u202egnp.exe\u2066\u200b\ufeff \U000e0041 é✓")
+
+
+def test_whatever_is_invisible_in_unicode_is_escaped() -> None:
+    seen = {
+        chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) in ("Cf", "Cc", "Zl", "Zp")
+    }
+    # Left are signs of Arabic, Syriac and Kaithi that are seen around numbers, and what arranges hieroglyphs.
+    kept = {each for each in seen if visible(each) == each}
+    names = [unicodedata.name(each, "") for each in kept - {"\t", "\n"}]
+    assert [name for name in names if not re.match("ARABIC|SYRIAC|KAITHI|EGYPTIAN", name)] == []
+    assert "ARABIC LETTER MARK" not in names
+
+
+def test_piecewise_text_has_no_carriage_returns_cut_off_from_their_line_feeds() -> None:
+    screen = Screen()
+    terminal = Terminal(screen)
+    for piece in ("one\r", "\ntwo\r", "three\r"):
+        terminal.write(piece)
+    terminal.end_text()
+    assert screen.getvalue() == "one\ntwo\\x0dthree\\x0d"
 
 
 WANTED = [
@@ -132,14 +135,14 @@ def test_heads_and_json_have_colours_on_terminals_that_want_them(
     pytest.importorskip("pygments")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    head, _, content = show(f"{server.url}/json", tty=tty).partition("\n\n")
+    head, _, content = show(f"{server.url}/odd-json", tty=tty).partition("\n\n")
     assert ("\x1b[" in head) is coloured
     assert bool(re.search(r"\x1b\[[0-9;]+mnull\x1b", content)) is coloured
 
 
 def test_colours_change_no_character(show: Any, server: LocalServer, without: Callable[..., None]) -> None:
     pytest.importorskip("pygments")
-    url = f"{server.url}/json"
+    url = f"{server.url}/odd-json"
     with_colours = show(url, "-v", "-m", "QUERY")
     without("pygments")
     plain = show(url, "-v", "-m", "QUERY")

@@ -1,0 +1,102 @@
+"""Completions for bash, zsh and fish, made of the table of options."""
+
+from __future__ import annotations
+
+from .options import OPTIONS, Option
+
+#: What values of options may be completed with, by what they are called in the help.
+_FILES = ("FILE", "FILENAME", "FILE[:PASSWORD]")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
+
+
+def completion(shell: str) -> str:
+    """The script for a shell: "bash", "zsh" or "fish"."""
+    return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell]()
+
+
+def _choices(option: Option) -> tuple[str, ...]:
+    """Words that may be the value of an option."""
+    known = {"METHOD": _METHODS, "SHELL": ("bash", "zsh", "fish"), "cold,warm": ("cold,warm",)}
+    return known.get(option.values[0], ()) if option.values else ()
+
+
+def _takes_file(option: Option) -> bool:
+    return bool(option.values) and option.values[-1] in _FILES
+
+
+def _names(options: list[Option]) -> list[str]:
+    return sorted({name for option in options for name in option.names})
+
+
+def _bash() -> str:
+    cases: list[str] = []
+    for option in OPTIONS:
+        words = _choices(option)
+        if words:
+            cases.append(
+                f'    {"|".join(option.names)}) COMPREPLY=($(compgen -W "{" ".join(words)}" -- "$word")); return ;;'
+            )
+    files = "|".join(_names([option for option in OPTIONS if _takes_file(option)]))
+    others = "|".join(
+        _names([each for each in OPTIONS if each.values and not _choices(each) and not _takes_file(each)])
+    )
+    return "\n".join(
+        [
+            "# bash completion of httpx-fast: source <(httpx-fast --completion bash)",
+            "_httpx_fast() {",
+            "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}",
+            "  COMPREPLY=()",
+            '  case "$before" in',
+            *cases,
+            f'    {files}) COMPREPLY=($(compgen -f -- "$word")); return ;;',
+            f"    {others}) return ;;",
+            "  esac",
+            f'  [[ $word == -* ]] && COMPREPLY=($(compgen -W "{" ".join(_names(list(OPTIONS)))}" -- "$word"))',
+            "  return 0",
+            "}",
+            "complete -o default -F _httpx_fast httpx-fast",
+            "",
+        ]
+    )
+
+
+def _zsh() -> str:
+    lines = ["#compdef httpx-fast", "# zsh completion of httpx-fast: put it into a folder of $fpath as _httpx-fast"]
+    lines.append("_arguments -s -S \\")
+    for option in OPTIONS:
+        for name in option.names:
+            repeated = "*" if option.kind in ("append", "data") else ""
+            values = "".join(f":{_zsh_quoted(value)}:{_zsh_action(option)}" for value in option.values)
+            lines.append(f"  '{repeated}{name}[{_zsh_quoted(option.help)}]{values}' \\")
+    lines += ["  '*:URL or item:_default'", ""]
+    return "\n".join(lines)
+
+
+def _zsh_action(option: Option) -> str:
+    words = _choices(option)
+    return f"({' '.join(words)})" if words else "_files" if _takes_file(option) else " "
+
+
+def _zsh_quoted(text: str) -> str:
+    escaped = "".join(f"\\{each}" if each in "\\:[]" else each for each in text)
+    return escaped.replace("'", "'\\''")
+
+
+def _fish() -> str:
+    lines = ["# fish completion of httpx-fast: httpx-fast --completion fish | source"]
+    for option in OPTIONS:
+        parts = ["complete -c httpx-fast"]
+        for name in option.names:
+            parts.append(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}")
+        words = _choices(option)
+        if words:
+            parts.append(f"-x -a '{' '.join(words)}'")
+        elif option.values:
+            parts.append("-r" if _takes_file(option) else "-x")
+        parts.append(f"-d {_fish_quoted(option.help)}")
+        lines.append(" ".join(parts))
+    return "\n".join([*lines, ""])
+
+
+def _fish_quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -1,0 +1,227 @@
+"""Responses as a HAR 1.2 document (HTTP Archive), for browsers' developer tools and other viewers.
+
+Pure: responses in, data for `json.dump` out. Values that are credentials are masked: fields and cookies, passwords in
+URLs, and parameters of queries and forms that are named like secrets. Times are milliseconds; a step that a reused
+connection skipped is -1, as the format has it. Content is there where the response was read, elsewhere only its size.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import re
+import urllib.parse
+from collections.abc import Iterable, Sequence
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+
+from .__version__ import __version__
+from ._exceptions import RequestNotRead, ResponseNotRead
+from ._journey import Journey
+from ._models import Headers, Request, Response
+
+#: What stands in place of a secret.
+MASK = "[secure]"
+_SECRET_FIELDS = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "set-cookie"}
+    | {"x-api-key", "api-key", "x-auth-token", "x-csrf-token", "x-xsrf-token"}
+)
+_SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase)?$|secret|token|api[-_]?key|^key$|^sig(nature)?$|auth|session|credential|^code$",
+    re.IGNORECASE,
+)
+
+
+def har(responses: Iterable[Response], *, started: dt.datetime | None = None) -> dict[str, Any]:
+    """Return a HAR document with an entry for each response, in order.
+
+    `started` is when the first request began; the others follow by their journeys' clocks. Default: now, less the time
+    that all of it took. Redirects are entries only where `responses` has them (`[*response.history, response]`).
+    """
+    every = list(responses)
+    return {
+        "log": {
+            "version": "1.2",
+            "creator": {"name": "httpx_fast", "version": __version__},
+            "pages": [],
+            "entries": [_entry(each, moment) for each, moment in zip(every, _moments(every, started), strict=True)],
+        }
+    }
+
+
+def _moments(responses: Sequence[Response], started: dt.datetime | None) -> list[dt.datetime]:
+    if not responses:
+        return []
+    begins = [each.journey.started for each in responses]
+    first = min(begins)
+    if started is None:
+        end = max(each.journey.started + each.journey.total for each in responses)
+        started = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=end - first)
+    return [started + dt.timedelta(seconds=begin - first) for begin in begins]
+
+
+def _entry(response: Response, moment: dt.datetime) -> dict[str, Any]:
+    timings = _timings(response.journey)
+    entry: dict[str, Any] = {
+        "startedDateTime": moment.isoformat(timespec="milliseconds"),
+        # By the format's words: the sum of the timings, of which "ssl" is a part of "connect".
+        "time": _rounded(sum(time for name, time in timings.items() if time > 0 and name != "ssl")),
+        "request": _request(response.request, response.http_version),
+        "response": _response(response),
+        "cache": {},
+        "timings": timings,
+    }
+    facts = response.journey.connection
+    if facts is not None and facts.proxy is None:
+        peer, local = _host_and_port(facts.peer_address), _host_and_port(facts.local_address)
+        if peer is not None:
+            entry["serverIPAddress"] = peer[0]
+        if local is not None:
+            entry["connection"] = local[1]  # the port tells connections apart
+    return entry
+
+
+def _host_and_port(address: Any) -> tuple[str, str] | None:
+    """The parts of a socket's address; None for one without them, as of Unix sockets."""
+    if not isinstance(address, tuple) or len(address) < 2:  # pyright: ignore[reportUnknownArgumentType]
+        return None
+    host, port = address[:2]  # pyright: ignore[reportUnknownVariableType]
+    return str(host), str(port)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _timings(journey: Journey) -> dict[str, float]:
+    def told(*spans: float | None) -> float:
+        taken = [span for span in spans if span is not None]
+        return _rounded(sum(taken) * 1000) if taken else -1
+
+    return {
+        "blocked": told(journey.pool),
+        "dns": told(journey.dns),
+        "connect": told(journey.tcp, journey.proxy, journey.tls),
+        "ssl": told(journey.tls),
+        "send": max(told(journey.send), 0),
+        "wait": max(told(journey.wait), 0),
+        "receive": max(told(journey.receive), 0),
+    }
+
+
+def _rounded(time: float) -> float:
+    return round(time, 3)
+
+
+def _request(request: Request, http_version: str) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "method": request.method,
+        "url": _masked_url(str(request.url)),
+        "httpVersion": http_version,
+        "cookies": _cookies(request.headers.get_list("cookie")),
+        "headers": _fields(request.headers),
+        "queryString": [
+            {"name": name, "value": _masked(name, value)} for name, value in request.url.params.multi_items()
+        ],
+        "headersSize": -1,
+        "bodySize": -1,
+    }
+    try:
+        content = request.content
+    except RequestNotRead:
+        return told
+    told["bodySize"] = len(content)
+    if content:
+        told["postData"] = _post_data(request.headers.get("Content-Type", ""), content)
+    return told
+
+
+def _post_data(kind: str, content: bytes) -> dict[str, Any]:
+    if kind.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
+        pairs = urllib.parse.parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True)
+        masked = [(name, _masked(name, value)) for name, value in pairs]
+        params = [{"name": name, "value": value} for name, value in masked]
+        return {"mimeType": kind, "params": params, "text": urllib.parse.urlencode(masked)}
+    return {"mimeType": kind, "params": [], "text": content.decode("utf-8", "replace")}
+
+
+def _response(response: Response) -> dict[str, Any]:
+    return {
+        "status": response.status_code,
+        "statusText": response.reason_phrase,
+        "httpVersion": response.http_version,
+        "cookies": _set_cookies(response.headers.get_list("set-cookie")),
+        "headers": _fields(response.headers),
+        "content": _content(response),
+        "redirectURL": _masked_url(response.headers.get("Location", "")),
+        "headersSize": -1,
+        "bodySize": response.num_bytes_downloaded,
+    }
+
+
+def _content(response: Response) -> dict[str, Any]:
+    kind = response.headers.get("Content-Type", "application/octet-stream")
+    try:
+        content = response.content
+    except ResponseNotRead:
+        return {"size": response.num_bytes_downloaded, "mimeType": kind}
+    told: dict[str, Any] = {"size": len(content), "mimeType": kind}
+    if not content:
+        return told
+    try:
+        return told | {"text": content.decode(response.charset_encoding or "utf-8")}
+    except (UnicodeDecodeError, LookupError):
+        return told | {"text": base64.b64encode(content).decode("ascii"), "encoding": "base64"}
+
+
+def _fields(headers: Headers) -> list[dict[str, str]]:
+    fields: list[dict[str, str]] = []
+    for raw_name, raw_value in headers.raw:
+        name = raw_name.decode("latin-1")
+        value = raw_value.decode("utf-8", "backslashreplace")
+        lowered = name.lower()
+        if lowered in _SECRET_FIELDS:
+            value = MASK
+        elif lowered in ("location", "referer", "content-location"):
+            value = _masked_url(value)
+        fields.append({"name": name, "value": value})
+    return fields
+
+
+def _cookies(lines: Sequence[str]) -> list[dict[str, str]]:
+    pairs = [pair.partition("=")[0].strip() for line in lines for pair in line.split(";")]
+    return [{"name": name, "value": MASK} for name in pairs if name]
+
+
+def _set_cookies(lines: Sequence[str]) -> list[dict[str, Any]]:
+    """Names and attributes of the cookies that a response sets, without their values."""
+    found: list[dict[str, Any]] = []
+    for line in lines:
+        told: dict[str, Any] = {"name": line.partition("=")[0].strip(), "value": MASK}
+        try:
+            morsels = list(SimpleCookie(line).values())
+        except CookieError:
+            morsels = []
+        for morsel in morsels[:1]:
+            told |= {name: morsel[name] for name in ("path", "domain") if morsel[name]}
+            told |= {"httpOnly": bool(morsel["httponly"]), "secure": bool(morsel["secure"])}
+        found.append(told)
+    return found
+
+
+def _masked(name: str, value: str) -> str:
+    return MASK if value and _SECRET_NAME.search(name) else value
+
+
+def _masked_url(url: str) -> str:
+    """The URL without its password, and without the values of parameters that are named like secrets."""
+    if not url:
+        return url
+    url = re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*@", lambda found: f"{found[1] or ''}//{MASK}@", url)
+    bare, hash_sign, fragment = url.partition("#")
+    start, mark, query = bare.partition("?")
+    return f"{start}{mark}{_masked_query(query)}{hash_sign}{_masked_query(fragment)}"
+
+
+def _masked_query(query: str) -> str:
+    pieces: list[str] = []
+    for piece in query.split("&"):
+        name, equals, value = piece.partition("=")
+        pieces.append(f"{name}{equals}{_masked(urllib.parse.unquote_plus(name), value)}")
+    return "&".join(pieces)
