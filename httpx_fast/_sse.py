@@ -25,6 +25,8 @@ from ._types import HeaderTypes
 __all__ = ["EventSource", "SSEError", "ServerSentEvent"]
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+# The standard says NUL; an id with one of these could not be sent back either.
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -108,8 +110,9 @@ class EventParser:
             self._data.append(value)
         elif raw == b"event":
             self._event = value
-        elif raw == b"id" and "\0" not in value:
-            self._id = value
+        elif raw == b"id" and not _CONTROLS.search(value):
+            # It is sent back as Last-Event-ID, of which blanks at the ends are no part (RFC 9110 s.5.5).
+            self._id = value.strip(" \t")
         elif raw == b"retry" and value.isascii() and value.isdigit():
             self._retry = _milliseconds(value)
         else:
