@@ -79,12 +79,12 @@ def twin(name: str) -> tuple[ModuleType, ModuleType]:
 def by_twin(name: str, ask: bool) -> Callable[[bytes], Any]:
     parser = twin(name)[0].HeadParser()
 
-    def read(octets: bytes) -> bytes:
-        head = parser.feed(octets, 0, len(octets))
+    def read(data: bytes) -> bytes:
+        head = parser.feed(data, 0, len(data))
         if ask:
             head.fields()
         size = head.size
-        return octets[size : size + head.content_length]
+        return data[size : size + head.content_length]
 
     return read
 
@@ -115,10 +115,10 @@ def by_h11() -> Callable[[bytes], Any]:
     connection = h11.Connection(h11.CLIENT)
     request, end = h11.Request(method="GET", target="/", headers=[("Host", "x")]), h11.EndOfMessage()
 
-    def read(octets: bytes) -> None:
+    def read(data: bytes) -> None:
         connection.send(request)
         connection.send(end)
-        connection.receive_data(octets)
+        connection.receive_data(data)
         while type(connection.next_event()) is not h11.EndOfMessage:
             pass
         connection.start_next_cycle()
@@ -130,11 +130,11 @@ def by_zttp() -> Callable[[bytes], Any]:
     zttp = pytest.importorskip("zttp")
     connection = zttp.Connection(zttp.CLIENT, zttp.HTTP1)
 
-    def read(octets: bytes) -> None:
+    def read(data: bytes) -> None:
         connection.send_request(b"GET", b"/", b"1.1", [(b"host", b"x")])
         connection.end_message()
         connection.data_to_send()
-        list(connection.receive_event(octets).headers)
+        list(connection.receive_event(data).headers)
         while type(connection.next_event()) is not zttp.EndOfMessage:
             pass
         connection.start_next_cycle()
@@ -145,16 +145,16 @@ def by_zttp() -> Callable[[bytes], Any]:
 class Canned:
     """What http.client takes for a socket."""
 
-    def __init__(self, octets: bytes) -> None:
-        self.octets = octets
+    def __init__(self, data: bytes) -> None:
+        self.data = data
 
     def makefile(self, _mode: str) -> io.BytesIO:
-        return io.BytesIO(self.octets)
+        return io.BytesIO(self.data)
 
 
 def by_http_client() -> Callable[[bytes], Any]:
-    def read(octets: bytes) -> bytes:
-        answer = http.client.HTTPResponse(Canned(octets))
+    def read(data: bytes) -> bytes:
+        answer = http.client.HTTPResponse(Canned(data))
         answer.begin()
         return answer.read()
 
@@ -178,11 +178,11 @@ READERS: dict[str, Callable[[], Callable[[bytes], Any]]] = {
 @pytest.mark.parametrize("size", RESPONSES)
 def test_bench_response_of_1_kib(benchmark, size, reader):
     benchmark.group = f"1,000 responses of 1 KiB, {size}"
-    read, octets = READERS[reader](), RESPONSES[size]
+    read, data = READERS[reader](), RESPONSES[size]
 
     def batch():
         for _ in range(BATCH):
-            read(octets)
+            read(data)
 
     benchmark(batch)
 
@@ -190,9 +190,9 @@ def test_bench_response_of_1_kib(benchmark, size, reader):
 def chunks_by_twin(name: str) -> Callable[[bytes], Any]:
     decoder = twin(name)[0].ChunkedDecoder()
 
-    def read(octets: bytes) -> None:
+    def read(data: bytes) -> None:
         decoder.reset()
-        view = memoryview(octets)
+        view = memoryview(data)
         for start in range(0, len(view), READ):
             decoder.feed(view, start, min(start + READ, len(view)))
         assert decoder.done
@@ -204,9 +204,9 @@ def chunks_by_httptools() -> Callable[[bytes], Any]:
     collector = Collector()
     parser = httptools.HttpResponseParser(collector)
 
-    def read(octets: bytes) -> None:
+    def read(data: bytes) -> None:
         parser.feed_data(CODED)
-        view = memoryview(octets)
+        view = memoryview(data)
         for start in range(0, len(view), READ):
             parser.feed_data(view[start : start + READ])
         assert collector.done
@@ -218,12 +218,12 @@ def chunks_by_h11() -> Callable[[bytes], Any]:
     connection = h11.Connection(h11.CLIENT)
     request, end = h11.Request(method="GET", target="/", headers=[("Host", "x")]), h11.EndOfMessage()
 
-    def read(octets: bytes) -> None:
+    def read(data: bytes) -> None:
         connection.send(request)
         connection.send(end)
         connection.receive_data(CODED)
-        for start in range(0, len(octets), READ):
-            connection.receive_data(octets[start : start + READ])
+        for start in range(0, len(data), READ):
+            connection.receive_data(data[start : start + READ])
             while connection.next_event() is not h11.NEED_DATA and connection.their_state is h11.SEND_BODY:
                 pass
         connection.start_next_cycle()
@@ -233,7 +233,7 @@ def chunks_by_h11() -> Callable[[bytes], Any]:
 
 def chunks_by_http_client() -> Callable[[bytes], Any]:
     read = by_http_client()
-    return lambda octets: read(CODED + octets)
+    return lambda data: read(CODED + data)
 
 
 CHUNK_READERS: dict[str, Callable[[], Callable[[bytes], Any]]] = {

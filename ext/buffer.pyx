@@ -11,19 +11,19 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from libc.string cimport memmove
 
-from httpx_fast._kernel import constants as facts
+from httpx_fast._kernel import constants
 
 cimport cython
 
 cdef extern from "Python.h":
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t) except NULL
     int resize_bytes "_PyBytes_Resize"(PyObject **, Py_ssize_t) except -1
-    char *octets_of "PyBytes_AS_STRING"(PyObject *) noexcept
+    char *data_of "PyBytes_AS_STRING"(PyObject *) noexcept
     void xdecref "Py_XDECREF"(PyObject *) noexcept
 
 __all__ = ["BodyBuffer"]
 
-cdef Py_ssize_t FIRST_ROOM = facts.FIRST_ROOM
+cdef Py_ssize_t FIRST_ROOM = constants.FIRST_ROOM
 
 
 @cython.final
@@ -80,7 +80,7 @@ cdef class BodyBuffer:
                 raise ValueError(f"{view.len} bytes are more than the {self.missing} that are missing")
             self.make_room(view.len)
             # `data` may be a view of this very buffer: the two may overlap.
-            memmove(octets_of(self.store) + self.filled, view.buf, view.len)
+            memmove(data_of(self.store) + self.filled, view.buf, view.len)
             self.filled += view.len
         finally:
             PyBuffer_Release(&view)
@@ -103,7 +103,7 @@ cdef class BodyBuffer:
         self.check_open()
         self.taken = True
         if self.exports:
-            body = PyBytes_FromStringAndSize(octets_of(self.store), self.filled)
+            body = PyBytes_FromStringAndSize(data_of(self.store), self.filled)
         else:
             resize_bytes(&self.store, self.filled)
             body = <bytes> self.store
@@ -112,7 +112,7 @@ cdef class BodyBuffer:
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         self.make_room(1)
-        PyBuffer_FillInfo(view, self, octets_of(self.store) + self.filled, self.room - self.filled, 0, flags)
+        PyBuffer_FillInfo(view, self, data_of(self.store) + self.filled, self.room - self.filled, 0, flags)
         self.exports += 1
 
     def __releasebuffer__(self, Py_buffer *view):

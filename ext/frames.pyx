@@ -15,18 +15,18 @@ from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
 from httpx_fast._kernel import h2_control
-from httpx_fast._kernel import h2_constants as h2_facts
-from httpx_fast._kernel import h2_errors as faults
+from httpx_fast._kernel import h2_constants
+from httpx_fast._kernel import h2_errors
 
 cimport cython
 
 __all__ = ["FrameReader", "data_head", "headers_frames"]
 
-ctypedef const unsigned char *octets
+ctypedef const unsigned char *bytes_ptr
 
 cdef enum:
-    # The same numbers as in h2_facts, for the compiler to see.
-    FAULT = -1
+    # The same numbers as in h2_constants, for the compiler to see.
+    ERROR = -1
     DATA = 0x0
     HEADERS = 0x1
     SETTINGS = 0x4
@@ -38,15 +38,15 @@ cdef enum:
     HAS_PRIORITY = 0x20
     HEAD_SIZE = 9
 
-cdef Py_ssize_t LARGEST_FRAME_SIZE = h2_facts.LARGEST_FRAME_SIZE
-cdef Py_ssize_t DEFAULT_FRAME_SIZE = h2_facts.DEFAULT_FRAME_SIZE
-cdef Py_ssize_t MAX_BLOCK_SIZE = h2_facts.MAX_BLOCK_SIZE
-cdef Py_ssize_t MAX_STREAM_ID = h2_facts.MAX_STREAM_ID
-cdef int MAX_CONTINUATIONS = h2_facts.MAX_CONTINUATIONS
+cdef Py_ssize_t LARGEST_FRAME_SIZE = h2_constants.LARGEST_FRAME_SIZE
+cdef Py_ssize_t DEFAULT_FRAME_SIZE = h2_constants.DEFAULT_FRAME_SIZE
+cdef Py_ssize_t MAX_BLOCK_SIZE = h2_constants.MAX_BLOCK_SIZE
+cdef Py_ssize_t MAX_STREAM_ID = h2_constants.MAX_STREAM_ID
+cdef int MAX_CONTINUATIONS = h2_constants.MAX_CONTINUATIONS
 
-cdef object Http2Fault = faults.Http2Fault
+cdef object Http2Error = h2_errors.Http2Error
 cdef object contents = h2_control.contents
-cdef object head_fault = h2_control.head_fault
+cdef object head_error = h2_control.head_error
 cdef object kept = h2_control.KEPT
 
 
@@ -75,12 +75,12 @@ cdef class FrameReader:
     cdef int block_flags
     cdef Py_ssize_t block_size
     cdef int continuations
-    #: True after a fault that costs the connection.
+    #: True after an error that costs the connection.
     cdef readonly bint broken
     #: Bytes that a frame may have after its head: our SETTINGS_MAX_FRAME_SIZE, once it was acknowledged.
     cdef public Py_ssize_t max_frame_size
 
-    def __init__(self, Py_ssize_t max_frame_size=h2_facts.DEFAULT_FRAME_SIZE):
+    def __init__(self, Py_ssize_t max_frame_size=h2_constants.DEFAULT_FRAME_SIZE):
         self.max_frame_size = max_frame_size
 
     @property
@@ -96,12 +96,12 @@ cdef class FrameReader:
         try:
             if not 0 <= start <= end <= view.len:
                 raise ValueError(f"bytes {start} to {end} of {view.len} cannot be read")
-            self.read(<octets> view.buf + start, <octets> view.buf + end, frames)
+            self.read(<bytes_ptr> view.buf + start, <bytes_ptr> view.buf + end, frames)
             return frames
         finally:
             PyBuffer_Release(&view)
 
-    cdef int read(self, octets at, octets end, list frames) except -1:
+    cdef int read(self, bytes_ptr at, bytes_ptr end, list frames) except -1:
         while not self.broken:
             if not self.within:
                 at = self.take_head(at, end, frames)
@@ -112,7 +112,7 @@ cdef class FrameReader:
                 break
         return 0
 
-    cdef octets take_head(self, octets at, octets end, list frames) except NULL:
+    cdef bytes_ptr take_head(self, bytes_ptr at, bytes_ptr end, list frames) except NULL:
         """Goes on to the end of a frame's head, if it is there; the position after what was taken."""
         cdef Py_ssize_t taken
         if self.head_size == 0 and end - at >= HEAD_SIZE:
@@ -126,7 +126,7 @@ cdef class FrameReader:
             self.begin(self.head, frames)
         return at + taken
 
-    cdef int begin(self, octets head, list frames) except -1:
+    cdef int begin(self, bytes_ptr head, list frames) except -1:
         cdef int flags = head[4]
         cdef int least
         self.size = <Py_ssize_t> head[0] << 16 | head[1] << 8 | head[2]
@@ -138,7 +138,7 @@ cdef class FrameReader:
         self.lead = 0
         self.tail = 0
         self.told = 0
-        fault = None
+        error = None
         if self.kind <= HEADERS:
             self.pad_awaited = flags & PADDED != 0
             self.lead = 5 if self.kind == HEADERS and flags & HAS_PRIORITY else 0
@@ -147,28 +147,28 @@ cdef class FrameReader:
             self.kind > HEADERS or not self.started or self.block_stream or self.stream_id == 0
             or self.size > self.max_frame_size or self.size < least
         ):
-            fault = self.ask()
-        if fault is None and (self.kind == HEADERS or self.kind == CONTINUATION):
-            fault = self.begin_block()
-        if fault is not None:
-            self.report(fault, frames)
+            error = self.ask()
+        if error is None and (self.kind == HEADERS or self.kind == CONTINUATION):
+            error = self.begin_block()
+        if error is not None:
+            self.report(error, frames)
             if self.broken:
                 return 0
         self.started = True
         self.within = True
         self.left = self.size - least
-        if fault is not None or (self.kind > HEADERS and self.kind not in kept):
+        if error is not None or (self.kind > HEADERS and self.kind not in kept):
             self.left = 0
             self.tail = self.size
-            if fault is not None:
-                self.kind = FAULT
+            if error is not None:
+                self.kind = ERROR
         return 0
 
     cdef object ask(self):
         """What is wrong with a frame head that is not one of the common ones, if anything is."""
         if not self.started and (self.kind != SETTINGS or self.flags & ACK):
-            return faults.not_http2(frame_head(self.kind, self.flags, self.stream_id, self.size))
-        return head_fault(self.kind, self.flags, self.stream_id, self.size, self.max_frame_size, self.block_stream)
+            return h2_errors.not_http2(frame_head(self.kind, self.flags, self.stream_id, self.size))
+        return head_error(self.kind, self.flags, self.stream_id, self.size, self.max_frame_size, self.block_stream)
 
     cdef object begin_block(self):
         if self.kind == HEADERS:
@@ -180,22 +180,22 @@ cdef class FrameReader:
             self.continuations += 1
         self.block_size += self.size
         if self.block_size > MAX_BLOCK_SIZE or self.continuations > MAX_CONTINUATIONS:
-            return faults.block_too_large(self.stream_id)
+            return h2_errors.block_too_large(self.stream_id)
         return None
 
-    cdef int report(self, fault, list frames) except -1:
-        frames.append((FAULT, fault.code, fault.stream_id, fault, self.size))
-        self.broken = fault.stream_id == 0
+    cdef int report(self, error, list frames) except -1:
+        frames.append((ERROR, error.code, error.stream_id, error, self.size))
+        self.broken = error.stream_id == 0
         return 0
 
-    cdef octets take_contents(self, octets at, octets end, list frames) except NULL:
+    cdef bytes_ptr take_contents(self, bytes_ptr at, bytes_ptr end, list frames) except NULL:
         """Takes what is there of the frame; the position after that."""
         cdef Py_ssize_t taken
         if self.pad_awaited:
             if at == end:
                 return at
             if at[0] > self.left:
-                self.report(h2_control.padding_fault(self.kind, at[0], self.size), frames)
+                self.report(h2_control.padding_error(self.kind, at[0], self.size), frames)
                 return at
             self.pad_awaited = False
             self.left -= at[0]
@@ -215,24 +215,24 @@ cdef class FrameReader:
             self.finish(frames)
         return at
 
-    cdef octets take_data(self, octets at, octets end, list frames) except NULL:
+    cdef bytes_ptr take_data(self, bytes_ptr at, bytes_ptr end, list frames) except NULL:
         """Takes what is there, and hands it out if the frame does not end with it."""
         cdef Py_ssize_t taken = min(self.left, end - at)
         cdef Py_ssize_t size
         if taken == 0:
             return at
         self.left -= taken
-        octets_taken = PyBytes_FromStringAndSize(<const char *> at, taken)
+        piece = PyBytes_FromStringAndSize(<const char *> at, taken)
         at += taken
         if self.left or self.tail > end - at:
             size = self.size - self.left - self.tail - self.told
             self.told += size
-            frames.append((DATA, self.flags & ~END_STREAM, self.stream_id, octets_taken, size))
+            frames.append((DATA, self.flags & ~END_STREAM, self.stream_id, piece, size))
         else:
-            self.body = octets_taken
+            self.body = piece
         return at
 
-    cdef octets take_body(self, octets at, octets end) except NULL:
+    cdef bytes_ptr take_body(self, bytes_ptr at, bytes_ptr end) except NULL:
         cdef Py_ssize_t taken = min(self.left, end - at)
         if self.body is not None:
             memcpy(PyBytes_AS_STRING(self.body) + PyBytes_GET_SIZE(self.body) - self.left, at, taken)
@@ -252,9 +252,9 @@ cdef class FrameReader:
             frames.append((DATA, self.flags, self.stream_id, body, self.size - self.told))
         elif self.kind == HEADERS or self.kind == CONTINUATION:
             self.finish_part(body, frames)
-        elif self.kind != FAULT:
+        elif self.kind != ERROR:
             said = contents(self.kind, self.flags, self.stream_id, body)
-            if isinstance(said, Http2Fault):
+            if isinstance(said, Http2Error):
                 self.report(said, frames)
             else:
                 frames.append((self.kind, self.flags, self.stream_id, said, self.size))
@@ -303,7 +303,7 @@ cdef int check(Py_ssize_t stream_id, Py_ssize_t size) except -1:
 
 
 def headers_frames(
-    Py_ssize_t stream_id, bytes block not None, bint end_stream, Py_ssize_t max_frame_size=h2_facts.DEFAULT_FRAME_SIZE
+    Py_ssize_t stream_id, bytes block not None, bint end_stream, Py_ssize_t max_frame_size=h2_constants.DEFAULT_FRAME_SIZE
 ):
     """HEADERS, and as many CONTINUATION frames as the peer's `max_frame_size` asks for."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(block)

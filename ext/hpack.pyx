@@ -18,14 +18,14 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
 from httpx_fast import _hpack_tables as tables
-from httpx_fast._kernel import constants as facts
-from httpx_fast._kernel import h2_constants as h2_facts
-from httpx_fast._kernel import h2_errors as faults
+from httpx_fast._kernel import constants
+from httpx_fast._kernel import h2_constants
+from httpx_fast._kernel import h2_errors
 
 cimport cython
 from hpack_parts cimport (
     STATIC, Entry, Table, as_number, count_of, decref, drop_oldest, fill, first_of, free_table, get_item, incref,
-    newest, octets, octets_of, push, size_of,
+    newest, bytes_ptr, data_of, push, size_of,
 )
 from octets cimport drop_blanks, find_control, is_blank, skip_blanks
 
@@ -53,33 +53,33 @@ cdef enum:
     SMALL_SCRATCH = 4096  # bytes; more is let go of after the block that needed it
     SMALL_FOUND = 128  # entries, likewise
 
-cdef int MAX_INTEGER_BYTES = h2_facts.MAX_INTEGER_BYTES
-cdef int ENTRY_OVERHEAD = h2_facts.ENTRY_OVERHEAD
-cdef int UPPER_CASE_NAME = h2_facts.UPPER_CASE_NAME
-cdef int BAD_NAME = h2_facts.BAD_NAME
-cdef int BAD_VALUE = h2_facts.BAD_VALUE
-cdef int BLANK_AT_END = h2_facts.BLANK_AT_END
-cdef int CONNECTION_SPECIFIC = h2_facts.CONNECTION_SPECIFIC
-cdef int PSEUDO_LATE = h2_facts.PSEUDO_LATE
-cdef int PSEUDO_UNKNOWN = h2_facts.PSEUDO_UNKNOWN
-cdef int PSEUDO_REPEATED = h2_facts.PSEUDO_REPEATED
-cdef int BAD_STATUS = h2_facts.BAD_STATUS
+cdef int MAX_INTEGER_BYTES = h2_constants.MAX_INTEGER_BYTES
+cdef int ENTRY_OVERHEAD = h2_constants.ENTRY_OVERHEAD
+cdef int UPPER_CASE_NAME = h2_constants.UPPER_CASE_NAME
+cdef int BAD_NAME = h2_constants.BAD_NAME
+cdef int BAD_VALUE = h2_constants.BAD_VALUE
+cdef int BLANK_AT_END = h2_constants.BLANK_AT_END
+cdef int CONNECTION_SPECIFIC = h2_constants.CONNECTION_SPECIFIC
+cdef int PSEUDO_LATE = h2_constants.PSEUDO_LATE
+cdef int PSEUDO_UNKNOWN = h2_constants.PSEUDO_UNKNOWN
+cdef int PSEUDO_REPEATED = h2_constants.PSEUDO_REPEATED
+cdef int BAD_STATUS = h2_constants.BAD_STATUS
 cdef int OF_NAME = UPPER_CASE_NAME | BAD_NAME | CONNECTION_SPECIFIC | PSEUDO_UNKNOWN
-cdef long long NO_LENGTH = facts.NO_LENGTH
-cdef long long BAD_LENGTH = facts.BAD_LENGTH
-cdef uint64_t MAX_LENGTH = facts.MAX_LENGTH
-cdef int HAS_CONTENT_LENGTH = facts.HAS_CONTENT_LENGTH
-cdef Py_ssize_t SHOWN_AND_ONE = faults.SHOWN_AND_ONE
+cdef long long NO_LENGTH = constants.NO_LENGTH
+cdef long long BAD_LENGTH = constants.BAD_LENGTH
+cdef uint64_t MAX_LENGTH = constants.MAX_LENGTH
+cdef int HAS_CONTENT_LENGTH = constants.HAS_CONTENT_LENGTH
+cdef Py_ssize_t SHOWN_AND_ONE = h2_errors.SHOWN_AND_ONE
 
 cdef unsigned char IS_TOKEN[256]
 cdef unsigned char IS_LOWER[256]  # a token without upper-case letters
 
 
-fill(IS_TOKEN, facts.TOKEN_BYTES)
-fill(IS_LOWER, bytes([octet for octet in facts.TOKEN_BYTES if not chr(octet).isupper()]))
+fill(IS_TOKEN, constants.TOKEN_BYTES)
+fill(IS_LOWER, bytes([byte for byte in constants.TOKEN_BYTES if not chr(byte).isupper()]))
 
 
-cdef inline bytes seen(octets at, octets end):
+cdef inline bytes seen(bytes_ptr at, bytes_ptr end):
     """What an error shows."""
     return PyBytes_FromStringAndSize(<const char *> at, min(end - at, SHOWN_AND_ONE))
 
@@ -144,7 +144,7 @@ cdef enum:
     ENDED = -2  # by the code of EOS
 
 
-cdef Py_ssize_t unhuffman(octets at, octets end, unsigned char *out) noexcept:
+cdef Py_ssize_t unhuffman(bytes_ptr at, bytes_ptr end, unsigned char *out) noexcept:
     """Decodes [at, end) to `out`, which has room for 8/5 as many bytes and one; how many there are, or what is wrong.
 
     `bits` of `window` are valid; those below them are what follows, or nothing.
@@ -221,7 +221,7 @@ cdef Known KNOWN[MOST_KNOWN]
 cdef dict known = {}  # name to position in KNOWN
 
 
-cdef int offences_of_name(octets at, Py_ssize_t size) noexcept:
+cdef int offences_of_name(bytes_ptr at, Py_ssize_t size) noexcept:
     cdef int offences = 0
     cdef Py_ssize_t i
     if size == 0:
@@ -236,8 +236,8 @@ cdef int offences_of_name(octets at, Py_ssize_t size) noexcept:
     return offences
 
 
-cdef int offences_of_value(octets at, Py_ssize_t size) noexcept:
-    cdef octets end = at + size
+cdef int offences_of_value(bytes_ptr at, Py_ssize_t size) noexcept:
+    cdef bytes_ptr end = at + size
     if size == 0:
         return 0
     cdef int offences = BLANK_AT_END if is_blank(at[0]) or is_blank(end[-1]) else 0
@@ -250,7 +250,7 @@ cdef int offences_of_value(octets at, Py_ssize_t size) noexcept:
         at += 1
 
 
-cdef int status_of(octets at, Py_ssize_t size) noexcept:
+cdef int status_of(bytes_ptr at, Py_ssize_t size) noexcept:
     """`:status` = 3DIGIT, at least 100; 0 for anything else."""
     cdef unsigned int digit
     cdef int status = 0
@@ -265,7 +265,7 @@ cdef int status_of(octets at, Py_ssize_t size) noexcept:
     return status
 
 
-cdef long long length_of(octets at, Py_ssize_t size) noexcept:
+cdef long long length_of(bytes_ptr at, Py_ssize_t size) noexcept:
     """Content-Length = 1*DIGIT, RFC 9110 s.8.6."""
     cdef uint64_t length = 0
     cdef unsigned int digit
@@ -288,24 +288,24 @@ cdef int know(bytes name) except -1:
         raise SystemError("the table of known names is too small")
     known[name] = i
     KNOWN[i].name = <PyObject *> name  # owned by `known`
-    KNOWN[i].flag = facts.FIELD_FLAGS.get(name, 0)
+    KNOWN[i].flag = constants.FIELD_FLAGS.get(name, 0)
     KNOWN[i].status = REGULAR
     if name[0] == b":":
         KNOWN[i].status = 0
         KNOWN[i].offences = 0 if name == b":status" else PSEUDO_UNKNOWN
-    elif name in h2_facts.CONNECTION_FIELDS:
+    elif name in h2_constants.CONNECTION_FIELDS:
         KNOWN[i].offences = CONNECTION_SPECIFIC
     return 0
 
 
 for _name in [_name for _name, _ in tables.STATIC_TABLE]:
     know(_name)
-for _name in (*facts.FIELD_FLAGS, *h2_facts.CONNECTION_FIELDS, *facts.COMMON_NAMES):
+for _name in (*constants.FIELD_FLAGS, *h2_constants.CONNECTION_FIELDS, *constants.COMMON_NAMES):
     if _name == _name.lower():
         know(_name)
 
 
-cdef inline int describe_value(Entry *entry, octets value, Py_ssize_t size) noexcept:
+cdef inline int describe_value(Entry *entry, bytes_ptr value, Py_ssize_t size) noexcept:
     """Facts of an entry whose name has been described."""
     if entry.status == REGULAR:
         entry.offences |= offences_of_value(value, size)
@@ -316,7 +316,7 @@ cdef inline int describe_value(Entry *entry, octets value, Py_ssize_t size) noex
     return 0
 
 
-cdef int make_entry(Entry *entry, bytes name, octets value, Py_ssize_t size) except -1:
+cdef int make_entry(Entry *entry, bytes name, bytes_ptr value, Py_ssize_t size) except -1:
     """Completes an entry that has its name's facts; its pair is a new reference."""
     pair = (name, PyBytes_FromStringAndSize(<const char *> value, size))
     entry.size = PyBytes_GET_SIZE(name) + size + ENTRY_OVERHEAD
@@ -339,7 +339,7 @@ cdef int fill_static() except -1:
         STATIC_ENTRIES[index].offences = facts_of.offences
         STATIC_ENTRIES[index].status = facts_of.status
         STATIC_ENTRIES[index].size = len(pair[0]) + len(pair[1]) + ENTRY_OVERHEAD
-        describe_value(&STATIC_ENTRIES[index], <octets> PyBytes_AS_STRING(pair[1]), len(pair[1]))
+        describe_value(&STATIC_ENTRIES[index], <bytes_ptr> PyBytes_AS_STRING(pair[1]), len(pair[1]))
         STATIC_ENTRIES[index].pair = <PyObject *> pair  # owned by the tables
     return 0
 
@@ -347,10 +347,10 @@ cdef int fill_static() except -1:
 fill_static()
 
 
-cdef inline void find_value(PyObject *pair, octets *start, octets *end) noexcept:
+cdef inline void find_value(PyObject *pair, bytes_ptr *start, bytes_ptr *end) noexcept:
     """Sets where the value of a pair begins and ends, without the blanks around it."""
     cdef PyObject *value = first_of(pair, 1)
-    cdef octets at = <octets> octets_of(value)
+    cdef bytes_ptr at = <bytes_ptr> data_of(value)
     end[0] = at + size_of(value)
     start[0] = skip_blanks(at, end[0])
     end[0] = drop_blanks(start[0], end[0])
@@ -358,8 +358,8 @@ cdef inline void find_value(PyObject *pair, octets *start, octets *end) noexcept
 
 cdef tuple trimmed(PyObject *pair):
     """The pair without the blanks around its value."""
-    cdef octets at
-    cdef octets end
+    cdef bytes_ptr at
+    cdef bytes_ptr end
     find_value(pair, &at, &end)
     return <bytes> first_of(pair, 0), PyBytes_FromStringAndSize(<const char *> at, end - at)
 
@@ -415,8 +415,8 @@ cdef class FieldSection:
 
     cdef inline void take_facts(self, Entry *entry) noexcept:
         """Of a regular field."""
-        cdef octets at
-        cdef octets end
+        cdef bytes_ptr at
+        cdef bytes_ptr end
         self.count += 1
         self.accuse(entry, entry.offences & ~BLANK_AT_END)
         if entry.flag == HAS_CONTENT_LENGTH:
@@ -466,8 +466,8 @@ cdef class HpackDecoder:
 
     def __init__(
         self,
-        int64_t max_table_size=h2_facts.DEFAULT_TABLE_SIZE,
-        Py_ssize_t max_list_size=h2_facts.MAX_LIST_SIZE,
+        int64_t max_table_size=h2_constants.DEFAULT_TABLE_SIZE,
+        Py_ssize_t max_list_size=h2_constants.MAX_LIST_SIZE,
     ):
         check_limit(max_table_size)
         self.limit = self.table.size = max_table_size
@@ -497,13 +497,13 @@ cdef class HpackDecoder:
         return self.table.used
 
     def decode(self, block):
-        """All fields of a block. Raises Http2Fault, and SectionTooLarge."""
+        """All fields of a block. Raises Http2Error, and SectionTooLarge."""
         cdef Py_buffer view
         cdef list fields
         cdef uint32_t i
         PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
         try:
-            self.read(<octets> view.buf, <octets> view.buf + view.len)
+            self.read(<bytes_ptr> view.buf, <bytes_ptr> view.buf + view.len)
             fields = PyList_New(self.found_count)
             for i in range(self.found_count):
                 set_item(<PyObject *> fields, i, self.found[i].pair)
@@ -514,11 +514,11 @@ cdef class HpackDecoder:
             PyBuffer_Release(&view)
 
     def decode_response(self, block):
-        """The fields of a block, and what is to be known of them. Raises Http2Fault, and SectionTooLarge."""
+        """The fields of a block, and what is to be known of them. Raises Http2Error, and SectionTooLarge."""
         cdef Py_buffer view
         PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
         try:
-            self.read(<octets> view.buf, <octets> view.buf + view.len)
+            self.read(<bytes_ptr> view.buf, <bytes_ptr> view.buf + view.len)
             return self.section()
         finally:
             self.forget()
@@ -571,9 +571,9 @@ cdef class HpackDecoder:
             self.scratch = NULL
             self.scratch_room = 0
 
-    cdef int read(self, octets base, octets end) except -1:
-        cdef octets at = self.read_changes(base, end)
-        cdef octets start
+    cdef int read(self, bytes_ptr base, bytes_ptr end) except -1:
+        cdef bytes_ptr at = self.read_changes(base, end)
+        cdef bytes_ptr start
         cdef uint64_t index
         self.list_size = 0
         while at < end:
@@ -584,46 +584,46 @@ cdef class HpackDecoder:
             elif at[0] & 0x40:
                 at = self.read_literal(at, end, 0x3F, start - base)
             elif at[0] & 0x20:
-                raise faults.table_size_late(start - base)
+                raise h2_errors.table_size_late(start - base)
             else:
                 at = self.read_literal(at, end, 0x0F, start - base)
         if self.list_size > self.max_list_size:
-            raise faults.list_too_large(self.list_size, self.max_list_size)
+            raise h2_errors.list_too_large(self.list_size, self.max_list_size)
         return 0
 
-    cdef octets read_changes(self, octets base, octets end) except NULL:
+    cdef bytes_ptr read_changes(self, bytes_ptr base, bytes_ptr end) except NULL:
         """Takes the changes of the table's size; where the fields begin."""
-        cdef octets at = base
-        cdef octets start
+        cdef bytes_ptr at = base
+        cdef bytes_ptr start
         cdef int64_t size
         while at < end and at[0] & 0xE0 == 0x20:
             start = at
             size = <int64_t> read_integer(&at, end, 0x1F, start - base)
             if size > self.limit:
-                raise faults.table_size_too_large(size, self.limit, start - base)
+                raise h2_errors.table_size_too_large(size, self.limit, start - base)
             if self.due != NOTHING_DUE and size > self.due:
                 break
             self.due = NOTHING_DUE
             self.table.size = size
             self.make_room(0)
         if self.due != NOTHING_DUE:
-            raise faults.table_size_missing(self.table.size, self.due)
+            raise h2_errors.table_size_missing(self.table.size, self.due)
         return at
 
     cdef Entry *entry_at(self, uint64_t index, Py_ssize_t at) except NULL:
         if index - 1 < STATIC:
             return &STATIC_ENTRIES[index]
         if index == 0 or index - STATIC > self.table.count:
-            raise faults.bad_index(index, STATIC + self.table.count, at)
+            raise h2_errors.bad_index(index, STATIC + self.table.count, at)
         return newest(&self.table, <uint32_t> (index - STATIC - 1))
 
-    cdef octets read_literal(self, octets at, octets end, int mask, Py_ssize_t start) except NULL:
+    cdef bytes_ptr read_literal(self, bytes_ptr at, bytes_ptr end, int mask, Py_ssize_t start) except NULL:
         """Reads name and value; `mask` tells the representations apart: 6 bits have the field added to the table."""
         cdef uint64_t index = read_integer(&at, end, mask, start)
         cdef Entry entry
         cdef Entry *named
         cdef bytes name
-        cdef octets text = NULL
+        cdef bytes_ptr text = NULL
         cdef Py_ssize_t size
         if index:
             named = self.entry_at(index, start)
@@ -644,19 +644,19 @@ cdef class HpackDecoder:
             decref(entry.pair)
         return at
 
-    cdef Py_ssize_t read_string(self, octets *position, octets end, octets *text, Py_ssize_t start) except -1:
+    cdef Py_ssize_t read_string(self, bytes_ptr *position, bytes_ptr end, bytes_ptr *text, Py_ssize_t start) except -1:
         """Sets `text` to the bytes of a string, decoded; how many there are. They stay until the next one is read."""
         cdef bint coded
         cdef uint64_t size
         cdef Py_ssize_t decoded
-        cdef octets at
+        cdef bytes_ptr at
         if position[0] == end:
-            raise faults.truncated_field(start)
+            raise h2_errors.truncated_field(start)
         coded = position[0][0] & 0x80
         size = read_integer(position, end, 0x7F, start)
         at = position[0]
         if size > <uint64_t> (end - at):
-            raise faults.truncated_string(size, end - at, start)
+            raise h2_errors.truncated_string(size, end - at, start)
         position[0] = at + size
         if not coded:
             text[0] = at
@@ -665,9 +665,9 @@ cdef class HpackDecoder:
             self.grow_scratch(size * 8 // 5 + 2)
         decoded = unhuffman(at, at + size, self.scratch)
         if decoded == PADDED_BADLY:
-            raise faults.bad_padding(seen(at, at + size), start)
+            raise h2_errors.bad_padding(seen(at, at + size), start)
         if decoded == ENDED:
-            raise faults.end_of_string(seen(at, at + size), start)
+            raise h2_errors.end_of_string(seen(at, at + size), start)
         text[0] = self.scratch
         return decoded
 
@@ -714,9 +714,9 @@ cdef class HpackDecoder:
             decref(drop_oldest(&self.table).pair)
 
 
-cdef inline uint64_t read_integer(octets *position, octets end, int mask, Py_ssize_t start) except? 0xFFFFFFFF:
+cdef inline uint64_t read_integer(bytes_ptr *position, bytes_ptr end, int mask, Py_ssize_t start) except? 0xFFFFFFFF:
     """RFC 7541 s.5.1; `mask` are the bits of the first byte, which is there, that belong to the integer."""
-    cdef octets at = position[0]
+    cdef bytes_ptr at = position[0]
     cdef uint64_t value = at[0] & mask
     at += 1
     if value == <uint64_t> mask:
@@ -725,22 +725,22 @@ cdef inline uint64_t read_integer(octets *position, octets end, int mask, Py_ssi
     return value
 
 
-cdef uint64_t read_rest(octets *position, octets end, uint64_t value, Py_ssize_t start) except? 0xFFFFFFFF:
-    cdef octets at = position[0]
+cdef uint64_t read_rest(bytes_ptr *position, bytes_ptr end, uint64_t value, Py_ssize_t start) except? 0xFFFFFFFF:
+    cdef bytes_ptr at = position[0]
     cdef int i
     for i in range(MAX_INTEGER_BYTES):
         if at == end:
-            raise faults.truncated_integer(start)
+            raise h2_errors.truncated_integer(start)
         value += <uint64_t> (at[0] & 0x7F) << (7 * i)
         at += 1
         if not at[-1] & 0x80:
             position[0] = at
             return value
-    raise faults.integer_too_long(seen(at - MAX_INTEGER_BYTES - 1, at), start)
+    raise h2_errors.integer_too_long(seen(at - MAX_INTEGER_BYTES - 1, at), start)
 
 
-cdef bytes name_of(Entry *entry, octets at, Py_ssize_t size):
-    """The name that was received as text, and its facts."""
+cdef bytes name_of(Entry *entry, bytes_ptr at, Py_ssize_t size):
+    """The name that was received as text, and its constants."""
     cdef bytes name = PyBytes_FromStringAndSize(<const char *> at, size)
     cdef PyObject *position = get_item(<PyObject *> known, <PyObject *> name)
     cdef Known *facts_of

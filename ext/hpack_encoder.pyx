@@ -15,15 +15,15 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from httpx_fast import _hpack_tables as tables
-from httpx_fast._kernel import constants as facts
-from httpx_fast._kernel import h2_constants as h2_facts
-from httpx_fast._kernel import h2_errors as faults
+from httpx_fast._kernel import constants
+from httpx_fast._kernel import h2_constants
+from httpx_fast._kernel import h2_errors
 
 cimport cython
 from field_lines cimport is_exactly_tuple, pairs_of
 from hpack_parts cimport (
     STATIC, Entry, Table, as_number, count_of, decref, drop_oldest, fill, first_of, free_table, get_item, incref,
-    newest, octets, octets_of, push, size_of,
+    newest, bytes_ptr, data_of, push, size_of,
 )
 from octets cimport is_blank
 
@@ -36,14 +36,14 @@ cdef enum:
     NOTHING_DUE = -1
     SLOTS = 32
 
-cdef int ENTRY_OVERHEAD = h2_facts.ENTRY_OVERHEAD
-cdef int64_t MAX_ENCODER_TABLE = h2_facts.MAX_ENCODER_TABLE
+cdef int ENTRY_OVERHEAD = h2_constants.ENTRY_OVERHEAD
+cdef int64_t MAX_ENCODER_TABLE = h2_constants.MAX_ENCODER_TABLE
 
 cdef unsigned char IS_LOWER[256]  # a token without upper-case letters
 cdef unsigned char IS_VALUE[256]
 
-fill(IS_LOWER, bytes([octet for octet in facts.TOKEN_BYTES if not chr(octet).isupper()]))
-fill(IS_VALUE, facts.VALUE_BYTES)
+fill(IS_LOWER, bytes([byte for byte in constants.TOKEN_BYTES if not chr(byte).isupper()]))
+fill(IS_VALUE, constants.VALUE_BYTES)
 
 
 cdef struct Code:
@@ -63,7 +63,7 @@ cdef int fill_codes() except -1:
 fill_codes()
 
 
-cdef inline Py_ssize_t huffman_size(octets at, Py_ssize_t size) noexcept:
+cdef inline Py_ssize_t huffman_size(bytes_ptr at, Py_ssize_t size) noexcept:
     cdef Py_ssize_t bits = 7
     cdef Py_ssize_t i
     for i in range(size):
@@ -71,7 +71,7 @@ cdef inline Py_ssize_t huffman_size(octets at, Py_ssize_t size) noexcept:
     return bits >> 3
 
 
-cdef unsigned char *put_huffman(unsigned char *out, octets at, Py_ssize_t size) noexcept:
+cdef unsigned char *put_huffman(unsigned char *out, bytes_ptr at, Py_ssize_t size) noexcept:
     cdef uint64_t window = 0  # the lower `bits` bits are to be written, at most 7 before each turn
     cdef int bits = 0
     cdef Py_ssize_t i
@@ -102,10 +102,10 @@ cdef enum:
     NEVER_IF_SHORT = 3
 
 cdef dict policies = {}
-policies.update({name: UNINDEXED for name in h2_facts.CHANGING_FIELDS})
-policies.update({name: NEVER_INDEXED for name in h2_facts.SECRET_FIELDS})
-policies.update({name: NEVER_IF_SHORT for name in h2_facts.GUESSABLE_FIELDS})
-cdef Py_ssize_t GUESSABLE_SIZE = h2_facts.GUESSABLE_SIZE
+policies.update({name: UNINDEXED for name in h2_constants.CHANGING_FIELDS})
+policies.update({name: NEVER_INDEXED for name in h2_constants.SECRET_FIELDS})
+policies.update({name: NEVER_IF_SHORT for name in h2_constants.GUESSABLE_FIELDS})
+cdef Py_ssize_t GUESSABLE_SIZE = h2_constants.GUESSABLE_SIZE
 
 
 cdef struct Slot:
@@ -117,7 +117,7 @@ cdef struct Slot:
 
 
 cdef struct Output:
-    unsigned char *octets
+    unsigned char *data
     Py_ssize_t size
     Py_ssize_t room
 
@@ -127,10 +127,10 @@ cdef int reserve(Output *output, Py_ssize_t size) except -1:
     cdef unsigned char *grown
     if output.room - output.size >= size:
         return 0
-    grown = <unsigned char *> PyMem_Realloc(output.octets, room)
+    grown = <unsigned char *> PyMem_Realloc(output.data, room)
     if grown == NULL:
         raise MemoryError
-    output.octets = grown
+    output.data = grown
     output.room = room
     return 0
 
@@ -152,7 +152,7 @@ cdef inline unsigned char *put_integer(unsigned char *out, uint64_t value, int m
 
 
 cdef inline unsigned char *put_string(unsigned char *out, PyObject *text) noexcept:
-    cdef octets at = <octets> octets_of(text)
+    cdef bytes_ptr at = <bytes_ptr> data_of(text)
     cdef Py_ssize_t size = size_of(text)
     cdef Py_ssize_t coded = huffman_size(at, size)
     if coded < size:
@@ -178,7 +178,7 @@ cdef class HpackEncoder:
     def __cinit__(self):
         self.pairs = static_pairs.copy()
         self.names = static_names.copy()
-        self.table.size = h2_facts.DEFAULT_TABLE_SIZE
+        self.table.size = h2_constants.DEFAULT_TABLE_SIZE
         self.due = NOTHING_DUE
         self.slots = <Slot *> PyMem_Calloc(SLOTS, sizeof(Slot))
         if self.slots == NULL:
@@ -187,7 +187,7 @@ cdef class HpackEncoder:
     def __dealloc__(self):
         cdef int i
         free_table(&self.table)
-        PyMem_Free(self.output.octets)
+        PyMem_Free(self.output.data)
         if self.slots != NULL:
             for i in range(SLOTS):
                 empty(&self.slots[i])
@@ -246,8 +246,8 @@ cdef class HpackEncoder:
             self.start_over()
             raise
         if block is not None:
-            return block + PyBytes_FromStringAndSize(<char *> self.output.octets, self.output.size)
-        block = PyBytes_FromStringAndSize(<char *> self.output.octets, self.output.size)
+            return block + PyBytes_FromStringAndSize(<char *> self.output.data, self.output.size)
+        block = PyBytes_FromStringAndSize(<char *> self.output.data, self.output.size)
         if self.generation == before and is_constant(fields, sensitive):
             remember(slot, fields, sensitive, block, self.generation)
         return block
@@ -285,8 +285,8 @@ cdef class HpackEncoder:
 
     cdef inline void put_index(self, int64_t number, int mask, int pattern) noexcept:
         cdef uint64_t index = <uint64_t> (-number if number < 0 else STATIC + 1 + self.added - number)
-        cdef unsigned char *out = put_integer(self.output.octets + self.output.size, index, mask, pattern)
-        self.output.size = out - self.output.octets
+        cdef unsigned char *out = put_integer(self.output.data + self.output.size, index, mask, pattern)
+        self.output.size = out - self.output.data
 
     cdef int put_literal(self, tuple pair, int policy) except -1:
         cdef PyObject *name = first_of(<PyObject *> pair, 0)
@@ -299,12 +299,12 @@ cdef class HpackEncoder:
         cdef unsigned char *out
         if number != NULL:
             self.put_index(as_number(number), mask, pattern)
-            out = self.output.octets + self.output.size
+            out = self.output.data + self.output.size
         else:
-            out = put_integer(self.output.octets + self.output.size, 0, mask, pattern)
+            out = put_integer(self.output.data + self.output.size, 0, mask, pattern)
             out = put_string(out, name)
         out = put_string(out, value)
-        self.output.size = out - self.output.octets
+        self.output.size = out - self.output.data
         if adds:
             self.add(pair, size)
         return 0
@@ -350,23 +350,23 @@ cdef int policy_of(bytes name, bytes value) except -1:
 
 
 cdef int check(bytes name, bytes value) except -1:
-    cdef octets at = <octets> PyBytes_AS_STRING(name)
+    cdef bytes_ptr at = <bytes_ptr> PyBytes_AS_STRING(name)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(name)
     cdef Py_ssize_t pseudo = 1 if size and at[0] == b":" else 0
     cdef Py_ssize_t sendable
     if size == pseudo or count_of(IS_LOWER, at + pseudo, size - pseudo) != size - pseudo:
-        raise faults.unsendable_name(name)
-    at = <octets> PyBytes_AS_STRING(value)
+        raise h2_errors.unsendable_name(name)
+    at = <bytes_ptr> PyBytes_AS_STRING(value)
     size = PyBytes_GET_SIZE(value)
     if size == 0:
         return 0
     if is_blank(at[0]):
-        raise faults.unsendable_value(name, value, 0)
+        raise h2_errors.unsendable_value(name, value, 0)
     sendable = count_of(IS_VALUE, at, size)
     if sendable != size:
-        raise faults.unsendable_value(name, value, sendable)
+        raise h2_errors.unsendable_value(name, value, sendable)
     if is_blank(at[size - 1]):
-        raise faults.unsendable_value(name, value, size - 1)
+        raise h2_errors.unsendable_value(name, value, size - 1)
     return 0
 
 

@@ -11,13 +11,13 @@ cdef extern from "Python.h":
     # With plain pointers, so that nothing is counted that need not be.
     PyObject *first_of "PyTuple_GET_ITEM"(PyObject *, Py_ssize_t) noexcept
     PyObject *get_item "PyDict_GetItemWithError"(PyObject *, PyObject *) except? NULL
-    char *octets_of "PyBytes_AS_STRING"(PyObject *) noexcept
+    char *data_of "PyBytes_AS_STRING"(PyObject *) noexcept
     Py_ssize_t size_of "PyBytes_GET_SIZE"(PyObject *) noexcept
     long long as_number "PyLong_AsLongLong"(PyObject *) except? -1
     void incref "Py_INCREF"(PyObject *) noexcept
     void decref "Py_DECREF"(PyObject *) noexcept
 
-ctypedef const unsigned char *octets
+ctypedef const unsigned char *bytes_ptr
 
 cdef enum:
     STATIC = 61  # entries of the static table
@@ -30,7 +30,7 @@ cdef inline int fill(unsigned char *table, bytes members) except -1:
     return 0
 
 
-cdef inline Py_ssize_t count_of(const unsigned char *table, octets at, Py_ssize_t size) noexcept:
+cdef inline Py_ssize_t count_of(const unsigned char *table, bytes_ptr at, Py_ssize_t size) noexcept:
     """How many bytes from `at` on are members of a table; `size` when all are."""
     cdef Py_ssize_t i = 0
     while i < size and table[at[i]]:
@@ -41,7 +41,7 @@ cdef inline Py_ssize_t count_of(const unsigned char *table, octets at, Py_ssize_
 cdef struct Entry:
     PyObject *pair  # name and value
     Py_ssize_t size
-    int flag  # of the name, see facts.FIELD_FLAGS
+    int flag  # of the name, see constants.FIELD_FLAGS
     int offences  # those that can be seen from the field alone
     int status  # REGULAR, the status of a response, or 0 for what is wrong with a pseudo field
 

@@ -20,8 +20,8 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy, memset
 
 from httpx_fast._exceptions import RemoteProtocolError
-from httpx_fast._kernel import constants as facts
-from httpx_fast._kernel import errors as faults
+from httpx_fast._kernel import constants
+from httpx_fast._kernel import errors
 
 cimport cython
 from field_lines cimport pairs_of
@@ -30,12 +30,12 @@ from octets cimport drop_blanks, equal_lower, find_control, is_blank, skip_blank
 cdef extern from "Python.h":
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *, Py_ssize_t) except NULL
     int resize_bytes "_PyBytes_Resize"(PyObject **, Py_ssize_t) except -1
-    char *octets_of "PyBytes_AS_STRING"(PyObject *) noexcept
+    char *data_of "PyBytes_AS_STRING"(PyObject *) noexcept
     void decref "Py_DECREF"(PyObject *) noexcept
 
 __all__ = ["ChunkedDecoder", "HeadParser", "ResponseHead", "check_field", "chunk_head", "request_head"]
 
-ctypedef const unsigned char *octets
+ctypedef const unsigned char *bytes_ptr
 
 cdef enum:
     NUL = 0x00
@@ -48,20 +48,20 @@ cdef enum:
     BACKSLASH = 0x5C
     DEL = 0x7F
 
-cdef Py_ssize_t MAX_HEAD_SIZE = facts.MAX_HEAD_SIZE
-cdef uint32_t MAX_FIELDS = facts.MAX_FIELDS
+cdef Py_ssize_t MAX_HEAD_SIZE = constants.MAX_HEAD_SIZE
+cdef uint32_t MAX_FIELDS = constants.MAX_FIELDS
 # Room that a parser begins with, of 24 bytes each: most heads have no more, and idle connections keep it.
 cdef uint32_t FEW_FIELDS = 16
-cdef int MAX_CHUNK_SIZE_DIGITS = facts.MAX_CHUNK_SIZE_DIGITS
-cdef Py_ssize_t MAX_CHUNK_EXTENSION = facts.MAX_CHUNK_EXTENSION
-cdef Py_ssize_t SHOWN_AND_ONE = faults.SHOWN_AND_ONE
-cdef long long NO_LENGTH = facts.NO_LENGTH
-cdef long long BAD_LENGTH = facts.BAD_LENGTH
-cdef uint64_t MAX_LENGTH = facts.MAX_LENGTH
-cdef int CHUNKED_ONLY = facts.CHUNKED_ONLY
-cdef int HAS_CONNECTION = facts.HAS_CONNECTION
-cdef int HAS_CONTENT_LENGTH = facts.HAS_CONTENT_LENGTH
-cdef int HAS_TRANSFER_ENCODING = facts.HAS_TRANSFER_ENCODING
+cdef int MAX_CHUNK_SIZE_DIGITS = constants.MAX_CHUNK_SIZE_DIGITS
+cdef Py_ssize_t MAX_CHUNK_EXTENSION = constants.MAX_CHUNK_EXTENSION
+cdef Py_ssize_t SHOWN_AND_ONE = errors.SHOWN_AND_ONE
+cdef long long NO_LENGTH = constants.NO_LENGTH
+cdef long long BAD_LENGTH = constants.BAD_LENGTH
+cdef uint64_t MAX_LENGTH = constants.MAX_LENGTH
+cdef int CHUNKED_ONLY = constants.CHUNKED_ONLY
+cdef int HAS_CONNECTION = constants.HAS_CONNECTION
+cdef int HAS_CONTENT_LENGTH = constants.HAS_CONTENT_LENGTH
+cdef int HAS_TRANSFER_ENCODING = constants.HAS_TRANSFER_ENCODING
 
 
 cdef unsigned char IS_TOKEN[256]
@@ -77,16 +77,16 @@ cdef int fill(unsigned char *table, bytes members) except -1:
     return 0
 
 
-fill(IS_TOKEN, facts.TOKEN_BYTES)
-fill(IS_TARGET, facts.TARGET_BYTES)
-fill(IS_VALUE, facts.VALUE_BYTES)
+fill(IS_TOKEN, constants.TOKEN_BYTES)
+fill(IS_TARGET, constants.TARGET_BYTES)
+fill(IS_VALUE, constants.VALUE_BYTES)
 memset(HEX, 255, 256)
 for _value in range(16):
     HEX[<int> ord(f"{_value:x}")] = HEX[<int> ord(f"{_value:X}")] = _value
 
 
 cdef struct Word:
-    octets text  # in lower case
+    bytes_ptr text  # in lower case
     Py_ssize_t size
     int flag
 
@@ -99,7 +99,7 @@ cdef enum:
 cdef Word KNOWN[MOST_WORDS]
 cdef uint8_t KNOWN_FROM[LONGEST_WORD + 1]  # where those of a size begin; those of the next size begin where they end
 cdef Word MEMBERS[MOST_WORDS]
-cdef int MEMBER_COUNT = len(facts.CONNECTION_FLAGS)
+cdef int MEMBER_COUNT = len(constants.CONNECTION_FLAGS)
 cdef list _words = []  # owns the texts
 
 
@@ -109,20 +109,20 @@ cdef int fill_words(Word *table, dict flags) except -1:
         raise SystemError("the table of words is too small")
     for text in sorted(flags, key=len):
         _words.append(text)
-        table[i].text = <octets> PyBytes_AS_STRING(text)
+        table[i].text = <bytes_ptr> PyBytes_AS_STRING(text)
         table[i].size = PyBytes_GET_SIZE(text)
         table[i].flag = flags[text]
         i += 1
     return 0
 
 
-fill_words(KNOWN, facts.FIELD_FLAGS)
-fill_words(MEMBERS, facts.CONNECTION_FLAGS)
+fill_words(KNOWN, constants.FIELD_FLAGS)
+fill_words(MEMBERS, constants.CONNECTION_FLAGS)
 for _size in range(LONGEST_WORD + 1):
-    KNOWN_FROM[_size] = sum(len(_text) < _size for _text in facts.FIELD_FLAGS)
+    KNOWN_FROM[_size] = sum(len(_text) < _size for _text in constants.FIELD_FLAGS)
 
 
-cdef inline int known_flag(octets name, Py_ssize_t size) noexcept:
+cdef inline int known_flag(bytes_ptr name, Py_ssize_t size) noexcept:
     """The flag of a field name, 0 for those that nobody asks for."""
     cdef int i
     if size >= LONGEST_WORD:
@@ -142,12 +142,12 @@ cdef list _shared = []  # owns them
 memset(SHARED, 0, sizeof(SHARED))
 
 
-cdef inline unsigned int slot_of(octets name, Py_ssize_t size) noexcept:
+cdef inline unsigned int slot_of(bytes_ptr name, Py_ssize_t size) noexcept:
     # Size, first, middle and last byte tell nearly all common names apart.
     return <unsigned int> (size * 37 + name[0] * 5 + name[size >> 1] * 131 + name[size - 1] * 17) % (SHARED_SLOTS - 1)
 
 
-cdef inline bytes shared_name(octets name, Py_ssize_t size):
+cdef inline bytes shared_name(bytes_ptr name, Py_ssize_t size):
     """The bytes object of a name, of which there is at least one byte."""
     cdef unsigned int slot = slot_of(name, size)
     cdef PyObject *candidate
@@ -156,13 +156,13 @@ cdef inline bytes shared_name(octets name, Py_ssize_t size):
         candidate = SHARED[slot + i]
         if candidate == NULL:
             break
-        if PyBytes_GET_SIZE(<object> candidate) == size and memcmp(octets_of(candidate), name, size) == 0:
+        if PyBytes_GET_SIZE(<object> candidate) == size and memcmp(data_of(candidate), name, size) == 0:
             return <bytes> candidate
     return PyBytes_FromStringAndSize(<const char *> name, size)
 
 
 cdef int share(bytes name) except -1:
-    cdef unsigned int slot = slot_of(<octets> PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
+    cdef unsigned int slot = slot_of(<bytes_ptr> PyBytes_AS_STRING(name), PyBytes_GET_SIZE(name))
     if SHARED[slot] != NULL:
         slot += 1
     if SHARED[slot] == NULL:
@@ -171,7 +171,7 @@ cdef int share(bytes name) except -1:
     return 0
 
 
-for _name in facts.COMMON_NAMES:
+for _name in constants.COMMON_NAMES:
     share(_name)
 
 cdef bytes OK = b"OK"
@@ -204,11 +204,11 @@ cdef inline void clear(Section *section) noexcept:
     section.count = 0
 
 
-cdef inline bytes piece(octets start, octets end):
+cdef inline bytes piece(bytes_ptr start, bytes_ptr end):
     return PyBytes_FromStringAndSize(<const char *> start, end - start)
 
 
-cdef inline bytes seen(octets at, octets end):
+cdef inline bytes seen(bytes_ptr at, bytes_ptr end):
     """What an error shows."""
     return PyBytes_FromStringAndSize(<const char *> at, min(end - at, SHOWN_AND_ONE))
 
@@ -217,13 +217,13 @@ cdef str title(Section *section):
     return "trailer section" if section.trailers else "head"
 
 
-cdef int next_line(Section *section, octets base, Py_ssize_t size) except -1:
+cdef int next_line(Section *section, bytes_ptr base, Py_ssize_t size) except -1:
     """Goes on to the end of the line; 1 when it is there, from `line` (before the call) to `line_end`, 0 when not.
 
     After 1, `line` is where the next line begins.
     """
-    cdef octets at = base + section.scanned
-    cdef octets end = base + size
+    cdef bytes_ptr at = base + section.scanned
+    cdef bytes_ptr end = base + size
     while True:
         at = find_control(at, end)
         if at == end:
@@ -237,20 +237,20 @@ cdef int next_line(Section *section, octets base, Py_ssize_t size) except -1:
                 section.line_end = at - base
                 section.line = section.scanned = at + 2 - base
                 return 1
-            raise faults.bad_byte(piece(base + section.line, at + 1))
+            raise errors.bad_byte(piece(base + section.line, at + 1))
         if at[0] == LF and section.bare_lf:
             section.line_end = at - base
             section.line = section.scanned = at + 1 - base
             return 1
         if at[0] == NUL or at[0] == LF:
-            raise faults.bad_byte(piece(base + section.line, at + 1))
+            raise errors.bad_byte(piece(base + section.line, at + 1))
         at += 1
 
 
-cdef int read_fields(Section *section, octets base, Py_ssize_t size) except -1:
+cdef int read_fields(Section *section, bytes_ptr base, Py_ssize_t size) except -1:
     """Takes the lines that are there; 1 when the empty one was among them."""
-    cdef octets line
-    cdef octets end
+    cdef bytes_ptr line
+    cdef bytes_ptr end
     cdef Py_ssize_t start
     while True:
         start = section.line
@@ -262,21 +262,21 @@ cdef int read_fields(Section *section, octets base, Py_ssize_t size) except -1:
             return 1
         if is_blank(line[0]):
             if section.count == 0:
-                raise faults.fold_without_field(piece(line, end))
+                raise errors.fold_without_field(piece(line, end))
             section.fields[section.count - 1].value_end = drop_blanks(line, end) - base
             section.fields[section.count - 1].folded = True
         else:
             add_field(section, base, line, end)
 
 
-cdef int add_field(Section *section, octets base, octets line, octets end) except -1:
-    cdef octets at = line
+cdef int add_field(Section *section, bytes_ptr base, bytes_ptr line, bytes_ptr end) except -1:
+    cdef bytes_ptr at = line
     cdef Field *field
     # This cannot run away: `end` points at the CR or LF that was found in this call, and neither is in a token.
     while IS_TOKEN[at[0]]:
         at += 1
     if at[0] != COLON or at == line:
-        raise faults.bad_field_line(piece(line, end))
+        raise errors.bad_field_line(piece(line, end))
     if section.count == section.room:
         grow(section)
     field = &section.fields[section.count]
@@ -296,7 +296,7 @@ cdef int grow(Section *section) except -1:
     cdef uint32_t room = min(MAX_FIELDS, 2 * section.room if section.room else FEW_FIELDS)
     cdef Field *fields
     if section.count == MAX_FIELDS:
-        raise faults.too_many_fields(title(section))
+        raise errors.too_many_fields(title(section))
     fields = <Field *> PyMem_Realloc(section.fields, room * sizeof(Field))
     if fields == NULL:
         raise MemoryError
@@ -305,19 +305,19 @@ cdef int grow(Section *section) except -1:
     return 0
 
 
-cdef bytes unfold(octets at, octets end):
+cdef bytes unfold(bytes_ptr at, bytes_ptr end):
     """A folded value: the parts of its lines, one SP between them (RFC 9112 s.5.2)."""
     parts = (part.strip(b" \t\r") for part in piece(at, end).split(b"\n"))
     return b" ".join([part for part in parts if part])
 
 
-cdef inline bytes value_of(octets base, Field *field):
+cdef inline bytes value_of(bytes_ptr base, Field *field):
     if field.folded:
         return unfold(base + field.value, base + field.value_end)
     return piece(base + field.value, base + field.value_end)
 
 
-cdef list lines_of(octets base, Field *fields, uint32_t count):
+cdef list lines_of(bytes_ptr base, Field *fields, uint32_t count):
     cdef list result = PyList_New(count)
     cdef uint32_t i
     for i in range(count):
@@ -360,7 +360,7 @@ cdef class ResponseHead:
 
     @property
     def reason(self):
-        cdef octets base = <octets> PyBytes_AS_STRING(self.head)
+        cdef bytes_ptr base = <bytes_ptr> PyBytes_AS_STRING(self.head)
         if self.reason_end == 15 and base[13] == b"O" and base[14] == b"K":
             return OK
         return piece(base + 13, base + self.reason_end) if self.reason_end > 13 else b""
@@ -368,13 +368,13 @@ cdef class ResponseHead:
     def fields(self):
         """Names as received, values without the whitespace around them; the same list at every call."""
         if self.lines is None:
-            self.lines = lines_of(<octets> PyBytes_AS_STRING(self.head), self.table, self.count)
+            self.lines = lines_of(<bytes_ptr> PyBytes_AS_STRING(self.head), self.table, self.count)
         return self.lines
 
     def get_all(self, bytes lower_name not None):
         """The values of all fields of that name, which is given in lower case."""
-        cdef octets base = <octets> PyBytes_AS_STRING(self.head)
-        cdef octets wanted = <octets> PyBytes_AS_STRING(lower_name)
+        cdef bytes_ptr base = <bytes_ptr> PyBytes_AS_STRING(self.head)
+        cdef bytes_ptr wanted = <bytes_ptr> PyBytes_AS_STRING(lower_name)
         cdef uint32_t size = PyBytes_GET_SIZE(lower_name)
         cdef Field *field
         cdef list values = []
@@ -391,7 +391,7 @@ cdef class ResponseHead:
         self.rest = None
         return rest
 
-    cdef int take(self, Section *section, octets base) except -1:
+    cdef int take(self, Section *section, bytes_ptr base) except -1:
         """Copies what belongs to the head out of its section."""
         self.head = PyBytes_FromStringAndSize(<const char *> base, section.line)
         self.count = section.count
@@ -402,10 +402,10 @@ cdef class ResponseHead:
             memcpy(self.table, section.fields, section.count * sizeof(Field))
         return self.find_facts(base)
 
-    cdef int find_facts(self, octets base) except -1:
+    cdef int find_facts(self, bytes_ptr base) except -1:
         cdef Field *field
-        cdef octets at
-        cdef octets end
+        cdef bytes_ptr at
+        cdef bytes_ptr end
         cdef bytes unfolded
         cdef int i
         for i in range(self.count):
@@ -414,7 +414,7 @@ cdef class ResponseHead:
                 continue
             if field.folded:
                 unfolded = value_of(base, field)
-                at = <octets> PyBytes_AS_STRING(unfolded)
+                at = <bytes_ptr> PyBytes_AS_STRING(unfolded)
                 end = at + PyBytes_GET_SIZE(unfolded)
             else:
                 at = base + field.value
@@ -432,7 +432,7 @@ cdef class ResponseHead:
         return 0
 
 
-cdef long long length_of(octets at, octets end) noexcept:
+cdef long long length_of(bytes_ptr at, bytes_ptr end) noexcept:
     """Content-Length = 1*DIGIT, RFC 9110 s.8.6."""
     cdef uint64_t length = 0
     cdef unsigned int digit
@@ -447,15 +447,15 @@ cdef long long length_of(octets at, octets end) noexcept:
     return <long long> length
 
 
-cdef int members_of(octets at, octets end) noexcept:
+cdef int members_of(bytes_ptr at, bytes_ptr end) noexcept:
     """Flags of the members of a Connection field."""
-    cdef octets comma
-    cdef octets member
-    cdef octets member_end
+    cdef bytes_ptr comma
+    cdef bytes_ptr member
+    cdef bytes_ptr member_end
     cdef int flags = 0
     cdef int i
     while True:
-        comma = <octets> memchr(at, COMMA, end - at)
+        comma = <bytes_ptr> memchr(at, COMMA, end - at)
         if comma == NULL:
             comma = end
         member = skip_blanks(at, comma)
@@ -474,7 +474,7 @@ cdef class HeadParser:
 
     cdef Section section
     cdef Py_ssize_t available  # bytes that were there at the last call
-    cdef bint reading  # left true by a fault
+    cdef bint reading  # left true by an error
     cdef int status  # 0 while the status line has not come
     cdef int minor
     cdef uint32_t reason_end
@@ -498,7 +498,7 @@ cdef class HeadParser:
         """The head that begins at `start`, or None while bytes of it are missing.
 
         After None it is called again with the same bytes and more, which may lie elsewhere by then. After a head it
-        is ready for the next one, and after a fault it has forgotten the head. Raises RemoteProtocolError, and
+        is ready for the next one, and after an error it has forgotten the head. Raises RemoteProtocolError, and
         ValueError when [start, end) is not in `data` or has fewer bytes than before.
         """
         cdef Py_buffer view
@@ -510,7 +510,7 @@ cdef class HeadParser:
                     f"bytes {start} to {end} of {view.len} cannot be read, {self.available} were there before"
                 )
             self.reading = True
-            head = self.read(<octets> view.buf + start, end - start)
+            head = self.read(<bytes_ptr> view.buf + start, end - start)
             self.reading = False
             if head is not None:
                 start += PyBytes_GET_SIZE(head.head)
@@ -524,7 +524,7 @@ cdef class HeadParser:
                 self.forget()
             PyBuffer_Release(&view)
 
-    cdef ResponseHead read(self, octets base, Py_ssize_t available):
+    cdef ResponseHead read(self, bytes_ptr base, Py_ssize_t available):
         cdef Py_ssize_t size = min(available, MAX_HEAD_SIZE)
         cdef ResponseHead head
         if (self.status or self.read_status(base, size, available)) and read_fields(&self.section, base, size):
@@ -536,31 +536,31 @@ cdef class HeadParser:
             self.forget()
             return head
         if available >= MAX_HEAD_SIZE:
-            raise faults.too_large(title(&self.section))
+            raise errors.too_large(title(&self.section))
         self.available = available
         return None
 
-    cdef bint read_status(self, octets base, Py_ssize_t size, Py_ssize_t available) except -1:
+    cdef bint read_status(self, bytes_ptr base, Py_ssize_t size, Py_ssize_t available) except -1:
         """True when the status line is there. A stranger is refused at once: a TLS alert, say, never ends a line."""
-        cdef octets end
+        cdef bytes_ptr end
         if memcmp(base, b"HTTP/1.", min(size, 7)) != 0:
-            raise faults.not_http1(seen(base, base + available))
+            raise errors.not_http1(seen(base, base + available))
         if next_line(&self.section, base, size) == 0:
             return False
         end = base + self.section.line_end
         if not is_status_line(base, end):
-            raise faults.bad_status_line(piece(base, end))
+            raise errors.bad_status_line(piece(base, end))
         self.minor = base[7] - <int> b"0"
         self.status = (base[9] - <int> b"0") * 100 + (base[10] - <int> b"0") * 10 + (base[11] - <int> b"0")
         self.reason_end = self.section.line_end
         return True
 
 
-cdef inline bint is_digit(unsigned char octet) noexcept:
-    return b"0" <= octet <= b"9"
+cdef inline bint is_digit(unsigned char byte) noexcept:
+    return b"0" <= byte <= b"9"
 
 
-cdef bint is_status_line(octets line, octets end) noexcept:
+cdef bint is_status_line(bytes_ptr line, bytes_ptr end) noexcept:
     """Whether what follows "HTTP/1." is `DIGIT SP 3DIGIT [SP reason]`, the status being at least 100."""
     if end - line < 12 or (end - line > 12 and line[12] != b" "):
         return False
@@ -576,32 +576,32 @@ cdef enum State:
 
 
 cdef struct Decoded:
-    PyObject *octets  # a bytes object that nobody else refers to, NULL while there is nothing to put in it
+    PyObject *data  # a bytes object that nobody else refers to, NULL while there is nothing to put in it
     Py_ssize_t size
     Py_ssize_t room
 
 
-cdef int put(Decoded *decoded, octets at, Py_ssize_t size, octets end) except -1:
+cdef int put(Decoded *decoded, bytes_ptr at, Py_ssize_t size, bytes_ptr end) except -1:
     """Appends [at, at + size); `end` is where the call's bytes end, so what can follow has room before it."""
-    if decoded.octets == NULL:
+    if decoded.data == NULL:
         if at + size == end:
-            decoded.octets = new_bytes(<const char *> at, size)
+            decoded.data = new_bytes(<const char *> at, size)
             decoded.size = decoded.room = size
             return 0
         decoded.room = end - at
-        decoded.octets = new_bytes(NULL, decoded.room)
-    memcpy(octets_of(decoded.octets) + decoded.size, at, size)
+        decoded.data = new_bytes(NULL, decoded.room)
+    memcpy(data_of(decoded.data) + decoded.size, at, size)
     decoded.size += size
     return 0
 
 
 cdef bytes finished(Decoded *decoded):
     """What was put there, which the owner of `decoded` still has to let go of."""
-    if decoded.octets == NULL:
+    if decoded.data == NULL:
         return b""
     if decoded.size != decoded.room:
-        resize_bytes(&decoded.octets, decoded.size)
-    return <bytes> decoded.octets
+        resize_bytes(&decoded.data, decoded.size)
+    return <bytes> decoded.data
 
 
 @cython.final
@@ -617,12 +617,12 @@ cdef class ChunkedDecoder:
     cdef uint64_t left  # of the chunk, in bytes
     cdef Py_ssize_t extension  # bytes of extensions so far
     cdef Section section
-    cdef bytearray trailer_octets
+    cdef bytearray trailer_data
     #: True when the last byte of the body, its trailer section included, was consumed.
     cdef readonly bint done
     #: Fields of the trailer section; filled when done.
     cdef readonly list trailers
-    #: What was decoded in the call that raised, before the fault.
+    #: What was decoded in the call that raised, before the error.
     cdef readonly bytes salvaged
 
     def __cinit__(self):
@@ -640,7 +640,7 @@ cdef class ChunkedDecoder:
         self.left = 0
         self.extension = 0
         clear(&self.section)
-        self.trailer_octets = None
+        self.trailer_data = None
         self.done = False
         self.trailers = []
         self.salvaged = b""
@@ -653,13 +653,13 @@ cdef class ChunkedDecoder:
         """
         cdef Py_buffer view
         cdef Decoded decoded = Decoded(NULL, 0, 0)
-        cdef octets base
-        cdef octets at
+        cdef bytes_ptr base
+        cdef bytes_ptr at
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
             if not 0 <= start <= end <= view.len:
                 raise ValueError(f"bytes {start} to {end} of {view.len} cannot be read")
-            base = <octets> view.buf
+            base = <bytes_ptr> view.buf
             try:
                 at = self.read(base + start, base + end, &decoded)
             except RemoteProtocolError:
@@ -667,11 +667,11 @@ cdef class ChunkedDecoder:
                 raise
             return finished(&decoded), at - base
         finally:
-            if decoded.octets != NULL:
-                decref(decoded.octets)
+            if decoded.data != NULL:
+                decref(decoded.data)
             PyBuffer_Release(&view)
 
-    cdef octets read(self, octets at, octets end, Decoded *decoded) except NULL:
+    cdef bytes_ptr read(self, bytes_ptr at, bytes_ptr end, Decoded *decoded) except NULL:
         cdef Py_ssize_t size
         while at < end and self.state != DONE:
             if self.state == DATA:
@@ -690,84 +690,84 @@ cdef class ChunkedDecoder:
                 at += 1
         return at
 
-    cdef int step(self, octets at, octets end) except -1:
+    cdef int step(self, bytes_ptr at, bytes_ptr end) except -1:
         """Takes one byte of the framing."""
         if self.state == SIZE:
             self.step_size(at, end)
         elif self.state == SIZE_LF:
             if at[0] != LF:
-                raise faults.chunk_size_unended(seen(at, end))
+                raise errors.chunk_size_unended(seen(at, end))
             self.digits = 0
             self.state = DATA if self.left else TRAILERS
         elif self.state == DATA_CR:
             if at[0] != CR:
-                raise faults.chunk_unended(seen(at, end))
+                raise errors.chunk_unended(seen(at, end))
             self.state = DATA_LF
         elif self.state == DATA_LF:
             if at[0] != LF:
-                raise faults.chunk_unended(seen(at, end))
+                raise errors.chunk_unended(seen(at, end))
             self.state = SIZE
         else:
             self.step_extension(at, end)
         return 0
 
-    cdef int step_size(self, octets at, octets end) except -1:
+    cdef int step_size(self, bytes_ptr at, bytes_ptr end) except -1:
         cdef unsigned char digit = HEX[at[0]]
         if digit != 255:
             if self.digits == MAX_CHUNK_SIZE_DIGITS:
-                raise faults.chunk_size_too_long(seen(at, end))
+                raise errors.chunk_size_too_long(seen(at, end))
             self.digits += 1
             self.left = self.left << 4 | digit
         elif self.digits == 0:
-            raise faults.chunk_size_expected(seen(at, end))
+            raise errors.chunk_size_expected(seen(at, end))
         else:
             self.step_extension(at, end)
         return 0
 
-    cdef int step_extension(self, octets at, octets end) except -1:
+    cdef int step_extension(self, bytes_ptr at, bytes_ptr end) except -1:
         """Skips `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, RFC 9112 s.7.1.1."""
-        cdef unsigned char octet = at[0]
-        if octet == CR and self.state <= EXTENSION:
+        cdef unsigned char byte = at[0]
+        if byte == CR and self.state <= EXTENSION:
             self.state = SIZE_LF
             return 0
         if self.state <= SPACE:
-            if octet == SEMICOLON:
+            if byte == SEMICOLON:
                 self.state = EXTENSION
-            elif is_blank(octet):
+            elif is_blank(byte):
                 self.state = SPACE
             else:
-                raise faults.chunk_size_unended(seen(at, end))
-        elif octet == DEL or (octet < 0x20 and octet != 0x09):
-            raise faults.bad_chunk_extension(seen(at, end))
+                raise errors.chunk_size_unended(seen(at, end))
+        elif byte == DEL or (byte < 0x20 and byte != 0x09):
+            raise errors.bad_chunk_extension(seen(at, end))
         elif self.state == ESCAPED:
             self.state = QUOTED
-        elif octet == QUOTE:
+        elif byte == QUOTE:
             self.state = EXTENSION if self.state == QUOTED else QUOTED
-        elif octet == BACKSLASH and self.state == QUOTED:
+        elif byte == BACKSLASH and self.state == QUOTED:
             self.state = ESCAPED
         self.extension += 1
         if self.extension > MAX_CHUNK_EXTENSION:
-            raise faults.chunk_extension_too_long()
+            raise errors.chunk_extension_too_long()
         return 0
 
-    cdef octets read_trailers(self, octets at, octets end) except NULL:
+    cdef bytes_ptr read_trailers(self, bytes_ptr at, bytes_ptr end) except NULL:
         """Takes lines of the trailer section; where the reading goes on."""
         cdef Py_ssize_t before
-        cdef octets base
-        if self.trailer_octets is None:
+        cdef bytes_ptr base
+        if self.trailer_data is None:
             if end - at >= 2 and at[0] == CR and at[1] == LF:
                 self.finish()
                 return at + 2
-            self.trailer_octets = bytearray()
-        before = PyByteArray_GET_SIZE(self.trailer_octets)
-        self.trailer_octets += piece(at, at + min(end - at, MAX_HEAD_SIZE - before))
-        base = <octets> PyByteArray_AS_STRING(self.trailer_octets)
-        if read_fields(&self.section, base, PyByteArray_GET_SIZE(self.trailer_octets)):
+            self.trailer_data = bytearray()
+        before = PyByteArray_GET_SIZE(self.trailer_data)
+        self.trailer_data += piece(at, at + min(end - at, MAX_HEAD_SIZE - before))
+        base = <bytes_ptr> PyByteArray_AS_STRING(self.trailer_data)
+        if read_fields(&self.section, base, PyByteArray_GET_SIZE(self.trailer_data)):
             self.trailers = lines_of(base, self.section.fields, self.section.count)
             self.finish()
             return at + (self.section.line - before)
-        if PyByteArray_GET_SIZE(self.trailer_octets) == MAX_HEAD_SIZE:
-            raise faults.too_large(title(&self.section))
+        if PyByteArray_GET_SIZE(self.trailer_data) == MAX_HEAD_SIZE:
+            raise errors.too_large(title(&self.section))
         return end
 
     cdef void finish(self) noexcept:
@@ -775,7 +775,7 @@ cdef class ChunkedDecoder:
         self.done = True
 
 
-cdef inline Py_ssize_t count_of(const unsigned char *table, octets at, Py_ssize_t size) noexcept:
+cdef inline Py_ssize_t count_of(const unsigned char *table, bytes_ptr at, Py_ssize_t size) noexcept:
     """How many bytes from `at` on are members of a table; `size` when all are."""
     cdef Py_ssize_t i = 0
     while i < size and table[at[i]]:
@@ -784,26 +784,26 @@ cdef inline Py_ssize_t count_of(const unsigned char *table, octets at, Py_ssize_
 
 
 cdef int check(bytes name, bytes value) except -1:
-    cdef octets at
+    cdef bytes_ptr at
     cdef Py_ssize_t size
     cdef Py_ssize_t sendable
     if name is None or value is None:
         raise TypeError("name and value of a field have to be bytes, not None")
-    at = <octets> PyBytes_AS_STRING(name)
+    at = <bytes_ptr> PyBytes_AS_STRING(name)
     size = PyBytes_GET_SIZE(name)
     if size == 0 or count_of(IS_TOKEN, at, size) != size:
-        raise faults.bad_name(name)
-    at = <octets> PyBytes_AS_STRING(value)
+        raise errors.bad_name(name)
+    at = <bytes_ptr> PyBytes_AS_STRING(value)
     size = PyBytes_GET_SIZE(value)
     if size == 0:
         return 0
     if is_blank(at[0]):
-        raise faults.bad_value(name, value, 0)
+        raise errors.bad_value(name, value, 0)
     sendable = count_of(IS_VALUE, at, size)
     if sendable != size:
-        raise faults.bad_value(name, value, sendable)
+        raise errors.bad_value(name, value, sendable)
     if is_blank(at[size - 1]):
-        raise faults.bad_value(name, value, size - 1)
+        raise errors.bad_value(name, value, size - 1)
     return 0
 
 
@@ -813,15 +813,15 @@ def check_field(bytes name, bytes value):
 
 
 cdef int check_request_line(bytes method, bytes target) except -1:
-    cdef octets at = <octets> PyBytes_AS_STRING(method)
+    cdef bytes_ptr at = <bytes_ptr> PyBytes_AS_STRING(method)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(method)
     cdef Py_ssize_t sendable
     if size == 0 or count_of(IS_TOKEN, at, size) != size:
-        raise faults.bad_method(method)
+        raise errors.bad_method(method)
     size = PyBytes_GET_SIZE(target)
-    sendable = count_of(IS_TARGET, <octets> PyBytes_AS_STRING(target), size)
+    sendable = count_of(IS_TARGET, <bytes_ptr> PyBytes_AS_STRING(target), size)
     if size == 0 or sendable != size:
-        raise faults.bad_target(target, sendable)
+        raise errors.bad_target(target, sendable)
     return 0
 
 

@@ -40,8 +40,8 @@ cdef extern from *:
         const unsigned char *at, const unsigned char *lower, Py_ssize_t size) noexcept nogil
 
 
-cdef inline bint is_blank(unsigned char octet) noexcept nogil:
-    return octet == 0x20 or octet == 0x09
+cdef inline bint is_blank(unsigned char byte) noexcept nogil:
+    return byte == 0x20 or byte == 0x09
 
 
 cdef inline const unsigned char *skip_blanks(const unsigned char *at, const unsigned char *end) noexcept nogil:

@@ -19,7 +19,7 @@ from .._exceptions import NetworkError, ReadError, TransportError, timed_out
 from .._journey import ConnectionFacts, Journey
 from .._kernel.h2_constants import ENHANCE_YOUR_CALM
 from .._kernel.h2_control import goaway_frame
-from .._kernel.h2_errors import Http2Fault
+from .._kernel.h2_errors import Http2Error
 from .._net.base import Backend, Buffer, Stream
 from .._origin import Route
 from .._trace import Tracer
@@ -324,7 +324,7 @@ class Http2Connection(SharedSession):
                     self._answer()
                 elif len(self.outgoing) > MAX_EARLY_ANSWERS:
                     self.fail(
-                        Http2Fault(
+                        Http2Error(
                             f"peer asks for more than {MAX_EARLY_ANSWERS} answers before the first request",
                             ENHANCE_YOUR_CALM,
                         )
@@ -380,7 +380,7 @@ class Http2Connection(SharedSession):
         self._backlog = self._backlog + sum(map(len, self.outgoing)) if unsent else 0
         if self._backlog > MAX_BACKLOG:
             self.fail(
-                Http2Fault(
+                Http2Error(
                     f"peer makes more than {MAX_BACKLOG} bytes of answers wait and does not read them",
                     ENHANCE_YOUR_CALM,
                 )

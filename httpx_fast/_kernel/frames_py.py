@@ -12,7 +12,7 @@ reads a connection feeds what has arrived and gets a list, with one tuple per fr
     SETTINGS       [(setting, value), ...], [] with ACK    WINDOW_UPDATE  the increment, at least 1
     GOAWAY         (last stream id, error code, debug)     RST_STREAM     the error code
     PING           its eight bytes                        any other      b"", the contents were skipped
-    FAULT (-1)     an Http2Fault that says what is wrong; `flags` is its error code, `stream_id` that of the fault
+    ERROR (-1)     an Http2Error that says what is wrong; `flags` is its error code, `stream_id` that of the fault
 
 Rules:
 1. Nothing has to be kept by the caller. Bytes are copied once, into the object that is handed out (twice by this twin
@@ -29,7 +29,7 @@ from __future__ import annotations
 import struct
 from typing import TypeAlias
 
-from . import h2_errors as faults
+from . import h2_errors
 from .h2_constants import (
     ACK,
     CONTINUATION,
@@ -37,7 +37,7 @@ from .h2_constants import (
     DEFAULT_FRAME_SIZE,
     END_HEADERS,
     END_STREAM,
-    FAULT,
+    ERROR,
     FRAME_HEAD_SIZE,
     HAS_PRIORITY,
     HEADERS,
@@ -48,13 +48,13 @@ from .h2_constants import (
     PADDED,
     SETTINGS,
 )
-from .h2_control import KEPT, Contents, contents, head_fault, padding_fault
-from .h2_errors import Http2Fault
+from .h2_control import KEPT, Contents, contents, head_error, padding_error
+from .h2_errors import Http2Error
 from .views import view_of
 
 __all__ = ["FrameReader", "data_head", "headers_frames"]
 
-Frame: TypeAlias = tuple[int, int, int, Contents | Http2Fault, int]
+Frame: TypeAlias = tuple[int, int, int, Contents | Http2Error, int]
 
 _TRICKY_HEADERS = END_HEADERS | PADDED | HAS_PRIORITY
 
@@ -168,15 +168,15 @@ class FrameReader:
     def _begin(self, frames: list[Frame], high: int, low: int, kind: int, flags: int, stream_id: int) -> None:
         stream_id &= MAX_STREAM_ID  # the bit above is reserved, s.4.1
         size = high << 8 | low
-        fault: Http2Fault | None
+        error: Http2Error | None
         if not self._started and (kind != SETTINGS or flags & ACK):
-            fault = faults.not_http2(_put_head(high, low, kind, flags, stream_id))
+            error = h2_errors.not_http2(_put_head(high, low, kind, flags, stream_id))
         else:
-            fault = head_fault(kind, flags, stream_id, size, self.max_frame_size, self._block_stream)
-        if fault is None and kind in (HEADERS, CONTINUATION):
-            fault = self._begin_block(kind, flags, stream_id, size)
-        if fault is not None:
-            self._report(fault, size, frames)
+            error = head_error(kind, flags, stream_id, size, self.max_frame_size, self._block_stream)
+        if error is None and kind in (HEADERS, CONTINUATION):
+            error = self._begin_block(kind, flags, stream_id, size)
+        if error is not None:
+            self._report(error, size, frames)
             if self.broken:
                 return
         self._started = True
@@ -185,11 +185,11 @@ class FrameReader:
         self._pad_awaited = kind <= HEADERS and flags & PADDED != 0
         self._lead = 5 if kind == HEADERS and flags & HAS_PRIORITY else 0
         self._body_left, self._tail, self._told = size - self._lead - self._pad_awaited, 0, 0
-        if fault is not None or kind not in KEPT:
+        if error is not None or kind not in KEPT:
             self._body_left, self._tail = 0, size
-            self._kind = FAULT if fault is not None else kind
+            self._kind = ERROR if error is not None else kind
 
-    def _begin_block(self, kind: int, flags: int, stream_id: int, size: int) -> Http2Fault | None:
+    def _begin_block(self, kind: int, flags: int, stream_id: int, size: int) -> Http2Error | None:
         if kind == HEADERS:
             self._block_stream, self._block_flags = stream_id, flags
             self._block_size = self._continuations = 0
@@ -197,12 +197,12 @@ class FrameReader:
             self._continuations += 1
         self._block_size += size
         if self._block_size > MAX_BLOCK_SIZE or self._continuations > MAX_CONTINUATIONS:
-            return faults.block_too_large(stream_id)
+            return h2_errors.block_too_large(stream_id)
         return None
 
-    def _report(self, fault: Http2Fault, size: int, frames: list[Frame]) -> None:
-        frames.append((FAULT, fault.code, fault.stream_id, fault, size))
-        self.broken = fault.stream_id == 0
+    def _report(self, error: Http2Error, size: int, frames: list[Frame]) -> None:
+        frames.append((ERROR, error.code, error.stream_id, error, size))
+        self.broken = error.stream_id == 0
 
     def _take_contents(self, view: memoryview, at: int, end: int, frames: list[Frame]) -> int:
         """Takes what is there of the frame; the position after that."""
@@ -211,7 +211,7 @@ class FrameReader:
                 return at
             padding = view[at]
             if padding > self._body_left:
-                self._report(padding_fault(self._kind, padding, self._size), self._size, frames)
+                self._report(padding_error(self._kind, padding, self._size), self._size, frames)
                 return at
             self._pad_awaited = False
             self._body_left -= padding
@@ -255,9 +255,9 @@ class FrameReader:
             self._block.append(raw)
             if flags & END_HEADERS:
                 self._finish_block(frames)
-        elif kind != FAULT:
+        elif kind != ERROR:
             said = contents(kind, flags, stream_id, raw)
-            if isinstance(said, Http2Fault):
+            if isinstance(said, Http2Error):
                 self._report(said, size, frames)
             else:
                 frames.append((kind, flags, stream_id, said, size))

@@ -18,7 +18,7 @@ GOAWAY = 0x7
 WINDOW_UPDATE = 0x8
 CONTINUATION = 0x9
 #: No type of a frame: what the reader reports in place of a frame that breaks the protocol.
-FAULT = -1
+ERROR = -1
 
 FRAME_NAMES = (
     "DATA",

@@ -2,7 +2,7 @@
 
 The kernels read DATA, HEADERS and CONTINUATION themselves and come here with the rest, and with every frame head that
 does not look right to them. So the rules of RFC 9113 s.4.2 and s.6 for sizes, streams and values stand here once.
-`Http2Fault.stream_id` says whether a fault costs the connection or one stream. Functions whose names end in `_frame`
+`Http2Error.stream_id` says whether a fault costs the connection or one stream. Functions whose names end in `_frame`
 return the bytes of a whole frame.
 """
 
@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from . import h2_errors as faults
+from . import h2_errors
 from .h2_constants import (
     ACK,
     CONTINUATION,
@@ -39,14 +39,14 @@ from .h2_constants import (
     SETTINGS,
     WINDOW_UPDATE,
 )
-from .h2_errors import Http2Fault
+from .h2_errors import Http2Error
 
 __all__ = [
     "SETTINGS_ACK",
     "Contents",
     "contents",
     "goaway_frame",
-    "head_fault",
+    "head_error",
     "ping_frame",
     "reset_frame",
     "settings_frame",
@@ -69,53 +69,53 @@ _SWITCHES = {ENABLE_CONNECT_PROTOCOL: "RFC 8441 s.3", NO_RFC7540_PRIORITIES: "RF
 KEPT = frozenset({DATA, HEADERS, CONTINUATION, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE})
 
 
-def head_fault(kind: int, flags: int, stream_id: int, size: int, limit: int, unended: int) -> Http2Fault | None:
+def head_error(kind: int, flags: int, stream_id: int, size: int, limit: int, unended: int) -> Http2Error | None:
     """What is wrong with the head of a frame; `unended` is the stream whose field block has not ended, or 0."""
     if size > limit:
-        return faults.frame_too_large(kind, size, limit)
+        return h2_errors.frame_too_large(kind, size, limit)
     if unended and (kind != CONTINUATION or stream_id != unended):
-        return faults.continuation_expected(kind, stream_id, unended)
+        return h2_errors.continuation_expected(kind, stream_id, unended)
     if kind == CONTINUATION and not unended:
-        return faults.continuation_unexpected(stream_id)
+        return h2_errors.continuation_unexpected(stream_id)
     if kind == PUSH_PROMISE:
-        return faults.push_refused()
+        return h2_errors.push_refused()
     if stream_id == 0 and kind in _ON_A_STREAM:
-        return faults.wrong_stream(kind, stream_id, _ON_A_STREAM[kind])
+        return h2_errors.wrong_stream(kind, stream_id, _ON_A_STREAM[kind])
     if stream_id and kind in _ON_NO_STREAM:
-        return faults.wrong_stream(kind, stream_id, _ON_NO_STREAM[kind])
-    return _size_fault(kind, flags, stream_id, size)
+        return h2_errors.wrong_stream(kind, stream_id, _ON_NO_STREAM[kind])
+    return _size_error(kind, flags, stream_id, size)
 
 
-def _size_fault(kind: int, flags: int, stream_id: int, size: int) -> Http2Fault | None:
+def _size_error(kind: int, flags: int, stream_id: int, size: int) -> Http2Error | None:
     if kind in _SIZES:
         expected, section = _SIZES[kind]
-        return None if size == expected else faults.frame_size(kind, size, str(expected), section)
+        return None if size == expected else h2_errors.frame_size(kind, size, str(expected), section)
     if kind == SETTINGS:
         if flags & ACK:
-            return faults.frame_size(kind, size, "none, since it has ACK", "s.6.5") if size else None
-        return faults.frame_size(kind, size, "a multiple of 6", "s.6.5") if size % 6 else None
+            return h2_errors.frame_size(kind, size, "none, since it has ACK", "s.6.5") if size else None
+        return h2_errors.frame_size(kind, size, "a multiple of 6", "s.6.5") if size % 6 else None
     if kind == GOAWAY:
-        return faults.frame_size(kind, size, "8 at least", "s.6.8") if size < 8 else None
+        return h2_errors.frame_size(kind, size, "8 at least", "s.6.8") if size < 8 else None
     if kind == PRIORITY:
-        return faults.frame_size(kind, size, "5", "s.6.3", stream_id) if size != 5 else None
+        return h2_errors.frame_size(kind, size, "5", "s.6.3", stream_id) if size != 5 else None
     if kind in (DATA, HEADERS):
         least = bool(flags & PADDED) + (5 if kind == HEADERS and flags & HAS_PRIORITY else 0)
-        return faults.frame_size(kind, size, f"{least} at least", _ON_A_STREAM[kind]) if size < least else None
+        return h2_errors.frame_size(kind, size, f"{least} at least", _ON_A_STREAM[kind]) if size < least else None
     return None
 
 
-def padding_fault(kind: int, padding: int, size: int) -> Http2Fault:
+def padding_error(kind: int, padding: int, size: int) -> Http2Error:
     """More padding than there are bytes for it."""
-    return faults.too_much_padding(kind, padding, size, _ON_A_STREAM[kind])
+    return h2_errors.too_much_padding(kind, padding, size, _ON_A_STREAM[kind])
 
 
-def contents(kind: int, flags: int, stream_id: int, data: bytes) -> Contents | Http2Fault:
+def contents(kind: int, flags: int, stream_id: int, data: bytes) -> Contents | Http2Error:
     """What a frame that is neither DATA nor part of a field block says; its size has been found right."""
     if kind == SETTINGS:
         return _read_settings(data)
     if kind == WINDOW_UPDATE:
         increment = int.from_bytes(data, "big") & MAX_WINDOW_SIZE
-        return increment or faults.no_increment(stream_id)
+        return increment or h2_errors.no_increment(stream_id)
     if kind == RST_STREAM:
         return int.from_bytes(data, "big")
     if kind == GOAWAY:
@@ -124,18 +124,18 @@ def contents(kind: int, flags: int, stream_id: int, data: bytes) -> Contents | H
     return data
 
 
-def _read_settings(data: bytes) -> list[tuple[int, int]] | Http2Fault:
+def _read_settings(data: bytes) -> list[tuple[int, int]] | Http2Error:
     """Settings in their order; the same one may stand there twice, and the last one counts. Unknown ones stay."""
     settings = list(_setting.iter_unpack(data))
     for setting, value in settings:
         if setting == INITIAL_WINDOW_SIZE and value > MAX_WINDOW_SIZE:
-            return faults.bad_setting(setting, value, f"{MAX_WINDOW_SIZE} at most", FLOW_CONTROL_ERROR)
+            return h2_errors.bad_setting(setting, value, f"{MAX_WINDOW_SIZE} at most", FLOW_CONTROL_ERROR)
         if setting == MAX_FRAME_SIZE and not DEFAULT_FRAME_SIZE <= value <= LARGEST_FRAME_SIZE:
-            return faults.bad_setting(setting, value, f"{DEFAULT_FRAME_SIZE} to {LARGEST_FRAME_SIZE}")
+            return h2_errors.bad_setting(setting, value, f"{DEFAULT_FRAME_SIZE} to {LARGEST_FRAME_SIZE}")
         if setting == ENABLE_PUSH and value:
-            return faults.bad_setting(setting, value, "0 from a server")
+            return h2_errors.bad_setting(setting, value, "0 from a server")
         if setting in _SWITCHES and value > 1:
-            return faults.bad_setting(setting, value, "0 or 1", section=_SWITCHES[setting])
+            return h2_errors.bad_setting(setting, value, "0 or 1", section=_SWITCHES[setting])
     return settings
 
 

@@ -18,7 +18,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final, TypeAlias
 
 from .._hpack_tables import EOS, HUFFMAN_CODES, STATIC_COUNT, STATIC_TABLE
-from . import h2_errors as faults
+from . import h2_errors
 from .constants import TOKEN_BYTES, VALUE_BYTES
 from .h2_constants import (
     CHANGING_FIELDS,
@@ -207,10 +207,10 @@ def _policy(name: bytes, value: bytes) -> int:
 
 def _check(name: bytes, value: bytes) -> None:
     if not _is_sendable_name(name):
-        raise faults.unsendable_name(name)
+        raise h2_errors.unsendable_name(name)
     match = _unsendable_value(value)
     if match is not None:
-        raise faults.unsendable_value(name, value, match.start())
+        raise h2_errors.unsendable_value(name, value, match.start())
 
 
 def _is_constant(fields: Iterable[object], sensitive: object) -> bool:

@@ -3,7 +3,7 @@
 It knows no frame, no stream and no request: it reports what a block says, or raises. Its rules:
 
 1. A decoder belongs to a connection, and sees every block in its order. A fault of HPACK
-   (`Http2Fault`, COMPRESSION_ERROR) ends the connection, since the tables of both sides may differ from then on.
+   (`Http2Error`, COMPRESSION_ERROR) ends the connection, since the tables of both sides may differ from then on.
 2. A section above `max_list_size` is decoded to its end without being kept, then `SectionTooLarge` is raised: the
    tables are right, so only the stream is lost. What it costs is linear in the block, whose size the frames bound.
 3. An entry of a table is a ready (name, value) pair with its facts. Fields that refer to it share the pair.
@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from .._hpack_tables import EOS, HUFFMAN_CODES, STATIC_COUNT, STATIC_TABLE
-from . import h2_errors as faults
+from . import h2_errors
 from .constants import (
     BAD_LENGTH,
     COMMON_NAMES,
@@ -166,7 +166,7 @@ def _move(key: int) -> tuple[bytes, int]:
 
 
 def _unhuffman(data: bytes, at: int) -> bytes:
-    """The string that was encoded; `at` is where its field begins. Raises Http2Fault."""
+    """The string that was encoded; `at` is where its field begins. Raises Http2Error."""
     parts: list[bytes] = []
     node = 0
     moves = _moves
@@ -174,10 +174,10 @@ def _unhuffman(data: bytes, at: int) -> bytes:
         key = node | byte
         symbols, node = moves[key] if key in moves else _move(key)
         if node == _EOS_SEEN:
-            raise faults.end_of_string(data[: faults.SHOWN_AND_ONE], at)
+            raise h2_errors.end_of_string(data[: h2_errors.SHOWN_AND_ONE], at)
         parts.append(symbols)
     if node >> 8 not in _PADDING:
-        raise faults.bad_padding(data[: faults.SHOWN_AND_ONE], at)
+        raise h2_errors.bad_padding(data[: h2_errors.SHOWN_AND_ONE], at)
     return b"".join(parts)
 
 
@@ -282,11 +282,11 @@ class HpackDecoder:
         return self._used
 
     def decode(self, block: bytes | bytearray | memoryview) -> list[FieldLine]:
-        """All fields of a block. Raises Http2Fault, and SectionTooLarge."""
+        """All fields of a block. Raises Http2Error, and SectionTooLarge."""
         return [entry[0] for entry in self._read(bytes(view_of(block)))]
 
     def decode_response(self, block: bytes | bytearray | memoryview) -> FieldSection:
-        """The fields of a block, and what is to be known of them. Raises Http2Fault, and SectionTooLarge."""
+        """The fields of a block, and what is to be known of them. Raises Http2Error, and SectionTooLarge."""
         return FieldSection(self._read(bytes(view_of(block))), self._list_size)
 
     def _read(self, block: bytes) -> list[Entry]:
@@ -308,14 +308,14 @@ class HpackDecoder:
                 entry, at = self._read_literal(block, at, 0x3F)
                 self._add(entry)
             elif byte & 0x20:
-                raise faults.table_size_late(at)
+                raise h2_errors.table_size_late(at)
             else:
                 entry, at = self._read_literal(block, at, 0x0F)
             size += entry[1]
             if size <= limit:
                 found.append(entry)
         if size > limit:
-            raise faults.list_too_large(size, limit)
+            raise h2_errors.list_too_large(size, limit)
         self._list_size = size
         return found
 
@@ -325,7 +325,7 @@ class HpackDecoder:
         while at < len(block) and block[at] & 0xE0 == 0x20:
             size, after = _read_integer(block, at, 0x1F, at)
             if size > self._limit:
-                raise faults.table_size_too_large(size, self._limit, at)
+                raise h2_errors.table_size_too_large(size, self._limit, at)
             if self._due is not None and size > self._due:
                 break
             at = after
@@ -333,7 +333,7 @@ class HpackDecoder:
             self._size = size
             self._make_room(0)
         if self._due is not None:
-            raise faults.table_size_missing(self._size, self._due)
+            raise h2_errors.table_size_missing(self._size, self._due)
         return at
 
     def _entry_at(self, index: int, at: int) -> Entry:
@@ -341,7 +341,7 @@ class HpackDecoder:
         if 0 < index <= STATIC_COUNT:
             return _STATIC_ENTRIES[index - 1]
         if index == 0 or index - STATIC_COUNT > len(entries):
-            raise faults.bad_index(index, STATIC_COUNT + len(entries), at)
+            raise h2_errors.bad_index(index, STATIC_COUNT + len(entries), at)
         return entries[index - STATIC_COUNT - 1]
 
     def _read_literal(self, block: bytes, at: int, mask: int) -> tuple[Entry, int]:
@@ -380,23 +380,23 @@ def _read_integer(block: bytes, at: int, mask: int, start: int) -> tuple[int, in
         return value, at
     for shift in range(0, 7 * MAX_INTEGER_BYTES, 7):
         if at == len(block):
-            raise faults.truncated_integer(start)
+            raise h2_errors.truncated_integer(start)
         byte = block[at]
         at += 1
         value += (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise faults.integer_too_long(block[at - MAX_INTEGER_BYTES - 1 : at], start)
+    raise h2_errors.integer_too_long(block[at - MAX_INTEGER_BYTES - 1 : at], start)
 
 
 def _read_string(block: bytes, at: int, start: int) -> tuple[bytes, int]:
     """A string (RFC 7541 s.5.2), decoded, and the position after it."""
     if at == len(block):
-        raise faults.truncated_field(start)
+        raise h2_errors.truncated_field(start)
     coded = block[at] & 0x80
     size, at = _read_integer(block, at, 0x7F, start)
     after = at + size
     if after > len(block):
-        raise faults.truncated_string(size, len(block) - at, start)
+        raise h2_errors.truncated_string(size, len(block) - at, start)
     text = block[at:after]
     return _unhuffman(text, start) if coded else text, after

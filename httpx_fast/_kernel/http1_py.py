@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from .._exceptions import RemoteProtocolError
-from . import errors as faults
+from . import errors
 from .constants import (
     BAD_LENGTH,
     CHUNKED_ONLY,
@@ -164,12 +164,12 @@ class _Section:
     when the line has ended. So the report does not depend on how the bytes were cut.
     """
 
-    __slots__ = ("_line", "_scanned", "bare_lf", "fields", "octets", "title")
+    __slots__ = ("_line", "_scanned", "bare_lf", "fields", "raw", "title")
 
     def __init__(self, title: str, bare_lf: bool) -> None:
         self.title = title
         self.bare_lf = bare_lf
-        self.octets = bytearray()
+        self.raw = bytearray()
         self._line = 0  # where the line that is being read begins
         self._scanned = 0
         # Name and parts of the value; more parts than one where it was folded.
@@ -181,19 +181,19 @@ class _Section:
 
     def next_line(self) -> bytes | None:
         """The next line without its end, None while that has not come. Raises RemoteProtocolError."""
-        octets = self.octets
-        match = _line_end(octets, self._scanned)
+        raw = self.raw
+        match = _line_end(raw, self._scanned)
         if match is None:
-            self._scanned = len(octets)
+            self._scanned = len(raw)
             return None
         begin, end = match.span()
         found = match[0]
-        if found == b"\r" and end == len(octets):
+        if found == b"\r" and end == len(raw):
             self._scanned = begin
             return None
         if found != b"\r\n" and not (found == b"\n" and self.bare_lf):
-            raise faults.bad_byte(bytes(octets[self._line : end]))
-        line = bytes(octets[self._line : begin])
+            raise errors.bad_byte(bytes(raw[self._line : end]))
+        line = bytes(raw[self._line : begin])
         self._line = self._scanned = end
         return line
 
@@ -205,14 +205,14 @@ class _Section:
             if line[0] in _FOLDS:
                 # obs-fold, RFC 9112 s.5.2: a user agent must replace it by whitespace.
                 if not self.fields:
-                    raise faults.fold_without_field(line)
+                    raise errors.fold_without_field(line)
                 self.fields[-1][1].append(line.strip(_WHITESPACE))
                 continue
             match = _field_name(line)
             if match is None:
-                raise faults.bad_field_line(line)
+                raise errors.bad_field_line(line)
             if len(self.fields) == MAX_FIELDS:
-                raise faults.too_many_fields(self.title)
+                raise errors.too_many_fields(self.title)
             # Leniency: a value may have any byte but NUL, CR and LF. Old servers send Latin-1, UTF-8 and stray
             # controls, and all browsers, curl and Go's client read them.
             self.fields.append((match[1], [line[match.end() :].strip(_WHITESPACE)]))
@@ -241,7 +241,7 @@ class HeadParser:
         """The head that begins at `start`, or None while bytes of it are missing.
 
         After None it is called again with the same bytes and more, which may lie elsewhere by then. After a head it
-        is ready for the next one, and after a fault it has forgotten the head. Raises RemoteProtocolError, and
+        is ready for the next one, and after an error it has forgotten the head. Raises RemoteProtocolError, and
         ValueError when [start, end) is not in `data` or has fewer bytes than before.
         """
         view = view_of(data)
@@ -273,29 +273,29 @@ class HeadParser:
 
     def _read_lines(self, section: _Section, view: memoryview) -> ResponseHead | None:
         available = len(view)
-        octets = section.octets
+        raw = section.raw
         last = min(available, MAX_HEAD_SIZE)
-        while len(octets) < last:
-            octets += view[len(octets) : min(last, len(octets) + PIECE)]
+        while len(raw) < last:
+            raw += view[len(raw) : min(last, len(raw) + PIECE)]
             if self._status is None and not self._read_status(section, view):
                 continue
             if section.read_fields():
                 return self._finish(section)
         if available >= MAX_HEAD_SIZE:
-            raise faults.too_large(section.title)
+            raise errors.too_large(section.title)
         self._seen = available
         return None
 
     def _read_status(self, section: _Section, view: memoryview) -> bool:
         """True when the status line is there. A stranger is refused at once: a TLS alert, say, never ends a line."""
-        if not section.octets.startswith(_VERSION[: len(section.octets)]):
-            raise faults.not_http1(bytes(view[: faults.SHOWN_AND_ONE]))
+        if not section.raw.startswith(_VERSION[: len(section.raw)]):
+            raise errors.not_http1(bytes(view[: errors.SHOWN_AND_ONE]))
         line = section.next_line()
         if line is None:
             return False
         match = _status_line(line)
         if match is None:
-            raise faults.bad_status_line(line)
+            raise errors.bad_status_line(line)
         minor, status, reason = match.groups()
         self._status = minor, status, reason
         return True
@@ -337,7 +337,7 @@ class ChunkedDecoder:
         self.done = False
         #: Fields of the trailer section; filled when done.
         self.trailers: list[FieldLine] = []
-        #: What was decoded in the call that raised, before the fault.
+        #: What was decoded in the call that raised, before the error.
         self.salvaged = b""
 
     def feed(self, data: Bytes, start: int, end: int) -> tuple[bytes, int]:
@@ -394,16 +394,16 @@ class ChunkedDecoder:
             self._step_size(byte, view, at, end)
         elif state == _SIZE_LF:
             if byte != 0x0A:
-                raise faults.chunk_size_unended(_seen(view, at, end))
+                raise errors.chunk_size_unended(_seen(view, at, end))
             self._digits = 0
             self._state = _DATA if self._left else _TRAILERS
         elif state == _DATA_CR:
             if byte != 0x0D:
-                raise faults.chunk_unended(_seen(view, at, end))
+                raise errors.chunk_unended(_seen(view, at, end))
             self._state = _DATA_LF
         elif state == _DATA_LF:
             if byte != 0x0A:
-                raise faults.chunk_unended(_seen(view, at, end))
+                raise errors.chunk_unended(_seen(view, at, end))
             self._state = _SIZE
         else:
             self._step_extension(byte, view, at, end)
@@ -412,11 +412,11 @@ class ChunkedDecoder:
         digit = _HEX.get(byte)
         if digit is not None:
             if self._digits == MAX_CHUNK_SIZE_DIGITS:
-                raise faults.chunk_size_too_long(_seen(view, at, end))
+                raise errors.chunk_size_too_long(_seen(view, at, end))
             self._digits += 1
             self._left = self._left * 16 + digit
         elif self._digits == 0:
-            raise faults.chunk_size_expected(_seen(view, at, end))
+            raise errors.chunk_size_expected(_seen(view, at, end))
         else:
             self._step_extension(byte, view, at, end)
 
@@ -436,10 +436,10 @@ class ChunkedDecoder:
             elif byte in _FOLDS:
                 self._state = _SPACE
             else:
-                raise faults.chunk_size_unended(_seen(view, at, end))
+                raise errors.chunk_size_unended(_seen(view, at, end))
         # CRLF cannot be quoted. Who takes it for the line end, and who for content, would disagree on what follows.
         elif byte == 0x7F or (byte < 0x20 and byte != 0x09):
-            raise faults.bad_chunk_extension(_seen(view, at, end))
+            raise errors.bad_chunk_extension(_seen(view, at, end))
         elif state == _ESCAPED:
             self._state = _QUOTED
         elif byte == 0x22:  # "
@@ -448,7 +448,7 @@ class ChunkedDecoder:
             self._state = _ESCAPED
         self._extension += 1
         if self._extension > MAX_CHUNK_EXTENSION:
-            raise faults.chunk_extension_too_long()
+            raise errors.chunk_extension_too_long()
 
     def _read_trailers(self, view: memoryview, at: int, end: int) -> int:
         """Takes lines of the trailer section; where the reading goes on."""
@@ -459,33 +459,33 @@ class ChunkedDecoder:
                 self.done = True
                 return at + 2
             section = self._section = _Section("trailer section", bare_lf=False)
-        before = len(section.octets)
-        section.octets += view[at : min(end, at + MAX_HEAD_SIZE - before)]
+        before = len(section.raw)
+        section.raw += view[at : min(end, at + MAX_HEAD_SIZE - before)]
         if section.read_fields():
             self.trailers = section.finished_fields()
             self._state = _DONE
             self.done = True
             return at + section.size - before
-        if len(section.octets) == MAX_HEAD_SIZE:
-            raise faults.too_large(section.title)
+        if len(section.raw) == MAX_HEAD_SIZE:
+            raise errors.too_large(section.title)
         return end
 
 
 def _seen(view: memoryview, at: int, end: int) -> bytes:
-    return bytes(view[at : min(end, at + faults.SHOWN_AND_ONE)])
+    return bytes(view[at : min(end, at + errors.SHOWN_AND_ONE)])
 
 
 def request_head(method: bytes, target: bytes, fields: Sequence[FieldLine]) -> bytes:
     """Request line and field section, ready to be sent (RFC 9112 s.3). Raises LocalProtocolError if one part is not."""
     if type(method) is not bytes or type(target) is not bytes:
-        raise faults.not_bytes(method, target, "method and target")
+        raise errors.not_bytes(method, target, "method and target")
     # Each iterator is asked once: what is checked is what is sent.
     pairs = pairs_of(fields)
     if not _is_token(method):
-        raise faults.bad_method(method)
+        raise errors.bad_method(method)
     unsendable = _unsendable_target(target)
     if unsendable is not None or not target:
-        raise faults.bad_target(target, unsendable.start() if unsendable else 0)
+        raise errors.bad_target(target, unsendable.start() if unsendable else 0)
     lines = [b"%b %b HTTP/1.1\r\n" % (method, target)]
     for name, value in pairs:
         if not _is_token(name) or not _is_value(value):
@@ -503,7 +503,7 @@ def pairs_of(fields: Iterable[FieldLine]) -> list[FieldLine]:
     pairs: list[FieldLine] = []
     for name, value in list(fields):  # which an iterator of a field cannot change
         if type(name) is not bytes or type(value) is not bytes:
-            raise faults.not_bytes(name, value)
+            raise errors.not_bytes(name, value)
         pairs.append((name, value))
     return pairs
 
@@ -511,12 +511,12 @@ def pairs_of(fields: Iterable[FieldLine]) -> list[FieldLine]:
 def check_field(name: bytes, value: bytes) -> None:
     """Raises LocalProtocolError if a field cannot be sent as it is."""
     if type(name) is not bytes or type(value) is not bytes:
-        raise faults.not_bytes(name, value)
+        raise errors.not_bytes(name, value)
     if not _is_token(name):
-        raise faults.bad_name(name)
+        raise errors.bad_name(name)
     match = _unsendable_value(value)
     if match is not None:
-        raise faults.bad_value(name, value, match.start())
+        raise errors.bad_value(name, value, match.start())
 
 
 def chunk_head(size: int) -> bytes:

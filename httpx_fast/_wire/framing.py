@@ -33,7 +33,7 @@ NO_BODY = frozenset({204, 304})
 
 #: In HTTP/1.1 without any of these, one Content-Length is the framing and the connection persists: except after these
 #: methods, and these statuses.
-TRICKY_FACTS = HAS_TRANSFER_ENCODING | CONNECTION_CLOSE
+TRICKY_FLAGS = HAS_TRANSFER_ENCODING | CONNECTION_CLOSE
 TRICKY_METHODS = frozenset({b"HEAD", b"CONNECT"})
 
 

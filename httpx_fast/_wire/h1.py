@@ -25,7 +25,7 @@ from .._kernel.constants import FIRST_INTERMEDIATE, MAX_INTERMEDIATE
 from .._kernel.select import BodyBuffer, ChunkedDecoder, HeadParser, ResponseHead
 from . import framing
 from .events import FieldLine
-from .framing import TRICKY_FACTS, TRICKY_METHODS
+from .framing import TRICKY_FLAGS, TRICKY_METHODS
 
 IDLE: Final = 0
 HEAD: Final = 1
@@ -189,7 +189,7 @@ class ResponseReader:
                 and (piece := head.take_rest()) is not None
                 and head.minor == 1
                 and ((status := head.status) == 200 or (status > 200 and status not in framing.NO_BODY))
-                and not head.flags & TRICKY_FACTS
+                and not head.flags & TRICKY_FLAGS
                 and self.method not in TRICKY_METHODS
             ):
                 self.head = head

@@ -34,8 +34,8 @@ from .._kernel.h2_constants import (
     ENABLE_PUSH,
     END_STREAM,
     ENHANCE_YOUR_CALM,
+    ERROR,
     ERROR_NAMES,
-    FAULT,
     FLOW_CONTROL_ERROR,
     GOAWAY,
     HEADER_TABLE_SIZE,
@@ -64,7 +64,7 @@ from .._kernel.h2_control import (
     settings_frame,
     window_update_frame,
 )
-from .._kernel.h2_errors import Http2Fault, SectionTooLarge
+from .._kernel.h2_errors import Http2Error, SectionTooLarge
 from .._kernel.select import FrameReader, HpackDecoder, HpackEncoder, data_head, headers_frames
 from .events import Http1Required, RequestHead
 from .h2_stream import ENDED, StreamReader
@@ -303,7 +303,7 @@ class Session:
             return
         self.broken = error
         self.draining = True
-        if isinstance(error, Http2Fault):
+        if isinstance(error, Http2Error):
             self.outgoing.append(goaway_frame(0, error.code, str(error).encode()))
         streams, self.streams = self.streams, {}
         self._unanswered += sum(not stream.touched for stream in streams.values())
@@ -337,17 +337,17 @@ class Session:
                     self._other(kind, flags, stream_id, contents)
                     if self.broken is not None:
                         return
-            except Http2Fault as fault:
-                if not fault.stream_id:
-                    self.fail(fault)
+            except Http2Error as error:
+                if not error.stream_id:
+                    self.fail(error)
                     return
-                self._refuse(fault)
+                self._refuse(error)
 
     def _data(self, flags: int, stream_id: int, raw: bytes, size: int) -> None:
         room = self.room - size
         if room < CONNECTION_WINDOW >> 1:
             if room < 0:
-                raise Http2Fault(
+                raise Http2Error(
                     f"DATA of {size} bytes is {-room} more than the connection's window (RFC 9113 s.6.9.1)",
                     FLOW_CONTROL_ERROR,
                 )
@@ -361,7 +361,7 @@ class Session:
         left = stream.left - size
         stream.left = left
         if left < 0:
-            raise Http2Fault(
+            raise Http2Error(
                 f"DATA of {size} bytes is {-left} more than the window of stream {stream_id} (RFC 9113 s.6.9.1)",
                 FLOW_CONTROL_ERROR,
                 stream_id,
@@ -382,12 +382,12 @@ class Session:
         elif size != len(raw):
             self._give_back(stream, size - len(raw), False)
 
-    def _give_back(self, stream: StreamReader, raw: int, keeps_up: bool) -> None:
+    def _give_back(self, stream: StreamReader, size: int, keeps_up: bool) -> None:
         remaining = stream.remaining
         if 0 <= remaining <= stream.left:
-            stream.owed += raw  # all that is still to come fits into what the peer has
+            stream.owed += size  # all that is still to come fits into what the peer has
             return
-        increment = stream.give_back(raw, keeps_up)
+        increment = stream.give_back(size, keeps_up)
         if increment:
             self.outgoing.append(window_update_frame(stream.id, increment))
 
@@ -395,9 +395,9 @@ class Session:
         # Decoded in any case, since it changes the table that all streams share (s.4.3).
         try:
             section = self._decoder.decode_response(block)
-        except SectionTooLarge as fault:
+        except SectionTooLarge as error:
             self._known(stream_id)
-            raise Http2Fault(str(fault), fault.code, stream_id) from None
+            raise Http2Error(str(error), error.code, stream_id) from None
         stream = self.streams.get(stream_id)
         if stream is None or stream.state >= ENDED:
             self._late("HEADERS", stream_id, stream)
@@ -411,17 +411,17 @@ class Session:
         """A frame for a stream that takes none: fine if we reset it, since the peer may not know that yet (s.5.1)."""
         self._known(stream_id)
         if stream is not None:
-            raise Http2Fault(
+            raise Http2Error(
                 f"{what} came after the end of stream {stream_id} (RFC 9113 s.5.1)", STREAM_CLOSED, stream_id
             )
         if stream_id > self._forgotten and stream_id not in self._resets:
-            raise Http2Fault(f"{what} came after the end of stream {stream_id} (RFC 9113 s.5.1)", STREAM_CLOSED)
+            raise Http2Error(f"{what} came after the end of stream {stream_id} (RFC 9113 s.5.1)", STREAM_CLOSED)
         if what != "DATA":
             self._count_control()
 
     def _known(self, stream_id: int) -> None:
         if stream_id >= self.next_id or not stream_id & 1:
-            raise Http2Fault(f"a frame names stream {stream_id}, which was never begun (RFC 9113 s.5.1)")
+            raise Http2Error(f"a frame names stream {stream_id}, which was never begun (RFC 9113 s.5.1)")
 
     def _other(self, kind: int, flags: int, stream_id: int, contents: Any) -> None:
         if kind == WINDOW_UPDATE:
@@ -439,7 +439,7 @@ class Session:
             self._reset_by_peer(stream_id, contents)
         elif kind == GOAWAY:
             self._goaway(*contents)
-        elif kind == FAULT:
+        elif kind == ERROR:
             raise contents
 
     def _count_control(self) -> None:
@@ -504,7 +504,7 @@ class Session:
         for stream in self.streams.values():
             stream.window_out += change
             if stream.window_out > MAX_WINDOW_SIZE:
-                raise Http2Fault(
+                raise Http2Error(
                     f"SETTINGS_INITIAL_WINDOW_SIZE makes the window of stream {stream.id} {stream.window_out} bytes, "
                     f"expected {MAX_WINDOW_SIZE} at most (RFC 9113 s.6.9.2)",
                     FLOW_CONTROL_ERROR,
@@ -576,13 +576,13 @@ class Session:
         """Streams that are over and were answered."""
         return (self.next_id >> 1) - len(self.streams) - self._unanswered
 
-    def _refuse(self, fault: Http2Fault) -> None:
+    def _refuse(self, error: Http2Error) -> None:
         """Resets a stream on which the peer broke a rule; one that is not there any more needs no reset."""
-        stream = self.streams.get(fault.stream_id)
+        stream = self.streams.get(error.stream_id)
         if stream is None:
             return
-        self.reset(stream, fault.code)
-        stream.fail(self._for_stream(fault))
+        self.reset(stream, error.code)
+        stream.fail(self._for_stream(error))
 
     def _remember(self, stream_id: int) -> None:
         resets = self._resets
@@ -608,7 +608,7 @@ class Session:
 
     def _for_stream(self, error: TransportError) -> TransportError:
         """An exception of its own for each stream: they are raised by different tasks and threads."""
-        kind = RemoteProtocolError if isinstance(error, Http2Fault) else type(error)
+        kind = RemoteProtocolError if isinstance(error, Http2Error) else type(error)
         return kind(str(error))
 
 
@@ -616,5 +616,5 @@ def _name(code: int) -> str:
     return ERROR_NAMES[code] if code < len(ERROR_NAMES) else f"error 0x{code:x}"
 
 
-def _flood(what: str) -> Http2Fault:
-    return Http2Fault(f"peer sent more than {what} in a short time, the most that is taken", ENHANCE_YOUR_CALM)
+def _flood(what: str) -> Http2Error:
+    return Http2Error(f"peer sent more than {what} in a short time, the most that is taken", ENHANCE_YOUR_CALM)

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from .._exceptions import RemoteProtocolError, TransportError
-from .._kernel import h2_errors as faults
+from .._kernel import h2_errors
 from .._kernel.constants import FIRST_INTERMEDIATE, HAS_CONTENT_LENGTH, MAX_INTERMEDIATE
 from .._kernel.h2_constants import ENHANCE_YOUR_CALM
-from .._kernel.h2_errors import Http2Fault
+from .._kernel.h2_errors import Http2Error
 from .._kernel.select import FieldSection
 from . import framing
 from .events import FieldLine
@@ -122,13 +122,13 @@ class StreamReader(ReceiveWindow):
     def message_ended(self) -> None:
         """The message is complete."""
 
-    # Called by the session. Http2Fault where the message is malformed.
+    # Called by the session. Http2Error where the message is malformed.
 
     def take_section(self, section: FieldSection, end: bool) -> None:
         """A field section has come: an interim response, the head, or trailers."""
         self.touched = True
         if section.offences:
-            raise faults.malformed(section, self.id)
+            raise h2_errors.malformed(section, self.id)
         if self.state == BODY:
             self._take_trailers(section, end)
             return
@@ -151,7 +151,7 @@ class StreamReader(ReceiveWindow):
     def take_data(self, data: bytes) -> None:
         """Some of the body (at least one byte) has come, for which there was window."""
         if self.state == HEAD:
-            raise Http2Fault("DATA came before a final response's head (RFC 9113 s.8.1)", stream_id=self.id)
+            raise Http2Error("DATA came before a final response's head (RFC 9113 s.8.1)", stream_id=self.id)
         size = len(data)
         remaining = self.remaining
         if remaining >= 0:
@@ -160,7 +160,7 @@ class StreamReader(ReceiveWindow):
                 raise self._wrong_length(f"{-remaining} bytes more came")
             self.remaining = remaining
         elif self._has_no_content():
-            raise Http2Fault("DATA came in a response that has no content (RFC 9110 s.6.4.1)", stream_id=self.id)
+            raise Http2Error("DATA came in a response that has no content (RFC 9110 s.6.4.1)", stream_id=self.id)
         self.chunks.append(data)
         if size < _SMALL:
             self._join_small()
@@ -173,7 +173,7 @@ class StreamReader(ReceiveWindow):
     def end(self) -> None:
         """The peer's side has ended."""
         if self.state == HEAD:
-            raise Http2Fault("the stream ended without a final response (RFC 9113 s.8.1)", stream_id=self.id)
+            raise Http2Error("the stream ended without a final response (RFC 9113 s.8.1)", stream_id=self.id)
         if self.remaining > 0:
             raise self._wrong_length(f"{self.remaining} bytes less came")
         self.state = ENDED
@@ -192,25 +192,25 @@ class StreamReader(ReceiveWindow):
 
     def _take_trailers(self, section: FieldSection, end: bool) -> None:
         if self.tunnels:
-            raise Http2Fault("HEADERS came in a tunnel, which has DATA only (RFC 9113 s.8.5)", stream_id=self.id)
+            raise Http2Error("HEADERS came in a tunnel, which has DATA only (RFC 9113 s.8.5)", stream_id=self.id)
         if not end:
-            raise Http2Fault("a trailer section does not end the stream (RFC 9113 s.8.1)", stream_id=self.id)
+            raise Http2Error("a trailer section does not end the stream (RFC 9113 s.8.1)", stream_id=self.id)
         if section.status:
-            raise Http2Fault("a trailer section has a pseudo field (RFC 9113 s.8.1)", stream_id=self.id)
+            raise Http2Error("a trailer section has a pseudo field (RFC 9113 s.8.1)", stream_id=self.id)
         self.trailers = section.fields()
         self.end()
 
     def _take_interim(self, section: FieldSection, end: bool) -> None:
         status = section.status
         if status == 0:
-            raise Http2Fault("a response has no status (RFC 9113 s.8.3.2)", stream_id=self.id)
+            raise Http2Error("a response has no status (RFC 9113 s.8.3.2)", stream_id=self.id)
         if end:
-            raise Http2Fault(f"the interim response {status} ends the stream (RFC 9113 s.8.1)", stream_id=self.id)
+            raise Http2Error(f"the interim response {status} ends the stream (RFC 9113 s.8.1)", stream_id=self.id)
         if status == 101:
-            raise Http2Fault("101 came, which HTTP/2 does not have (RFC 9113 s.8.6)", stream_id=self.id)
+            raise Http2Error("101 came, which HTTP/2 does not have (RFC 9113 s.8.6)", stream_id=self.id)
         self._interim_size += section.size
         if self._interim_size > MAX_INTERIM_SIZE:
-            raise Http2Fault(
+            raise Http2Error(
                 f"interim responses of more than {MAX_INTERIM_SIZE} bytes, the most that is read; the last one is "
                 f"{status}",
                 ENHANCE_YOUR_CALM,
@@ -232,12 +232,12 @@ class StreamReader(ReceiveWindow):
         try:
             return framing.repeated_length(section)
         except RemoteProtocolError as error:
-            raise Http2Fault(str(error), stream_id=self.id) from None
+            raise Http2Error(str(error), stream_id=self.id) from None
 
-    def _wrong_length(self, seen: str) -> Http2Fault:
+    def _wrong_length(self, seen: str) -> Http2Error:
         assert self.head is not None
         expected = self._length(self.head)
-        return Http2Fault(
+        return Http2Error(
             f"{seen} than the {expected} bytes that Content-Length says (RFC 9113 s.8.1.1)", stream_id=self.id
         )
 

@@ -5,8 +5,9 @@
 The rules:
 
 - What a client sends is masked, each frame with a key of its own (s.5.3); what a server sends must not be.
-- A peer that breaks the protocol is a `WebSocketFault`, with the close code (s.7.4) to tell it: 1002 for frames, 1007
-  for text that is no UTF-8, 1009 for a message above `max_message_size`, which is known from the frame's head.
+- A peer that breaks the protocol is a `WebSocketProtocolError`, with the close code (s.7.4) to tell it: 1002 for
+  frames, 1007 for text that is no UTF-8, 1009 for a message above `max_message_size`, which is known from the
+  frame's head.
 - Text is checked as it comes, so that bad text ends a message before its end (s.8.1).
 - Each byte is looked at once, however small the pieces are.
 """
@@ -81,7 +82,7 @@ class CloseConnection:
 Event: TypeAlias = TextMessage | BytesMessage | Ping | Pong | CloseConnection
 
 
-class WebSocketFault(Exception):
+class WebSocketProtocolError(Exception):
     """The peer broke the protocol; `code` is what to close with."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -112,23 +113,25 @@ def check_acceptance(
     subprotocol: str | None,
     offered: Sequence[str],
 ) -> None:
-    """Whether a 101 switches to the WebSocket that was asked for (s.4.1): WebSocketFault says why not.
+    """Whether a 101 switches to the WebSocket that was asked for (s.4.1): WebSocketProtocolError says why not.
 
     `subprotocol` is None where the response names none.
     """
     if upgrade.strip().lower() != "websocket":
-        raise WebSocketFault(PROTOCOL_ERROR, f"Upgrade is {upgrade[:64]!r}; expected 'websocket'")
+        raise WebSocketProtocolError(PROTOCOL_ERROR, f"Upgrade is {upgrade[:64]!r}; expected 'websocket'")
     if "upgrade" not in [token.strip().lower() for token in connection.split(",")]:
-        raise WebSocketFault(PROTOCOL_ERROR, f"Connection is {connection[:64]!r}; expected 'upgrade' in it")
+        raise WebSocketProtocolError(PROTOCOL_ERROR, f"Connection is {connection[:64]!r}; expected 'upgrade' in it")
     if accept.strip() != accept_for(key):
-        raise WebSocketFault(PROTOCOL_ERROR, f"Sec-WebSocket-Accept is {accept[:64]!r}, which answers another key")
+        raise WebSocketProtocolError(
+            PROTOCOL_ERROR, f"Sec-WebSocket-Accept is {accept[:64]!r}, which answers another key"
+        )
     check_subprotocol(subprotocol, offered)
 
 
 def check_subprotocol(subprotocol: str | None, offered: Sequence[str]) -> None:
-    """Whether it is one of those that were offered, or None: WebSocketFault says why not."""
+    """Whether it is one of those that were offered, or None: WebSocketProtocolError says why not."""
     if subprotocol is not None and subprotocol not in offered:
-        raise WebSocketFault(PROTOCOL_ERROR, f"the subprotocol {subprotocol[:64]!r} was not offered")
+        raise WebSocketProtocolError(PROTOCOL_ERROR, f"the subprotocol {subprotocol[:64]!r} was not offered")
 
 
 # Frames out.
@@ -180,7 +183,7 @@ class Inflater(Protocol):
     """Undoes the compression of messages, piece by piece."""
 
     def inflate(self, piece: bytes, ends: bool, limit: int) -> bytes:
-        """What `piece` inflates to; `ends` with the last one. WebSocketFault above `limit` bytes."""
+        """What `piece` inflates to; `ends` with the last one. WebSocketProtocolError above `limit` bytes."""
         ...
 
 
@@ -204,14 +207,14 @@ class MessageReader:
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
         self.closed = False  # a close frame was read: what follows is nobody's
 
-    def feed(self, data: bytes) -> tuple[list[Event], WebSocketFault | None]:
+    def feed(self, data: bytes) -> tuple[list[Event], WebSocketProtocolError | None]:
         """The events that `data` completes, and the fault that ended them."""
         events: list[Event] = []
         try:
             self._feed(data, events)
-        except WebSocketFault as fault:
+        except WebSocketProtocolError as error:
             self.closed = True
-            return events, fault
+            return events, error
         return events, None
 
     def _feed(self, data: bytes, events: list[Event]) -> None:
@@ -244,11 +247,11 @@ class MessageReader:
         if length == 126:
             length = int.from_bytes(head[2:4], "big")
             if length < 126:
-                raise WebSocketFault(PROTOCOL_ERROR, "the length of a frame is not written in the shortest way")
+                raise WebSocketProtocolError(PROTOCOL_ERROR, "the length of a frame is not written in the shortest way")
         elif length == 127:
             length = int.from_bytes(head[2:10], "big")
             if length < 65536 or length >> 63:
-                raise WebSocketFault(PROTOCOL_ERROR, "the length of a frame is not written in the shortest way")
+                raise WebSocketProtocolError(PROTOCOL_ERROR, "the length of a frame is not written in the shortest way")
         self._head = b""
         self._begin(first, length)
         return at + size - held
@@ -257,21 +260,21 @@ class MessageReader:
         """The rules of s.5.2 and s.5.4 on the first two bytes of a frame."""
         opcode = first & 0x0F
         if first & 0x70 and (first & 0x70 != COMPRESSED or self.inflater is None or opcode not in (TEXT, BINARY)):
-            raise WebSocketFault(PROTOCOL_ERROR, "a frame has a reserved bit that was not agreed on")
+            raise WebSocketProtocolError(PROTOCOL_ERROR, "a frame has a reserved bit that was not agreed on")
         if length & 0x80:
-            raise WebSocketFault(PROTOCOL_ERROR, "a frame of the server is masked")
+            raise WebSocketProtocolError(PROTOCOL_ERROR, "a frame of the server is masked")
         if opcode >= CLOSE:
             if opcode > PONG:
-                raise WebSocketFault(PROTOCOL_ERROR, f"a frame has the unknown opcode {opcode}")
+                raise WebSocketProtocolError(PROTOCOL_ERROR, f"a frame has the unknown opcode {opcode}")
             if not first & 0x80:
-                raise WebSocketFault(PROTOCOL_ERROR, "a control frame is fragmented")
+                raise WebSocketProtocolError(PROTOCOL_ERROR, "a control frame is fragmented")
             if length > MAX_CONTROL:
-                raise WebSocketFault(PROTOCOL_ERROR, f"a control frame has more than {MAX_CONTROL} bytes")
+                raise WebSocketProtocolError(PROTOCOL_ERROR, f"a control frame has more than {MAX_CONTROL} bytes")
         elif opcode > BINARY:
-            raise WebSocketFault(PROTOCOL_ERROR, f"a frame has the unknown opcode {opcode}")
+            raise WebSocketProtocolError(PROTOCOL_ERROR, f"a frame has the unknown opcode {opcode}")
         elif (opcode == CONTINUATION) == (self._kind is None):
             expected = "a message began within another" if opcode else "a fragment came without a beginning"
-            raise WebSocketFault(PROTOCOL_ERROR, expected)
+            raise WebSocketProtocolError(PROTOCOL_ERROR, expected)
 
     def _begin(self, first: int, length: int) -> None:
         """A frame's head is complete."""
@@ -288,7 +291,9 @@ class MessageReader:
                 return  # what counts is what it inflates to
             self._size += length
             if self._size > self._limit:
-                raise WebSocketFault(TOO_BIG, f"a message has more than max_message_size_bytes={self._limit} bytes")
+                raise WebSocketProtocolError(
+                    TOO_BIG, f"a message has more than max_message_size_bytes={self._limit} bytes"
+                )
 
     def _take(self, piece: bytes, events: list[Event]) -> None:
         """Some of a frame's payload, maybe the rest of it."""
@@ -311,7 +316,7 @@ class MessageReader:
             try:
                 text = self._decoder.decode(piece, ends)
             except UnicodeDecodeError as error:
-                raise WebSocketFault(INVALID_TEXT, f"a text message is no UTF-8: {error.reason}") from None
+                raise WebSocketProtocolError(INVALID_TEXT, f"a text message is no UTF-8: {error.reason}") from None
             if text:  # empty fragments are free of any limit, so they must cost nothing
                 self._text.append(text)
         elif piece:
@@ -339,8 +344,8 @@ class MessageReader:
         # 1000 to 2999 are for this RFC and its registry, 3000 to 4999 for others (s.7.4.2).
         known = 1000 <= code <= 1014 or 3000 <= code <= 4999
         if len(payload) < 2 or not known or code in _RESERVED_CODES:
-            raise WebSocketFault(PROTOCOL_ERROR, f"a close frame has the invalid code {code}")
+            raise WebSocketProtocolError(PROTOCOL_ERROR, f"a close frame has the invalid code {code}")
         try:
             return CloseConnection(code, payload[2:].decode("utf-8"))
         except UnicodeDecodeError:
-            raise WebSocketFault(INVALID_TEXT, "the reason of a close frame is no UTF-8") from None
+            raise WebSocketProtocolError(INVALID_TEXT, "the reason of a close frame is no UTF-8") from None

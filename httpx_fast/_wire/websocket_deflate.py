@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from .websocket import PROTOCOL_ERROR, TOO_BIG, WebSocketFault
+from .websocket import PROTOCOL_ERROR, TOO_BIG, WebSocketProtocolError
 
 _NAME = "permessage-deflate"
 _TAIL = b"\x00\x00\xff\xff"  # ends each message, and is not sent (s.7.2.1)
@@ -34,7 +34,7 @@ class Deflate:
         return (deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
 
     def inflate(self, piece: bytes, ends: bool, limit: int) -> bytes:
-        """What `piece` of a message inflates to, at most `limit` bytes. Raises WebSocketFault."""
+        """What `piece` of a message inflates to, at most `limit` bytes. Raises WebSocketProtocolError."""
         waiting = piece + _TAIL if ends else piece
         found: list[bytes] = []
         try:
@@ -43,25 +43,25 @@ class Deflate:
                 found.append(data)
                 limit -= len(data)
                 if limit < 0:
-                    raise WebSocketFault(TOO_BIG, "a compressed message has more than max_message_size_bytes")
+                    raise WebSocketProtocolError(TOO_BIG, "a compressed message has more than max_message_size_bytes")
                 waiting = self._inflater.unconsumed_tail
                 if self._inflater.eof:  # a final block may come within a message (s.7.2.3.4)
                     waiting = self._inflater.unused_data
                     self._inflater = zlib.decompressobj(-15)
         except zlib.error as error:
-            raise WebSocketFault(PROTOCOL_ERROR, f"a compressed message cannot be inflated: {error}") from None
+            raise WebSocketProtocolError(PROTOCOL_ERROR, f"a compressed message cannot be inflated: {error}") from None
         if ends and self._forgets:
             self._inflater = zlib.decompressobj(-15)
         return b"".join(found)
 
 
 def agreed(offered: str, answered: str) -> Deflate | None:
-    """What the two fields Sec-WebSocket-Extensions agree on; None for no compression. Raises WebSocketFault."""
+    """What the two fields Sec-WebSocket-Extensions agree on; None for no compression. Raises WebSocketProtocolError."""
     if not answered.strip():
         return None
     name, parameters = _parsed(answered)
     if "," in answered or name != _NAME or _NAME not in offered:
-        raise WebSocketFault(PROTOCOL_ERROR, f"the extension {answered[:64]!r} was not offered")
+        raise WebSocketProtocolError(PROTOCOL_ERROR, f"the extension {answered[:64]!r} was not offered")
     forgets, bits = False, 15
     for parameter, value in parameters.items():
         if parameter in ("server_no_context_takeover", "client_no_context_takeover") and not value:
@@ -71,7 +71,9 @@ def agreed(offered: str, answered: str) -> Deflate | None:
         elif parameter == "client_max_window_bits" and value in _BITS and parameter in offered:
             bits = int(value)
         else:
-            raise WebSocketFault(PROTOCOL_ERROR, f"the extension {answered[:64]!r} has the parameter {parameter!r}")
+            raise WebSocketProtocolError(
+                PROTOCOL_ERROR, f"the extension {answered[:64]!r} has the parameter {parameter!r}"
+            )
     return Deflate(forgets, bits)
 
 
@@ -79,12 +81,14 @@ _BITS = [str(bits) for bits in range(8, 16)]
 
 
 def _parsed(field: str) -> tuple[str, dict[str, str]]:
-    """Name and parameters of an extension; WebSocketFault for a parameter that comes twice."""
+    """Name and parameters of an extension; WebSocketProtocolError for a parameter that comes twice."""
     name, *rest = [part.strip() for part in field.split(";")]
     parameters: dict[str, str] = {}
     for part in rest:
         parameter, _, value = (each.strip() for each in part.partition("="))
         if parameter in parameters:
-            raise WebSocketFault(PROTOCOL_ERROR, f"the extension {field[:64]!r} has the parameter {parameter!r} twice")
+            raise WebSocketProtocolError(
+                PROTOCOL_ERROR, f"the extension {field[:64]!r} has the parameter {parameter!r} twice"
+            )
         parameters[parameter] = value.strip('"')
     return name.lower(), parameters

@@ -17,7 +17,7 @@ At any moment: left + owed + (what has arrived and is not claimed) == granted.
 from __future__ import annotations
 
 from .._kernel.h2_constants import FLOW_CONTROL_ERROR, MAX_WINDOW_SIZE
-from .._kernel.h2_errors import Http2Fault
+from .._kernel.h2_errors import Http2Error
 
 # Bytes that may be on their way for all streams together; nothing is held for it. 64 MiB are 10 Gbit/s over 50 ms.
 CONNECTION_WINDOW = 64 * 1024 * 1024
@@ -53,10 +53,10 @@ class ReceiveWindow:
 
 
 def grown(window: int, increment: int, stream_id: int) -> int:
-    """A window that the peer has made larger. Http2Fault if it is above what there can be (RFC 9113 s.6.9.1)."""
+    """A window that the peer has made larger. Http2Error if it is above what there can be (RFC 9113 s.6.9.1)."""
     window += increment
     if window > MAX_WINDOW_SIZE:
-        raise Http2Fault(
+        raise Http2Error(
             f"the window {f'of stream {stream_id}' if stream_id else 'of the connection'} would have {window} bytes, "
             f"expected {MAX_WINDOW_SIZE} at most (RFC 9113 s.6.9.1)",
             FLOW_CONTROL_ERROR,

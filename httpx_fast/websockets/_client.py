@@ -35,7 +35,7 @@ from .._wire.websocket import (
     Ping,
     Pong,
     TextMessage,
-    WebSocketFault,
+    WebSocketProtocolError,
     check_acceptance,
     check_subprotocol,
     new_key,
@@ -382,7 +382,7 @@ def _check(response: Response, key: str, subprotocols: list[str] | None) -> Defl
             )
         offered = response.request.headers.get("sec-websocket-extensions", "")
         return agreed(offered, fields.get("sec-websocket-extensions", ""))
-    except WebSocketFault as fault:
+    except WebSocketProtocolError as fault:
         raise WebSocketUpgradeError(response, f"the server did not accept the WebSocket: {fault.reason}") from None
 
 

@@ -443,7 +443,7 @@ def a_body(server: Server, stream_id: int) -> bytes:
     return head + data(stream_id, b"xyz") * 10
 
 
-class Http2Fault(NamedTuple):
+class Http2Error(NamedTuple):
     """What a server of HTTP/2 says, after each pause, and what becomes of a request to it."""
 
     says: Callable[[Server, int], bytes]
@@ -454,11 +454,11 @@ class Http2Fault(NamedTuple):
 
 
 HTTP2_FAULTS = {
-    "mute": Http2Fault(nothing, 1, limits=("total", "read", "first_byte")),
-    "interim responses": Http2Fault(an_interim_response, A_WHILE, limits=("total", "first_byte")),
-    "dripped body": Http2Fault(a_body, A_WHILE),
-    "torrent": Http2Fault(a_body, 0),
-    "window stays shut": Http2Fault(
+    "mute": Http2Error(nothing, 1, limits=("total", "read", "first_byte")),
+    "interim responses": Http2Error(an_interim_response, A_WHILE, limits=("total", "first_byte")),
+    "dripped body": Http2Error(a_body, A_WHILE),
+    "torrent": Http2Error(a_body, 0),
+    "window stays shut": Http2Error(
         nothing, 1, httpx_fast.WriteTimeout, {"method": "POST", "content": bytes(100_000)}, ("total", "write")
     ),
 }

@@ -159,7 +159,7 @@ def test_a_fault_of_a_stream_costs_that_stream(backend, ground, name):
         Read(),
         Send(frames.headers(1, OK)),
         Read(),
-        Send(fault.octets),
+        Send(fault.data),
         ReadFrames(fault.told),
         Send(frames.data(1, b"sibling", end=True)),
         *OTHERS,
@@ -277,7 +277,7 @@ def test_a_fault_of_the_connection_costs_all_of_its_streams(backend, ground, nam
         Read(),
         Send(frames.headers(1, OK)),
         Read(),
-        Send(fault.octets),
+        Send(fault.data),
         ReadFrames(fault.told),
         Tell(told),
     ]

@@ -7,17 +7,17 @@ import pytest
 import vectors
 
 from httpx_fast._exceptions import RemoteProtocolError
-from httpx_fast._kernel import constants as facts
+from httpx_fast._kernel import constants
 
 READ = vectors.read("chunks")
 REFUSED = vectors.read("chunks_refused")
 
 
-def decode(decoder, octets, way):
+def decode(decoder, data, way):
     """Content, and the position after the last byte that was consumed."""
     content, at = b"", 0
     for available in way:
-        piece, at = decoder.feed(octets, at, available)
+        piece, at = decoder.feed(data, at, available)
         content += piece
         if decoder.done:
             break
@@ -33,10 +33,10 @@ def test_documents_hold_cases():
 
 @pytest.mark.parametrize("vector", READ, ids=str)
 def test_body_is_decoded_however_it_comes(kernel, ways, vector):
-    octets = vector.octets + vector.rest
-    for way in ways(octets):
+    data = vector.data + vector.rest
+    for way in ways(data):
         decoder = kernel.ChunkedDecoder()
-        assert decode(decoder, octets, way) == (vector.content, len(vector.octets))
+        assert decode(decoder, data, way) == (vector.content, len(vector.data))
         assert decoder.done
         assert decoder.trailers == vector.fields
 
@@ -44,27 +44,27 @@ def test_body_is_decoded_however_it_comes(kernel, ways, vector):
 @pytest.mark.parametrize("vector", READ, ids=str)
 def test_body_is_done_with_its_last_byte_and_not_before(kernel, vector):
     decoder = kernel.ChunkedDecoder()
-    before = len(vector.octets) - 1
-    assert decoder.feed(vector.octets, 0, before)[1] == before
+    before = len(vector.data) - 1
+    assert decoder.feed(vector.data, 0, before)[1] == before
     assert not decoder.done
     assert decoder.trailers == []
-    assert decoder.feed(vector.octets, before, before + 1)[1] == before + 1
+    assert decoder.feed(vector.data, before, before + 1)[1] == before + 1
     assert decoder.done
 
 
 @pytest.mark.parametrize("vector", REFUSED, ids=str)
 def test_body_is_refused_however_it_comes(kernel, ways, vector):
-    for way in ways(vector.octets):
+    for way in ways(vector.data):
         with pytest.raises(RemoteProtocolError, match=re.escape(vector.error)):
-            decode(kernel.ChunkedDecoder(), vector.octets, way)
+            decode(kernel.ChunkedDecoder(), vector.data, way)
 
 
 @pytest.mark.parametrize("vector", REFUSED, ids=str)
 def test_content_before_a_fault_is_given_out(kernel, vector):
     decoder, content = kernel.ChunkedDecoder(), b""
     with pytest.raises(RemoteProtocolError, match=re.escape(vector.error)):
-        for at in range(len(vector.octets)):
-            content += decoder.feed(vector.octets, at, at + 1)[0]
+        for at in range(len(vector.data)):
+            content += decoder.feed(vector.data, at, at + 1)[0]
     assert content == vector.content
 
 
@@ -73,7 +73,7 @@ def test_content_before_a_fault_in_the_same_bytes_is_salvaged(kernel, vector):
     decoder = kernel.ChunkedDecoder()
     assert decoder.salvaged == b""
     with pytest.raises(RemoteProtocolError, match=re.escape(vector.error)):
-        decoder.feed(vector.octets, 0, len(vector.octets))
+        decoder.feed(vector.data, 0, len(vector.data))
     assert decoder.salvaged == vector.content
     decoder.reset()
     assert decoder.salvaged == b""
@@ -85,11 +85,11 @@ def test_bytes_come_in_any_buffer(kernel, wrap):
 
 
 def test_content_outlives_the_bytes_it_came_in(kernel):
-    octets = bytearray(b"3\r\nabc\r\n3\r\ndef")
-    content, _ = kernel.ChunkedDecoder().feed(octets, 0, len(octets))
-    octets[:] = b"." * len(octets)
+    data = bytearray(b"3\r\nabc\r\n3\r\ndef")
+    content, _ = kernel.ChunkedDecoder().feed(data, 0, len(data))
+    data[:] = b"." * len(data)
     gc.collect()  # PyPy lets go of views no sooner, which forbid what follows
-    octets.clear()
+    data.clear()
     assert content == b"abcdef"
 
 
@@ -107,7 +107,7 @@ def test_nothing_is_consumed_after_the_end(kernel):
 
 def test_reset_begins_a_new_body(kernel):
     decoder = kernel.ChunkedDecoder()
-    first = b"1;" + b"a" * facts.MAX_CHUNK_EXTENSION
+    first = b"1;" + b"a" * constants.MAX_CHUNK_EXTENSION
     decoder.feed(first[:-1], 0, len(first) - 1)
     decoder.reset()
     whole = b"1;" + b"a" * 100 + b"\r\nx\r\n0\r\nA: b\r\n\r\n"
@@ -143,26 +143,26 @@ def test_what_is_no_buffer_is_an_error(kernel):
 @pytest.mark.parametrize("count", [1, 2, 3, 100])
 def test_large_chunks_come_out_as_they_went_in(kernel, count):
     chunk = bytes(range(256)) * 257
-    octets = (b"%x\r\n%b\r\n" % (len(chunk), chunk)) * count + b"0\r\n\r\n"
+    data = (b"%x\r\n%b\r\n" % (len(chunk), chunk)) * count + b"0\r\n\r\n"
     decoder = kernel.ChunkedDecoder()
-    assert decode(decoder, octets, [*range(0, len(octets), 65536), len(octets)]) == (chunk * count, len(octets))
-    assert kernel.ChunkedDecoder().feed(octets, 0, len(octets)) == (chunk * count, len(octets))
+    assert decode(decoder, data, [*range(0, len(data), 65536), len(data)]) == (chunk * count, len(data))
+    assert kernel.ChunkedDecoder().feed(data, 0, len(data)) == (chunk * count, len(data))
 
 
 @pytest.mark.parametrize("size", [2**63 - 1, 2**63, 2**64 - 1])
 def test_largest_chunk_sizes_are_taken_at_their_word(kernel, size):
-    octets = b"%x\r\nabc" % size
+    data = b"%x\r\nabc" % size
     decoder = kernel.ChunkedDecoder()
-    assert decoder.feed(octets, 0, len(octets)) == (b"abc", len(octets))
+    assert decoder.feed(data, 0, len(data)) == (b"abc", len(data))
     assert decoder.feed(b"\r\n0\r\n\r\n", 0, 7) == (b"\r\n0\r\n\r\n", 7)
 
 
-@pytest.mark.parametrize("way", ["whole", "octets"])
-@pytest.mark.parametrize("digits", [facts.MAX_CHUNK_SIZE_DIGITS - 1, facts.MAX_CHUNK_SIZE_DIGITS])
+@pytest.mark.parametrize("way", ["whole", "data"])
+@pytest.mark.parametrize("digits", [constants.MAX_CHUNK_SIZE_DIGITS - 1, constants.MAX_CHUNK_SIZE_DIGITS])
 def test_chunk_size_up_to_16_digits_is_read(kernel, digits, way):
-    octets = b"1".rjust(digits, b"0") + b"\r\nx\r\n0\r\n\r\n"
-    cuts = range(len(octets) + 1) if way == "octets" else [len(octets)]
-    assert decode(kernel.ChunkedDecoder(), octets, cuts) == (b"x", len(octets))
+    data = b"1".rjust(digits, b"0") + b"\r\nx\r\n0\r\n\r\n"
+    cuts = range(len(data) + 1) if way == "data" else [len(data)]
+    assert decode(kernel.ChunkedDecoder(), data, cuts) == (b"x", len(data))
 
 
 @pytest.mark.parametrize("size", [b"0" * 16 + b"1", b"1" + b"0" * 16, b"f" * 17])
@@ -171,23 +171,23 @@ def test_chunk_size_over_16_digits_is_rejected(kernel, size):
         kernel.ChunkedDecoder().feed(size + b"\r\n", 0, 19)
 
 
-@pytest.mark.parametrize("size", [facts.MAX_CHUNK_EXTENSION - 1, facts.MAX_CHUNK_EXTENSION])
+@pytest.mark.parametrize("size", [constants.MAX_CHUNK_EXTENSION - 1, constants.MAX_CHUNK_EXTENSION])
 def test_extension_up_to_the_limit_is_skipped(kernel, size):
-    octets = b"1" + b";".ljust(size, b"a") + b"\r\nx\r\n0\r\n\r\n"
-    assert kernel.ChunkedDecoder().feed(octets, 0, len(octets)) == (b"x", len(octets))
+    data = b"1" + b";".ljust(size, b"a") + b"\r\nx\r\n0\r\n\r\n"
+    assert kernel.ChunkedDecoder().feed(data, 0, len(data)) == (b"x", len(data))
 
 
 @pytest.mark.parametrize("start", [b";a", b" \t", b';a="'])
 def test_extension_over_the_limit_is_refused(kernel, start):
-    octets = b"1" + start.ljust(facts.MAX_CHUNK_EXTENSION + 1, b" ")
-    assert kernel.ChunkedDecoder().feed(octets, 0, len(octets) - 1) == (b"", len(octets) - 1)
+    data = b"1" + start.ljust(constants.MAX_CHUNK_EXTENSION + 1, b" ")
+    assert kernel.ChunkedDecoder().feed(data, 0, len(data) - 1) == (b"", len(data) - 1)
     with pytest.raises(RemoteProtocolError, match="the chunk extensions of this message take more than 16384 bytes"):
-        kernel.ChunkedDecoder().feed(octets, 0, len(octets))
+        kernel.ChunkedDecoder().feed(data, 0, len(data))
 
 
 @pytest.mark.parametrize("extension", [b";abcdefghijklmno", b" " * 16, b';a="bcdefghijkl"'])
 def test_extensions_count_over_the_whole_message(kernel, extension):
-    chunks = (b"1" + extension + b"\r\nx\r\n") * (facts.MAX_CHUNK_EXTENSION // 16)
+    chunks = (b"1" + extension + b"\r\nx\r\n") * (constants.MAX_CHUNK_EXTENSION // 16)
     last = chunks + b"0\r\n\r\n"
     assert kernel.ChunkedDecoder().feed(last, 0, len(last)) == (b"x" * 1024, len(last))
     with pytest.raises(RemoteProtocolError, match="the chunk extensions of this message take more than 16384 bytes"):
@@ -198,35 +198,35 @@ def trailers_of_size(size):
     return b"A: ".ljust(size - 4, b"x") + b"\r\n\r\n"
 
 
-@pytest.mark.parametrize("size", [facts.MAX_HEAD_SIZE - 1, facts.MAX_HEAD_SIZE])
+@pytest.mark.parametrize("size", [constants.MAX_HEAD_SIZE - 1, constants.MAX_HEAD_SIZE])
 @pytest.mark.parametrize("cut", [3, 4, 40_000])
 def test_trailer_section_up_to_the_largest_size_is_read(kernel, size, cut):
-    octets = b"0\r\n" + trailers_of_size(size) + b"rest"
+    data = b"0\r\n" + trailers_of_size(size) + b"rest"
     decoder = kernel.ChunkedDecoder()
-    assert decode(decoder, octets, [cut, len(octets)]) == (b"", 3 + size)
+    assert decode(decoder, data, [cut, len(data)]) == (b"", 3 + size)
     assert len(decoder.trailers) == 1
 
 
 @pytest.mark.parametrize("way", ["whole", "cut", "to the limit"])
 def test_trailer_section_over_the_largest_size_is_refused(kernel, way):
-    octets = b"0\r\n" + trailers_of_size(facts.MAX_HEAD_SIZE + 1)
-    ways = {"whole": [len(octets)], "cut": [40_000, len(octets)], "to the limit": [3 + facts.MAX_HEAD_SIZE]}
+    data = b"0\r\n" + trailers_of_size(constants.MAX_HEAD_SIZE + 1)
+    ways = {"whole": [len(data)], "cut": [40_000, len(data)], "to the limit": [3 + constants.MAX_HEAD_SIZE]}
     with pytest.raises(RemoteProtocolError, match="the trailer section has not ended after 102400 bytes"):
-        decode(kernel.ChunkedDecoder(), octets, ways[way])
+        decode(kernel.ChunkedDecoder(), data, ways[way])
 
 
-@pytest.mark.parametrize("count", [facts.MAX_FIELDS - 1, facts.MAX_FIELDS])
+@pytest.mark.parametrize("count", [constants.MAX_FIELDS - 1, constants.MAX_FIELDS])
 def test_trailers_up_to_the_highest_count_are_read(kernel, count):
-    octets = b"0\r\n" + b"a: b\r\n" * count + b"\r\n"
+    data = b"0\r\n" + b"a: b\r\n" * count + b"\r\n"
     decoder = kernel.ChunkedDecoder()
-    assert decoder.feed(octets, 0, len(octets)) == (b"", len(octets))
+    assert decoder.feed(data, 0, len(data)) == (b"", len(data))
     assert decoder.trailers == [(b"a", b"b")] * count
 
 
 def test_trailer_over_the_highest_count_is_refused(kernel):
-    octets = b"0\r\n" + b"a: b\r\n" * (facts.MAX_FIELDS + 1) + b"\r\n"
+    data = b"0\r\n" + b"a: b\r\n" * (constants.MAX_FIELDS + 1) + b"\r\n"
     with pytest.raises(RemoteProtocolError, match="the trailer section has more than 1000 field lines"):
-        kernel.ChunkedDecoder().feed(octets, 0, len(octets))
+        kernel.ChunkedDecoder().feed(data, 0, len(data))
 
 
 def test_refusal_shows_at_most_64_bytes(kernel):

@@ -8,29 +8,31 @@ from itertools import pairwise
 import pytest
 import vectors
 
-from httpx_fast._kernel import h2_constants as facts
+from httpx_fast._kernel import h2_constants
 from httpx_fast._kernel import h2_control as control
-from httpx_fast._kernel.h2_errors import Http2Fault
+from httpx_fast._kernel.h2_errors import Http2Error
 
-SETTINGS = control.settings_frame([(facts.MAX_CONCURRENT_STREAMS, 100), (facts.INITIAL_WINDOW_SIZE, 65535)])
-SETTINGS_READ = (facts.SETTINGS, 0, 0, [(3, 100), (4, 65535)], 12)
+SETTINGS = control.settings_frame(
+    [(h2_constants.MAX_CONCURRENT_STREAMS, 100), (h2_constants.INITIAL_WINDOW_SIZE, 65535)]
+)
+SETTINGS_READ = (h2_constants.SETTINGS, 0, 0, [(3, 100), (4, 65535)], 12)
 FIRST = control.settings_frame([])
-FIRST_READ = (facts.SETTINGS, 0, 0, [], 0)
+FIRST_READ = (h2_constants.SETTINGS, 0, 0, [], 0)
 
 
-def frame(kind, flags=0, stream_id=0, octets=b""):
-    return len(octets).to_bytes(3, "big") + bytes([kind, flags]) + stream_id.to_bytes(4, "big") + octets
+def frame(kind, flags=0, stream_id=0, raw=b""):
+    return len(raw).to_bytes(3, "big") + bytes([kind, flags]) + stream_id.to_bytes(4, "big") + raw
 
 
-def padded(octets, padding):
-    return bytes([padding]) + octets + b"\0" * padding
+def padded(raw, padding):
+    return bytes([padding]) + raw + b"\0" * padding
 
 
-def read(reader, octets, way):
+def read(reader, raw, way):
     """The frames that came of all calls; the bytes are given as `way` says."""
     frames, at = [], 0
     for available in way:
-        frames += reader.feed(octets, at, available)
+        frames += reader.feed(raw, at, available)
         at = available
     return frames
 
@@ -39,9 +41,9 @@ def joined(frames):
     """The pieces of DATA frames put together again, where no two of those follow each other."""
     found = []
     for frame in frames:
-        if frame[0] == facts.DATA and found and found[-1][0] == facts.DATA:
+        if frame[0] == h2_constants.DATA and found and found[-1][0] == h2_constants.DATA:
             _, flags, _, contents, size = found.pop()
-            assert not flags & facts.END_STREAM
+            assert not flags & h2_constants.END_STREAM
             frame = (*frame[:3], contents + frame[3], size + frame[4])
         found.append(frame)
     return found
@@ -49,39 +51,39 @@ def joined(frames):
 
 #: What comes after the first frame, and how it is reported.
 READ = {
-    "data": (frame(facts.DATA, 0, 1, b"abc"), [(0, 0, 1, b"abc", 3)]),
-    "data that ends the stream": (frame(facts.DATA, 1, 3, b"abc"), [(0, 1, 3, b"abc", 3)]),
-    "data of no bytes": (frame(facts.DATA, 1, 3), [(0, 1, 3, b"", 0)]),
-    "data of one byte": (frame(facts.DATA, 1, 3, b"x"), [(0, 1, 3, b"x", 1)]),
-    "data with padding": (frame(facts.DATA, 8, 1, padded(b"abc", 5)), [(0, 8, 1, b"abc", 9)]),
-    "data with padding of no bytes": (frame(facts.DATA, 9, 1, padded(b"abc", 0)), [(0, 9, 1, b"abc", 4)]),
-    "data of padding alone": (frame(facts.DATA, 8, 1, padded(b"", 7)), [(0, 8, 1, b"", 8)]),
-    "data with flags that mean nothing": (frame(facts.DATA, 0xF6, 1, b"abc"), [(0, 0xF6, 1, b"abc", 3)]),
+    "data": (frame(h2_constants.DATA, 0, 1, b"abc"), [(0, 0, 1, b"abc", 3)]),
+    "data that ends the stream": (frame(h2_constants.DATA, 1, 3, b"abc"), [(0, 1, 3, b"abc", 3)]),
+    "data of no bytes": (frame(h2_constants.DATA, 1, 3), [(0, 1, 3, b"", 0)]),
+    "data of one byte": (frame(h2_constants.DATA, 1, 3, b"x"), [(0, 1, 3, b"x", 1)]),
+    "data with padding": (frame(h2_constants.DATA, 8, 1, padded(b"abc", 5)), [(0, 8, 1, b"abc", 9)]),
+    "data with padding of no bytes": (frame(h2_constants.DATA, 9, 1, padded(b"abc", 0)), [(0, 9, 1, b"abc", 4)]),
+    "data of padding alone": (frame(h2_constants.DATA, 8, 1, padded(b"", 7)), [(0, 8, 1, b"", 8)]),
+    "data with flags that mean nothing": (frame(h2_constants.DATA, 0xF6, 1, b"abc"), [(0, 0xF6, 1, b"abc", 3)]),
     "data with the reserved bit": (b"\0\0\1\0\0\x80\0\0\1x", [(0, 0, 1, b"x", 1)]),
-    "data on the last stream": (frame(facts.DATA, 0, 2**31 - 1, b"abc"), [(0, 0, 2**31 - 1, b"abc", 3)]),
-    "headers": (frame(facts.HEADERS, 4, 1, b"block"), [(1, 4, 1, b"block", 5)]),
-    "headers that end the stream": (frame(facts.HEADERS, 5, 1, b"block"), [(1, 5, 1, b"block", 5)]),
-    "headers of no bytes": (frame(facts.HEADERS, 5, 1), [(1, 5, 1, b"", 0)]),
-    "headers with padding": (frame(facts.HEADERS, 12, 1, padded(b"block", 3)), [(1, 12, 1, b"block", 9)]),
-    "headers with priority": (frame(facts.HEADERS, 0x24, 1, b"\0\0\0\1\7block"), [(1, 0x24, 1, b"block", 10)]),
+    "data on the last stream": (frame(h2_constants.DATA, 0, 2**31 - 1, b"abc"), [(0, 0, 2**31 - 1, b"abc", 3)]),
+    "headers": (frame(h2_constants.HEADERS, 4, 1, b"block"), [(1, 4, 1, b"block", 5)]),
+    "headers that end the stream": (frame(h2_constants.HEADERS, 5, 1, b"block"), [(1, 5, 1, b"block", 5)]),
+    "headers of no bytes": (frame(h2_constants.HEADERS, 5, 1), [(1, 5, 1, b"", 0)]),
+    "headers with padding": (frame(h2_constants.HEADERS, 12, 1, padded(b"block", 3)), [(1, 12, 1, b"block", 9)]),
+    "headers with priority": (frame(h2_constants.HEADERS, 0x24, 1, b"\0\0\0\1\7block"), [(1, 0x24, 1, b"block", 10)]),
     "headers with both": (
-        frame(facts.HEADERS, 0x2C, 1, padded(b"\x80\0\0\1\7block", 2)),
+        frame(h2_constants.HEADERS, 0x2C, 1, padded(b"\x80\0\0\1\7block", 2)),
         [(1, 0x2C, 1, b"block", 13)],
     ),
     "headers with both and nothing else": (
-        frame(facts.HEADERS, 0x2C, 1, padded(b"\x80\0\0\1\7", 2)),
+        frame(h2_constants.HEADERS, 0x2C, 1, padded(b"\x80\0\0\1\7", 2)),
         [(1, 0x2C, 1, b"", 8)],
     ),
     "block in two frames": (
-        frame(facts.HEADERS, 1, 1, b"block ") + frame(facts.CONTINUATION, 4, 1, b"goes on"),
+        frame(h2_constants.HEADERS, 1, 1, b"block ") + frame(h2_constants.CONTINUATION, 4, 1, b"goes on"),
         [(1, 5, 1, b"block goes on", 13)],
     ),
     "block in many frames": (
-        frame(facts.HEADERS, 0x28, 1, padded(b"\0\0\0\0\0a", 2))
-        + frame(facts.CONTINUATION, 0, 1)
-        + frame(facts.CONTINUATION, 1, 1, b"b")
-        + frame(facts.CONTINUATION, 4, 1)
-        + frame(facts.DATA, 0, 1),
+        frame(h2_constants.HEADERS, 0x28, 1, padded(b"\0\0\0\0\0a", 2))
+        + frame(h2_constants.CONTINUATION, 0, 1)
+        + frame(h2_constants.CONTINUATION, 1, 1, b"b")
+        + frame(h2_constants.CONTINUATION, 4, 1)
+        + frame(h2_constants.DATA, 0, 1),
         [(1, 0x2C, 1, b"ab", 10), (0, 0, 1, b"", 0)],
     ),
     "settings": (SETTINGS, [SETTINGS_READ]),
@@ -93,43 +95,43 @@ READ = {
     "setting twice": (control.settings_frame([(1, 0), (1, 9)]), [(4, 0, 0, [(1, 0), (1, 9)], 12)]),
     "ping": (control.ping_frame(b"01234567"), [(6, 0, 0, b"01234567", 8)]),
     "ping acknowledged": (control.ping_frame(b"01234567", ack=True), [(6, 1, 0, b"01234567", 8)]),
-    "goaway": (control.goaway_frame(7, facts.ENHANCE_YOUR_CALM), [(7, 0, 0, (7, 11, b""), 8)]),
+    "goaway": (control.goaway_frame(7, h2_constants.ENHANCE_YOUR_CALM), [(7, 0, 0, (7, 11, b""), 8)]),
     "goaway with debug data": (control.goaway_frame(0, 0xFFFFFFFF, b"why"), [(7, 0, 0, (0, 2**32 - 1, b"why"), 11)]),
     "goaway with the reserved bit": (
-        frame(facts.GOAWAY, 0, 0, b"\xff\xff\xff\xff\0\0\0\0"),
+        frame(h2_constants.GOAWAY, 0, 0, b"\xff\xff\xff\xff\0\0\0\0"),
         [(7, 0, 0, (2**31 - 1, 0, b""), 8)],
     ),
-    "reset": (control.reset_frame(5, facts.CANCEL), [(3, 0, 5, 8, 4)]),
+    "reset": (control.reset_frame(5, h2_constants.CANCEL), [(3, 0, 5, 8, 4)]),
     "window update": (control.window_update_frame(5, 2**31 - 1), [(8, 0, 5, 2**31 - 1, 4)]),
     "window update of the connection": (control.window_update_frame(0, 1), [(8, 0, 0, 1, 4)]),
-    "window update with the reserved bit": (frame(facts.WINDOW_UPDATE, 0, 1, b"\x80\0\0\5"), [(8, 0, 1, 5, 4)]),
-    "priority": (frame(facts.PRIORITY, 0, 5, b"\0\0\0\0\1"), [(2, 0, 5, b"", 5)]),
+    "window update with the reserved bit": (frame(h2_constants.WINDOW_UPDATE, 0, 1, b"\x80\0\0\5"), [(8, 0, 1, 5, 4)]),
+    "priority": (frame(h2_constants.PRIORITY, 0, 5, b"\0\0\0\0\1"), [(2, 0, 5, b"", 5)]),
     "type that nobody knows": (frame(0xBE, 0xEF, 5, b"what"), [(0xBE, 0xEF, 5, b"", 4)]),
     "type that nobody knows, of no bytes": (frame(10), [(10, 0, 0, b"", 0)]),
     "several": (
-        frame(facts.HEADERS, 4, 1, b"h")
-        + frame(facts.DATA, 0, 1, b"d")
+        frame(h2_constants.HEADERS, 4, 1, b"h")
+        + frame(h2_constants.DATA, 0, 1, b"d")
         + control.SETTINGS_ACK
-        + frame(facts.DATA, 1, 1),
+        + frame(h2_constants.DATA, 1, 1),
         [(1, 4, 1, b"h", 1), (0, 0, 1, b"d", 1), (4, 1, 0, [], 0), (0, 1, 1, b"", 0)],
     ),
 }
 
 
-@pytest.mark.parametrize(("octets", "frames"), READ.values(), ids=READ)
-def test_frames_are_read_however_they_come(kernel, ways, octets, frames):
-    for way in ways(FIRST + octets):
+@pytest.mark.parametrize(("raw", "frames"), READ.values(), ids=READ)
+def test_frames_are_read_however_they_come(kernel, ways, raw, frames):
+    for way in ways(FIRST + raw):
         reader = kernel.FrameReader()
-        assert joined(read(reader, FIRST + octets, way)) == [FIRST_READ, *frames]
+        assert joined(read(reader, FIRST + raw, way)) == [FIRST_READ, *frames]
         assert not reader.broken
         assert not reader.incomplete
 
 
 def test_data_is_handed_out_as_it_comes(kernel):
-    octets = FIRST + frame(facts.DATA, facts.PADDED | facts.END_STREAM, 1, padded(b"abcdef", 3))
+    raw = FIRST + frame(h2_constants.DATA, h2_constants.PADDED | h2_constants.END_STREAM, 1, padded(b"abcdef", 3))
     reader = kernel.FrameReader()
-    ends = [9 + 9, 9 + 9 + 1, 9 + 9 + 3, 9 + 9 + 3, 9 + 9 + 7, 9 + 9 + 8, len(octets)]
-    came = [reader.feed(octets, at, end) for at, end in pairwise([0, *ends])]
+    ends = [9 + 9, 9 + 9 + 1, 9 + 9 + 3, 9 + 9 + 3, 9 + 9 + 7, 9 + 9 + 8, len(raw)]
+    came = [reader.feed(raw, at, end) for at, end in pairwise([0, *ends])]
     assert came == [
         [FIRST_READ],
         [],
@@ -142,25 +144,25 @@ def test_data_is_handed_out_as_it_comes(kernel):
 
 
 def test_data_before_its_padding_is_handed_out_with_it_where_both_are_there(kernel):
-    octets = FIRST + frame(facts.DATA, 9, 1, padded(b"abcdef", 3))
+    raw = FIRST + frame(h2_constants.DATA, 9, 1, padded(b"abcdef", 3))
     for cut in range(19, 28):
         reader = kernel.FrameReader()
-        frames = reader.feed(octets, 0, cut) + reader.feed(octets, cut, len(octets))
+        frames = reader.feed(raw, 0, cut) + reader.feed(raw, cut, len(raw))
         assert joined(frames) == [FIRST_READ, (0, 9, 1, b"abcdef", 10)]
         assert len(frames) == 2 + (cut > 19)
 
 
 @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])
 def test_any_buffer_can_be_read(kernel, wrap):
-    octets = b"before" + SETTINGS + b"after"
-    assert kernel.FrameReader().feed(wrap(octets), 6, 6 + len(SETTINGS)) == [SETTINGS_READ]
+    raw = b"before" + SETTINGS + b"after"
+    assert kernel.FrameReader().feed(wrap(raw), 6, 6 + len(SETTINGS)) == [SETTINGS_READ]
 
 
 def test_what_is_handed_out_does_not_change_with_the_buffer(kernel):
     reader = kernel.FrameReader()
-    octets = bytearray(FIRST + frame(facts.DATA, 0, 1, b"abc") + frame(facts.HEADERS, 4, 1, b"block"))
-    frames = reader.feed(octets, 0, len(octets))
-    octets[:] = b"\xff" * len(octets)
+    raw = bytearray(FIRST + frame(h2_constants.DATA, 0, 1, b"abc") + frame(h2_constants.HEADERS, 4, 1, b"block"))
+    frames = reader.feed(raw, 0, len(raw))
+    raw[:] = b"\xff" * len(raw)
     assert [contents for _, _, _, contents, _ in frames] == [[], b"abc", b"block"]
     assert all(type(contents) is bytes for _, _, _, contents, _ in frames[1:])
 
@@ -172,13 +174,18 @@ def test_bytes_outside_of_the_buffer_are_refused(kernel, start, end):
 
 
 def test_reader_says_when_something_is_incomplete(kernel):
-    octets = FIRST + frame(facts.HEADERS, 0, 1, b"ab") + frame(facts.CONTINUATION, 4, 1, b"c") + frame(facts.DATA, 0, 1)
+    raw = (
+        FIRST
+        + frame(h2_constants.HEADERS, 0, 1, b"ab")
+        + frame(h2_constants.CONTINUATION, 4, 1, b"c")
+        + frame(h2_constants.DATA, 0, 1)
+    )
     reader = kernel.FrameReader()
     complete = set()
-    for at in range(len(octets)):
+    for at in range(len(raw)):
         if not reader.incomplete:
             complete.add(at)
-        reader.feed(octets, at, at + 1)
+        reader.feed(raw, at, at + 1)
     assert complete == {0, 9, 30}
     assert not reader.incomplete
 
@@ -194,80 +201,84 @@ def test_document_holds_cases():
 @pytest.mark.parametrize("vector", REFUSED, ids=str)
 def test_wrong_frames_are_reported_however_they_come(kernel, ways, vector):
     name, stream_id = vector.result.split()
-    code = facts.ERROR_NAMES.index(name)
-    octets = FIRST + vector.octets + control.ping_frame(b"goes on?")
-    for way in ways(octets):
+    code = h2_constants.ERROR_NAMES.index(name)
+    raw = FIRST + vector.data + control.ping_frame(b"goes on?")
+    for way in ways(raw):
         reader = kernel.FrameReader()
-        frames = read(reader, octets, way)
-        fault = next(contents for kind, _, _, contents, _ in frames if kind == facts.FAULT)
-        assert isinstance(fault, Http2Fault)
-        assert str(fault) == vector.error
-        assert (fault.code, fault.stream_id) == (code, int(stream_id))
-        kinds = [kind for kind, *_ in frames if kind != facts.HEADERS]
+        frames = read(reader, raw, way)
+        error = next(contents for kind, _, _, contents, _ in frames if kind == h2_constants.ERROR)
+        assert isinstance(error, Http2Error)
+        assert str(error) == vector.error
+        assert (error.code, error.stream_id) == (code, int(stream_id))
+        kinds = [kind for kind, *_ in frames if kind != h2_constants.HEADERS]
         # What costs a stream does not end the reading.
-        assert kinds == [facts.SETTINGS, facts.FAULT] + [facts.PING] * (fault.stream_id != 0)
-        assert reader.broken is (fault.stream_id == 0)
-        assert next(frame[1:3] for frame in frames if frame[0] == facts.FAULT) == (code, fault.stream_id)
+        assert kinds == [h2_constants.SETTINGS, h2_constants.ERROR] + [h2_constants.PING] * (error.stream_id != 0)
+        assert reader.broken is (error.stream_id == 0)
+        assert next(frame[1:3] for frame in frames if frame[0] == h2_constants.ERROR) == (code, error.stream_id)
 
 
 def test_frames_before_a_fault_are_handed_out_and_none_after_it(kernel):
     reader = kernel.FrameReader()
-    data = frame(facts.DATA, 1, 1, b"kept")
-    octets = FIRST + data + frame(facts.PUSH_PROMISE) + data
-    assert [kind for kind, *_ in reader.feed(octets, 0, len(octets))] == [facts.SETTINGS, facts.DATA, facts.FAULT]
+    data = frame(h2_constants.DATA, 1, 1, b"kept")
+    raw = FIRST + data + frame(h2_constants.PUSH_PROMISE) + data
+    assert [kind for kind, *_ in reader.feed(raw, 0, len(raw))] == [
+        h2_constants.SETTINGS,
+        h2_constants.DATA,
+        h2_constants.ERROR,
+    ]
     assert reader.feed(data, 0, len(data)) == []
 
 
 @pytest.mark.parametrize(
-    ("octets", "hint"),
+    ("raw", "hint"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n", " (this is HTTP/1)"),
         (b"\x15\x03\x03\x00\x02\x02\x46\0\0", " (this is TLS)"),
         (control.ping_frame(b"01234567"), ""),
         (control.SETTINGS_ACK, ""),
-        (frame(facts.HEADERS, 4, 1, b"\x88"), ""),
+        (frame(h2_constants.HEADERS, 4, 1, b"\x88"), ""),
     ],
 )
-def test_first_frame_has_to_be_settings(kernel, ways, octets, hint):
-    for way in ways(octets):
+def test_first_frame_has_to_be_settings(kernel, ways, raw, hint):
+    for way in ways(raw):
         reader = kernel.FrameReader()
-        ((kind, code, stream_id, fault, _),) = read(reader, octets, way)
-        assert (kind, code, stream_id) == (facts.FAULT, facts.PROTOCOL_ERROR, 0)
-        assert re.search(r"expected a SETTINGS frame to begin with \(RFC 9113 s.3.4\), got b'", str(fault))
-        assert str(fault).endswith(f"{octets[:9]!r}{hint}")
+        ((kind, code, stream_id, error, _),) = read(reader, raw, way)
+        assert (kind, code, stream_id) == (h2_constants.ERROR, h2_constants.PROTOCOL_ERROR, 0)
+        assert re.search(r"expected a SETTINGS frame to begin with \(RFC 9113 s.3.4\), got b'", str(error))
+        assert str(error).endswith(f"{raw[:9]!r}{hint}")
 
 
 def test_frame_may_be_as_large_as_its_limit(kernel):
     for limit in (16384, 20000):
         for size in (limit - 1, limit, limit + 1):
             reader = kernel.FrameReader(limit)
-            octets = FIRST + frame(facts.DATA, 0, 1, b"x" * size)
-            frames = reader.feed(octets, 0, len(octets))
+            raw = FIRST + frame(h2_constants.DATA, 0, 1, b"x" * size)
+            frames = reader.feed(raw, 0, len(raw))
             if size <= limit:
-                assert frames[1] == (facts.DATA, 0, 1, b"x" * size, size)
+                assert frames[1] == (h2_constants.DATA, 0, 1, b"x" * size, size)
                 continue
             message = f"DATA of {size} bytes is above the limit of {limit} (RFC 9113 s.4.2)"
-            assert (frames[1][1], str(frames[1][3])) == (facts.FRAME_SIZE_ERROR, message)
+            assert (frames[1][1], str(frames[1][3])) == (h2_constants.FRAME_SIZE_ERROR, message)
 
 
 def test_limit_of_frames_can_be_raised(kernel):
     reader = kernel.FrameReader()
     reader.max_frame_size = 20_000
-    octets = FIRST + frame(facts.DATA, 0, 1, b"x" * 20_000)
-    assert len(reader.feed(octets, 0, len(octets))) == 2
+    raw = FIRST + frame(h2_constants.DATA, 0, 1, b"x" * 20_000)
+    assert len(reader.feed(raw, 0, len(raw))) == 2
     assert not reader.broken
 
 
 def test_oversized_frame_is_refused_by_its_head_alone(kernel):
     reader = kernel.FrameReader()
-    octets = FIRST + b"\xff\xff\xff\0\0\0\0\0\1"
-    assert [kind for kind, *_ in reader.feed(octets, 0, len(octets))] == [facts.SETTINGS, facts.FAULT]
+    raw = FIRST + b"\xff\xff\xff\0\0\0\0\0\1"
+    assert [kind for kind, *_ in reader.feed(raw, 0, len(raw))] == [h2_constants.SETTINGS, h2_constants.ERROR]
 
 
 def block_of(sizes):
     """A field block in frames of these sizes; the last one ends it."""
-    kinds = [facts.HEADERS] + [facts.CONTINUATION] * (len(sizes) - 1)
-    flags = [0] * (len(sizes) - 1) + [facts.END_HEADERS]
+    kinds = [h2_constants.HEADERS] + [h2_constants.CONTINUATION] * (len(sizes) - 1)
+    flags = [0] * (len(sizes) - 1) + [h2_constants.END_HEADERS]
     return FIRST + b"".join(
         frame(kind, flag, 1, b"x" * size) for kind, flag, size in zip(kinds, flags, sizes, strict=True)
     )
@@ -280,36 +291,39 @@ def block_of(sizes):
         ([16384] * 8, True),
         ([16384] * 8 + [0], True),
         ([16384] * 8 + [1], False),
-        ([0] * (1 + facts.MAX_CONTINUATIONS - 1), True),
-        ([0] * (1 + facts.MAX_CONTINUATIONS), True),
-        ([0] * (1 + facts.MAX_CONTINUATIONS + 1), False),
+        ([0] * (1 + h2_constants.MAX_CONTINUATIONS - 1), True),
+        ([0] * (1 + h2_constants.MAX_CONTINUATIONS), True),
+        ([0] * (1 + h2_constants.MAX_CONTINUATIONS + 1), False),
     ],
 )
 def test_block_may_be_as_large_as_its_limits(kernel, sizes, fits):
-    assert facts.MAX_BLOCK_SIZE == 8 * 16384
+    assert h2_constants.MAX_BLOCK_SIZE == 8 * 16384
     reader = kernel.FrameReader()
-    octets = block_of(sizes)
-    _, (kind, flags, stream_id, contents, size) = reader.feed(octets, 0, len(octets))
+    raw = block_of(sizes)
+    _, (kind, flags, stream_id, contents, size) = reader.feed(raw, 0, len(raw))
     if fits:
         assert (kind, flags, stream_id, contents, size) == (1, 4, 1, b"x" * sum(sizes), sum(sizes))
         return
-    assert (kind, flags, stream_id) == (facts.FAULT, facts.ENHANCE_YOUR_CALM, 0)
-    assert f"more than {facts.MAX_BLOCK_SIZE} bytes or {facts.MAX_CONTINUATIONS} CONTINUATION frames" in str(contents)
+    assert (kind, flags, stream_id) == (h2_constants.ERROR, h2_constants.ENHANCE_YOUR_CALM, 0)
+    assert (
+        f"more than {h2_constants.MAX_BLOCK_SIZE} bytes or {h2_constants.MAX_CONTINUATIONS} CONTINUATION frames"
+        in str(contents)
+    )
 
 
 def test_block_after_a_long_one_has_limits_of_its_own(kernel):
     reader = kernel.FrameReader()
-    octets = block_of([16384] * 8) + block_of([0] * (1 + facts.MAX_CONTINUATIONS))[9:] + block_of([16384] * 8)[9:]
-    assert len(reader.feed(octets, 0, len(octets))) == 4
+    raw = block_of([16384] * 8) + block_of([0] * (1 + h2_constants.MAX_CONTINUATIONS))[9:] + block_of([16384] * 8)[9:]
+    assert len(reader.feed(raw, 0, len(raw))) == 4
     assert not reader.broken
 
 
 def test_skipped_contents_are_not_kept(kernel, tracemalloc):
     reader = kernel.FrameReader()
-    octets = FIRST + frame(0xBE, 0, 1, b"x" * 16384) * 64
+    raw = FIRST + frame(0xBE, 0, 1, b"x" * 16384) * 64
     tracemalloc.start()
     try:
-        assert len(reader.feed(octets, 0, len(octets))) == 65
+        assert len(reader.feed(raw, 0, len(raw))) == 65
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -327,17 +341,17 @@ def test_frames_of_another_implementation_are_read(kernel):
         increment = chance.randrange(1, 2**31)
         window = hyperframe.WindowUpdateFrame(stream_id, window_increment=increment)
         goaway = hyperframe.GoAwayFrame(0, last_stream_id=stream_id, error_code=7, additional_data=body)
-        octets = FIRST + b"".join(each.serialize() for each in (data, headers, window, goaway))
-        read_back = kernel.FrameReader().feed(octets, 0, len(octets))[1:]
+        raw = FIRST + b"".join(each.serialize() for each in (data, headers, window, goaway))
+        read_back = kernel.FrameReader().feed(raw, 0, len(raw))[1:]
         assert [frame[3] for frame in read_back] == [body, body, increment, (stream_id, 7, body)]
         assert [frame[2] for frame in read_back] == [stream_id, stream_id, stream_id, 0]
         assert read_back[0][4] == data.flow_controlled_length
 
 
-def parsed(octets):
+def parsed(raw):
     """What another implementation reads."""
     hyperframe = pytest.importorskip("hyperframe.frame")
-    view, frames = memoryview(octets), []
+    view, frames = memoryview(raw), []
     while view:
         read, size = hyperframe.Frame.parse_frame_header(view[:9])
         read.parse_body(view[9 : 9 + size])
@@ -350,8 +364,8 @@ def parsed(octets):
 def test_block_is_cut_into_frames_that_the_peer_takes(kernel, size):
     block = random.Random(size).randbytes(size)
     for end_stream in (False, True):
-        octets = kernel.headers_frames(5, block, end_stream)
-        frames = parsed(octets)
+        raw = kernel.headers_frames(5, block, end_stream)
+        frames = parsed(raw)
         assert b"".join(frame.data for frame in frames) == block
         assert [len(frame.data) for frame in frames[:-1]] == [16384] * (len(frames) - 1)
         assert all(frame.stream_id == 5 for frame in frames)
@@ -360,7 +374,7 @@ def test_block_is_cut_into_frames_that_the_peer_takes(kernel, size):
         )
         assert ("END_STREAM" in frames[0].flags) is end_stream
         assert ["END_HEADERS" in frame.flags for frame in frames] == [False] * (len(frames) - 1) + [True]
-        assert kernel.FrameReader().feed(FIRST + octets, 0, 9 + len(octets))[1] == (1, 4 + end_stream, 5, block, size)
+        assert kernel.FrameReader().feed(FIRST + raw, 0, 9 + len(raw))[1] == (1, 4 + end_stream, 5, block, size)
 
 
 def test_block_is_cut_as_the_peer_asks_for(kernel):
@@ -395,7 +409,7 @@ def test_control_frames_are_read_by_another_implementation():
         control.ping_frame(b"01234567"),
         control.ping_frame(b"01234567", ack=True),
         control.goaway_frame(3, 1, b"why"),
-        control.reset_frame(7, facts.CANCEL),
+        control.reset_frame(7, h2_constants.CANCEL),
         control.window_update_frame(0, 1000),
     )
     settings, ack, ping, pong, goaway, reset, window = parsed(b"".join(ours))
@@ -413,45 +427,45 @@ def test_control_frames_that_cannot_be_are_not_written():
             control.window_update_frame(1, increment)
 
 
-def reported(kernel, octets, way):
+def reported(kernel, raw, way):
     """All that a reader says, call by call."""
     reader, at, calls = kernel.FrameReader(), 0, []
     for available in way:
-        frames = reader.feed(octets, at, available)
-        calls.append([frame if frame[0] != facts.FAULT else (*frame[:3], str(frame[3])) for frame in frames])
+        frames = reader.feed(raw, at, available)
+        calls.append([frame if frame[0] != h2_constants.ERROR else (*frame[:3], str(frame[3])) for frame in frames])
         calls.append((reader.broken, reader.incomplete))
         at = available
     return calls
 
 
-CORPUS = [octets for octets, _ in READ.values()] + [vector.octets for vector in REFUSED]
+CORPUS = [raw for raw, _ in READ.values()] + [vector.data for vector in REFUSED]
 
 
 def test_twins_agree_however_frames_come(twins, ways):
-    for octets in CORPUS:
-        for way in ways(FIRST + octets):
-            compiled, pure = (reported(twin, FIRST + octets, way) for twin in twins)
-            assert compiled == pure, (octets, way)
+    for raw in CORPUS:
+        for way in ways(FIRST + raw):
+            compiled, pure = (reported(twin, FIRST + raw, way) for twin in twins)
+            assert compiled == pure, (raw, way)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_twins_agree_on_damaged_frames(twins, seed):
     chance = random.Random(seed)
     for _ in range(2000):
-        octets = bytearray(FIRST + b"".join(chance.choices(CORPUS, k=3)))
+        raw = bytearray(FIRST + b"".join(chance.choices(CORPUS, k=3)))
         for _ in range(chance.randint(0, 3)):
-            at = chance.randrange(len(octets))
+            at = chance.randrange(len(raw))
             how = chance.randrange(3)
             if how == 0:
-                octets[at] = chance.choice(b"\x00\x01\x04\x08\x09\x20\x7f\x80\xff")
+                raw[at] = chance.choice(b"\x00\x01\x04\x08\x09\x20\x7f\x80\xff")
             elif how == 1:
-                del octets[at : at + chance.randint(1, 3)]
+                del raw[at : at + chance.randint(1, 3)]
             else:
-                octets[at:at] = bytes([chance.randrange(12)])
-        cuts = sorted(chance.choices(range(len(octets) + 1), k=chance.randrange(4)))
-        way = [*cuts, len(octets)]
-        compiled, pure = (reported(twin, octets, way) for twin in twins)
-        assert compiled == pure, (bytes(octets), way)
+                raw[at:at] = bytes([chance.randrange(12)])
+        cuts = sorted(chance.choices(range(len(raw) + 1), k=chance.randrange(4)))
+        way = [*cuts, len(raw)]
+        compiled, pure = (reported(twin, raw, way) for twin in twins)
+        assert compiled == pure, (bytes(raw), way)
 
 
 def test_pure_twin_takes_linear_steps_byte_by_byte(twins):
@@ -463,11 +477,11 @@ def test_pure_twin_takes_linear_steps_byte_by_byte(twins):
             taken += event == "line"
             return step
 
-        octets = FIRST + frame(facts.DATA, 8, 1, padded(b"x" * size, 200)) + block_of([size, size])[9:]
+        raw = FIRST + frame(h2_constants.DATA, 8, 1, padded(b"x" * size, 200)) + block_of([size, size])[9:]
         reader, before = twins[1].FrameReader(), sys.gettrace()
         sys.settrace(step)
         try:
-            frames = [frame for at in range(len(octets)) for frame in reader.feed(octets, at, at + 1)]
+            frames = [frame for at in range(len(raw)) for frame in reader.feed(raw, at, at + 1)]
         finally:
             sys.settrace(before)
         assert [len(frame[3]) for frame in joined(frames)] == [0, size, 2 * size]
@@ -477,13 +491,13 @@ def test_pure_twin_takes_linear_steps_byte_by_byte(twins):
 
 
 def test_no_byte_is_copied_again_when_more_come(compiled, tracemalloc):
-    octets = FIRST + frame(facts.HEADERS, facts.END_HEADERS, 1, b"x" * 16384)
+    raw = FIRST + frame(h2_constants.HEADERS, h2_constants.END_HEADERS, 1, b"x" * 16384)
     reader = compiled.FrameReader()
-    reader.feed(octets, 0, 9 + 9 + 1)
+    reader.feed(raw, 0, 9 + 9 + 1)
     tracemalloc.start()
     try:
-        for at in range(19, len(octets) - 1):
-            reader.feed(octets, at, at + 1)
+        for at in range(19, len(raw) - 1):
+            reader.feed(raw, at, at + 1)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -491,9 +505,9 @@ def test_no_byte_is_copied_again_when_more_come(compiled, tracemalloc):
 
 
 def test_preface_is_that_of_the_rfc():
-    assert bytes.fromhex("505249202a20485454502f322e300d0a0d0a534d0d0a0d0a") == facts.PREFACE
+    assert bytes.fromhex("505249202a20485454502f322e300d0a0d0a534d0d0a0d0a") == h2_constants.PREFACE
 
 
 def test_names_of_numbers_are_in_their_order():
-    for names in (facts.FRAME_NAMES, facts.ERROR_NAMES):
-        assert [getattr(facts, name) for name in names] == list(range(len(names)))
+    for names in (h2_constants.FRAME_NAMES, h2_constants.ERROR_NAMES):
+        assert [getattr(h2_constants, name) for name in names] == list(range(len(names)))

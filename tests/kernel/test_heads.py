@@ -9,7 +9,7 @@ import pytest
 import vectors
 
 from httpx_fast._exceptions import RemoteProtocolError
-from httpx_fast._kernel import constants as facts
+from httpx_fast._kernel import constants
 
 SMALL = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\n"
 
@@ -17,17 +17,17 @@ READ = vectors.read("heads")
 REFUSED = vectors.read("heads_refused")
 
 
-def feed(parser, octets, way):
+def feed(parser, data, way):
     """The head that comes of `bytes`, of which `way` says how many are there at each call."""
     for available in way:
-        head = parser.feed(octets, 0, available)
+        head = parser.feed(data, 0, available)
         if head is not None:
             return head
     return None
 
 
 def flags_of(names):
-    return functools.reduce(operator.or_, (getattr(facts, name) for name in names.split(",") if name), 0)
+    return functools.reduce(operator.or_, (getattr(constants, name) for name in names.split(",") if name), 0)
 
 
 def test_documents_hold_cases():
@@ -40,15 +40,15 @@ def test_documents_hold_cases():
 def test_head_is_read_however_it_comes(kernel, ways, vector):
     expected = {"status": "200", "minor": "1", "reason": "OK", "length": "-1", "flags": ""}
     expected.update(item.split("=", 1) for item in (vector.result or "").split())
-    octets = vector.octets + vector.rest
-    for way in ways(octets):
-        head = feed(kernel.HeadParser(), octets, way)
+    data = vector.data + vector.rest
+    for way in ways(data):
+        head = feed(kernel.HeadParser(), data, way)
         assert head.status == int(expected["status"])
         assert head.minor == int(expected["minor"])
         assert head.reason == vectors.unescaped(expected["reason"])
         assert head.content_length == int(expected["length"])
         assert head.flags == flags_of(expected["flags"])
-        assert head.size == len(vector.octets)
+        assert head.size == len(vector.data)
         assert head.count == len(vector.fields)
         assert head.fields() == vector.fields
 
@@ -56,27 +56,27 @@ def test_head_is_read_however_it_comes(kernel, ways, vector):
 @pytest.mark.parametrize("vector", READ, ids=str)
 def test_head_is_complete_with_its_last_byte_and_not_before(kernel, vector):
     parser = kernel.HeadParser()
-    assert feed(parser, vector.octets, range(len(vector.octets))) is None
-    assert parser.feed(vector.octets, 0, len(vector.octets)).size == len(vector.octets)
+    assert feed(parser, vector.data, range(len(vector.data))) is None
+    assert parser.feed(vector.data, 0, len(vector.data)).size == len(vector.data)
 
 
 @pytest.mark.parametrize("vector", REFUSED, ids=str)
 def test_head_is_refused_however_it_comes(kernel, ways, vector):
-    for way in ways(vector.octets):
+    for way in ways(vector.data):
         with pytest.raises(RemoteProtocolError, match=re.escape(vector.error)):
-            feed(kernel.HeadParser(), vector.octets, way)
+            feed(kernel.HeadParser(), vector.data, way)
 
 
 @pytest.mark.parametrize("vector", REFUSED, ids=str)
 def test_refusal_shows_at_most_64_bytes(kernel, vector):
     with pytest.raises(RemoteProtocolError, match="b'") as caught:
-        kernel.HeadParser().feed(vector.octets, 0, len(vector.octets))
+        kernel.HeadParser().feed(vector.data, 0, len(vector.data))
     for shown in re.findall(r"b'(?:[^'\\]|\\.)*'", str(caught.value)):
         assert len(vectors.unescaped(shown[2:-1])) <= 64
 
 
 @pytest.mark.parametrize(
-    ("octets", "meaning"),
+    ("data", "meaning"),
     [
         (b"\x15\x03\x03\0\2\2\x46", "this is a TLS alert"),
         (b"\x16\x03\x01\2\0", "this is TLS"),
@@ -88,9 +88,9 @@ def test_refusal_shows_at_most_64_bytes(kernel, vector):
         (b"\r\nHTTP/1.1 200 OK\r\n", "an empty line, maybe left over"),
     ],
 )
-def test_stranger_is_named(kernel, octets, meaning):
+def test_stranger_is_named(kernel, data, meaning):
     with pytest.raises(RemoteProtocolError, match=meaning):
-        kernel.HeadParser().feed(octets, 0, len(octets))
+        kernel.HeadParser().feed(data, 0, len(data))
 
 
 def test_stranger_is_refused_before_its_line_ends(kernel):
@@ -104,10 +104,10 @@ def test_bytes_come_in_any_buffer(kernel, wrap):
 
 
 def test_head_begins_and_ends_where_the_caller_says(kernel):
-    octets = b"before" + SMALL + b"after"
+    data = b"before" + SMALL + b"after"
     parser = kernel.HeadParser()
-    assert parser.feed(octets, 6, 6 + len(SMALL) - 1) is None
-    assert parser.feed(octets, 6, len(octets)).size == len(SMALL)
+    assert parser.feed(data, 6, 6 + len(SMALL) - 1) is None
+    assert parser.feed(data, 6, len(data)).size == len(SMALL)
 
 
 def test_bytes_may_move_between_calls(kernel):
@@ -118,21 +118,21 @@ def test_bytes_may_move_between_calls(kernel):
 
 
 def test_head_outlives_the_bytes_it_came_in(kernel):
-    octets = bytearray(SMALL)
-    head = kernel.HeadParser().feed(octets, 0, len(octets))
-    octets[:] = b"x" * len(octets)
+    data = bytearray(SMALL)
+    head = kernel.HeadParser().feed(data, 0, len(data))
+    data[:] = b"x" * len(data)
     gc.collect()  # PyPy lets go of views no sooner, which forbid what follows
-    octets.clear()
+    data.clear()
     assert head.reason == b"OK"
     assert head.fields() == [(b"Content-Length", b"5"), (b"X-A", b"b")]
     assert head.get_all(b"x-a") == [b"b"]
 
 
 def test_parser_is_ready_for_the_next_head(kernel):
-    octets = b"HTTP/1.1 103 Early Hints\r\nA: b\r\n c\r\n\r\n" + SMALL
+    data = b"HTTP/1.1 103 Early Hints\r\nA: b\r\n c\r\n\r\n" + SMALL
     parser = kernel.HeadParser()
-    interim = parser.feed(octets, 0, len(octets))
-    final = parser.feed(octets, interim.size, len(octets))
+    interim = parser.feed(data, 0, len(data))
+    final = parser.feed(data, interim.size, len(data))
     assert (interim.status, interim.fields()) == (103, [(b"A", b"b c")])
     assert (final.status, final.count, final.content_length) == (200, 2, 5)
     assert (interim.status, interim.count, interim.content_length) == (103, 1, -1)
@@ -172,22 +172,22 @@ def test_fields_are_made_once(kernel, way):
 
 @pytest.mark.parametrize("name", [b"Content-Length", b"content-length", b"X-Request-ID"])
 def test_common_names_are_one_object(kernel, name):
-    octets = b"HTTP/1.1 200 OK\r\n" + name + b": 1\r\n\r\n"
-    first = kernel.HeadParser().feed(octets, 0, len(octets)).fields()[0][0]
-    second = feed(kernel.HeadParser(), octets, [20, len(octets)]).fields()[0][0]
+    data = b"HTTP/1.1 200 OK\r\n" + name + b": 1\r\n\r\n"
+    first = kernel.HeadParser().feed(data, 0, len(data)).fields()[0][0]
+    second = feed(kernel.HeadParser(), data, [20, len(data)]).fields()[0][0]
     assert first == name
     assert first is second
 
 
 def test_all_common_names_are_read_as_they_are(kernel):
-    octets = b"HTTP/1.1 200 OK\r\n" + b"".join(name + b": 1\r\n" for name in facts.COMMON_NAMES) + b"\r\n"
-    assert [name for name, _ in kernel.HeadParser().feed(octets, 0, len(octets)).fields()] == list(facts.COMMON_NAMES)
+    data = b"HTTP/1.1 200 OK\r\n" + b"".join(name + b": 1\r\n" for name in constants.COMMON_NAMES) + b"\r\n"
+    assert [name for name, _ in kernel.HeadParser().feed(data, 0, len(data)).fields()] == list(constants.COMMON_NAMES)
 
 
 @pytest.mark.parametrize("fields_first", [False, True])
 def test_get_all_finds_every_spelling_in_order(kernel, fields_first):
-    octets = b"HTTP/1.1 200 OK\r\nx-a: 1\r\nX-AB: 2\r\nX-A: 3\r\nx-A:\r\n 4\r\nB: x-a\r\n\r\n"
-    head = kernel.HeadParser().feed(octets, 0, len(octets))
+    data = b"HTTP/1.1 200 OK\r\nx-a: 1\r\nX-AB: 2\r\nX-A: 3\r\nx-A:\r\n 4\r\nB: x-a\r\n\r\n"
+    head = kernel.HeadParser().feed(data, 0, len(data))
     if fields_first:
         head.fields()
     assert head.get_all(b"x-a") == [b"1", b"3", b"4"]
@@ -197,8 +197,8 @@ def test_get_all_finds_every_spelling_in_order(kernel, fields_first):
 
 
 def test_get_all_changes_the_case_of_letters_only(kernel):
-    octets = b"HTTP/1.1 200 OK\r\nX_A: 1\r\nX-^: 2\r\n\r\n"
-    head = kernel.HeadParser().feed(octets, 0, len(octets))
+    data = b"HTTP/1.1 200 OK\r\nX_A: 1\r\nX-^: 2\r\n\r\n"
+    head = kernel.HeadParser().feed(data, 0, len(data))
     assert head.get_all(b"x_a") == [b"1"]
     assert head.get_all(b"x-^") == [b"2"]
     assert head.get_all(b"x-~") == []
@@ -206,75 +206,75 @@ def test_get_all_changes_the_case_of_letters_only(kernel):
 
 def head_of_size(size):
     """A head of `size` bytes, all but few in the value of its only field."""
-    octets = b"HTTP/1.1 200 OK\r\nA: \r\n\r\n"
-    return octets.replace(b"A: ", b"A: " + b"x" * (size - len(octets)))
+    data = b"HTTP/1.1 200 OK\r\nA: \r\n\r\n"
+    return data.replace(b"A: ", b"A: " + b"x" * (size - len(data)))
 
 
-@pytest.mark.parametrize("size", [facts.MAX_HEAD_SIZE - 1, facts.MAX_HEAD_SIZE])
+@pytest.mark.parametrize("size", [constants.MAX_HEAD_SIZE - 1, constants.MAX_HEAD_SIZE])
 @pytest.mark.parametrize("cut", [0, 1, 50_000])
 def test_head_up_to_the_largest_size_is_read(kernel, size, cut):
-    octets = head_of_size(size) + b"content"
-    assert feed(kernel.HeadParser(), octets, [cut, size - 1, len(octets)]).size == size
-    assert kernel.HeadParser().feed(octets, 0, len(octets)).size == size
+    data = head_of_size(size) + b"content"
+    assert feed(kernel.HeadParser(), data, [cut, size - 1, len(data)]).size == size
+    assert kernel.HeadParser().feed(data, 0, len(data)).size == size
 
 
 @pytest.mark.parametrize("way", ["whole", "cut", "to the limit"])
 def test_head_over_the_largest_size_is_refused(kernel, way):
-    octets = head_of_size(facts.MAX_HEAD_SIZE + 1)
-    ways = {"whole": [len(octets)], "cut": [70_000, len(octets)], "to the limit": [facts.MAX_HEAD_SIZE]}
+    data = head_of_size(constants.MAX_HEAD_SIZE + 1)
+    ways = {"whole": [len(data)], "cut": [70_000, len(data)], "to the limit": [constants.MAX_HEAD_SIZE]}
     with pytest.raises(RemoteProtocolError, match="the head has not ended after 102400 bytes"):
-        feed(kernel.HeadParser(), octets, ways[way])
+        feed(kernel.HeadParser(), data, ways[way])
 
 
 def test_unended_line_just_under_the_largest_size_is_waited_for(kernel):
-    octets = head_of_size(facts.MAX_HEAD_SIZE + 1)
-    assert kernel.HeadParser().feed(octets, 0, facts.MAX_HEAD_SIZE - 1) is None
+    data = head_of_size(constants.MAX_HEAD_SIZE + 1)
+    assert kernel.HeadParser().feed(data, 0, constants.MAX_HEAD_SIZE - 1) is None
 
 
 def test_status_line_counts_towards_the_largest_size(kernel):
-    octets = b"HTTP/1.1 200 " + b"x" * facts.MAX_HEAD_SIZE
+    data = b"HTTP/1.1 200 " + b"x" * constants.MAX_HEAD_SIZE
     with pytest.raises(RemoteProtocolError, match="the head has not ended after 102400 bytes"):
-        kernel.HeadParser().feed(octets, 0, len(octets))
+        kernel.HeadParser().feed(data, 0, len(data))
 
 
 def test_fault_before_the_limit_is_reported_rather_than_the_limit(kernel):
-    octets = b"HTTP/1.1 200 OK\r\nA b\r\n" + b"x" * facts.MAX_HEAD_SIZE
+    data = b"HTTP/1.1 200 OK\r\nA b\r\n" + b"x" * constants.MAX_HEAD_SIZE
     with pytest.raises(RemoteProtocolError, match="it has no colon"):
-        kernel.HeadParser().feed(octets, 0, len(octets))
+        kernel.HeadParser().feed(data, 0, len(data))
 
 
-@pytest.mark.parametrize("count", [facts.MAX_FIELDS - 1, facts.MAX_FIELDS])
+@pytest.mark.parametrize("count", [constants.MAX_FIELDS - 1, constants.MAX_FIELDS])
 @pytest.mark.parametrize("line", [b"a:\r\n", b"X-Name-Of-Some-Length: value\r\n"])
 @pytest.mark.parametrize("cut", [0, 2000])
 def test_fields_up_to_the_highest_count_are_read(kernel, count, line, cut):
-    octets = b"HTTP/1.1 200 OK\r\n" + line * count + b"\r\n"
-    head = feed(kernel.HeadParser(), octets, [cut, len(octets)])
+    data = b"HTTP/1.1 200 OK\r\n" + line * count + b"\r\n"
+    head = feed(kernel.HeadParser(), data, [cut, len(data)])
     assert head.count == len(head.fields()) == count
 
 
 @pytest.mark.parametrize("line", [b"a:\r\n", b"X-Name-Of-Some-Length: value\r\n"])
 @pytest.mark.parametrize("cut", [0, 2000])
 def test_field_over_the_highest_count_is_refused(kernel, line, cut):
-    octets = b"HTTP/1.1 200 OK\r\n" + line * (facts.MAX_FIELDS + 1) + b"\r\n"
+    data = b"HTTP/1.1 200 OK\r\n" + line * (constants.MAX_FIELDS + 1) + b"\r\n"
     with pytest.raises(RemoteProtocolError, match="the head has more than 1000 field lines"):
-        feed(kernel.HeadParser(), octets, [cut, len(octets)])
+        feed(kernel.HeadParser(), data, [cut, len(data)])
 
 
 def test_folded_lines_are_no_fields_of_their_own(kernel):
-    octets = b"HTTP/1.1 200 OK\r\na: 0\r\n" + b" 1\r\n" * (facts.MAX_FIELDS + 1) + b"\r\n"
-    head = kernel.HeadParser().feed(octets, 0, len(octets))
+    data = b"HTTP/1.1 200 OK\r\na: 0\r\n" + b" 1\r\n" * (constants.MAX_FIELDS + 1) + b"\r\n"
+    head = kernel.HeadParser().feed(data, 0, len(data))
     assert head.count == 1
-    assert head.fields()[0][1] == b"0" + b" 1" * (facts.MAX_FIELDS + 1)
+    assert head.fields()[0][1] == b"0" + b" 1" * (constants.MAX_FIELDS + 1)
 
 
 def test_bytes_are_not_looked_at_again(kernel):
     # What was scanned turns into NUL, which a second look would refuse.
-    octets = bytearray(head_of_size(50_000))
+    data = bytearray(head_of_size(50_000))
     parser = kernel.HeadParser()
     for available in range(100, 49_000, 100):
-        assert parser.feed(octets, 0, available) is None
-        octets[22:available] = bytes(available - 22)
-    assert parser.feed(octets, 0, len(octets)).size == 50_000
+        assert parser.feed(data, 0, available) is None
+        data[22:available] = bytes(available - 22)
+    assert parser.feed(data, 0, len(data)).size == 50_000
 
 
 @pytest.mark.parametrize("line", [b"A: " + b"x" * 40_000, b"A: b\r\n" * 900, b"A: b\r\n" + b" c\r\n" * 10_000])
@@ -284,16 +284,16 @@ def test_pure_twin_scans_and_copies_in_linear_time(monkeypatch, line):
     scanned = 0
     search = http1_py._line_end
 
-    def counting_search(octets, start):
+    def counting_search(data, start):
         nonlocal scanned
-        match = search(octets, start)
-        scanned += (match.end() if match else len(octets)) - start
+        match = search(data, start)
+        scanned += (match.end() if match else len(data)) - start
         return match
 
     monkeypatch.setattr(http1_py, "_line_end", counting_search)
-    octets = b"HTTP/1.1 200 OK\r\n" + line.rstrip() + b"\r\n\r\n"
-    assert feed(http1_py.HeadParser(), octets, range(len(octets) + 1)).size == len(octets)
-    assert scanned <= 2 * len(octets)  # a CR at the end is looked at until its LF comes
+    data = b"HTTP/1.1 200 OK\r\n" + line.rstrip() + b"\r\n\r\n"
+    assert feed(http1_py.HeadParser(), data, range(len(data) + 1)).size == len(data)
+    assert scanned <= 2 * len(data)  # a CR at the end is looked at until its LF comes
 
 
 def test_head_made_by_hand_is_empty_and_harmless(kernel):
@@ -315,8 +315,8 @@ def test_head_made_by_hand_is_empty_and_harmless(kernel):
     ],
 )
 def test_rest_is_given_once_if_it_is_just_what_the_length_says(kernel, length, behind, rest):
-    octets = b"before HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\n" + behind
-    head = kernel.HeadParser().feed(octets, 7, len(octets))
+    data = b"before HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\n" + behind
+    head = kernel.HeadParser().feed(data, 7, len(data))
     assert head.take_rest() == rest
     assert head.take_rest() is None
     without = b"HTTP/1.1 200 OK\r\n\r\n"

@@ -8,9 +8,7 @@ import pytest
 
 from httpx_fast import _hpack_tables as tables
 from httpx_fast._exceptions import RemoteProtocolError
-from httpx_fast._kernel import constants as facts
-from httpx_fast._kernel import h2_constants as h2_facts
-from httpx_fast._kernel import h2_errors as h2_faults
+from httpx_fast._kernel import constants, h2_constants, h2_errors
 
 DOCUMENT = Path(__file__).parents[1] / "vectors" / "hpack" / "rfc7541.md"
 COMPRESSION = "the field block cannot be decoded at offset "
@@ -18,7 +16,7 @@ COMPRESSION = "the field block cannot be decoded at offset "
 
 @dataclass
 class Block:
-    octets: bytes = b""
+    data: bytes = b""
     fields: list[tuple[bytes, bytes]] = field(default_factory=list)
     in_use: int | None = None
 
@@ -35,7 +33,7 @@ def cases():
         elif sign == "<":
             if found[-1][2][-1].in_use is not None:
                 found[-1][2].append(Block())
-            found[-1][2][-1].octets += bytes.fromhex(text)
+            found[-1][2][-1].data += bytes.fromhex(text)
         elif sign == ":":
             found[-1][2][-1].fields.append(ast.literal_eval(text))
         else:
@@ -50,12 +48,12 @@ def integer(value, bits, pattern=0):
     """RFC 7541 s.5.1, as its pseudocode has it."""
     if value < 2**bits - 1:
         return bytes([pattern | value])
-    octets = [pattern | (2**bits - 1)]
+    data = [pattern | (2**bits - 1)]
     value -= 2**bits - 1
     while value >= 128:
-        octets.append(value % 128 + 128)
+        data.append(value % 128 + 128)
         value //= 128
-    return bytes([*octets, value])
+    return bytes([*data, value])
 
 
 def string(text):
@@ -69,8 +67,8 @@ def literal(name, value, pattern=0x00):
 def huffman(bits):
     """A Huffman-coded string of these bits, padded with ones where they are no full bytes."""
     bits += "1" * (-len(bits) % 8)
-    octets = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
-    return integer(len(octets), 7, 0x80) + octets
+    data = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
+    return integer(len(data), 7, 0x80) + data
 
 
 def code(symbols):
@@ -86,7 +84,7 @@ def test_document_holds_cases():
 def test_examples_of_the_rfc_are_decoded(kernel, size, blocks):
     decoder = kernel.HpackDecoder(size)
     for block in blocks:
-        assert decoder.decode(block.octets) == block.fields
+        assert decoder.decode(block.data) == block.fields
         assert decoder.table_size == block.in_use
 
 
@@ -156,7 +154,7 @@ def test_huffman_padding_of_up_to_seven_ones_is_taken(kernel, ones):
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         b"\xff",  # eight ones, nothing else
         huffman(code(b"00000000"))[1:] + b"\xff",  # a whole byte of padding after whole bytes of codes
@@ -167,19 +165,19 @@ def test_huffman_padding_of_up_to_seven_ones_is_taken(kernel, ones):
         b"\xff\xff\xff",
     ],
 )
-def test_bits_that_are_neither_code_nor_padding_are_refused(kernel, octets):
-    with pytest.raises(h2_faults.Http2Fault, match="neither a code nor padding") as caught:
-        kernel.HpackDecoder().decode(b"\x00\x01n" + integer(len(octets), 7, 0x80) + octets)
-    assert caught.value.code == h2_facts.COMPRESSION_ERROR
+def test_bits_that_are_neither_code_nor_padding_are_refused(kernel, data):
+    with pytest.raises(h2_errors.Http2Error, match="neither a code nor padding") as caught:
+        kernel.HpackDecoder().decode(b"\x00\x01n" + integer(len(data), 7, 0x80) + data)
+    assert caught.value.code == h2_constants.COMPRESSION_ERROR
 
 
 @pytest.mark.parametrize("before", [b"", b"a", b"abcdefg", b"\xff\x00"])
 def test_code_of_eos_is_refused(kernel, before):
     coded = huffman(code(before) + code([tables.EOS]))
     for after in (b"", b"\x00", b"aaaaaaaaaaaa"):
-        octets = coded[1:] + after
-        with pytest.raises(h2_faults.Http2Fault, match=r"has the code of EOS \(RFC 7541 s.5.2\)"):
-            kernel.HpackDecoder().decode(b"\x00\x01n" + integer(len(octets), 7, 0x80) + octets)
+        data = coded[1:] + after
+        with pytest.raises(h2_errors.Http2Error, match=r"has the code of EOS \(RFC 7541 s.5.2\)"):
+            kernel.HpackDecoder().decode(b"\x00\x01n" + integer(len(data), 7, 0x80) + data)
 
 
 @pytest.mark.parametrize(
@@ -208,9 +206,9 @@ def test_code_of_eos_is_refused(kernel, before):
 )
 def test_block_that_cannot_be_decoded_is_refused_with_what_was_seen(kernel, block, message):
     for call in ("decode", "decode_response"):
-        with pytest.raises(h2_faults.Http2Fault, match=COMPRESSION + message) as caught:
+        with pytest.raises(h2_errors.Http2Error, match=COMPRESSION + message) as caught:
             getattr(kernel.HpackDecoder(), call)(block)
-        assert (caught.value.code, caught.value.stream_id) == (h2_facts.COMPRESSION_ERROR, 0)
+        assert (caught.value.code, caught.value.stream_id) == (h2_constants.COMPRESSION_ERROR, 0)
         assert isinstance(caught.value, RemoteProtocolError)
 
 
@@ -282,7 +280,7 @@ def test_lower_limit_has_to_be_followed_at_once(kernel):
     fill(decoder, 10)
     decoder.max_table_size = 250
     assert decoder.table_size == 1000  # the peer may have sent blocks that refer to it
-    with pytest.raises(h2_faults.Http2Fault, match=r"limit of the table's size is 250 now, .* \(RFC 9113 s.4.3.1\)"):
+    with pytest.raises(h2_errors.Http2Error, match=r"limit of the table's size is 250 now, .* \(RFC 9113 s.4.3.1\)"):
         decoder.decode(b"\x82")
     assert decoder.decode(integer(250, 5, 0x20) + b"\x82") == [(b":method", b"GET")]
     assert decoder.table_size == 200
@@ -295,7 +293,7 @@ def test_lowest_of_several_limits_has_to_be_followed(kernel):
         decoder.max_table_size = limit
     assert decoder.max_table_size == 2000
     for block in (b"\x82", b"", integer(51, 5, 0x20), integer(2000, 5, 0x20)):
-        with pytest.raises(h2_faults.Http2Fault, match="limit of the table's size is 50 now"):
+        with pytest.raises(h2_errors.Http2Error, match="limit of the table's size is 50 now"):
             decoder.decode(block)
     decoder.decode(integer(50, 5, 0x20) + integer(2000, 5, 0x20))
     fill(decoder, 20)
@@ -320,7 +318,7 @@ def test_section_may_be_as_large_as_its_limit(kernel, limit, fits):
         if fits:
             getattr(decoder, call)(block)
             continue
-        with pytest.raises(h2_faults.SectionTooLarge, match="a field section of 126 bytes is above the limit of 125"):
+        with pytest.raises(h2_errors.SectionTooLarge, match="a field section of 126 bytes is above the limit of 125"):
             getattr(decoder, call)(block)
 
 
@@ -331,9 +329,9 @@ def test_section_counts_its_pseudo_fields(kernel):
 def test_table_is_right_after_a_section_that_is_too_large(kernel):
     decoder = kernel.HpackDecoder(max_list_size=200)
     values = [b"%03d" % number for number in range(30)]
-    with pytest.raises(h2_faults.SectionTooLarge) as caught:
+    with pytest.raises(h2_errors.SectionTooLarge) as caught:
         decoder.decode(b"".join(literal(b"n", value, 0x40) for value in values))
-    assert caught.value.code == h2_facts.ENHANCE_YOUR_CALM
+    assert caught.value.code == h2_constants.ENHANCE_YOUR_CALM
     assert entries(decoder, 30) == values[::-1]
 
 
@@ -343,7 +341,7 @@ def test_bomb_is_not_kept(kernel, tracemalloc):
     block = b"\xbe" * 100_000
     tracemalloc.start()
     try:
-        with pytest.raises(h2_faults.SectionTooLarge, match="of 403300000 bytes is above the limit of 65536"):
+        with pytest.raises(h2_errors.SectionTooLarge, match="of 403300000 bytes is above the limit of 65536"):
             decoder.decode(block)
         _, most = tracemalloc.get_traced_memory()
     finally:
@@ -362,7 +360,7 @@ def test_response_is_described(kernel):
     block = b"\x8d" + b"".join(literal(*pair) for pair in fields)
     section = kernel.HpackDecoder().decode_response(block)
     assert (section.status, section.content_length, section.count) == (404, 42, 5)
-    assert section.flags == facts.HAS_CONTENT_TYPE | facts.HAS_CONTENT_LENGTH | facts.HAS_SET_COOKIE
+    assert section.flags == constants.HAS_CONTENT_TYPE | constants.HAS_CONTENT_LENGTH | constants.HAS_SET_COOKIE
     assert (section.offences, section.offender) == (0, None)
     assert (section.minor, section.reason) == (0, b"")
     assert section.fields() == fields
@@ -374,7 +372,7 @@ def test_response_is_described(kernel):
 
 def test_facts_are_the_same_from_every_representation(kernel):
     decoder = kernel.HpackDecoder()
-    for name, flag in facts.FIELD_FLAGS.items():
+    for name, flag in constants.FIELD_FLAGS.items():
         for pattern in (0x00, 0x10, 0x40):
             assert decoder.decode_response(literal(name, b"x", pattern)).flags == flag
         assert decoder.decode_response(b"\xbe").flags == flag
@@ -382,7 +380,7 @@ def test_facts_are_the_same_from_every_representation(kernel):
         assert decoder.decode_response(b"\x0f\x2f" + string(b"z")).flags == flag
     for index, (name, value) in enumerate(tables.STATIC_TABLE, 1):
         section = decoder.decode_response(bytes([0x80 | index]))
-        assert section.flags == facts.FIELD_FLAGS.get(name, 0)
+        assert section.flags == constants.FIELD_FLAGS.get(name, 0)
         assert section.status == (int(value) if name == b":status" else 0)
 
 
@@ -391,15 +389,15 @@ def test_facts_are_the_same_from_every_representation(kernel):
     [
         ([b"0"], 0),
         ([b"9223372036854775807"], 2**63 - 1),
-        ([b"9223372036854775808"], facts.BAD_LENGTH),
+        ([b"9223372036854775808"], constants.BAD_LENGTH),
         ([b"0" * 5000 + b"7"], 7),
-        ([b"1" * 5000], facts.BAD_LENGTH),
-        ([b""], facts.BAD_LENGTH),
-        ([b"+1"], facts.BAD_LENGTH),
-        ([b"1, 1"], facts.BAD_LENGTH),
-        ([b"\xb2"], facts.BAD_LENGTH),
-        ([b"1", b"1"], facts.BAD_LENGTH),
-        ([], facts.NO_LENGTH),
+        ([b"1" * 5000], constants.BAD_LENGTH),
+        ([b""], constants.BAD_LENGTH),
+        ([b"+1"], constants.BAD_LENGTH),
+        ([b"1, 1"], constants.BAD_LENGTH),
+        ([b"\xb2"], constants.BAD_LENGTH),
+        ([b"1", b"1"], constants.BAD_LENGTH),
+        ([], constants.NO_LENGTH),
     ],
 )
 def test_content_length_is_one_number_or_bad(kernel, values, length):
@@ -415,44 +413,44 @@ OK = (b":status", b"200")
 @pytest.mark.parametrize(
     ("fields", "offences", "offender"),
     [
-        ([OK, (b"X-Name", b"")], h2_facts.UPPER_CASE_NAME, 1),
-        ([OK, (b"x name", b"")], h2_facts.BAD_NAME, 1),
-        ([OK, (b"x-n\xe4me", b"")], h2_facts.BAD_NAME, 1),
-        ([OK, (b"X:", b"")], h2_facts.BAD_NAME | h2_facts.UPPER_CASE_NAME, 1),
-        ([OK, (b"", b"")], h2_facts.BAD_NAME, 1),
-        ([OK, (b"a", b"b\0c")], h2_facts.BAD_VALUE, 1),
-        ([OK, (b"a", b"before the octet\r\nb: c")], h2_facts.BAD_VALUE, 1),
-        ([OK, (b"a", b"\n")], h2_facts.BAD_VALUE, 1),
+        ([OK, (b"X-Name", b"")], h2_constants.UPPER_CASE_NAME, 1),
+        ([OK, (b"x name", b"")], h2_constants.BAD_NAME, 1),
+        ([OK, (b"x-n\xe4me", b"")], h2_constants.BAD_NAME, 1),
+        ([OK, (b"X:", b"")], h2_constants.BAD_NAME | h2_constants.UPPER_CASE_NAME, 1),
+        ([OK, (b"", b"")], h2_constants.BAD_NAME, 1),
+        ([OK, (b"a", b"b\0c")], h2_constants.BAD_VALUE, 1),
+        ([OK, (b"a", b"before the octet\r\nb: c")], h2_constants.BAD_VALUE, 1),
+        ([OK, (b"a", b"\n")], h2_constants.BAD_VALUE, 1),
         ([OK, (b"a", b"b\x01\x1f\x7f\xffc")], 0, None),
         ([OK, (b"a", b"b \tc")], 0, None),
         ([OK, (b"a", b" b")], 0, None),
         ([OK, (b"a", b"b\t")], 0, None),
         ([OK, (b"a", b" ")], 0, None),
-        ([OK, (b"a", b"\t\r ")], h2_facts.BAD_VALUE, 1),
-        ([OK, (b"connection", b"close")], h2_facts.CONNECTION_SPECIFIC, 1),
-        ([OK, (b"keep-alive", b"1")], h2_facts.CONNECTION_SPECIFIC, 1),
-        ([OK, (b"proxy-connection", b"close")], h2_facts.CONNECTION_SPECIFIC, 1),
-        ([OK, (b"transfer-encoding", b"chunked")], h2_facts.CONNECTION_SPECIFIC, 1),
-        ([OK, (b"upgrade", b"h2c")], h2_facts.CONNECTION_SPECIFIC, 1),
+        ([OK, (b"a", b"\t\r ")], h2_constants.BAD_VALUE, 1),
+        ([OK, (b"connection", b"close")], h2_constants.CONNECTION_SPECIFIC, 1),
+        ([OK, (b"keep-alive", b"1")], h2_constants.CONNECTION_SPECIFIC, 1),
+        ([OK, (b"proxy-connection", b"close")], h2_constants.CONNECTION_SPECIFIC, 1),
+        ([OK, (b"transfer-encoding", b"chunked")], h2_constants.CONNECTION_SPECIFIC, 1),
+        ([OK, (b"upgrade", b"h2c")], h2_constants.CONNECTION_SPECIFIC, 1),
         ([OK, (b"te", b"trailers")], 0, None),
-        ([(b"a", b"b"), OK], h2_facts.PSEUDO_LATE, 1),
-        ([OK, (b":method", b"GET")], h2_facts.PSEUDO_UNKNOWN, 1),
-        ([OK, (b":", b"")], h2_facts.PSEUDO_UNKNOWN, 1),
-        ([OK, (b":Status", b"")], h2_facts.PSEUDO_UNKNOWN, 1),
-        ([(b":protocol", b"\0")], h2_facts.PSEUDO_UNKNOWN, 0),
-        ([OK, OK], h2_facts.PSEUDO_REPEATED, 1),
-        ([OK, (b"a", b""), OK], h2_facts.PSEUDO_REPEATED | h2_facts.PSEUDO_LATE, 2),
-        ([(b":status", b"")], h2_facts.BAD_STATUS, 0),
-        ([(b":status", b"99")], h2_facts.BAD_STATUS, 0),
-        ([(b":status", b"099")], h2_facts.BAD_STATUS, 0),
-        ([(b":status", b"1000")], h2_facts.BAD_STATUS, 0),
-        ([(b":status", b"2x0")], h2_facts.BAD_STATUS, 0),
-        ([(b":status", b"20\xb2")], h2_facts.BAD_STATUS, 0),
-        ([(b":status", b" 20")], h2_facts.BAD_STATUS, 0),
-        ([(b":status", b""), (b":status", b"")], h2_facts.BAD_STATUS | h2_facts.PSEUDO_REPEATED, 0),
+        ([(b"a", b"b"), OK], h2_constants.PSEUDO_LATE, 1),
+        ([OK, (b":method", b"GET")], h2_constants.PSEUDO_UNKNOWN, 1),
+        ([OK, (b":", b"")], h2_constants.PSEUDO_UNKNOWN, 1),
+        ([OK, (b":Status", b"")], h2_constants.PSEUDO_UNKNOWN, 1),
+        ([(b":protocol", b"\0")], h2_constants.PSEUDO_UNKNOWN, 0),
+        ([OK, OK], h2_constants.PSEUDO_REPEATED, 1),
+        ([OK, (b"a", b""), OK], h2_constants.PSEUDO_REPEATED | h2_constants.PSEUDO_LATE, 2),
+        ([(b":status", b"")], h2_constants.BAD_STATUS, 0),
+        ([(b":status", b"99")], h2_constants.BAD_STATUS, 0),
+        ([(b":status", b"099")], h2_constants.BAD_STATUS, 0),
+        ([(b":status", b"1000")], h2_constants.BAD_STATUS, 0),
+        ([(b":status", b"2x0")], h2_constants.BAD_STATUS, 0),
+        ([(b":status", b"20\xb2")], h2_constants.BAD_STATUS, 0),
+        ([(b":status", b" 20")], h2_constants.BAD_STATUS, 0),
+        ([(b":status", b""), (b":status", b"")], h2_constants.BAD_STATUS | h2_constants.PSEUDO_REPEATED, 0),
         ([(b":status", b"100")], 0, None),
         ([(b":status", b"999")], 0, None),
-        ([OK, (b"upgrade", b" "), (b"A", b"")], h2_facts.CONNECTION_SPECIFIC | h2_facts.UPPER_CASE_NAME, 1),
+        ([OK, (b"upgrade", b" "), (b"A", b"")], h2_constants.CONNECTION_SPECIFIC | h2_constants.UPPER_CASE_NAME, 1),
     ],
 )
 def test_offences_are_reported_with_the_first_offender(kernel, fields, offences, offender):
@@ -465,9 +463,9 @@ def test_offences_are_reported_with_the_first_offender(kernel, fields, offences,
         if not offences:
             assert section.status == int(fields[0][1])
             continue
-        fault = h2_faults.malformed(section, 5)
-        assert (fault.code, fault.stream_id) == (h2_facts.PROTOCOL_ERROR, 5)
-        assert repr(fields[offender][0])[:40] in str(fault)
+        error = h2_errors.malformed(section, 5)
+        assert (error.code, error.stream_id) == (h2_constants.PROTOCOL_ERROR, 5)
+        assert repr(fields[offender][0])[:40] in str(error)
 
 
 @pytest.mark.parametrize("blanks", [(b" ", b""), (b"", b"\t"), (b" \t ", b"\t\t"), (b" " * 5000, b" " * 5000)])
@@ -503,11 +501,11 @@ def test_no_table_has_a_negative_size(kernel, limit):
 def test_offences_stay_with_an_entry_and_leave_with_its_value(kernel):
     decoder = kernel.HpackDecoder()
     decoder.decode_response(literal(b"Upper", b"a\nb", 0x40))
-    both = h2_facts.UPPER_CASE_NAME | h2_facts.BAD_VALUE
+    both = h2_constants.UPPER_CASE_NAME | h2_constants.BAD_VALUE
     assert decoder.decode_response(b"\xbe").offences == both
-    assert decoder.decode_response(b"\x7e" + string(b"fine")).offences == h2_facts.UPPER_CASE_NAME
+    assert decoder.decode_response(b"\x7e" + string(b"fine")).offences == h2_constants.UPPER_CASE_NAME
     decoder.decode_response(literal(b":status", b"x", 0x40))
-    assert decoder.decode_response(b"\xbe").offences == h2_facts.BAD_STATUS
+    assert decoder.decode_response(b"\xbe").offences == h2_constants.BAD_STATUS
     section = decoder.decode_response(b"\x7e" + string(b"204"))
     assert (section.offences, section.status) == (0, 204)
 
@@ -519,4 +517,4 @@ def test_trailers_have_no_status(kernel):
 
 def test_section_made_by_hand_is_empty(kernel):
     section = kernel.FieldSection()
-    assert (section.fields(), section.count, section.status, section.content_length) == ([], 0, 0, facts.NO_LENGTH)
+    assert (section.fields(), section.count, section.status, section.content_length) == ([], 0, 0, constants.NO_LENGTH)

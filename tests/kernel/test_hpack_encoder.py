@@ -6,7 +6,7 @@ import pytest
 
 from httpx_fast import _hpack_tables as tables
 from httpx_fast._exceptions import LocalProtocolError
-from httpx_fast._kernel import h2_constants as h2_facts
+from httpx_fast._kernel import h2_constants
 
 HEAD = (
     (b":method", b"GET"),
@@ -179,7 +179,7 @@ def test_requests_that_change_do_not_grow_the_table(pair):
     assert used == sum(len(name) + len(value) + 32 for name, value in (HEAD[2], *HEAD[4:]))
 
 
-@pytest.mark.parametrize("name", sorted(h2_facts.CHANGING_FIELDS))
+@pytest.mark.parametrize("name", sorted(h2_constants.CHANGING_FIELDS))
 def test_changing_fields_are_not_indexed(kernel, name):
     encoder = kernel.HpackEncoder()
     assert encoder.encode([(name, b"some value")])[0] & 0xF0 == 0x00
@@ -259,7 +259,7 @@ def test_lowest_and_last_of_several_sizes_are_announced(kernel, sizes, announced
     encoder = kernel.HpackEncoder()
     for size in sizes:
         encoder.max_table_size = size
-    assert encoder.max_table_size == min(sizes[-1], h2_facts.MAX_ENCODER_TABLE)
+    assert encoder.max_table_size == min(sizes[-1], h2_constants.MAX_ENCODER_TABLE)
     assert encoder.encode([(b":method", b"GET")]) == announced + b"\x82"
     assert encoder.encode([(b":method", b"GET")]) == b"\x82"
 

@@ -9,11 +9,10 @@ from inspect import getdoc
 
 import pytest
 
-from httpx_fast._kernel import constants as facts
-from httpx_fast._kernel import h2_constants as h2_facts
+from httpx_fast._kernel import constants, h2_constants
 
-COMMON = sorted({name.lower() for name in facts.COMMON_NAMES})
-LOWER = bytes(byte for byte in facts.TOKEN_BYTES if not chr(byte).isupper())
+COMMON = sorted({name.lower() for name in constants.COMMON_NAMES})
+LOWER = bytes(byte for byte in constants.TOKEN_BYTES if not chr(byte).isupper())
 WORDS = (b"gzip", b"private, max-age=0", b"text/html; charset=utf-8", b"1024", b"", b"Mon, 21 Oct 2013 20:13:21 GMT")
 ANY = bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))
 
@@ -312,4 +311,8 @@ def test_pure_twin_keeps_a_bounded_number_of_moves(twins, monkeypatch):
 
 
 def test_limits_have_room_for_each_other():
-    assert h2_facts.MAX_CONTINUATIONS * h2_facts.DEFAULT_FRAME_SIZE >= h2_facts.MAX_BLOCK_SIZE >= h2_facts.MAX_LIST_SIZE
+    assert (
+        h2_constants.MAX_CONTINUATIONS * h2_constants.DEFAULT_FRAME_SIZE
+        >= h2_constants.MAX_BLOCK_SIZE
+        >= h2_constants.MAX_LIST_SIZE
+    )

@@ -423,7 +423,7 @@ def outcome(target: Any, call: Call) -> Any:
     except Evil as error:
         return "evil", str(error)
     except (LocalProtocolError, RemoteProtocolError) as error:
-        return "fault", type(error), str(error)
+        return "error", type(error), str(error)
     except REFUSALS:
         return "refused", None
 
@@ -455,7 +455,7 @@ def test_misuse_costs_an_exception_and_the_same_one_with_both_twins(twins: tuple
             makers = [Maker(seed * 1000 + step, target) for target in targets]
             calls = [draw(maker) for maker in makers]
             found = [outcome(target, call) for target, call in zip(targets, calls, strict=True)]
-            if kind == "ChunkedDecoder" and found[0][0] == "fault":
+            if kind == "ChunkedDecoder" and found[0][0] == "error":
                 for target in targets:  # who reads on after a fault gets anything
                     target.reset()
             agreed = agreed and not any(maker.only_alive for maker in makers)
@@ -552,10 +552,10 @@ def test_a_buffer_that_changes_its_size_during_the_call_cannot(compiled: Any) ->
     assert head.take_rest() == b"abc"
 
 
-@pytest.mark.parametrize("fault", [b"bad line\r\n", b": b\r\n", b"a" * 300 + b"\0", b"a: b\0"])
-def test_a_fault_makes_a_parser_forget_the_head(kernel: Any, fault: bytes) -> None:
+@pytest.mark.parametrize("error", [b"bad line\r\n", b": b\r\n", b"a" * 300 + b"\0", b"a: b\0"])
+def test_a_fault_makes_a_parser_forget_the_head(kernel: Any, error: bytes) -> None:
     parser = kernel.HeadParser()
-    bad = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n" + fault
+    bad = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n" + error
     for cut in (0, 20, 30):
         if cut:
             assert parser.feed(bad, 0, cut) is None

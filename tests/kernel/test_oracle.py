@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from httpx_fast._kernel import constants as facts
+from httpx_fast._kernel import constants
 
 h11 = pytest.importorskip("h11")
 
-TOKEN = facts.TOKEN_BYTES
+TOKEN = constants.TOKEN_BYTES
 VISIBLE = bytes(range(0x21, 0x7F)) + bytes(range(0x80, 0x100))
 
 
@@ -26,7 +26,7 @@ def value(chance):
 
 def fields(chance, most):
     names = [some(chance, TOKEN, 20) for _ in range(chance.randrange(most))]
-    plain = [name for name in names if name.lower() not in facts.FIELD_FLAGS]
+    plain = [name for name in names if name.lower() not in constants.FIELD_FLAGS]
     return [(name, value(chance)) for name in plain]
 
 
@@ -83,7 +83,7 @@ def read_by_h11(raw):
 
 def read_by(kernel, raw):
     head = kernel.HeadParser().feed(raw, 0, len(raw))
-    if head.flags & facts.CHUNKED_ONLY:
+    if head.flags & constants.CHUNKED_ONLY:
         decoder = kernel.ChunkedDecoder()
         body, end = decoder.feed(raw, head.size, len(raw))
         assert decoder.done
@@ -114,7 +114,7 @@ def test_kernels_read_valid_messages_as_h11_does(kernel, seed):
 def test_h11_reads_request_heads_as_they_were_meant(kernel, seed):
     chance = random.Random(seed)
     for _ in range(50):
-        method, target = some(chance, TOKEN, 10), b"/" + some(chance, facts.TARGET_BYTES, 40)
+        method, target = some(chance, TOKEN, 10), b"/" + some(chance, constants.TARGET_BYTES, 40)
         pairs = [(b"Host", b"example.com"), *fields(chance, 10)]
         server = h11.Connection(h11.SERVER)
         server.receive_data(kernel.request_head(method, target, pairs))

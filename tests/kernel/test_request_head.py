@@ -5,10 +5,10 @@ import re
 import pytest
 
 from httpx_fast._exceptions import LocalProtocolError
-from httpx_fast._kernel import constants as facts
+from httpx_fast._kernel import constants
 
 BYTES = [bytes([byte]) for byte in range(256)]
-TOKEN = [byte for byte in BYTES if byte in facts.TOKEN_BYTES]
+TOKEN = [byte for byte in BYTES if byte in constants.TOKEN_BYTES]
 CONTROLS = [byte for byte in BYTES if byte < b" " or byte == b"\x7f"]
 
 

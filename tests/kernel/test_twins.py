@@ -8,18 +8,18 @@ import random
 import pytest
 import vectors
 
-HEADS = [vector.octets + vector.rest for name in ("heads", "heads_refused") for vector in vectors.read(name)]
-BODIES = [vector.octets + vector.rest for name in ("chunks", "chunks_refused") for vector in vectors.read(name)]
+HEADS = [vector.data + vector.rest for name in ("heads", "heads_refused") for vector in vectors.read(name)]
+BODIES = [vector.data + vector.rest for name in ("chunks", "chunks_refused") for vector in vectors.read(name)]
 # What separates, quotes, folds or ends, and what stands for the rest.
 TELLING = b'\r\n\0 \t:;,="\\0159afAFhHxX-\x01\x7f\x80\xff'
 
 
-def head_of(kernel, octets, way):
+def head_of(kernel, data, way):
     """All that a head says, or the error; and at which call it came."""
     parser = kernel.HeadParser()
     for call, available in enumerate(way):
         try:
-            head = parser.feed(octets, 0, available)
+            head = parser.feed(data, 0, available)
         except Exception as error:
             return call, type(error), str(error)
         if head is not None:
@@ -42,12 +42,12 @@ def head_of(kernel, octets, way):
     return None
 
 
-def body_of(kernel, octets, way):
+def body_of(kernel, data, way):
     """What each call gave, the error if there was one, and what was left."""
     decoder, at, calls = kernel.ChunkedDecoder(), 0, []
     for available in way:
         try:
-            content, at = decoder.feed(octets, at, available)
+            content, at = decoder.feed(data, at, available)
         except Exception as error:
             return calls, type(error), str(error), decoder.done, decoder.trailers
         calls.append((content, at))
@@ -59,14 +59,14 @@ def body_of(kernel, octets, way):
 @pytest.mark.parametrize(("read", "corpus"), [(head_of, HEADS), (body_of, BODIES)], ids=["heads", "bodies"])
 def test_twins_agree_however_bytes_come(twins, ways, read, corpus):
     compiled, pure = twins
-    for octets in corpus:
-        for way in ways(octets):
-            assert read(compiled, octets, way) == read(pure, octets, way), (octets, way)
+    for data in corpus:
+        for way in ways(data):
+            assert read(compiled, data, way) == read(pure, data, way), (data, way)
 
 
-def corrupted(chance, octets):
+def corrupted(chance, data):
     """A copy with one to three bytes changed, left out, put in, or a stretch of them doubled or moved."""
-    damaged = bytearray(octets)
+    damaged = bytearray(data)
     for _ in range(chance.randint(1, 3)):
         at = chance.randrange(len(damaged) + 1)
         stretch = damaged[at : at + chance.randint(1, 12)]
@@ -90,10 +90,10 @@ def test_twins_agree_on_corrupted_messages(twins, read, corpus):
     compiled, pure = twins
     chance = random.Random(9112)
     for _ in range(40_000):
-        octets = corrupted(chance, chance.choice(corpus))
-        cut = chance.randint(0, len(octets))
-        for way in ([len(octets)], [cut, len(octets)]):
-            assert read(compiled, octets, way) == read(pure, octets, way), (octets, way)
+        data = corrupted(chance, chance.choice(corpus))
+        cut = chance.randint(0, len(data))
+        for way in ([len(data)], [cut, len(data)]):
+            assert read(compiled, data, way) == read(pure, data, way), (data, way)
 
 
 def outcome(call, *arguments):
@@ -130,13 +130,13 @@ def test_twins_offer_and_document_the_same(twins):
 
 
 def test_twins_read_from_one_table_of_facts(twins):
-    from httpx_fast._kernel import constants as facts
+    from httpx_fast._kernel import constants
 
     seen = set()
-    for name, flag in facts.FIELD_FLAGS.items():
-        octets = b"HTTP/1.1 200 OK\r\n" + name + b": \r\n\r\n"
+    for name, flag in constants.FIELD_FLAGS.items():
+        data = b"HTTP/1.1 200 OK\r\n" + name + b": \r\n\r\n"
         for twin in twins:
-            head = twin.HeadParser().feed(octets, 0, len(octets))
+            head = twin.HeadParser().feed(data, 0, len(data))
             assert head.flags == flag
         seen.add(flag)
-    assert len(seen) == len(facts.FIELD_FLAGS)
+    assert len(seen) == len(constants.FIELD_FLAGS)

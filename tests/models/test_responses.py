@@ -30,7 +30,7 @@ from httpx_fast import (
     SyncByteStream,
 )
 from httpx_fast._journey import ConnectionFacts, Journey
-from httpx_fast._kernel import constants as facts
+from httpx_fast._kernel import constants
 from httpx_fast._kernel.select import HeadParser
 from httpx_fast._models.response import received
 
@@ -684,15 +684,15 @@ def test_who_blanks_the_content_encoding_reads_the_bytes_as_they_came(wire):
 
 def test_flags_follow_the_fields(wire):
     response = wire.response("Location: /b", "Set-Cookie: a=1", status="302 Found")
-    assert response._flags == facts.HAS_LOCATION | facts.HAS_SET_COOKIE
+    assert response._flags == constants.HAS_LOCATION | constants.HAS_SET_COOKIE
     assert response.headers["location"] == "/b"
-    assert response._flags == facts.HAS_LOCATION | facts.HAS_SET_COOKIE
+    assert response._flags == constants.HAS_LOCATION | constants.HAS_SET_COOKIE
     assert response.has_redirect_location
     del response.headers["Location"]
-    assert response._flags == facts.HAS_SET_COOKIE
+    assert response._flags == constants.HAS_SET_COOKIE
     assert not response.has_redirect_location
     response.headers = {"location": "/c"}
-    assert response._flags == facts.HAS_LOCATION
+    assert response._flags == constants.HAS_LOCATION
     made = Response(302, headers={"Location": "/b"})
     assert made.has_redirect_location
     made.headers.clear()

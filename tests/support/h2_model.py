@@ -71,7 +71,7 @@ class _Talk:
         self.connection = connection
         self.decoder = hpack.Decoder()
         self.dice = random.Random(7)
-        self.octets = b""
+        self.raw = b""
         self.outgoing: list[bytes] = []
         self.answers: dict[int, _Answer] = {}
         self.bodies: dict[int, tuple[str, int]] = {}  # path, and window that is left, of requests under way
@@ -88,60 +88,58 @@ class _Talk:
                 waiting = any(not answer.slow or answer.left for answer in self.answers.values())
                 await asyncio.wait({hearing}, timeout=TICK if waiting else None)
                 if hearing.done():
-                    octets = hearing.result()
-                    if not octets:
+                    raw = hearing.result()
+                    if not raw:
                         return
-                    self.hear(octets)
+                    self.hear(raw)
                     hearing = asyncio.ensure_future(self.connection.receive())
                 else:
                     for answer in self.answers.values():
                         answer.slow = False
                 self.answer()
                 if self.outgoing:
-                    octets = b"".join(self.outgoing)
+                    raw = b"".join(self.outgoing)
                     self.outgoing.clear()
-                    await self.connection.send(octets)
+                    await self.connection.send(raw)
         finally:
             hearing.cancel()
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await hearing
 
-    def hear(self, octets: bytes) -> None:
-        self.octets += octets
+    def hear(self, raw: bytes) -> None:
+        self.raw += raw
         at = 0
-        while len(self.octets) - at >= 9:
-            size = int.from_bytes(self.octets[at : at + 3], "big")
-            if len(self.octets) - at < 9 + size:
+        while len(self.raw) - at >= 9:
+            size = int.from_bytes(self.raw[at : at + 3], "big")
+            if len(self.raw) - at < 9 + size:
                 break
-            kind, flags = self.octets[at + 3], self.octets[at + 4]
-            stream = int.from_bytes(self.octets[at + 5 : at + 9], "big")
-            self.take(kind, flags, stream, self.octets[at + 9 : at + 9 + size])
+            kind, flags = self.raw[at + 3], self.raw[at + 4]
+            stream = int.from_bytes(self.raw[at + 5 : at + 9], "big")
+            self.take(kind, flags, stream, self.raw[at + 9 : at + 9 + size])
             at += 9 + size
-        self.octets = self.octets[at:]
+        self.raw = self.raw[at:]
 
-    def take(self, kind: int, flags: int, stream: int, octets: bytes) -> None:
+    def take(self, kind: int, flags: int, stream: int, raw: bytes) -> None:
         if kind == 1:
             assert flags & 4, "heads are small here"
-            path = dict(self.decoder.decode(octets, raw=True))[b":path"].decode()
+            path = dict(self.decoder.decode(raw, raw=True))[b":path"].decode()
             self.bodies[stream] = path, FIRST_WINDOW
             for answer in self.answers.values():
                 answer.slow = False
         elif kind == 0:
-            self.take_data(stream, len(octets))
+            self.take_data(stream, len(raw))
         elif kind == 3:
             self.server.resets += 1
             self.answers.pop(stream, None)
             self.bodies.pop(stream, None)
         elif kind == 8:
-            self.credit(stream, int.from_bytes(octets, "big"))
+            self.credit(stream, int.from_bytes(raw, "big"))
         elif kind == 4 and not flags & 1:
-            settings = {
-                octets[at + 1]: int.from_bytes(octets[at + 2 : at + 6], "big") for at in range(0, len(octets), 6)
-            }
+            settings = {raw[at + 1]: int.from_bytes(raw[at + 2 : at + 6], "big") for at in range(0, len(raw), 6)}
             self.first_window = settings.get(4, FIRST_WINDOW)
             self.outgoing.append(frames.SETTINGS_ACK)
         elif kind == 6 and not flags & 1:
-            self.outgoing.append(frames.ping(octets, ack=True))
+            self.outgoing.append(frames.ping(raw, ack=True))
         if kind in (0, 1) and flags & 1 and stream in self.bodies:
             path, _ = self.bodies.pop(stream)
             self.begin(stream, path)

@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent.parent / "vectors" / "http1"
 @dataclass
 class Vector:
     title: str
-    octets: bytes = b""
+    data: bytes = b""
     rest: bytes = b""
     #: What stands after ">", None where there is none.
     result: str | None = None
@@ -52,7 +52,7 @@ def read(name: str) -> list[Vector]:
 
 def _add(vector: Vector, sign: str, text: str) -> None:
     if sign == "<":
-        vector.octets += unescaped(text)
+        vector.data += unescaped(text)
     elif sign == "|":
         vector.rest += unescaped(text)
     elif sign == ">":

@@ -17,7 +17,7 @@ VECTORS = Path(__file__).parent.parent / "vectors" / "responses.md"
 class Case(NamedTuple):
     name: str
     method: bytes
-    octets: bytes
+    data: bytes
     end: str  # "", "EOF" or "TRUNCATED"
     facts: str
     error: str
@@ -30,8 +30,8 @@ def cases() -> list[Case]:
         lines = [line.removeprefix("    ") for line in lines if line.startswith("    ")]
         told = {mark: [line[2:] for line in lines if line.startswith(mark + " ")] for mark in "<>!"}
         end = next((line for line in lines if line in ("EOF", "TRUNCATED")), "")
-        octets = unescaped("".join(told["<"]))
-        found.append(Case(name, lines[0].encode(), octets, end, "".join(told[">"]), "".join(told["!"])))
+        data = unescaped("".join(told["<"]))
+        found.append(Case(name, lines[0].encode(), data, end, "".join(told[">"]), "".join(told["!"])))
     return found
 
 
@@ -56,18 +56,18 @@ class Reader(h1.ResponseReader):
         self.told.append("dead")
 
 
-def feed(reader: h1.ResponseReader, octets: bytes, cut: list[int]) -> list[bool]:
+def feed(reader: h1.ResponseReader, data: bytes, cut: list[int]) -> list[bool]:
     """Pushes `bytes` in pieces that end at `cut`, as a stream does: into the reader's own buffer if it gives one."""
     answers = []
-    for start, stop in zip([0, *cut], [*cut, len(octets)], strict=True):
+    for start, stop in zip([0, *cut], [*cut, len(data)], strict=True):
         while start < stop:
             own = reader.get_buffer()
             if own is None:
-                answers.append(reader.data_received(memoryview(octets)[start:stop]))
+                answers.append(reader.data_received(memoryview(data)[start:stop]))
                 break
             view = memoryview(own)
             size = min(len(view), stop - start)
-            view[:size] = octets[start : start + size]
+            view[:size] = data[start : start + size]
             view.release()
             del own
             answers.append(reader.buffer_updated(size))
@@ -79,7 +79,7 @@ def outcome(case: Case, cut: list[int], whole: bool) -> str:
     """The facts of a case, in the vectors' words."""
     reader = Reader()
     reader.begin(case.method, whole)
-    feed(reader, case.octets, cut)
+    feed(reader, case.data, cut)
     if case.end:
         reader.eof_received(case.end == "EOF")
     assert reader.head is not None
@@ -100,7 +100,7 @@ def outcome(case: Case, cut: list[int], whole: bool) -> str:
 @pytest.mark.parametrize("whole", [True, False], ids=["whole", "streamed"])
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
 def test_vectors(kernel: str, case: Case, whole: bool) -> None:
-    size = len(case.octets)
+    size = len(case.data)
     cuts = [[], list(range(1, size)), *([at] for at in range(1, size))]
     for cut in cuts:
         if case.error:
@@ -116,8 +116,8 @@ def test_whole_body_wakes_once_at_its_end(kernel: str, size: int) -> None:
     reader = Reader()
     reader.begin(b"GET", True)
     body = bytes(range(256)) * (size // 256) + bytes(size % 256)
-    octets = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + body
-    answers = feed(reader, octets, list(range(3, len(octets), 65536)))
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + body
+    answers = feed(reader, data, list(range(3, len(data), 65536)))
     assert answers[-1] is True
     assert not any(answers[:-1])
     assert reader.take_whole() == body
@@ -188,16 +188,16 @@ def test_interim_responses_are_bounded_by_their_bytes(kernel: str, over: int) ->
     reader = Reader()
     first = PROCESSING * 1000
     left = h1.MAX_INTERIM_SIZE + over - len(first)
-    octets = [first, hints(left // 3), hints(left // 3), hints(left - 2 * (left // 3))]
+    data = [first, hints(left // 3), hints(left // 3), hints(left - 2 * (left // 3))]
     for _ in range(2):  # each request begins anew
         reader.begin(b"GET", True)
-        for each in octets[:-1]:
+        for each in data[:-1]:
             assert feed(reader, each, []) == [False]
         if over > 0:
             with pytest.raises(RemoteProtocolError, match=r"interim responses of more than 262144 bytes.* is 103"):
-                feed(reader, octets[-1], [])
+                feed(reader, data[-1], [])
             return
-        assert feed(reader, octets[-1] + b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", []) == [True]
+        assert feed(reader, data[-1] + b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", []) == [True]
         assert [head.status for head in reader.interim] == [102] * 1000 + [103] * 3
 
 

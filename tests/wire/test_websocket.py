@@ -17,10 +17,10 @@ def read(raw, cuts=(), limit=1 << 20):
     reader = MessageReader(limit)
     events = []
     for start, stop in zip([0, *cuts], [*cuts, len(raw)], strict=True):
-        found, fault = reader.feed(raw[start:stop])
+        found, error = reader.feed(raw[start:stop])
         events += found
-        if fault is not None:
-            return events, (fault.code, fault.reason)
+        if error is not None:
+            return events, (error.code, error.reason)
     return events, None
 
 
@@ -105,11 +105,11 @@ def test_frames_are_read_whole_byte_by_byte_and_cut_anywhere(name):
 def test_what_breaks_the_protocol_is_told_with_its_code(name):
     raw, code, reason = BAD[name]
     for cuts in cuts_of(raw):
-        events, fault = read(server(9, b"before") + raw, [8, *(8 + at for at in cuts)])
+        events, error = read(server(9, b"before") + raw, [8, *(8 + at for at in cuts)])
         assert events == [Ping(b"before")]
-        assert fault is not None
-        assert fault[0] == code
-        assert reason in fault[1]
+        assert error is not None
+        assert error[0] == code
+        assert reason in error[1]
 
 
 def test_nonsense_is_told_as_soon_as_it_can_be():
@@ -217,5 +217,5 @@ def test_a_good_answer_is_accepted():
     ],
 )
 def test_a_bad_answer_is_refused(name, value, complaint):
-    with pytest.raises(websocket.WebSocketFault, match=complaint):
+    with pytest.raises(websocket.WebSocketProtocolError, match=complaint):
         websocket.check_acceptance(**{**ACCEPTED, name: value})

@@ -7,26 +7,26 @@ import zlib
 
 import pytest
 
-from httpx_fast._wire.websocket import BytesMessage, MessageReader, Ping, TextMessage, WebSocketFault
+from httpx_fast._wire.websocket import BytesMessage, MessageReader, Ping, TextMessage, WebSocketProtocolError
 from httpx_fast._wire.websocket_deflate import Deflate, agreed
 
 OFFER = "permessage-deflate; client_max_window_bits"
 
 
-def read(octets, deflate, limit=1 << 20, cuts=()):
+def read(data, deflate, limit=1 << 20, cuts=()):
     reader = MessageReader(limit)
     reader.inflater = deflate
     events = []
-    for start, stop in zip([0, *cuts], [*cuts, len(octets)], strict=True):
-        found, fault = reader.feed(octets[start:stop])
+    for start, stop in zip([0, *cuts], [*cuts, len(data)], strict=True):
+        found, error = reader.feed(data[start:stop])
         events += found
-        if fault is not None:
-            return events, (fault.code, fault.reason)
+        if error is not None:
+            return events, (error.code, error.reason)
     return events, None
 
 
 @pytest.mark.parametrize(
-    "octets",
+    "data",
     [
         # RFC 7692 s.7.2.3.
         "c107f248cdc9c90700",
@@ -36,18 +36,18 @@ def read(octets, deflate, limit=1 << 20, cuts=()):
         "c10df248050000 00ffffcac9c90700",
     ],
 )
-def test_examples_of_the_rfc(octets):
-    octets = bytes.fromhex(octets)
-    for cuts in ((), range(1, len(octets))):
-        assert read(octets, Deflate(), cuts=cuts) == ([TextMessage("Hello")], None)
+def test_examples_of_the_rfc(data):
+    data = bytes.fromhex(data)
+    for cuts in ((), range(1, len(data))):
+        assert read(data, Deflate(), cuts=cuts) == ([TextMessage("Hello")], None)
 
 
 def test_a_message_may_refer_to_the_one_before_it():
     assert read(bytes.fromhex("c107f248cdc9c90700 c105f200110000"), Deflate()) == ([TextMessage("Hello")] * 2, None)
-    events, fault = read(bytes.fromhex("c107f248cdc9c90700 c105f200110000"), Deflate(forgets=True))
+    events, error = read(bytes.fromhex("c107f248cdc9c90700 c105f200110000"), Deflate(forgets=True))
     assert events == [TextMessage("Hello")]
-    assert fault is not None
-    assert "cannot be inflated" in fault[1]
+    assert error is not None
+    assert "cannot be inflated" in error[1]
 
 
 def test_messages_are_compressed_each_for_itself():
@@ -78,10 +78,10 @@ def test_messages_that_are_not_compressed_come_between():
     assert read(hello + b"\x81\x01a\x89\x00" + hello, Deflate()) == (events, None)
 
 
-@pytest.mark.parametrize("octets", ["c9 00", "a1 00", "4100 c0 00", "e1 00"])
-def test_the_bit_belongs_to_the_first_frame_of_a_message(octets):
-    _, fault = read(bytes.fromhex(octets), Deflate())
-    assert fault == (1002, "a frame has a reserved bit that was not agreed on")
+@pytest.mark.parametrize("data", ["c9 00", "a1 00", "4100 c0 00", "e1 00"])
+def test_the_bit_belongs_to_the_first_frame_of_a_message(data):
+    _, error = read(bytes.fromhex(data), Deflate())
+    assert error == (1002, "a frame has a reserved bit that was not agreed on")
 
 
 def test_nonsense_is_told():
@@ -123,7 +123,7 @@ def test_what_may_be_agreed_on(offered, answered, expected):
     ],
 )
 def test_what_may_not_be_agreed_on(offered, answered, complaint):
-    with pytest.raises(WebSocketFault, match=complaint):
+    with pytest.raises(WebSocketProtocolError, match=complaint):
         agreed(offered, answered)
 
 
@@ -134,15 +134,15 @@ class Bits:
     LENGTHS = (*LENGTHS, 227, 258)
     ORDER = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
 
-    def __init__(self, octets):
-        self.octets, self.at = octets, 0
+    def __init__(self, data):
+        self.data, self.at = data, 0
         self.out = bytearray()
         self.farthest = 0
 
     def bits(self, count):
         value = 0
         for position in range(count):
-            value |= (self.octets[self.at >> 3] >> (self.at & 7) & 1) << position
+            value |= (self.data[self.at >> 3] >> (self.at & 7) & 1) << position
             self.at += 1
         return value
 
@@ -194,7 +194,7 @@ class Bits:
 
     def read(self):
         final = False
-        while not final and self.at < len(self.octets) * 8:
+        while not final and self.at < len(self.data) * 8:
             final, kind = self.bits(1), self.bits(2)
             if kind == 0:
                 self.at = self.at + 7 & ~7
