@@ -20,7 +20,7 @@ from .._conn.http1 import Http1Connection
 from .._deadline import Deadline
 from .._exceptions import NetworkError, RemoteProtocolError, TimeoutException
 from .._wire.h1 import IDLE
-from .origin_hints import Habits, Verdict
+from .origin_hints import OriginHints, Verdict
 
 # From the end of a response on. A proxy or server that closes after it does so within a tenth of this, if it is not
 # very busy; and it is little beside a handshake.
@@ -28,7 +28,7 @@ GRACE: Final = 0.005  # seconds
 
 
 async def fit(
-    connection: Http1Connection, habits: Habits, clock: Callable[[], float], deadline: Deadline | None
+    connection: Http1Connection, hints: OriginHints, clock: Callable[[], float], deadline: Deadline | None
 ) -> bool:
     """Whether a leased connection may carry a request that may not be repeated.
 
@@ -41,14 +41,14 @@ async def fit(
         origin = connection.route.origin
         now = clock()
         facts = connection.facts
-        verdict = habits.after(origin, served, facts.tls_done or facts.tcp_done or now, now)
+        verdict = hints.after(origin, served, facts.tls_done or facts.tcp_done or now, now)
         if verdict is Verdict.CLOSES:
             return False
         if verdict is Verdict.UNKNOWN:
             until = idle_since + GRACE
             if now < until and not await _stays(connection, until, deadline):
                 return False
-            habits.stayed(origin, served, clock())
+            hints.stayed(origin, served, clock())
     connection.set_mark()
     return True
 

@@ -89,7 +89,7 @@ class Lease:
         """Gives the connection back; it is closed if the body was not read to its end. Repeatable."""
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            self.pool.give_back(self.connection, exchange, self.journey)
+            self.pool.release_from_finalizer(self.connection, exchange, self.journey)
 
     def abandon(self) -> None:
         """As `close()`, for the finalizer of who reads, which may run in any thread."""

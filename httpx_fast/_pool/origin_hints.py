@@ -64,7 +64,7 @@ class _Ends:
 _MAX_DIGITS: Final = 9  # of a number that means anything here
 
 
-def promised(values: Iterable[bytes]) -> tuple[float, float]:
+def keep_alive_limits(values: Iterable[bytes]) -> tuple[float, float]:
     """Seconds and requests that the values of Keep-Alive fields grant a connection; infinite where they say nothing."""
     granted = {b"timeout": math.inf, b"max": math.inf}
     for value in values:
@@ -104,7 +104,7 @@ class _Memory(Generic[T]):
         return {origin: what for origin, (what, until) in self._known.items() if now < until}
 
 
-class Habits:
+class OriginHints:
     """What is learnt of origins."""
 
     __slots__ = ("_ends", "_idle", "_old", "_streams")

@@ -1,7 +1,7 @@
 """Which connection a request gets: the pool's decisions, told what happened and answering what to do.
 
 It does no I/O, reads no clock, holds no lock and knows no HTTP: routes are anything hashable, connections any objects
-compared by identity. Whoever owns it calls it under one lock, and after every call closes what is in `doomed`, wakes
+compared by identity. Whoever owns it calls it under one lock, and after every call closes what is in `to_close`, wakes
 what is in `granted`, and clears both.
 
 1. A connection is leased, idle, or being dialled; the three together never pass `max_connections`, nor those of one
@@ -31,10 +31,10 @@ import math
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Final
 
-from .state import DRAINS, Places
-from .wait_queue import Answer, C, Lane, Line, Share, Ticket
+from .state import GOING_AWAY, PoolState
+from .wait_queue import Answer, C, PendingRequest, RouteState, StreamSlots, WaitQueue
 
-__all__ = ["CLOSED", "DIAL", "MAX_OVERTAKEN", "Answer", "Plan", "Ticket"]
+__all__ = ["CLOSED", "DIAL", "MAX_OVERTAKEN", "Answer", "Plan", "PendingRequest"]
 
 # Connections handed past the first waiter before one is given up for it. A new handshake costs some ten times a short
 # exchange, so being just at every turn would cost more than it gives; being overtaken 16 times is hardly felt.
@@ -48,13 +48,13 @@ def _itself(route: Hashable) -> Hashable:
     return route
 
 
-class Plan(Places[C]):
+class Plan(PoolState[C]):
     """The state of a pool. Counts of connections, `None` for no limit; `keepalive_expiry` and `now` in seconds.
 
     `host_of` gives the host of a route, for `max_per_host`.
     """
 
-    __slots__ = ("_tickets",)
+    __slots__ = ("_last_number",)
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Plan(Places[C]):
         host_of: Callable[[Any], Hashable] = _itself,
     ) -> None:
         super().__init__(max_connections, max_keepalive, keepalive_expiry, max_per_host, host_of)
-        self._tickets = 0
+        self._last_number = 0
 
     def request(self, route: Hashable, now: float, may_share: bool = False) -> C | Answer | None:
         """A connection, leave to dial one, or None: then `wait()`, under the same lock.
@@ -74,118 +74,118 @@ class Plan(Places[C]):
         """
         if now >= self._expire_from:
             self.expire(now)
-        lane = self._lanes.get(route)
-        if lane is not None:
-            if lane.special:
-                found = self._use(lane)
+        route_state = self._route_states.get(route)
+        if route_state is not None:
+            if route_state.special:
+                found = self._use(route_state)
                 if found is not None:
                     return found
-            elif lane.idle:
-                connection, _ = lane.idle.popitem()
+            elif route_state.idle:
+                connection, _ = route_state.idle.popitem()
                 del self._idle_since[connection]
                 self.idle -= 1
                 self.leased += 1
                 return connection
-            elif lane.waiting:
+            elif route_state.waiting:
                 return None  # nothing is free then, as the fourth rule says
         if self._closed:
             return CLOSED
-        if lane is None:
-            lane = self._open_lane(route, may_share)
-        return DIAL if lane.may_dial and self._reserve(lane) else None
+        if route_state is None:
+            route_state = self._add_route_state(route, may_share)
+        return DIAL if route_state.may_dial and self._reserve(route_state) else None
 
-    def wait(self, route: Hashable, ticket: Ticket[C]) -> None:
-        """Queues `ticket`; when its turn comes it is in `granted`, with what it gets in `ticket.grant`."""
-        lane = ticket.lane = self._lanes[route]
-        self._tickets += 1
-        ticket.number = self._tickets
-        lane.waiting[ticket] = None
+    def wait(self, route: Hashable, pending: PendingRequest[C]) -> None:
+        """Queues `pending`; when its turn comes it is in `granted`, with what it gets in `ticket.grant`."""
+        route_state = pending.route_state = self._route_states[route]
+        self._last_number += 1
+        pending.number = self._last_number
+        route_state.waiting[pending] = None
         self.waiting += 1
-        if lane.may_dial:
-            self._line.add(lane)
+        if route_state.may_dial:
+            self._wait_queue.add(route_state)
 
-    def cancel(self, ticket: Ticket[C], now: float, reusable: bool = True) -> None:
+    def cancel(self, pending: PendingRequest[C], now: float, reusable: bool = True) -> None:
         """Ends a wait; what was granted meanwhile, and not taken up, is given back, as `release()` has it."""
-        lane = ticket.lane
-        assert lane is not None
-        grant = ticket.grant
+        route_state = pending.route_state
+        assert route_state is not None
+        grant = pending.grant
         if grant is None:
-            if ticket in lane.waiting:
-                self._unqueue(lane, ticket)
-                self._tidy(lane)
+            if pending in route_state.waiting:
+                self._unqueue(route_state, pending)
+                self._tidy(route_state)
             return
-        ticket.grant = None
+        pending.grant = None
         if grant is DIAL:
-            self.dial_failed(lane.route)
+            self.dial_failed(route_state.route)
         elif not isinstance(grant, Answer):
             self.release(grant, reusable, now)
 
     def connected(self, route: Hashable, connection: C, limit: int | None = None, settled: bool = True) -> None:
         """A dial came to its end: its connection is leased to the one who dialled.
 
-        `limit` is how many uses it has at once if it is shared (DRAINS: only this), None if it is not. It is
+        `limit` is how many uses it has at once if it is shared (GOING_AWAY: only this), None if it is not. It is
         not `settled` as long as its peer has not said so: then no other is dialled before `limit()` tells what it does.
         """
         if self._ended:
-            self.doomed.append(connection)
+            self.to_close.append(connection)
             return
-        lane = self._lane_of[connection] = self._lanes[route]
+        route_state = self._route_state_of[connection] = self._route_states[route]
         self.dialling -= 1
-        lane.dialling -= 1
+        route_state.dialling -= 1
         self.leased += 1
-        lane.together = limit is not None
+        route_state.dials_singly = limit is not None
         if limit is not None:
-            lane.special = True
-            self._shared[connection] = Share(max(limit, 0), settled)
-            lane.unsettled += not settled
-            if self._closed or limit == DRAINS:
-                self._line.add(lane)
-                self.drain(connection)
+            route_state.special = True
+            self._slots_of[connection] = StreamSlots(max(limit, 0), settled)
+            route_state.unsettled += not settled
+            if self._closed or limit == GOING_AWAY:
+                self._wait_queue.add(route_state)
+                self.going_away(connection)
                 return
-            self._spread(lane, connection)
-        if lane.waiting:
-            self._line.add(lane)
+            self._spread(route_state, connection)
+        if route_state.waiting:
+            self._wait_queue.add(route_state)
             self._fill()
 
     def dial_failed(self, route: Hashable) -> None:
         """A dial failed or was given up: its place goes to the next in line."""
         if self._ended:
             return
-        lane = self._lanes[route]
+        route_state = self._route_states[route]
         self.dialling -= 1
-        lane.dialling -= 1
-        self._line.add(lane)
-        self._vacate(lane)
+        route_state.dialling -= 1
+        self._wait_queue.add(route_state)
+        self._reuse_place(route_state)
 
     def release(self, connection: C, reusable: bool, now: float, until: float | None = None) -> None:
         """A lease ends, or a use of a shared connection, which takes no more of them if it is not `reusable`.
 
-        A connection that is not wanted any more is in `doomed` then. `until` is when it goes if it is idle then, where
-        that is sooner than `keepalive_expiry` says.
+        A connection that is not wanted any more is in `to_close` then. `until` is when it expires if it is idle then,
+        where that is sooner than `keepalive_expiry` says.
         """
         try:
-            lane = self._lane_of[connection]
+            route_state = self._route_state_of[connection]
         except KeyError:
             if not self._ended:
-                self._end_adrift(connection)
+                self._end_use_going_away(connection)
             return
-        if lane.special or self.waiting or not reusable:
-            if lane.waiting and reusable and not lane.special and self._line.only(lane):
-                self._hand_over(lane, connection)
+        if route_state.special or self.waiting or not reusable:
+            if route_state.waiting and reusable and not route_state.special and self._wait_queue.only(route_state):
+                self._hand_over(route_state, connection)
                 return
-            if not self._rests(lane, connection, reusable):
+            if not self._becomes_idle(route_state, connection, reusable):
                 return
-            self._rest(lane, connection, now)
+            self._begin_idle(route_state, connection, now)
         else:
             self.leased -= 1
-            lane.idle[connection] = None
+            route_state.idle[connection] = None
             self._idle_since[connection] = now
             self.idle += 1
         if until is not None and until < now + self._expiry:
-            self._go_at(until, connection, now)
+            self._expire_at(until, connection, now)
         # The one just used is the one most likely to be alive and needed, so the oldest goes.
         if self.idle > self._max_keepalive:
-            self._discard(next(iter(self._idle_since)))
+            self._close_idle(next(iter(self._idle_since)))
 
     def replace(self, connection: C, now: float) -> C | Answer | None:
         """A leased connection turned out to be dead: what its holder gets for it, ahead of all who wait.
@@ -196,26 +196,26 @@ class Plan(Places[C]):
         """
         if self._ended:
             return CLOSED
-        lane = self._adrift.get(connection) or self._lane_of[connection]
-        share = self._shared.get(connection)
-        if share is not None:
-            lane.spare.pop(connection, None)
-            if connection in self._adrift or share.uses > 1 or lane.dialling or lane.spare:
-                self.drain(connection)
-                self._end_adrift(connection)
-                return self.request(lane.route, now, True)
+        route_state = self._going_away.get(connection) or self._route_state_of[connection]
+        slots = self._slots_of.get(connection)
+        if slots is not None:
+            route_state.spare.pop(connection, None)
+            if connection in self._going_away or slots.uses > 1 or route_state.dialling or route_state.spare:
+                self.going_away(connection)
+                self._end_use_going_away(connection)
+                return self.request(route_state.route, now, True)
         self.leased -= 1
         if self._closed:
-            self._retire(lane, connection)
+            self._close_leased(route_state, connection)
             return CLOSED
-        self.doomed.append(connection)
-        self._let_go(lane, connection)
-        if not lane.idle:
+        self.to_close.append(connection)
+        self._unbind(route_state, connection)
+        if not route_state.idle:
             self.dialling += 1
-            lane.dialling += 1
+            route_state.dialling += 1
             return DIAL
-        other = self._wake(lane)
-        self._vacate(lane)
+        other = self._lease_idle(route_state)
+        self._reuse_place(route_state)
         return other
 
     def dead(self, connection: C) -> bool:
@@ -227,65 +227,65 @@ class Plan(Places[C]):
 
     def limit(self, connection: C, limit: int) -> None:
         """The peer of a shared connection allows another number of uses at once; nothing if it is not known here."""
-        share = self._shared.get(connection)
-        if share is None or share.limit == DRAINS:
+        slots = self._slots_of.get(connection)
+        if slots is None or slots.limit == GOING_AWAY:
             return
-        share.limit = limit
-        lane = self._lane_of[connection]
-        self._settle(lane, share)
+        slots.limit = limit
+        route_state = self._route_state_of[connection]
+        self._settle(route_state, slots)
         if connection not in self._idle_since:
-            self._spread(lane, connection)
+            self._spread(route_state, connection)
         elif not limit:
-            lane.idle.pop(connection, None)
-        elif connection not in lane.idle:
-            lane.idle[connection] = None
-            heir = lane.first()
-            if heir is not None:
-                self._wake(lane)
-                self._grant(lane, heir, connection)
-                self._spread(lane, connection)
-        if lane.waiting:
+            route_state.idle.pop(connection, None)
+        elif connection not in route_state.idle:
+            route_state.idle[connection] = None
+            next_pending = route_state.first()
+            if next_pending is not None:
+                self._lease_idle(route_state)
+                self._grant(route_state, next_pending, connection)
+                self._spread(route_state, connection)
+        if route_state.waiting:
             self._fill()
 
-    def drain(self, connection: C) -> None:
+    def going_away(self, connection: C) -> None:
         """A shared connection takes no more uses, and goes with the last one; nothing if it is not known here."""
-        share = self._shared.get(connection)
-        if share is None or share.limit == DRAINS:
+        slots = self._slots_of.get(connection)
+        if slots is None or slots.limit == GOING_AWAY:
             return
         if connection in self._idle_since:
-            self._discard(connection)
+            self._close_idle(connection)
             return
-        lane = self._lane_of[connection]
-        self._cast_off(connection)
-        self._vacate(lane)
+        route_state = self._route_state_of[connection]
+        self._set_going_away(connection)
+        self._reuse_place(route_state)
 
     def close(self) -> None:
         """Dooms every connection and turns away who waits. Nothing is left then, and later calls change nothing: a
         connection whose dial ends is doomed at once.
         """
-        self.retire()
+        self.stop_accepting()
         self._ended = True
-        self.doomed += [*self._lane_of, *self._adrift]
+        self.to_close += [*self._route_state_of, *self._going_away]
         self.leased = self.dialling = 0
-        for held in (self._lanes, self._hosts, self._lane_of, self._adrift, self._shared):
+        for held in (self._route_states, self._hosts, self._route_state_of, self._going_away, self._slots_of):
             held.clear()
-        self._line = Line()
+        self._wait_queue = WaitQueue()
 
-    def retire(self) -> None:
+    def stop_accepting(self) -> None:
         """Dooms what is idle and turns away who waits; what is leased or dialled is doomed when it is released."""
         self._closed = True
         self._max_keepalive = 0
         while self._idle_since:
-            self._discard(next(iter(self._idle_since)))
-        for connection in [each for each in self._shared if each not in self._adrift]:
-            lane = self._lane_of[connection]
-            self._cast_off(connection)
-            self._free(lane)
-            self._tidy(lane)
-        for ticket in self.tickets():
-            assert ticket.lane is not None
-            self._grant(ticket.lane, ticket, CLOSED)
-            self._tidy(ticket.lane)
+            self._close_idle(next(iter(self._idle_since)))
+        for connection in [each for each in self._slots_of if each not in self._going_away]:
+            route_state = self._route_state_of[connection]
+            self._set_going_away(connection)
+            self._free(route_state)
+            self._tidy(route_state)
+        for pending in self.pending_requests():
+            assert pending.route_state is not None
+            self._grant(pending.route_state, pending, CLOSED)
+            self._tidy(pending.route_state)
 
     # What is done ahead of requests, and behind them.
 
@@ -297,222 +297,222 @@ class Plan(Places[C]):
         """
         if self._closed:
             return 0
-        lane = self._lanes.get(route)
-        together = may_share if lane is None else lane.together
+        route_state = self._route_states.get(route)
+        dials_singly = may_share if route_state is None else route_state.dials_singly
         room = min(count, self._max_connections - self.open, self._max_keepalive - self.idle)
         if self._max_per_host != math.inf:
             host = self._hosts.get(self._host_of(route))
             room = min(room, self._max_per_host - (0 if host is None else host.open))
-        if together:
-            room = min(room, 0 if lane is not None and lane.dialling else 1)
+        if dials_singly:
+            room = min(room, 0 if route_state is not None and route_state.dialling else 1)
         return max(int(room), 0)
 
     def reserve(self, route: Hashable, may_share: bool) -> None:
         """Takes one of the places that `warm()` told of: dial, then say connected() or dial_failed()."""
-        self._reserve(self._lanes.get(route) or self._open_lane(route, may_share))
+        self._reserve(self._route_states.get(route) or self._add_route_state(route, may_share))
 
     def hide(self, route: Hashable) -> list[C]:
         """The idle connections of a route, oldest first, which no request is given until `show()`."""
-        lane = self._lanes.get(route)
-        if lane is None:
+        route_state = self._route_states.get(route)
+        if route_state is None:
             return []
-        hidden = list(lane.idle)
-        lane.idle.clear()
+        hidden = list(route_state.idle)
+        route_state.idle.clear()
         return hidden
 
     def show(self, connections: Iterable[C]) -> None:
         """Connections that were hidden may be given to requests again, as far as they are still here."""
         for connection in connections:
-            share = self._shared.get(connection)
-            if connection in self._idle_since and (share is None or share.limit):
-                self._lane_of[connection].idle[connection] = None
+            slots = self._slots_of.get(connection)
+            if connection in self._idle_since and (slots is None or slots.limit):
+                self._route_state_of[connection].idle[connection] = None
 
     def serving(self, route: Hashable) -> tuple[list[C], int]:
         """The connections of a route that take requests, now or when they are released; how many are dialled."""
-        lane = self._lanes.get(route)
-        if lane is None:
+        route_state = self._route_states.get(route)
+        if route_state is None:
             return [], 0
-        return [each for each, its in self._lane_of.items() if its is lane], lane.dialling
+        return [each for each, its in self._route_state_of.items() if its is route_state], route_state.dialling
 
-    def outdate(self) -> list[C]:
+    def retire(self) -> list[C]:
         """Dooms what is idle; shared connections take no more uses. Gives what is leased, for the caller to remember:
         it is to be released as not reusable.
         """
         while self._idle_since:
-            self._discard(next(iter(self._idle_since)))
-        for connection in list(self._shared):
-            self.drain(connection)
-        return [*self._lane_of, *self._adrift]
+            self._close_idle(next(iter(self._idle_since)))
+        for connection in list(self._slots_of):
+            self.going_away(connection)
+        return [*self._route_state_of, *self._going_away]
 
     # Uses of shared connections.
 
-    def _use(self, lane: Lane[C]) -> C | None:
+    def _use(self, route_state: RouteState[C]) -> C | None:
         """A use of the connection of the lane that had one to spare last, or else an idle one."""
-        while lane.spare:
-            connection = next(reversed(lane.spare))
-            share = self._shared[connection]
-            if self.waiting and not self._may_use(lane, connection, share, math.inf):
-                del lane.spare[connection]
+        while route_state.spare:
+            connection = next(reversed(route_state.spare))
+            slots = self._slots_of[connection]
+            if self.waiting and not self._may_use(route_state, connection, slots, math.inf):
+                del route_state.spare[connection]
                 continue
-            share.uses += 1
-            if share.uses >= share.limit:
-                del lane.spare[connection]
+            slots.uses += 1
+            if slots.uses >= slots.limit:
+                del route_state.spare[connection]
             return connection
-        return self._wake(lane) if lane.idle else None
+        return self._lease_idle(route_state) if route_state.idle else None
 
-    def _wake(self, lane: Lane[C]) -> C:
+    def _lease_idle(self, route_state: RouteState[C]) -> C:
         """Leases the idle connection of the lane that was released last."""
-        connection, _ = lane.idle.popitem()
-        self._stir(lane, connection)
+        connection, _ = route_state.idle.popitem()
+        self._end_idle(route_state, connection)
         self.leased += 1
-        share = self._shared.get(connection)
-        if share is not None:
-            share.uses = 1
-            if share.spare:
-                lane.spare[connection] = None
+        slots = self._slots_of.get(connection)
+        if slots is not None:
+            slots.uses = 1
+            if slots.spare:
+                route_state.spare[connection] = None
         return connection
 
-    def _rests(self, lane: Lane[C], connection: C, reusable: bool) -> bool:
+    def _becomes_idle(self, route_state: RouteState[C], connection: C, reusable: bool) -> bool:
         """Ends a lease, or a use; whether the connection is to be idle then."""
-        share = self._shared.get(connection)
-        if share is not None:
+        slots = self._slots_of.get(connection)
+        if slots is not None:
             if not reusable:
-                self.drain(connection)
-                self._end_adrift(connection)
+                self.going_away(connection)
+                self._end_use_going_away(connection)
                 return False
-            if not self._end_use(lane, connection, share):
+            if not self._end_use(route_state, connection, slots):
                 return False
         self.leased -= 1
         if not reusable:
-            self._retire(lane, connection)
+            self._close_leased(route_state, connection)
             return False
-        return not (self.waiting and self._pass_on(lane, connection))
+        return not (self.waiting and self._pass_on(route_state, connection))
 
-    def _end_use(self, lane: Lane[C], connection: C, share: Share[C]) -> bool:
+    def _end_use(self, route_state: RouteState[C], connection: C, slots: StreamSlots[C]) -> bool:
         """One use of a shared connection less; whether that was the last one."""
-        share.uses -= 1
-        if share.uses:
-            if lane.waiting:
-                self._spread(lane, connection)
-            elif share.uses < share.limit and share.rival is None:
-                lane.spare[connection] = None
+        slots.uses -= 1
+        if slots.uses:
+            if route_state.waiting:
+                self._spread(route_state, connection)
+            elif slots.uses < slots.limit and slots.reserved_for is None:
+                route_state.spare[connection] = None
             return False
-        lane.spare.pop(connection, None)
-        self._break_promise(share)
+        route_state.spare.pop(connection, None)
+        self._drop_reservation(slots)
         return True
 
-    def _spread(self, lane: Lane[C], connection: C) -> None:
+    def _spread(self, route_state: RouteState[C], connection: C) -> None:
         """Gives the uses that a leased connection has left to who waits for its route, and keeps the rest to spare."""
-        share = self._shared[connection]
-        while share.spare and (heir := lane.first()) is not None:
-            if not self._may_use(lane, connection, share, heir.number):
+        slots = self._slots_of[connection]
+        while slots.spare and (next_pending := route_state.first()) is not None:
+            if not self._may_use(route_state, connection, slots, next_pending.number):
                 break
-            share.uses += 1
-            self._grant(lane, heir, connection)
-        if share.spare:
-            lane.spare[connection] = None
+            slots.uses += 1
+            self._grant(route_state, next_pending, connection)
+        if slots.spare:
+            route_state.spare[connection] = None
         else:
-            lane.spare.pop(connection, None)
+            route_state.spare.pop(connection, None)
 
-    def _may_use(self, lane: Lane[C], connection: C, share: Share[C], number: float) -> bool:
+    def _may_use(self, route_state: RouteState[C], connection: C, slots: StreamSlots[C], number: float) -> bool:
         """Whether a use may go to the ticket of that number; if not, the connection is promised to the first of all.
 
         It takes one connection to make room for a ticket: when it was promised that, the others serve freely.
         """
-        first = self._claimant(lane)
-        if first is None or first.promised is not None or self._may_pass(first, lane, number):
+        first = self._first_pending(route_state)
+        if first is None or first.reserved is not None or self._may_pass(first, route_state, number):
             return True
-        first.promised = connection
-        share.rival = first
+        first.reserved = connection
+        slots.reserved_for = first
         return False
 
     # Who gets what is free.
 
-    def _claimant(self, lane: Lane[C]) -> Ticket[C] | None:
-        """The first of all who could use the place of a connection of `lane`."""
-        first = self._line.first(self._max_per_host)
-        if lane.host is not None:
-            for other in lane.host.blocked:
-                ticket = other.first()
-                if ticket is not None and other.may_dial and (first is None or ticket.number < first.number):
-                    first = ticket
+    def _first_pending(self, route_state: RouteState[C]) -> PendingRequest[C] | None:
+        """The first of all who could use the place of a connection of `route_state`."""
+        first = self._wait_queue.first(self._max_per_host)
+        if route_state.host is not None:
+            for other in route_state.host.blocked:
+                pending = other.first()
+                if pending is not None and other.may_dial and (first is None or pending.number < first.number):
+                    first = pending
         return first
 
-    def _may_pass(self, first: Ticket[C], lane: Lane[C], number: float) -> bool:
-        """Whether something of `lane` may go to the ticket of that number, which counts if it is past the first."""
-        if first.lane is lane or first.number > number:
+    def _may_pass(self, first: PendingRequest[C], route_state: RouteState[C], number: float) -> bool:
+        """Return whether something of `route_state` may go to that request; it counts if it passes the first."""
+        if first.route_state is route_state or first.number > number:
             return True
         if first.overtaken >= MAX_OVERTAKEN:
             return False
         first.overtaken += 1
         return True
 
-    def _hand_over(self, lane: Lane[C], connection: C) -> None:
+    def _hand_over(self, route_state: RouteState[C], connection: C) -> None:
         """Gives a leased connection to the next of its route: what `_pass_on` does where nobody else is to be asked.
 
         A pool whose requests are all to one host does nothing else while there is more to do than it has connections.
         """
-        ticket, _ = lane.waiting.popitem(last=False)
+        pending, _ = route_state.waiting.popitem(last=False)
         self.waiting -= 1
-        ticket.grant = connection
-        self.granted.append(ticket)
-        if ticket.promised is not None:
-            self._keep_no_promise(ticket)
+        pending.grant = connection
+        self.granted.append(pending)
+        if pending.reserved is not None:
+            self._cancel_reservation(pending)
 
-    def _pass_on(self, lane: Lane[C], connection: C) -> bool:
+    def _pass_on(self, route_state: RouteState[C], connection: C) -> bool:
         """Gives a freed connection to one who waits for its route, or up for who could use its place; False if none."""
-        share = self._shared.get(connection)
-        heir = lane.first() if share is None or share.limit else None
-        first = self._claimant(lane)
-        if heir is not None and (first is None or self._may_pass(first, lane, heir.number)):
+        slots = self._slots_of.get(connection)
+        next_pending = route_state.first() if slots is None or slots.limit else None
+        first = self._first_pending(route_state)
+        if next_pending is not None and (first is None or self._may_pass(first, route_state, next_pending.number)):
             self.leased += 1
-            self._grant(lane, heir, connection)
-            if share is not None:
-                share.uses = 1
-                self._spread(lane, connection)
+            self._grant(route_state, next_pending, connection)
+            if slots is not None:
+                slots.uses = 1
+                self._spread(route_state, connection)
             return True
         if first is None:
             return False
-        self._retire(lane, connection)
+        self._close_leased(route_state, connection)
         return True
 
-    def _retire(self, lane: Lane[C], connection: C) -> None:
+    def _close_leased(self, route_state: RouteState[C], connection: C) -> None:
         """Dooms a connection that was leased."""
-        self.doomed.append(connection)
-        self._let_go(lane, connection)
-        self._vacate(lane)
+        self.to_close.append(connection)
+        self._unbind(route_state, connection)
+        self._reuse_place(route_state)
 
-    def _vacate(self, lane: Lane[C]) -> None:
+    def _reuse_place(self, route_state: RouteState[C]) -> None:
         """Passes a place of this lane on."""
-        self._free(lane)
+        self._free(route_state)
         if self.waiting:
             self._fill()
-        self._tidy(lane)
+        self._tidy(route_state)
 
     def _fill(self) -> None:
         """Gives places to the first of all, as long as there are any."""
-        while (ticket := self._line.first(self._max_per_host)) is not None:
-            lane = ticket.lane
-            assert lane is not None
-            if not self._reserve(lane):
+        while (pending := self._wait_queue.first(self._max_per_host)) is not None:
+            route_state = pending.route_state
+            assert route_state is not None
+            if not self._reserve(route_state):
                 return
-            self._grant(lane, ticket, DIAL)
+            self._grant(route_state, pending, DIAL)
 
-    def _grant(self, lane: Lane[C], ticket: Ticket[C], grant: C | Answer) -> None:
-        ticket.grant = grant
-        self.granted.append(ticket)
-        self._unqueue(lane, ticket)
+    def _grant(self, route_state: RouteState[C], pending: PendingRequest[C], grant: C | Answer) -> None:
+        pending.grant = grant
+        self.granted.append(pending)
+        self._unqueue(route_state, pending)
 
-    def _unqueue(self, lane: Lane[C], ticket: Ticket[C]) -> None:
+    def _unqueue(self, route_state: RouteState[C], pending: PendingRequest[C]) -> None:
         """Ends a wait."""
-        del lane.waiting[ticket]
+        del route_state.waiting[pending]
         self.waiting -= 1
-        if ticket.promised is not None:
-            self._keep_no_promise(ticket)
+        if pending.reserved is not None:
+            self._cancel_reservation(pending)
 
-    def _keep_no_promise(self, ticket: Ticket[C]) -> None:
+    def _cancel_reservation(self, pending: PendingRequest[C]) -> None:
         """A wait has ended: the connection that was to make room for it takes uses again."""
-        connection, ticket.promised = ticket.promised, None
+        connection, pending.reserved = pending.reserved, None
         assert connection is not None
-        self._shared[connection].rival = None
-        self._spread(self._lane_of[connection], connection)
+        self._slots_of[connection].reserved_for = None
+        self._spread(self._route_state_of[connection], connection)

@@ -3,12 +3,12 @@
 `plan.py` decides; this room does what it says: dials, waits, wakes, closes. Rules:
 
 - The plan is touched under the lock only; nothing is awaited, closed or told to a connection while holding it.
-- What is leased has one owner, who gives it back, once, synchronously: by `release`, or `give_back` where that may be
-  a finalizer's doing. If the owner is collected instead, it waits in `dropped` for the next who can take the lock: a
-  finalizer may run within any line, so it waits for no lock that it could find held by its own thread.
+- What is leased has one owner, who gives it back, once, synchronously: by `release`, or `release_from_finalizer` where
+  that may be a finalizer's doing. If the owner is collected instead, it waits in `dropped` for the next who can take
+  the lock: a finalizer may run within any line, so it waits for no lock that it could find held by its own thread.
 - `close()` closes what others use, dial or wait for, and they find out by an error of the network, or by waking with
   nothing: `told()` makes ClientClosed of that, wherever it leaves the pool. What they give back afterwards is not known
-  any more. `forsake()` closes only what nobody uses, and the rest when it is released.
+  any more. `close_from_finalizer()` closes only what nobody uses, and the rest when it is released.
 - Who waits keeps the deadline that it came with, whatever it is granted on the way.
 - Connections that have been idle for long enough are closed by a timer on asyncio. trio and blocking code have no timer
   that is not a task or a thread: there the next request does it, whatever its route.
@@ -47,11 +47,11 @@ from .caution import fit
 from .closing import closed_while, comes_of_closing
 from .fork import watch
 from .lease import Connection, Exchange, Head, Lease
-from .origin_hints import MARGIN, Habits, promised
-from .plan import CLOSED, Answer, Plan, Ticket
+from .origin_hints import MARGIN, OriginHints, keep_alive_limits
+from .plan import CLOSED, Answer, PendingRequest, Plan
 from .replay import Pieces, Replays, left_unanswered
-from .retired import Outdated
-from .state import DRAINS
+from .retired import RetiredConnections
+from .state import GOING_AWAY
 from .stats import ConnectionInfo, PoolStats, WaiterInfo
 from .view import connection_infos, longest_lease
 from .warming import Warming
@@ -75,7 +75,7 @@ _LATE: Final = 0.001  # seconds; a timer may come a little before what it was se
 _OWN: Final = 0.05
 
 
-class Turn(Ticket[Connection]):
+class QueuedRequest(PendingRequest[Connection]):
     """A place in the queue, and how to wake who stands there."""
 
     __slots__ = ("route", "since", "waiter")
@@ -114,19 +114,19 @@ class Pool:
         self._plan = self._new_plan()
         self._lock = threading.Lock()
         self._guests: dict[Journey, Connection] = {}  # requests that have a use of a shared connection
-        self._habits = Habits()
+        self._hints = OriginHints()
         self._old_peers = False  # some are known to want HTTP/1.1
         self._watchful = max_age is not None  # there may be more to say of how long a connection is kept
         self._dropped: deque[tuple[Connection, Exchange, Journey] | None] = deque()  # None: who had the pool
         self._dials: set[Abortable[Stream]] = set()
         self.closed = False
-        self._outdated = Outdated()
+        self._retired = RetiredConnections()
         self._thread = threading.get_ident()
         self._take_up_soon = backend.from_any_thread(self._take_up_dropped)
         #: `close()` for who lives in another world or thread; RuntimeError if this world has ended.
         self.close_soon = backend.from_any_thread(self.close)
-        #: `outdate()` likewise.
-        self.outdate_soon = backend.from_any_thread(self.outdate)
+        #: `retire()` likewise.
+        self.retire_soon = backend.from_any_thread(self.retire)
         self._timer = backend.timer()
         self._untimed = self._timer is not None  # the timer is to be set when something is idle
         self._reap_at = inf  # what goes sooner needs it to be set anew
@@ -142,7 +142,7 @@ class Pool:
         inherited = [connection for connection, *_ in self._plan.connections()]
         self._lock = threading.Lock()
         self._plan = self._new_plan()
-        self._outdated = Outdated()
+        self._retired = RetiredConnections()
         self._cancel_timer = None
         self._reap_at = inf
         self._sessions.forget_open()
@@ -181,7 +181,7 @@ class Pool:
         while True:
             connection: Connection | None = None
             try:
-                if self._old_peers and self._habits.wants_http1(route.origin, since):
+                if self._old_peers and self._hints.wants_http1(route.origin, since):
                     route = route._replace(http1=True)
                 found = self._ask(route, journey.started)
                 if (
@@ -256,7 +256,7 @@ class Pool:
             plan.release(connection, reusable, now, until)
             if until is not None or self._untimed:
                 self._set_timer(now)
-            decided = self._decided() if plan.granted or plan.doomed else None
+            decided = self._decided() if plan.granted or plan.to_close else None
         finally:
             lock.release()
         if decided is not None:
@@ -264,7 +264,7 @@ class Pool:
         if self._dropped:
             self._take_up_dropped()
 
-    def give_back(self, connection: Connection, exchange: Exchange, journey: Journey) -> None:
+    def release_from_finalizer(self, connection: Connection, exchange: Exchange, journey: Journey) -> None:
         """As `release`, for who may be a finalizer in the pool's own thread: a user's generator that was collected."""
         lock = self._lock
         if lock.acquire(blocking=False):
@@ -281,7 +281,7 @@ class Pool:
     def abandon(self, connection: Connection, exchange: Exchange, journey: Journey) -> None:
         """As `drop`, but at once where the pool lives in this thread."""
         if self._thread == threading.get_ident():
-            self.give_back(connection, exchange, journey)
+            self.release_from_finalizer(connection, exchange, journey)
         else:
             self.drop(connection, exchange, journey)
 
@@ -305,7 +305,7 @@ class Pool:
             dialled.abort()
         self._carry_out(*decided)
 
-    def forsake(self) -> int:
+    def close_from_finalizer(self) -> int:
         """Closes what is idle, and what is leased when it is released; how many connections there were.
 
         For the finalizer of who had the pool, which may run in any thread and within any line: nobody waits here for
@@ -334,7 +334,7 @@ class Pool:
         Those count that are in use or being made. One that takes many requests at once (HTTP/2) is enough. Nothing is
         waited for but dialling, `budget` seconds for each. Raises ConnectError, ConnectTimeout: what was opened stays.
         """
-        return await Warming(self, self._plan, self._lock, self._outdated).run(route, count, budget)
+        return await Warming(self, self._plan, self._lock, self._retired).run(route, count, budget)
 
     async def open_ahead(self, route: Route, budget: float | None) -> None:
         """Uses up a leave to dial for the requests to come. A RequestError that is raised carries a journey."""
@@ -356,30 +356,30 @@ class Pool:
             decided = self._decided()
         self._carry_out(*decided)
 
-    def outdate(self) -> set[ConnectionFacts]:
+    def retire(self) -> set[ConnectionFacts]:
         """No later request is given a connection that there is now: the idle ones are closed, others when released."""
         with self._lock:
-            leased = self._plan.outdate()
-            found = self._outdated.begin([connection.facts for connection in leased])
+            leased = self._plan.retire()
+            found = self._retired.begin([connection.facts for connection in leased])
             self._watchful |= bool(found)
             decided = self._decided()
         self._carry_out(*decided)
         return found
 
     async def drain(self, timeout: float | None) -> int:
-        """`outdate()`, and waits for what is in use; how much of that still is, after `timeout` seconds."""
-        found = self.outdate()
+        """`retire()`, and waits for what is in use; how much of that still is, after `timeout` seconds."""
+        found = self.retire()
         waiter = self.backend.waiter()
         with self._lock:
-            if not self._outdated.left_of(found):
+            if not self._retired.left_of(found):
                 return 0
-            self._outdated.wait(waiter)
+            self._retired.wait(waiter)
         try:
             await waiter.wait(None if timeout is None else self.clock() + timeout)
         finally:
             with self._lock:
-                self._outdated.give_up(waiter)
-                left = self._outdated.left_of(found)
+                self._retired.give_up(waiter)
+                left = self._retired.left_of(found)
         return left
 
     # What it tells.
@@ -398,7 +398,11 @@ class Pool:
         """Who waits for a connection, first come first."""
         now = self.clock()
         with self._lock:
-            return [WaiterInfo(turn.route, now - turn.since) for turn in self._plan.tickets() if isinstance(turn, Turn)]
+            return [
+                WaiterInfo(queued.route, now - queued.since)
+                for queued in self._plan.pending_requests()
+                if isinstance(queued, QueuedRequest)
+            ]
 
     def _stats(self) -> PoolStats:
         plan = self._plan
@@ -410,7 +414,7 @@ class Pool:
             plan.waiting,
             *self._limits,
             longest_lease(plan, self._guests, self.held, now),
-            self._habits.learnt(now),
+            self._hints.learnt(now),
             plan.draining,
         )
 
@@ -424,7 +428,7 @@ class Pool:
                 self._learn_end(connection, connection.facts.requests, now - since, now)
             idle = self._plan.dead(connection)
             if not idle:
-                self._plan.drain(connection)
+                self._plan.going_away(connection)
             decided = self._decided()
         if idle:
             self._close(connection)
@@ -433,16 +437,16 @@ class Pool:
     def _learn_end(self, connection: Connection, served: int, age: float, now: float) -> None:
         """Under the lock: what is learnt of a peer that closed a connection `age` seconds after its last response."""
         origin = connection.route.origin
-        if self._habits.learn(origin, age, now):
+        if self._hints.learn(origin, age, now):
             self._watchful = True
         elif served and isinstance(connection, Http1Connection):
-            self._habits.ended(origin, served, now)
+            self._hints.ended(origin, served, now)
 
     def limit_changed(self, connection: Connection, limit: int | None) -> None:
         """Its peer takes that many requests at once from now on, None for any number."""
         count = UNLIMITED if limit is None else limit
         with self._lock:
-            self._habits.learn_streams(connection.route.origin, count, self.clock())
+            self._hints.learn_streams(connection.route.origin, count, self.clock())
             self._plan.limit(connection, count)
             decided = self._decided()
         self._carry_out(*decided)
@@ -450,13 +454,13 @@ class Pool:
     def draining(self, connection: Connection) -> None:
         """It takes no more requests; those under way go on, or fail by themselves."""
         with self._lock:
-            self._plan.drain(connection)
+            self._plan.going_away(connection)
             decided = self._decided()
         self._carry_out(*decided)
 
     # Leases.
 
-    def _ask(self, route: Route, now: float) -> Connection | Answer | Turn:
+    def _ask(self, route: Route, now: float) -> Connection | Answer | QueuedRequest:
         """What the plan answers to a request; a place in the queue if it has nothing."""
         if self._dropped:
             self._take_up_dropped()
@@ -466,7 +470,7 @@ class Pool:
             found = plan.request(route, now, self.may_share)
             if found is None:
                 return self._queue(route, now)
-            if not plan.doomed:
+            if not plan.to_close:
                 return found
             decided = self._decided()
         finally:
@@ -474,15 +478,15 @@ class Pool:
         self._carry_out(*decided)
         return found
 
-    def _queue(self, route: Route, since: float) -> Turn:
-        turn = Turn(route, since, self.backend.waiter())
-        self._plan.wait(route, turn)
-        return turn
+    def _queue(self, route: Route, since: float) -> QueuedRequest:
+        queued = QueuedRequest(route, since, self.backend.waiter())
+        self._plan.wait(route, queued)
+        return queued
 
     async def _lease(
         self,
         route: Route,
-        found: Connection | Answer | Turn,
+        found: Connection | Answer | QueuedRequest,
         timeouts: RequestTimeouts,
         journey: Journey,
         since: float,
@@ -493,8 +497,8 @@ class Pool:
         The request may not be sent again if it is for `once`.
         """
         while True:
-            if isinstance(found, Turn):
-                turn, trace, own = found, journey.trace, timeouts.pool
+            if isinstance(found, QueuedRequest):
+                queued, trace, own = found, journey.trace, timeouts.pool
                 if self._dropped:  # by a finalizer that ran while this turn was made
                     self._take_up_dropped()
                 at, budget = sooner(None if own is None else since + own, own, timeouts.deadline)
@@ -502,14 +506,14 @@ class Pool:
                 try:
                     if trace is not None:
                         await trace.started("pool.wait", {"timeout": budget})
-                    await turn.waiter.wait(at)
+                    await queued.waiter.wait(at)
                 except BaseException as error:
                     # Cancelled: what may have been granted in the meantime goes to the next in the queue.
-                    self._leave(turn)
+                    self._leave(queued)
                     if trace is not None:
                         trace.ended(error=error)
                     raise
-                found = turn.grant or self._give_up(turn, at, budget, trace)
+                found = queued.grant or self._give_up(queued, at, budget, trace)
                 if trace is not None:
                     trace.ended()
             if found is CLOSED:
@@ -540,29 +544,31 @@ class Pool:
                 connection.stream.poll_idle()
             return connection.alive()
         try:
-            return await fit(connection, self._habits, self.clock, deadline)
+            return await fit(connection, self._hints, self.clock, deadline)
         except BaseException:
             self.release(connection, connection, journey)
             raise
 
-    def _replace(self, route: Route, connection: Connection, since: float) -> Connection | Answer | Turn:
+    def _replace(self, route: Route, connection: Connection, since: float) -> Connection | Answer | QueuedRequest:
         """What who was given a dead connection gets instead."""
         with self._lock:
-            found: Connection | Answer | Turn | None = self._plan.replace(connection, self.clock())
+            found: Connection | Answer | QueuedRequest | None = self._plan.replace(connection, self.clock())
             if found is None:
                 found = self._queue(route, since)
             decided = self._decided()
         self._carry_out(*decided)
         return found
 
-    def _give_up(self, turn: Turn, at: float | None, budget: float | None, trace: Tracer | None) -> Connection | Answer:
+    def _give_up(
+        self, queued: QueuedRequest, at: float | None, budget: float | None, trace: Tracer | None
+    ) -> Connection | Answer:
         """Raises PoolTimeout: the turn did not come before `at`, which is when `budget` seconds were over."""
         with self._lock:
             # A grant that came in the last moment is taken: it is better than an error.
-            grant = turn.grant
+            grant = queued.grant
             if grant is not None:
                 return grant
-            self._plan.cancel(turn, self.clock())
+            self._plan.cancel(queued, self.clock())
             stats = self._stats()
             decided = self._decided()
         self._carry_out(*decided)
@@ -575,12 +581,12 @@ class Pool:
             trace.ended(error=failure)
         raise failure
 
-    def _leave(self, turn: Turn) -> None:
+    def _leave(self, queued: QueuedRequest) -> None:
         """Ends a wait without a connection."""
         with self._lock:
-            grant = turn.grant
-            usable = grant is None or isinstance(grant, Answer) or grant.facts not in self._outdated
-            self._plan.cancel(turn, self.clock(), usable)
+            grant = queued.grant
+            usable = grant is None or isinstance(grant, Answer) or grant.facts not in self._retired
+            self._plan.cancel(queued, self.clock(), usable)
             decided = self._decided()
         self._carry_out(*decided)
 
@@ -597,14 +603,14 @@ class Pool:
             if self.closed:
                 raise closed_while(route.origin, journey)
             self._dials.add(dialled)
-            self._outdated.dial_begins(facts)
+            self._retired.dial_begins(facts)
         try:
             stream = await dialled.run()
             connection = self._speak(stream, route, facts)
         except BaseException as error:
             with self._lock:
                 self._dials.discard(dialled)
-                self._outdated.dial_ends(facts, connected=False)
+                self._retired.dial_ends(facts, connected=False)
                 self._plan.dial_failed(route)
                 decided = self._decided()
             self._carry_out(*decided)
@@ -617,13 +623,13 @@ class Pool:
         settled = True
         if not isinstance(connection, Http1Connection):
             # What came while it was made may have broken it: the plan, which did not know it then, is not told again.
-            limit = DRAINS if connection.draining else UNLIMITED if connection.limit is None else connection.limit
-            settled = connection.settled or self._habits.streams(route.origin, self.clock()) is not None
+            limit = GOING_AWAY if connection.draining else UNLIMITED if connection.limit is None else connection.limit
+            settled = connection.settled or self._hints.streams(route.origin, self.clock()) is not None
         with self._lock:
             self._dials.discard(dialled)
-            self._outdated.dial_ends(facts, connected=True)
-            if limit is not None and facts in self._outdated:
-                limit = DRAINS  # those who wait for a use of it get one that is dialled now
+            self._retired.dial_ends(facts, connected=True)
+            if limit is not None and facts in self._retired:
+                limit = GOING_AWAY  # those who wait for a use of it get one that is dialled now
             self._plan.connected(route, connection, limit, settled)
             decided = self._decided()
         self._carry_out(*decided)
@@ -641,7 +647,7 @@ class Pool:
             if negotiated == "h2" or not (options.http1 or route.forward):
                 from .._conn.http2 import Http2Connection
 
-                first_limit = self._habits.streams(route.origin, self.clock()) or FIRST_STREAMS
+                first_limit = self._hints.streams(route.origin, self.clock()) or FIRST_STREAMS
                 shared = Http2Connection(stream, route, facts, self.clock, self, options.ping_after, first_limit)
                 if facts.early:
                     shared.data_received(memoryview(facts.early))
@@ -655,7 +661,7 @@ class Pool:
             return UnsupportedProtocol(f"{origin} wants HTTP/1.1, which http1=False rules out: {error}")
         if not isinstance(error, NoWebSockets):
             with self._lock:
-                self._habits.learn_http1(origin, self.clock())
+                self._hints.learn_http1(origin, self.clock())
             self._old_peers = True
         return error
 
@@ -688,16 +694,16 @@ class Pool:
     def _kept_until(self, connection: Connection, head: Head | None, now: float) -> float:
         """When a connection is too old to be used again, or likely to be closed by its peer."""
         facts = connection.facts
-        if facts in self._outdated:
+        if facts in self._retired:
             return now
         until = inf
         if self._max_age is not None:
             until = (facts.tls_done or facts.tcp_done or now) + self._max_age
-        learnt = self._habits.expiry(connection.route.origin, now)
+        learnt = self._hints.expiry(connection.route.origin, now)
         if learnt is not None:
             until = min(until, now + learnt)
         if isinstance(connection, Http1Connection) and head is not None and head.flags & HAS_KEEP_ALIVE:
-            seconds, requests = promised(head.get_all(b"keep-alive"))
+            seconds, requests = keep_alive_limits(head.get_all(b"keep-alive"))
             until = min(until, now + max(seconds - MARGIN, 0.0))
             # Apache counts down what is left, others repeat what they began with: the least that was meant is kept to,
             # with a margin of one request.
@@ -714,14 +720,14 @@ class Pool:
         self._lock.release()
         for left in self._all_dropped():
             if left is None:
-                self._retire()
+                self._stop_accepting()
             else:
                 self.release(*left)
 
-    def _retire(self) -> None:
+    def _stop_accepting(self) -> None:
         """Closes what is idle, and from now on what is released."""
         with self._lock:
-            self._plan.retire()
+            self._plan.stop_accepting()
             decided = self._decided()
             self._stop_timer()
         self._carry_out(*decided)
@@ -736,7 +742,7 @@ class Pool:
                     self._close(left[0])
                 elif self._lock.acquire(timeout=_OWN):
                     self._lock.release()
-                    self._retire()
+                    self._stop_accepting()
 
     def _all_dropped(self) -> Iterator[tuple[Connection, Exchange, Journey] | None]:
         with suppress(IndexError):  # another thread may take the last one
@@ -777,27 +783,27 @@ class Pool:
             decided = self._decided()
         self._carry_out(*decided)
 
-    def _decided(self) -> tuple[list[Connection], list[Ticket[Connection]]]:
+    def _decided(self) -> tuple[list[Connection], list[PendingRequest[Connection]]]:
         """Under the lock: what the plan wants closed, and whom it wants woken."""
         plan = self._plan
-        doomed, granted = plan.doomed, plan.granted
-        if doomed:
-            plan.doomed = []
-            if self._outdated:
-                self._outdated.gone([connection.facts for connection in doomed])
-                if not self._outdated:
-                    self._watchful = self._max_age is not None or bool(self._habits.learnt(self.clock()))
+        to_close, granted = plan.to_close, plan.granted
+        if to_close:
+            plan.to_close = []
+            if self._retired:
+                self._retired.gone([connection.facts for connection in to_close])
+                if not self._retired:
+                    self._watchful = self._max_age is not None or bool(self._hints.learnt(self.clock()))
         if granted:
             plan.granted = []
-        return doomed, granted
+        return to_close, granted
 
-    def _carry_out(self, doomed: list[Connection], granted: list[Ticket[Connection]]) -> None:
+    def _carry_out(self, to_close: list[Connection], granted: list[PendingRequest[Connection]]) -> None:
         """Does what the plan decided; not under the lock, since closing may make a connection tell something."""
-        for connection in doomed:
+        for connection in to_close:
             self._close(connection)
-        for turn in granted:
-            assert isinstance(turn, Turn)
-            turn.waiter.set()
+        for queued in granted:
+            assert isinstance(queued, QueuedRequest)
+            queued.waiter.set()
         if self._dropped:
             self._take_up_dropped()
 

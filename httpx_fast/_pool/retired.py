@@ -12,7 +12,7 @@ from .._journey import ConnectionFacts
 from .._net.base import Waiter
 
 
-class Outdated:
+class RetiredConnections:
     """Facts of the connections that were there when the pool was drained, and of those that were being dialled then."""
 
     __slots__ = ("_dials", "_left", "_waiters")

@@ -12,19 +12,19 @@ from collections.abc import Callable, Hashable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, Generic
 
-from .wait_queue import C, Host, Lane, Line, Share, Ticket
+from .wait_queue import C, Host, PendingRequest, RouteState, StreamSlots, WaitQueue
 
-DRAINS: Final = -1  # the limit of a shared connection that takes no more uses
+GOING_AWAY: Final = -1  # the limit of a shared connection that takes no more uses
 
 # Entries of connections that expire sooner than the others, which may be of idle times that are over.
 _MIN_TIDY: Final = 64
 
 
-class Places(Generic[C]):
+class PoolState(Generic[C]):
     """Counts of connections, `None` for no limit; `keepalive_expiry` in seconds."""
 
     __slots__ = (
-        "_adrift",
+        "_going_away",
         "_closed",
         "_ended",
         "_expire_from",
@@ -32,17 +32,17 @@ class Places(Generic[C]):
         "_host_of",
         "_hosts",
         "_idle_since",
-        "_lane_of",
-        "_lanes",
-        "_line",
+        "_route_state_of",
+        "_route_states",
+        "_wait_queue",
         "_max_connections",
         "_max_keepalive",
         "_max_per_host",
-        "_shared",
-        "_sooner",
-        "_sooner_count",
+        "_slots_of",
+        "_early",
+        "_early_count",
         "dialling",
-        "doomed",
+        "to_close",
         "granted",
         "idle",
         "leased",
@@ -61,8 +61,8 @@ class Places(Generic[C]):
         self.idle: int = 0
         self.dialling: int = 0
         self.waiting: int = 0
-        self.doomed: list[C] = []
-        self.granted: list[Ticket[C]] = []
+        self.to_close: list[C] = []
+        self.granted: list[PendingRequest[C]] = []
         self._max_connections: float = math.inf if max_connections is None else max_connections
         self._max_keepalive: float = math.inf if max_keepalive is None else max_keepalive
         self._max_per_host: float = math.inf if max_per_host is None else max_per_host
@@ -73,16 +73,16 @@ class Places(Generic[C]):
         self._expire_from = math.inf if self._expiry == math.inf else -math.inf
         self._host_of = host_of
         self._hosts: dict[Hashable, Host[C]] = {}
-        self._lanes: dict[Hashable, Lane[C]] = {}
-        self._lane_of: dict[C, Lane[C]] = {}  # of every connection that is leased or idle
-        self._shared: dict[C, Share[C]] = {}  # of every connection that is shared
+        self._route_states: dict[Hashable, RouteState[C]] = {}
+        self._route_state_of: dict[C, RouteState[C]] = {}  # of every connection that is leased or idle
+        self._slots_of: dict[C, StreamSlots[C]] = {}  # of every connection that is shared
         # Lanes of shared connections that take no more uses: they have no place, and go with their last use.
-        self._adrift: dict[C, Lane[C]] = {}
+        self._going_away: dict[C, RouteState[C]] = {}
         self._idle_since: OrderedDict[C, float] = OrderedDict()  # oldest first
         # When idle connections go that go sooner than the others: time, number, connection, and since when it is idle.
-        self._sooner: list[tuple[float, int, C, float]] = []
-        self._sooner_count = 0
-        self._line: Line[C] = Line()
+        self._early: list[tuple[float, int, C, float]] = []
+        self._early_count = 0
+        self._wait_queue: WaitQueue[C] = WaitQueue()
         self._closed = False  # nothing is dialled any more, nor kept
         self._ended = False  # nor is anything left: what is still told of connections means nothing
 
@@ -94,7 +94,7 @@ class Places(Generic[C]):
     def next_expiry(self) -> float | None:
         """When the first of the idle connections expires; None where none will."""
         at = next(iter(self._idle_since.values())) + self._expiry if self.idle else math.inf
-        sooner = self._sooner
+        sooner = self._early
         while sooner and self._idle_since.get(sooner[0][2]) != sooner[0][3]:
             heappop(sooner)
         if sooner:
@@ -107,34 +107,41 @@ class Places(Generic[C]):
             if at > now:
                 self._expire_from = at
                 return
-            sooner = self._sooner
-            self._discard(sooner[0][2] if sooner and sooner[0][0] == at else next(iter(self._idle_since)))
+            sooner = self._early
+            self._close_idle(sooner[0][2] if sooner and sooner[0][0] == at else next(iter(self._idle_since)))
         # What is released from now on expires no sooner than this, or says so.
         self._expire_from = now + self._expiry
 
-    def connections(self) -> Iterator[tuple[C, float | None, Share[C] | None]]:
+    def connections(self) -> Iterator[tuple[C, float | None, StreamSlots[C] | None]]:
         """Every connection that is leased, idle or adrift, since when it is idle, and how it is shared."""
-        for connection in (*self._lane_of, *self._adrift):
-            yield connection, self._idle_since.get(connection), self._shared.get(connection)
+        for connection in (*self._route_state_of, *self._going_away):
+            yield connection, self._idle_since.get(connection), self._slots_of.get(connection)
 
     @property
     def draining(self) -> int:
         """Connections without a place, whose last uses have yet to end."""
-        return len(self._adrift)
+        return len(self._going_away)
 
     def dials(self) -> list[tuple[Any, int]]:
         """The routes that are dialled, and how many times."""
-        return [(lane.route, lane.dialling) for lane in self._lanes.values() if lane.dialling]
+        return [
+            (route_state.route, route_state.dialling)
+            for route_state in self._route_states.values()
+            if route_state.dialling
+        ]
 
-    def tickets(self) -> list[Ticket[C]]:
+    def pending_requests(self) -> list[PendingRequest[C]]:
         """Who waits, first come first."""
-        return sorted((each for lane in self._lanes.values() for each in lane.waiting), key=lambda each: each.number)
+        return sorted(
+            (each for route_state in self._route_states.values() for each in route_state.waiting),
+            key=lambda each: each.number,
+        )
 
     # Places.
 
-    def _reserve(self, lane: Lane[C]) -> bool:
+    def _reserve(self, route_state: RouteState[C]) -> bool:
         """Takes a place for the lane to dial, that of an idle connection if need be; False if there is none."""
-        host = lane.host
+        host = route_state.host
         oldest: C | None = None
         if host is not None and host.open >= self._max_per_host:
             if not host.idle:
@@ -145,128 +152,128 @@ class Places(Generic[C]):
                 return False
             oldest = next(iter(self._idle_since))
         self.dialling += 1
-        lane.dialling += 1
-        lane.open += 1
+        route_state.dialling += 1
+        route_state.open += 1
         if host is not None:
             host.open += 1
         if oldest is not None:
-            self._discard(oldest)
+            self._close_idle(oldest)
         return True
 
-    def _free(self, lane: Lane[C]) -> None:
+    def _free(self, route_state: RouteState[C]) -> None:
         """A place of this lane is free; lanes that waited for one of its host need places as all others do."""
-        lane.open -= 1
-        host = lane.host
+        route_state.open -= 1
+        host = route_state.host
         if host is not None:
             host.open -= 1
             for other in host.blocked:
-                self._line.add(other)
+                self._wait_queue.add(other)
             host.blocked.clear()
 
-    def _discard(self, connection: C) -> None:
+    def _close_idle(self, connection: C) -> None:
         """Dooms a connection that is idle."""
-        self.doomed.append(connection)
+        self.to_close.append(connection)
         self._forget(connection)
 
     def _forget(self, connection: C) -> None:
         """Frees the place of a connection that is idle; nobody can be waiting for it."""
-        lane = self._lane_of[connection]
-        self._stir(lane, connection)
-        self._let_go(lane, connection)
-        self._free(lane)
-        self._tidy(lane)
+        route_state = self._route_state_of[connection]
+        self._end_idle(route_state, connection)
+        self._unbind(route_state, connection)
+        self._free(route_state)
+        self._tidy(route_state)
 
-    def _let_go(self, lane: Lane[C], connection: C) -> None:
+    def _unbind(self, route_state: RouteState[C], connection: C) -> None:
         """Forgets whose a connection was, and how it was shared."""
-        del self._lane_of[connection]
-        share = self._shared.pop(connection, None) if lane.special else None
-        if share is not None:
-            lane.spare.pop(connection, None)
-            self._break_promise(share)
-            self._settle(lane, share)
+        del self._route_state_of[connection]
+        slots = self._slots_of.pop(connection, None) if route_state.special else None
+        if slots is not None:
+            route_state.spare.pop(connection, None)
+            self._drop_reservation(slots)
+            self._settle(route_state, slots)
 
-    def _settle(self, lane: Lane[C], share: Share[C]) -> None:
+    def _settle(self, route_state: RouteState[C], slots: StreamSlots[C]) -> None:
         """A limit is not waited for any more: who did so may stand in the line."""
-        if not share.settled:
-            share.settled = True
-            lane.unsettled -= 1
-            self._line.add(lane)
+        if not slots.settled:
+            slots.settled = True
+            route_state.unsettled -= 1
+            self._wait_queue.add(route_state)
 
-    def _cast_off(self, connection: C) -> None:
+    def _set_going_away(self, connection: C) -> None:
         """Frees the place of a shared connection that is in use, and takes no more uses."""
-        lane, share = self._lane_of[connection], self._shared[connection]
+        route_state, slots = self._route_state_of[connection], self._slots_of[connection]
         self.leased -= 1
-        self._let_go(lane, connection)
-        self._adrift[connection] = lane
-        self._shared[connection] = share
-        share.limit = DRAINS
+        self._unbind(route_state, connection)
+        self._going_away[connection] = route_state
+        self._slots_of[connection] = slots
+        slots.limit = GOING_AWAY
 
-    def _end_adrift(self, connection: C) -> None:
+    def _end_use_going_away(self, connection: C) -> None:
         """A use of a connection that has no place ends."""
-        share = self._shared[connection]
-        share.uses -= 1
-        if not share.uses:
-            del self._shared[connection], self._adrift[connection]
-            self.doomed.append(connection)
+        slots = self._slots_of[connection]
+        slots.uses -= 1
+        if not slots.uses:
+            del self._slots_of[connection], self._going_away[connection]
+            self.to_close.append(connection)
 
-    def _break_promise(self, share: Share[C]) -> None:
+    def _drop_reservation(self, slots: StreamSlots[C]) -> None:
         """A shared connection is not what makes room for somebody any more."""
-        rival, share.rival = share.rival, None
-        if rival is not None:
-            rival.promised = None
+        reserved_for, slots.reserved_for = slots.reserved_for, None
+        if reserved_for is not None:
+            reserved_for.reserved = None
 
     # Rest.
 
-    def _rest(self, lane: Lane[C], connection: C, now: float) -> None:
+    def _begin_idle(self, route_state: RouteState[C], connection: C, now: float) -> None:
         """A leased connection is idle from now on."""
-        lane.idle[connection] = None
+        route_state.idle[connection] = None
         self._idle_since[connection] = now
         self.idle += 1
-        if lane.special:
-            if lane.host is not None:
-                lane.host.idle[connection] = None
-            share = self._shared.get(connection)
-            if share is not None and not share.limit:
-                del lane.idle[connection]  # of no use until its peer allows one
+        if route_state.special:
+            if route_state.host is not None:
+                route_state.host.idle[connection] = None
+            slots = self._slots_of.get(connection)
+            if slots is not None and not slots.limit:
+                del route_state.idle[connection]  # of no use until its peer allows one
 
-    def _stir(self, lane: Lane[C], connection: C) -> None:
+    def _end_idle(self, route_state: RouteState[C], connection: C) -> None:
         """A connection is idle no longer."""
-        lane.idle.pop(connection, None)
+        route_state.idle.pop(connection, None)
         del self._idle_since[connection]
         self.idle -= 1
-        if lane.host is not None:
-            del lane.host.idle[connection]
+        if route_state.host is not None:
+            del route_state.host.idle[connection]
 
-    def _go_at(self, until: float, connection: C, now: float) -> None:
+    def _expire_at(self, until: float, connection: C, now: float) -> None:
         """An idle connection goes sooner than the others."""
         self._expire_from = min(self._expire_from, until)
-        self._sooner_count += 1
-        heappush(self._sooner, (until, self._sooner_count, connection, now))
-        if len(self._sooner) > _MIN_TIDY + 2 * self.idle:
-            self._sooner = [entry for entry in self._sooner if self._idle_since.get(entry[2]) == entry[3]]
-            heapify(self._sooner)
+        self._early_count += 1
+        heappush(self._early, (until, self._early_count, connection, now))
+        if len(self._early) > _MIN_TIDY + 2 * self.idle:
+            self._early = [entry for entry in self._early if self._idle_since.get(entry[2]) == entry[3]]
+            heapify(self._early)
 
     # Lanes.
 
-    def _open_lane(self, route: Hashable, may_share: bool) -> Lane[C]:
+    def _add_route_state(self, route: Hashable, may_share: bool) -> RouteState[C]:
         host: Host[C] | None = None
         if self._max_per_host != math.inf:
             name = self._host_of(route)
             host = self._hosts.get(name)
             if host is None:
                 host = self._hosts[name] = Host(name)
-            host.lanes += 1
-        lane = self._lanes[route] = Lane(route, host, may_share)
-        return lane
+            host.route_states += 1
+        route_state = self._route_states[route] = RouteState(route, host, may_share)
+        return route_state
 
-    def _tidy(self, lane: Lane[C]) -> None:
+    def _tidy(self, route_state: RouteState[C]) -> None:
         """Drops an empty lane: a crawler meets millions of routes, and is in touch with a few."""
-        if lane.open or lane.waiting or self._lanes.get(lane.route) is not lane:
+        if route_state.open or route_state.waiting or self._route_states.get(route_state.route) is not route_state:
             return
-        del self._lanes[lane.route]
-        host = lane.host
+        del self._route_states[route_state.route]
+        host = route_state.host
         if host is not None:
-            host.blocked.pop(lane, None)
-            host.lanes -= 1
-            if not host.lanes:
+            host.blocked.pop(route_state, None)
+            host.route_states -= 1
+            if not host.route_states:
                 del self._hosts[host.name]

@@ -9,9 +9,9 @@ from .._conn.http1 import Http1Connection
 from .._journey import ConnectionFacts, Journey
 from .lease import Connection
 from .plan import Plan
-from .state import DRAINS
+from .state import GOING_AWAY
 from .stats import ConnectionInfo, Windows
-from .wait_queue import C, Share
+from .wait_queue import C, StreamSlots
 
 
 def connection_infos(
@@ -23,8 +23,8 @@ def connection_infos(
     """
     users = _users(plan, guests)
     infos = [
-        _info(connection, since, share, users.get(connection, []), held, now)
-        for connection, since, share in plan.connections()
+        _info(connection, since, slots, users.get(connection, []), held, now)
+        for connection, since, slots in plan.connections()
     ]
     return infos + [ConnectionInfo(route, "connecting") for route, count in plan.dials() for _ in range(count)]
 
@@ -42,9 +42,9 @@ def longest_lease(
     if not leases:
         return None
     _, longest = min(leases, key=lambda lease: lease[0])
-    for connection, since, share in plan.connections():
+    for connection, since, slots in plan.connections():
         if connection is longest:
-            return _info(connection, since, share, _users(plan, guests)[connection], held, now)
+            return _info(connection, since, slots, _users(plan, guests)[connection], held, now)
     return None
 
 
@@ -62,7 +62,7 @@ def _users(plan: Plan[Connection], guests: Mapping[Journey, Connection]) -> dict
 def _info(
     connection: Connection,
     since: float | None,
-    share: Share[C] | None,
+    slots: StreamSlots[C] | None,
     users: list[Journey],
     held: Mapping[Journey, str],
     now: float,
@@ -74,10 +74,10 @@ def _info(
     state: Literal["leased", "idle", "draining"] = "leased" if since is None else "idle"
     windows: Windows | None = None
     rtt: float | None = None
-    if share is not None and not isinstance(connection, Http1Connection):
+    if slots is not None and not isinstance(connection, Http1Connection):
         limit = connection.limit
         windows, rtt = Windows(connection.window_out, connection.room), connection.rtt
-        if share.limit == DRAINS:
+        if slots.limit == GOING_AWAY:
             state, limit = "draining", 0
     return ConnectionInfo(
         route=connection.route,
@@ -86,7 +86,7 @@ def _info(
         idle=None if since is None else now - since,
         leased=now - min(leased) if leased and since is None else None,
         requests=facts.requests,
-        streams=int(since is None) if share is None else share.uses,
+        streams=int(since is None) if slots is None else slots.uses,
         max_streams=limit,
         http_version=facts.http_version,
         peer_address=facts.peer_address,

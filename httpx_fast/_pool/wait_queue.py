@@ -29,45 +29,45 @@ class Answer(enum.Enum):
     CLOSED = "closed"  # the plan is closed: there will be no connection
 
 
-class Ticket(Generic[C]):
+class PendingRequest(Generic[C]):
     """One wait. Subclasses add how the one who waits is woken."""
 
-    __slots__ = ("grant", "lane", "number", "overtaken", "promised")
+    __slots__ = ("grant", "route_state", "number", "overtaken", "reserved")
 
     def __init__(self) -> None:
-        self.lane: Lane[C] | None = None
+        self.route_state: RouteState[C] | None = None
         self.number = 0  # tickets are numbered as they come
         self.grant: C | Answer | None = None  # None while waiting
         self.overtaken = 0  # connections, or uses of one, handed past this ticket while it was the first of all
-        self.promised: C | None = None  # the shared connection that takes no more uses, so that this ticket gets room
+        self.reserved: C | None = None  # the shared connection that takes no more uses, so that this ticket gets room
 
 
 class Host(Generic[C]):
     """What the routes to one origin have together, where connections are limited by origin."""
 
-    __slots__ = ("blocked", "idle", "lanes", "name", "open")
+    __slots__ = ("blocked", "idle", "route_states", "name", "open")
 
     def __init__(self, name: Hashable) -> None:
         self.name = name
-        self.lanes = 0
+        self.route_states = 0
         self.open = 0
         self.idle: OrderedDict[C, None] = OrderedDict()  # oldest first
-        self.blocked: dict[Lane[C], None] = {}  # lanes that were in the line, and wait for a place of this host
+        self.blocked: dict[RouteState[C], None] = {}  # lanes that were in the line, and wait for a place of this host
 
 
-class Lane(Generic[C]):
+class RouteState(Generic[C]):
     """A route's share of a pool; it exists as long as there is anything in it."""
 
     __slots__ = (
         "dialling",
         "host",
         "idle",
-        "lined",
+        "is_queued",
         "open",
         "route",
         "spare",
         "special",
-        "together",
+        "dials_singly",
         "unsettled",
         "waiting",
     )
@@ -78,41 +78,43 @@ class Lane(Generic[C]):
         self.open = 0
         self.dialling = 0
         self.unsettled = 0  # shared connections whose peer has yet to say how many uses it takes
-        self.lined = False  # it has an entry in the line
-        self.together = may_share  # one dial at a time: its connection may serve all who wait
+        self.is_queued = False  # it has an entry in the line
+        self.dials_singly = may_share  # one dial at a time: its connection may serve all who wait
         self.special = host is not None  # there is more to it than `idle`: a host, or shared connections
         # What can be used, newest last: for that a plain dict is enough, at a third of the cost of an ordered one.
         self.idle: dict[C, None] = {}
         # Ordered dicts find their ends in constant time after many deletions at them, which plain ones do not.
         self.spare: OrderedDict[C, None] = OrderedDict()  # shared ones that are leased and have uses left
-        self.waiting: OrderedDict[Ticket[C], None] = OrderedDict()
+        self.waiting: OrderedDict[PendingRequest[C], None] = OrderedDict()
 
-    def first(self) -> Ticket[C] | None:
+    def first(self) -> PendingRequest[C] | None:
         return next(iter(self.waiting), None)
 
     @property
     def may_dial(self) -> bool:
         """Whether it would use a place: nothing is under way that may serve all who wait."""
-        return not (self.together and (self.dialling or self.unsettled))
+        return not (self.dials_singly and (self.dialling or self.unsettled))
 
 
-class Share(Generic[C]):
+class StreamSlots(Generic[C]):
     """How a shared connection is used."""
 
-    __slots__ = ("limit", "rival", "settled", "uses")
+    __slots__ = ("limit", "reserved_for", "settled", "uses")
 
     def __init__(self, limit: int, settled: bool) -> None:
         self.limit = limit  # of uses at once; -1 when it takes no more for good
         self.settled = settled  # the limit is the peer's own, not our guess before it has said so
         self.uses = 1
-        self.rival: Ticket[C] | None = None  # whom it is to make room for: it takes no more uses until that is served
+        self.reserved_for: PendingRequest[C] | None = (
+            None  # whom it is to make room for: it takes no more uses until that is served
+        )
 
     @property
     def spare(self) -> bool:
-        return self.uses < self.limit and self.rival is None
+        return self.uses < self.limit and self.reserved_for is None
 
 
-class Line(Generic[C]):
+class WaitQueue(Generic[C]):
     """Lanes that need a place, by the numbers of their first tickets.
 
     A lane has one entry at most. Its number may be that of a ticket which left: then it is too low, never too high, so
@@ -122,49 +124,49 @@ class Line(Generic[C]):
     __slots__ = ("_entries", "_tidy_at")
 
     def __init__(self) -> None:
-        self._entries: list[tuple[int, Lane[C]]] = []
+        self._entries: list[tuple[int, RouteState[C]]] = []
         self._tidy_at = _MIN_TIDY
 
-    def add(self, lane: Lane[C]) -> None:
+    def add(self, route_state: RouteState[C]) -> None:
         """Lets a lane stand in the line, if anybody waits in it."""
-        first = lane.first()
-        if lane.lined or first is None:
+        first = route_state.first()
+        if route_state.is_queued or first is None:
             return
-        lane.lined = True
-        heappush(self._entries, (first.number, lane))
+        route_state.is_queued = True
+        heappush(self._entries, (first.number, route_state))
         if len(self._entries) > self._tidy_at:
             self._tidy()
 
-    def only(self, lane: Lane[C]) -> bool:
+    def only(self, route_state: RouteState[C]) -> bool:
         """Whether no other lane stands in the line."""
         entries = self._entries
-        return not entries or (len(entries) == 1 and entries[0][1] is lane)
+        return not entries or (len(entries) == 1 and entries[0][1] is route_state)
 
-    def first(self, max_per_host: float) -> Ticket[C] | None:
+    def first(self, max_per_host: float) -> PendingRequest[C] | None:
         """The ticket that came first of those whose lane could use a place; the others' lanes leave the line."""
         entries = self._entries
         while entries:
-            number, lane = entries[0]
-            ticket = lane.first()
-            host = lane.host
-            if ticket is None or not lane.may_dial:
+            number, route_state = entries[0]
+            pending = route_state.first()
+            host = route_state.host
+            if pending is None or not route_state.may_dial:
                 self._drop()
-            elif ticket.number != number:
-                heapreplace(entries, (ticket.number, lane))
+            elif pending.number != number:
+                heapreplace(entries, (pending.number, route_state))
             elif host is not None and host.open >= max_per_host and not host.idle:
-                host.blocked[lane] = None
+                host.blocked[route_state] = None
                 self._drop()
             else:
-                return ticket
+                return pending
         return None
 
     def _drop(self) -> None:
-        _, lane = heappop(self._entries)
-        lane.lined = False
+        _, route_state = heappop(self._entries)
+        route_state.is_queued = False
 
     def _tidy(self) -> None:
-        for _, lane in self._entries:
-            lane.lined = bool(lane.waiting)
-        self._entries = [entry for entry in self._entries if entry[1].lined]
+        for _, route_state in self._entries:
+            route_state.is_queued = bool(route_state.waiting)
+        self._entries = [entry for entry in self._entries if entry[1].is_queued]
         heapify(self._entries)
         self._tidy_at = max(2 * len(self._entries), _MIN_TIDY)

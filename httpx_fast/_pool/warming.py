@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .._conn.http1 import Http1Connection
 from .lease import Connection
 from .plan import Plan
-from .retired import Outdated
+from .retired import RetiredConnections
 
 if TYPE_CHECKING:
     from .._origin import Route
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 class Warming:
     """One call of `Pool.warm()`."""
 
-    def __init__(self, pool: Pool, plan: Plan[Connection], lock: threading.Lock, outdated: Outdated) -> None:
+    def __init__(self, pool: Pool, plan: Plan[Connection], lock: threading.Lock, retired: RetiredConnections) -> None:
         self._pool = pool
         self._plan = plan
         self._lock = lock
-        self._outdated = outdated
+        self._retired = retired
 
     async def run(self, route: Route, count: int, budget: float | None) -> int:
         """As `Pool.warm()`."""
@@ -68,4 +68,4 @@ class Warming:
         return self._plan.warm(route, count - len(fresh) - dialled, self._pool.may_share)
 
     def _fresh(self, connections: list[Connection]) -> list[Connection]:
-        return [connection for connection in connections if connection.facts not in self._outdated]
+        return [connection for connection in connections if connection.facts not in self._retired]

@@ -139,7 +139,7 @@ class _Door:
         # At the interpreter's end the system closes what is open, and half of what this needs is gone.
         if sys.is_finalizing() or not hasattr(self, "_made_at"):
             return
-        left = sum(pool.forsake() for pool in self._pools_left())
+        left = sum(pool.close_from_finalizer() for pool in self._pools_left())
         if left:
             warnings.warn(
                 f"a client (or transport) was collected without being closed, while {left} of its connections were "
@@ -430,7 +430,7 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
             if token is here:
                 continue
             with suppress(RuntimeError):  # that loop has ended
-                pool.outdate_soon()
+                pool.retire_soon()
         for token, pool in pools:
             if token is here:
                 left = await pool.drain(timeout)

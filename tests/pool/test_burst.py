@@ -18,7 +18,7 @@ import httpx_fast
 from httpx_fast._pool import plan
 from httpx_fast._pool import state as places
 from httpx_fast._pool import wait_queue as line
-from httpx_fast._pool.plan import DIAL, Ticket
+from httpx_fast._pool.plan import DIAL, PendingRequest
 from httpx_fast.testing import LocalServer
 
 CONNECTIONS = 100
@@ -52,7 +52,7 @@ def burst(count: int, routes: str, chance: random.Random) -> dict[str, list[int]
     """So many requests come before the first ends. For each route: their numbers, in the order of being served."""
     pool = Pool(CONNECTIONS, CONNECTIONS)
     wanted = {number: chance.choice(routes) for number in range(count)}
-    tickets: dict[Ticket[Connection], int] = {}
+    pending_requests: dict[PendingRequest[Connection], int] = {}
     leased: deque[tuple[str, Connection]] = deque()
     served: dict[str, list[int]] = {route: [] for route in routes}
     for number, route in wanted.items():
@@ -60,21 +60,21 @@ def burst(count: int, routes: str, chance: random.Random) -> dict[str, list[int]
             leased.append((route, pool.connect(route)))
             served[route].append(number)
         else:
-            ticket: Ticket[Connection] = Ticket()
-            pool.plan.wait(route, ticket)
-            tickets[ticket] = number
+            pending: PendingRequest[Connection] = PendingRequest()
+            pool.plan.wait(route, pending)
+            pending_requests[pending] = number
     while leased:
         route, connection = leased.popleft()
         pool.plan.release(connection, True, 0.0)
-        for ticket in pool.granted():
-            number = tickets.pop(ticket)
-            grant = ticket.grant
+        for pending in pool.granted():
+            number = pending_requests.pop(pending)
+            grant = pending.grant
             given = pool.connect(wanted[number]) if grant is DIAL else grant
             assert isinstance(given, Connection)
             leased.append((wanted[number], given))
             served[wanted[number]].append(number)
         assert pool.plan.open <= CONNECTIONS
-    assert not tickets
+    assert not pending_requests
     return served
 
 

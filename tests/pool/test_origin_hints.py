@@ -7,7 +7,7 @@ import math
 import pytest
 
 from httpx_fast._origin import Origin
-from httpx_fast._pool.origin_hints import MAX_LEARNT, MEMORY, UNREST, WATCHED, Habits, Verdict, promised
+from httpx_fast._pool.origin_hints import MAX_LEARNT, MEMORY, UNREST, WATCHED, OriginHints, Verdict, keep_alive_limits
 
 A = Origin("http", "a.example", 80)
 B = Origin("http", "b.example", 80)
@@ -29,15 +29,15 @@ B = Origin("http", "b.example", 80)
     ],
 )
 def test_keep_alive_values(values: list[bytes], seconds: float, requests: float) -> None:
-    assert promised(values) == (seconds, requests)
+    assert keep_alive_limits(values) == (seconds, requests)
 
 
 def test_nothing_is_known_of_an_origin_at_first() -> None:
-    assert Habits().expiry(A, 0.0) is None
+    assert OriginHints().expiry(A, 0.0) is None
 
 
 def test_age_at_which_a_connection_died_is_learnt_with_a_margin() -> None:
-    habits = Habits()
+    habits = OriginHints()
     assert habits.learn(A, 10.0, 0.0)
     assert habits.expiry(A, 0.0) == 9.0
     assert habits.expiry(B, 0.0) is None
@@ -49,13 +49,13 @@ def test_age_at_which_a_connection_died_is_learnt_with_a_margin() -> None:
 
 
 def test_connection_that_was_closed_at_once_says_nothing_of_times() -> None:
-    habits = Habits()
+    habits = OriginHints()
     assert not habits.learn(A, 0.9, 0.0)
     assert habits.expiry(A, 0.0) is None
 
 
 def test_what_was_learnt_is_forgotten_after_a_while() -> None:
-    habits = Habits()
+    habits = OriginHints()
     habits.learn(A, 10.0, 5.0)
     assert habits.expiry(A, 4.9 + MEMORY) == 9.0
     assert not habits.learnt(5.0 + MEMORY)
@@ -65,7 +65,7 @@ def test_what_was_learnt_is_forgotten_after_a_while() -> None:
 
 
 def test_streams_that_a_peer_takes_are_learnt_for_a_while() -> None:
-    habits = Habits()
+    habits = OriginHints()
     assert habits.streams(A, 0.0) is None
     habits.learn_streams(A, 30, 0.0)
     habits.learn_streams(A, 20, 1.0)
@@ -76,13 +76,13 @@ def test_streams_that_a_peer_takes_are_learnt_for_a_while() -> None:
 
 
 def test_peer_that_takes_no_stream_for_now_is_asked_one_thing_by_the_next_connection() -> None:
-    habits = Habits()
+    habits = OriginHints()
     habits.learn_streams(A, 0, 0.0)
     assert habits.streams(A, 0.0) == 1
 
 
 def test_wish_for_http1_is_learnt_for_a_while() -> None:
-    habits = Habits()
+    habits = OriginHints()
     assert not habits.wants_http1(A, 0.0)
     habits.learn_http1(A, 0.0)
     assert (habits.wants_http1(A, 1.0), habits.wants_http1(B, 1.0)) == (True, False)
@@ -91,7 +91,7 @@ def test_wish_for_http1_is_learnt_for_a_while() -> None:
 
 @pytest.mark.parametrize(("more", "known"), [(-1, True), (0, False), (1, False)])
 def test_origins_are_bounded(more: int, known: bool) -> None:
-    habits = Habits()
+    habits = OriginHints()
     habits.learn(A, 10.0, 0.0)
     for number in range(MAX_LEARNT + more):
         habits.learn(Origin("http", f"{number}.example", 80), 10.0, 0.0)
@@ -103,13 +103,13 @@ LATER = UNREST + 1.0
 
 
 def test_peer_of_which_nothing_is_known_is_watched_after_its_first_responses() -> None:
-    habits = Habits()
+    habits = OriginHints()
     verdicts = [habits.after(A, served, 0.0, 1.0) for served in (1, 2, WATCHED, WATCHED + 1)]
     assert verdicts == [Verdict.UNKNOWN, Verdict.UNKNOWN, Verdict.UNKNOWN, Verdict.KEEPS]
 
 
 def test_connection_that_stayed_vouches_for_those_after_it() -> None:
-    habits = Habits()
+    habits = OriginHints()
     habits.stayed(A, 1, 0.0)
     assert habits.after(A, 1, 0.0, 1.0) is Verdict.KEEPS
     assert habits.after(A, 2, 0.0, 1.0) is Verdict.UNKNOWN
@@ -120,7 +120,7 @@ def test_connection_that_stayed_vouches_for_those_after_it() -> None:
 
 
 def test_count_after_which_two_connections_ended_is_believed() -> None:
-    habits = Habits()
+    habits = OriginHints()
     habits.stayed(A, 1, 0.0)
     habits.ended(A, 7, 0.0)
     assert habits.after(A, 7, 0.0, LATER) is Verdict.UNKNOWN
@@ -134,7 +134,7 @@ def test_count_after_which_two_connections_ended_is_believed() -> None:
 
 
 def test_ends_after_any_number_of_responses_are_a_restart() -> None:
-    habits = Habits()
+    habits = OriginHints()
     for served in (7, 8, 7):
         habits.ended(A, served, 10.0)
     assert habits.after(A, 7, 0.0, 10.0 + LATER) is Verdict.UNKNOWN
@@ -145,7 +145,7 @@ def test_ends_after_any_number_of_responses_are_a_restart() -> None:
 
 
 def test_ends_are_forgotten_after_a_while() -> None:
-    habits = Habits()
+    habits = OriginHints()
     habits.ended(A, 1, 0.0)
     habits.ended(A, 1, 0.0)
     assert habits.after(A, 1, 0.0, MEMORY - 1) is Verdict.CLOSES

@@ -39,7 +39,7 @@ def test_connection_that_cannot_be_reused_is_doomed_and_its_place_free() -> None
     pool = Pool(limit=1)
     connection = pool.lease()
     pool.plan.release(connection, False, 0.0)
-    assert pool.doomed() == [connection]
+    assert pool.to_close() == [connection]
     assert pool.plan.open == 0
     assert pool.plan.request("a", 0.0) is DIAL
 
@@ -48,7 +48,7 @@ def test_at_the_limit_the_oldest_idle_connection_makes_room() -> None:
     pool = Pool(limit=3)
     oldest, *_ = pool.idle("a", "b", "c")
     assert pool.plan.request("d", 0.0) is DIAL
-    assert pool.doomed() == [oldest]
+    assert pool.to_close() == [oldest]
     assert pool.counts() == (0, 2, 1)
 
 
@@ -56,36 +56,36 @@ def test_at_the_limit_an_idle_connection_of_the_route_is_taken_and_none_evicted(
     pool = Pool(limit=2)
     _, wanted = pool.idle("a", "b")
     assert pool.plan.request("b", 0.0) is wanted
-    assert pool.doomed() == []
+    assert pool.to_close() == []
 
 
 def test_request_over_the_limit_waits_and_gets_the_connection_released() -> None:
     pool = Pool(limit=1)
     connection = pool.lease()
-    ticket = pool.queue()
+    pending = pool.queue()
     pool.plan.release(connection, True, 0.0)
-    assert pool.granted() == [ticket]
-    assert ticket.grant is connection
+    assert pool.granted() == [pending]
+    assert pending.grant is connection
     assert pool.counts() == (1, 0, 0)
 
 
 def test_waiters_of_a_route_are_served_first_come_first_served() -> None:
     pool = Pool(limit=1)
     connection = pool.lease()
-    tickets = [pool.queue() for _ in range(3)]
-    for ticket in tickets:
+    pending_requests = [pool.queue() for _ in range(3)]
+    for pending in pending_requests:
         pool.plan.release(connection, True, 0.0)
-        assert pool.granted() == [ticket]
+        assert pool.granted() == [pending]
 
 
 def test_waiter_of_another_route_gets_leave_to_dial_when_the_route_has_no_use_for_its_connection() -> None:
     pool = Pool(limit=1)
     connection = pool.lease("a")
-    ticket = pool.queue("b")
+    pending = pool.queue("b")
     pool.plan.release(connection, True, 0.0)
-    assert pool.granted() == [ticket]
-    assert ticket.grant is DIAL
-    assert pool.doomed() == [connection]
+    assert pool.granted() == [pending]
+    assert pending.grant is DIAL
+    assert pool.to_close() == [connection]
     assert pool.counts() == (0, 0, 1)
 
 
@@ -93,10 +93,10 @@ def test_freed_connection_goes_past_the_first_waiter_to_the_first_of_its_route()
     pool = Pool(limit=1)
     connection = pool.lease("a")
     pool.queue("b")
-    ticket = pool.queue("a")
+    pending = pool.queue("a")
     pool.plan.release(connection, True, 0.0)
-    assert pool.granted() == [ticket]
-    assert pool.doomed() == []
+    assert pool.granted() == [pending]
+    assert pool.to_close() == []
 
 
 def test_first_waiter_is_overtaken_no_more_than_the_limit_then_a_connection_is_given_up_for_it() -> None:
@@ -104,14 +104,14 @@ def test_first_waiter_is_overtaken_no_more_than_the_limit_then_a_connection_is_g
     connection = pool.lease("a")
     patient = pool.queue("b")
     for _ in range(MAX_OVERTAKEN):
-        ticket = pool.queue("a")
+        pending = pool.queue("a")
         pool.plan.release(connection, True, 0.0)
-        assert pool.granted() == [ticket]
+        assert pool.granted() == [pending]
     pool.queue("a")
     pool.plan.release(connection, True, 0.0)
     assert pool.granted() == [patient]
     assert patient.grant is DIAL
-    assert pool.doomed() == [connection]
+    assert pool.to_close() == [connection]
 
 
 def test_first_waiter_overtaken_often_still_gets_a_connection_of_its_own_route_without_a_dial() -> None:
@@ -124,7 +124,7 @@ def test_first_waiter_overtaken_often_still_gets_a_connection_of_its_own_route_w
     pool.granted()
     pool.plan.release(own, True, 0.0)
     assert patient.grant is own
-    assert pool.doomed() == []
+    assert pool.to_close() == []
 
 
 def test_place_without_a_connection_goes_to_the_first_waiter_of_all() -> None:
@@ -140,10 +140,10 @@ def test_place_without_a_connection_goes_to_the_first_waiter_of_all() -> None:
 def test_failed_dial_passes_its_place_on() -> None:
     pool = Pool(limit=1)
     assert pool.plan.request("a", 0.0) is DIAL
-    ticket = pool.queue("b")
+    pending = pool.queue("b")
     pool.plan.dial_failed("a")
-    assert pool.granted() == [ticket]
-    assert ticket.grant is DIAL
+    assert pool.granted() == [pending]
+    assert pending.grant is DIAL
     pool.plan.dial_failed("b")
     assert pool.counts() == (0, 0, 0)
 
@@ -162,10 +162,10 @@ def test_cancelled_waiter_is_passed_by() -> None:
 def test_cancelling_twice_does_nothing_more() -> None:
     pool = Pool(limit=1)
     connection = pool.lease()
-    ticket = pool.queue()
+    pending = pool.queue()
     pool.plan.release(connection, True, 0.0)
-    pool.plan.cancel(ticket, 0.0)
-    pool.plan.cancel(ticket, 0.0)
+    pool.plan.cancel(pending, 0.0)
+    pool.plan.cancel(pending, 0.0)
     assert pool.counts() == (0, 1, 0)
 
 
@@ -183,9 +183,9 @@ def test_connection_granted_to_a_cancelled_waiter_goes_to_the_next() -> None:
 def test_connection_granted_to_a_cancelled_waiter_is_idle_when_nobody_wants_it() -> None:
     pool = Pool(limit=1)
     connection = pool.lease()
-    ticket = pool.queue()
+    pending = pool.queue()
     pool.plan.release(connection, True, 0.0)
-    pool.plan.cancel(ticket, 3.0)
+    pool.plan.cancel(pending, 3.0)
     assert pool.counts() == (0, 1, 0)
     assert pool.plan.next_expiry() == 8.0
 
@@ -207,7 +207,7 @@ def test_release_beyond_max_keepalive_dooms_the_oldest_not_the_one_just_used() -
     oldest, middle, newest = (pool.lease() for _ in range(3))
     for now, connection in enumerate((oldest, middle, newest)):
         pool.plan.release(connection, True, float(now))
-    assert pool.doomed() == [oldest]
+    assert pool.to_close() == [oldest]
     assert pool.plan.request("a", 2.0) is newest
     assert pool.plan.request("a", 2.0) is middle
 
@@ -217,7 +217,7 @@ def test_nothing_is_kept_where_keeping_is_off(keep: int, expiry: float) -> None:
     pool = Pool(keep=keep, expiry=expiry)
     connection = pool.lease()
     pool.plan.release(connection, True, 0.0)
-    assert pool.doomed() == [connection]
+    assert pool.to_close() == [connection]
     assert pool.plan.open == 0
 
 
@@ -226,9 +226,9 @@ def test_idle_connection_expires_at_its_expiry_and_not_before() -> None:
     (connection,) = pool.idle("a", now=100.0)
     assert pool.plan.next_expiry() == 105.0
     pool.plan.expire(104.9)
-    assert pool.doomed() == []
+    assert pool.to_close() == []
     pool.plan.expire(105.0)
-    assert pool.doomed() == [connection]
+    assert pool.to_close() == [connection]
     assert pool.plan.next_expiry() is None
 
 
@@ -236,7 +236,7 @@ def test_expired_connections_are_not_given_out_but_doomed_by_the_next_request_of
     pool = Pool(expiry=5.0)
     old = pool.idle("a", "a", "b", now=1.0)
     assert pool.plan.request("a", 6.0) is DIAL
-    assert pool.doomed() == old
+    assert pool.to_close() == old
     assert pool.counts() == (0, 0, 1)
 
 
@@ -262,7 +262,7 @@ def test_connection_that_died_while_idle_is_forgotten_and_left_to_the_caller() -
     (connection,) = pool.idle("a")
     assert pool.plan.dead(connection) is True
     assert pool.plan.dead(connection) is False
-    assert pool.doomed() == []
+    assert pool.to_close() == []
     assert pool.plan.open == 0
 
 
@@ -278,7 +278,7 @@ def test_dead_connection_is_replaced_by_another_of_its_route() -> None:
     dead = pool.lease("a")
     older, newer, _ = pool.idle("a", "a", "b")
     assert pool.plan.replace(dead, 0.0) is newer
-    assert pool.doomed() == [dead]
+    assert pool.to_close() == [dead]
     assert pool.counts() == (1, 2, 0)
     assert pool.plan.replace(newer, 0.0) is older
 
@@ -288,7 +288,7 @@ def test_holder_of_a_dead_connection_may_dial_in_its_place_before_all_who_wait()
     dead = pool.lease("a")
     pool.queue("b")
     assert pool.plan.replace(dead, 0.0) is DIAL
-    assert pool.doomed() == [dead]
+    assert pool.to_close() == [dead]
     assert pool.granted() == []
     assert pool.counts() == (0, 0, 1)
 
@@ -296,9 +296,9 @@ def test_holder_of_a_dead_connection_may_dial_in_its_place_before_all_who_wait()
 def test_dead_connection_of_a_closed_plan_is_not_replaced() -> None:
     pool = Pool()
     dead = pool.lease()
-    pool.plan.retire()
+    pool.plan.stop_accepting()
     assert pool.plan.replace(dead, 0.0) is CLOSED
-    assert pool.doomed() == [dead]
+    assert pool.to_close() == [dead]
     assert pool.plan.open == 0
 
 
@@ -306,14 +306,14 @@ def test_no_limits_mean_that_nobody_waits_and_all_are_kept() -> None:
     pool = Pool(limit=None, keep=None, expiry=None)
     for connection in [pool.lease() for _ in range(500)]:
         pool.plan.release(connection, True, 0.0)
-    assert pool.doomed() == []
+    assert pool.to_close() == []
     assert pool.counts() == (0, 500, 0)
 
 
 def test_limit_of_no_connections_lets_everybody_wait() -> None:
     pool = Pool(limit=0)
-    ticket = pool.queue()
-    pool.plan.cancel(ticket, 0.0)
+    pending = pool.queue()
+    pool.plan.cancel(pending, 0.0)
     assert pool.plan.waiting == 0
 
 
@@ -323,12 +323,12 @@ def test_close_dooms_all_connections_and_forgets_them() -> None:
     idle = pool.idle("b", "c")
     assert pool.plan.request("d", 0.0) is DIAL
     pool.plan.close()
-    assert pool.doomed() == [*idle, leased]
+    assert pool.to_close() == [*idle, leased]
     assert pool.counts() == (0, 0, 0)
     pool.plan.release(leased, True, 0.0)
     assert pool.plan.replace(leased, 0.0) is CLOSED
     late = pool.connect("d")
-    assert pool.doomed() == [late]
+    assert pool.to_close() == [late]
     pool.plan.dial_failed("d")
     assert pool.counts() == (0, 0, 0)
 
@@ -336,13 +336,13 @@ def test_close_dooms_all_connections_and_forgets_them() -> None:
 def test_connection_that_was_granted_and_not_taken_up_before_close_is_not_replaced() -> None:
     pool = Pool(limit=1)
     leased = pool.lease()
-    ticket = pool.queue()
+    pending = pool.queue()
     pool.plan.release(leased, True, 0.0)
-    assert ticket.grant is leased
+    assert pending.grant is leased
     pool.plan.close()
-    assert pool.doomed() == [leased]
+    assert pool.to_close() == [leased]
     assert pool.plan.replace(leased, 0.0) is CLOSED
-    pool.plan.cancel(ticket, 0.0)
+    pool.plan.cancel(pending, 0.0)
     assert pool.counts() == (0, 0, 0)
 
 
@@ -350,39 +350,39 @@ def test_retiring_dooms_the_idle_at_once_and_the_leased_at_their_release() -> No
     pool = Pool()
     leased = pool.lease("a")
     idle = pool.idle("b", "c")
-    pool.plan.retire()
-    assert pool.doomed() == idle
+    pool.plan.stop_accepting()
+    assert pool.to_close() == idle
     pool.plan.release(leased, True, 0.0)
-    assert pool.doomed() == [leased]
+    assert pool.to_close() == [leased]
     assert pool.plan.open == 0
 
 
 def test_close_turns_away_who_waits_and_who_comes_later() -> None:
     pool = Pool(limit=1)
     pool.lease("a")
-    tickets = [pool.queue("a"), pool.queue("b")]
+    pending_requests = [pool.queue("a"), pool.queue("b")]
     pool.plan.close()
-    assert pool.granted() == tickets
-    assert [ticket.grant for ticket in tickets] == [CLOSED, CLOSED]
+    assert pool.granted() == pending_requests
+    assert [pending.grant for pending in pending_requests] == [CLOSED, CLOSED]
     assert pool.plan.request("a", 0.0) is CLOSED
 
 
 def test_dial_that_ends_after_retiring_is_doomed_at_its_release() -> None:
     pool = Pool()
     assert pool.plan.request("a", 0.0) is DIAL
-    pool.plan.retire()
+    pool.plan.stop_accepting()
     connection = pool.connect("a")
     pool.plan.release(connection, True, 0.0)
-    assert pool.doomed() == [connection]
+    assert pool.to_close() == [connection]
     assert pool.plan.open == 0
 
 
 def test_refused_ticket_has_nothing_to_give_back() -> None:
     pool = Pool(limit=1)
     pool.lease()
-    ticket = pool.queue()
-    pool.plan.retire()
-    pool.plan.cancel(ticket, 0.0)
+    pending = pool.queue()
+    pool.plan.stop_accepting()
+    pool.plan.cancel(pending, 0.0)
     assert pool.counts() == (1, 0, 0)
 
 
@@ -392,7 +392,7 @@ def test_nothing_is_remembered_of_routes_that_are_not_in_use() -> None:
         pool.idle(f"route {number}")
     for _ in range(3):
         pool.lease("last")
-    for ticket in [pool.queue(f"waiting {number}") for number in range(50)]:
-        pool.plan.cancel(ticket, 0.0)
-    state: Any = pool.plan._lanes
+    for pending in [pool.queue(f"waiting {number}") for number in range(50)]:
+        pool.plan.cancel(pending, 0.0)
+    state: Any = pool.plan._route_states
     assert list(state) == ["last"]

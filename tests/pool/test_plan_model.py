@@ -10,7 +10,7 @@ import pytest
 from httpx_fast._pool import plan
 from httpx_fast._pool import state as places
 from httpx_fast._pool import wait_queue as line
-from httpx_fast._pool.plan import CLOSED, DIAL, Answer, Plan, Ticket
+from httpx_fast._pool.plan import CLOSED, DIAL, Answer, PendingRequest, Plan
 
 #: Routes are named by their host and a number. Those to y and z may turn out to be shared.
 ROUTES = ["x1", "x1", "x1", "x2", "y1", "y1", "y1", "z1"]
@@ -32,17 +32,17 @@ class Connection:
         self.uses = 1
         self.since: float | None = None  # idle since then
         self.untils: list[tuple[float, float]] = []  # when it goes, if it is idle since then
-        self.rival: Waiting | None = None
+        self.reserved_for: Waiting | None = None
 
     @property
     def usable(self) -> bool:
         """Whether it can serve another request."""
         if self.limit is None:
             return not self.uses
-        return self.uses < self.limit and self.rival is None
+        return self.uses < self.limit and self.reserved_for is None
 
 
-class Waiting(Ticket[Connection]):
+class Waiting(PendingRequest[Connection]):
     """A ticket with what the model knows of it."""
 
     __slots__ = ("passed", "place", "room")
@@ -66,7 +66,7 @@ class Model:
         self.queue: list[Waiting] = []
         self.alone: set[str] = set()  # routes whose connections are not shared
         self.together: set[str] = set()
-        self.doomed: list[Connection] = []
+        self.to_close: list[Connection] = []
         self.granted: list[tuple[Waiting, Connection | Answer]] = []
         self.closed = False  # nothing new is dialled or kept
         self.ended = False  # nor is anything known any more
@@ -90,13 +90,13 @@ class Model:
     def hungry(self, route: str | None = None) -> list[Waiting]:
         """Who could use a place now: any, or that of a connection of `route`."""
         return [
-            ticket
-            for ticket in self.queue
-            if self.may_dial(ticket.place)
+            pending
+            for pending in self.queue
+            if self.may_dial(pending.place)
             and (
-                not self.host_full(ticket.place)
-                or any(host_of(each.route) == host_of(ticket.place) for each in self.idle)
-                or (route is not None and host_of(ticket.place) == host_of(route))
+                not self.host_full(pending.place)
+                or any(host_of(each.route) == host_of(pending.place) for each in self.idle)
+                or (route is not None and host_of(pending.place) == host_of(route))
             )
         ]
 
@@ -153,7 +153,7 @@ class Model:
         self.open.append(connection)
 
     def doom(self, connection: Connection) -> None:
-        self.doomed.append(connection)
+        self.to_close.append(connection)
         self.remove(connection)
 
     def remove(self, connection: Connection) -> None:
@@ -164,16 +164,16 @@ class Model:
         self.forget()
 
     def break_promise(self, connection: Connection) -> None:
-        if connection.rival is not None:
-            connection.rival.room = None
-            connection.rival = None
+        if connection.reserved_for is not None:
+            connection.reserved_for.room = None
+            connection.reserved_for = None
 
     def may_use(self, connection: Connection, heir: Waiting | None) -> bool:
         first = next(iter(self.hungry(connection.route)), None)
         if first is None or first.room is not None or self.may_pass(first, connection, heir):
             return True
         first.room = connection
-        connection.rival = first
+        connection.reserved_for = first
         return False
 
     def may_pass(self, first: Waiting, connection: Connection, heir: Waiting | None) -> bool:
@@ -188,7 +188,7 @@ class Model:
     def spread(self, connection: Connection, was_usable: bool = False) -> None:
         assert connection.limit is not None
         while connection.usable:
-            heirs = [ticket for ticket in self.queue if ticket.place == connection.route]
+            heirs = [pending for pending in self.queue if pending.place == connection.route]
             if not heirs or not self.may_use(connection, heirs[0]):
                 break
             connection.uses += 1
@@ -196,15 +196,15 @@ class Model:
         if connection.usable and not was_usable:
             self.last(connection)
 
-    def grant(self, ticket: Waiting, what: Connection | Answer) -> None:
-        self.granted.append((ticket, what))
-        self.leave(ticket)
+    def grant(self, pending: Waiting, what: Connection | Answer) -> None:
+        self.granted.append((pending, what))
+        self.leave(pending)
 
-    def leave(self, ticket: Waiting) -> None:
-        self.queue.remove(ticket)
-        if ticket.room is not None:
-            connection, ticket.room = ticket.room, None
-            connection.rival = None
+    def leave(self, pending: Waiting) -> None:
+        self.queue.remove(pending)
+        if pending.room is not None:
+            connection, pending.room = pending.room, None
+            connection.reserved_for = None
             self.spread(connection)
         self.forget()
 
@@ -216,7 +216,7 @@ class Model:
 
     def connected(self, connection: Connection) -> None:
         if self.ended:
-            self.doomed.append(connection)
+            self.to_close.append(connection)
             return
         self.dialling.remove(connection.route)
         self.open.append(connection)
@@ -249,14 +249,14 @@ class Model:
         if connection in self.adrift:
             if not connection.uses:
                 self.adrift.remove(connection)
-                self.doomed.append(connection)
+                self.to_close.append(connection)
             return
         if connection.limit is not None:
             if connection.uses:
                 self.spread(connection, was_usable)
                 return
             self.break_promise(connection)
-        heirs = [ticket for ticket in self.queue if ticket.place == connection.route and connection.usable]
+        heirs = [pending for pending in self.queue if pending.place == connection.route and connection.usable]
         claimants = self.hungry(connection.route)
         if reusable and heirs and (not claimants or self.may_pass(claimants[0], connection, heirs[0])):
             connection.uses = 1
@@ -311,7 +311,7 @@ class Model:
             self.spread(connection, was_usable)
         elif limit and not was_usable:
             self.last(connection)
-            heirs = [ticket for ticket in self.queue if ticket.place == connection.route]
+            heirs = [pending for pending in self.queue if pending.place == connection.route]
             if heirs:
                 self.wake(connection)
                 self.grant(heirs[0], connection)
@@ -347,8 +347,8 @@ class Model:
         self.retire()
         self.ended = True
         for connection in [*self.open, *self.adrift]:
-            self.doomed.append(connection)
-            connection.rival = None
+            self.to_close.append(connection)
+            connection.reserved_for = None
         for left in (self.open, self.adrift, self.dialling):
             left.clear()
         self.forget()
@@ -360,8 +360,8 @@ class Model:
         for connection in list(self.open):
             if connection.limit is not None:
                 self.drain(connection)
-        for ticket in list(self.queue):
-            self.grant(ticket, CLOSED)
+        for pending in list(self.queue):
+            self.grant(pending, CLOSED)
 
 
 class Driver:
@@ -435,9 +435,9 @@ class Driver:
             assert answer.route == route
             self.hold(answer)
         elif answer is None:
-            ticket = Waiting(route)
-            self.plan.wait(route, ticket)
-            self.model.queue.append(ticket)
+            pending = Waiting(route)
+            self.plan.wait(route, pending)
+            self.model.queue.append(pending)
         else:
             assert self.model.closed
 
@@ -448,30 +448,30 @@ class Driver:
 
     def take_up(self) -> None:
         while self.fresh:
-            ticket = self.fresh.pop()
-            if self.model.ended and ticket.grant in self.buried:
-                assert isinstance(ticket.grant, Connection)
-                assert self.plan.replace(ticket.grant, self.now) is CLOSED
-            elif isinstance(ticket.grant, Connection):
-                self.hold(ticket.grant)
-            elif ticket.grant is DIAL:
-                self.dials.append(ticket.place)
+            pending = self.fresh.pop()
+            if self.model.ended and pending.grant in self.buried:
+                assert isinstance(pending.grant, Connection)
+                assert self.plan.replace(pending.grant, self.now) is CLOSED
+            elif isinstance(pending.grant, Connection):
+                self.hold(pending.grant)
+            elif pending.grant is DIAL:
+                self.dials.append(pending.place)
 
     def cancel(self) -> None:
         if self.model.queue:
-            ticket = self.random.choice(self.model.queue)
-            self.plan.cancel(ticket, self.now)
-            self.model.leave(ticket)
+            pending = self.random.choice(self.model.queue)
+            self.plan.cancel(pending, self.now)
+            self.model.leave(pending)
 
     def cancel_granted(self) -> None:
         if self.fresh:
-            ticket = self.fresh.pop(self.random.randrange(len(self.fresh)))
-            grant = ticket.grant
-            self.plan.cancel(ticket, self.now)
+            pending = self.fresh.pop(self.random.randrange(len(self.fresh)))
+            grant = pending.grant
+            self.plan.cancel(pending, self.now)
             if isinstance(grant, Connection):
                 self.model.release(grant, True, self.now, None)
             elif grant is DIAL:
-                self.model.dial_failed(ticket.place)
+                self.model.dial_failed(pending.place)
 
     def connected(self) -> None:
         if self.dials:
@@ -532,7 +532,7 @@ class Driver:
         shared = [each for each in [*self.model.open, *self.model.adrift, *self.buried] if each.limit is not None]
         if shared:
             connection = self.random.choice(shared)
-            self.plan.drain(connection)
+            self.plan.going_away(connection)
             self.model.drain(connection)
 
     def close(self) -> None:
@@ -540,26 +540,26 @@ class Driver:
         self.model.close()
 
     def retire(self) -> None:
-        self.plan.retire()
+        self.plan.stop_accepting()
         self.model.retire()
 
     def settle(self) -> None:
         """What the pool does after each call, and what must be true then."""
         decided, model = self.plan, self.model
-        assert len(decided.doomed) == len(set(decided.doomed))
-        assert set(decided.doomed) == set(model.doomed)
-        for connection in decided.doomed:
+        assert len(decided.to_close) == len(set(decided.to_close))
+        assert set(decided.to_close) == set(model.to_close)
+        for connection in decided.to_close:
             assert connection not in self.buried, "doomed twice"
             assert self.model.ended or connection not in self.users
             self.buried.add(connection)
-        assert {ticket: ticket.grant for ticket in decided.granted} == dict(model.granted)
+        assert {pending: pending.grant for pending in decided.granted} == dict(model.granted)
         assert len(decided.granted) == len(model.granted)
-        for ticket, grant in model.granted:
-            assert ticket not in self.told, "told twice"
-            self.told.add(ticket)
-            assert not isinstance(grant, Connection) or grant.route == ticket.place
-        self.fresh += [ticket for ticket, _ in model.granted]
-        for doings in (decided.doomed, model.doomed, decided.granted, model.granted):
+        for pending, grant in model.granted:
+            assert pending not in self.told, "told twice"
+            self.told.add(pending)
+            assert not isinstance(grant, Connection) or grant.route == pending.place
+        self.fresh += [pending for pending, _ in model.granted]
+        for doings in (decided.to_close, model.to_close, decided.granted, model.granted):
             doings.clear()
         self.agree()
         self.nobody_waits_in_vain()
@@ -571,9 +571,9 @@ class Driver:
         assert model.limit is None or mine.open <= model.limit
         assert model.keep is None or mine.idle <= model.keep
         assert mine.waiting == len(model.queue)
-        assert mine.tickets() == model.queue
-        assert all(ticket.grant is None for ticket in model.queue)
-        assert all(ticket.overtaken == ticket.passed <= plan.MAX_OVERTAKEN for ticket in model.queue)
+        assert mine.pending_requests() == model.queue
+        assert all(pending.grant is None for pending in model.queue)
+        assert all(pending.overtaken == pending.passed <= plan.MAX_OVERTAKEN for pending in model.queue)
         assert mine.next_expiry() == model.next_expiry()
         assert sorted(mine.dials()) == [(route, model.dialling.count(route)) for route in sorted(set(model.dialling))]
         uses = {connection: share.uses for connection, _, share in mine.connections() if share is not None}
@@ -583,12 +583,14 @@ class Driver:
     def nobody_waits_in_vain(self) -> None:
         model = self.model
         assert not model.hungry() or (model.full() and not model.idle), "somebody waits while a place is free"
-        for ticket in model.queue:
-            own = [each for each in model.open if each.route == ticket.place]
+        for pending in model.queue:
+            own = [each for each in model.open if each.route == pending.place]
             assert not any(each.usable for each in own), "somebody waits while something could serve him"
         for connection in model.open:
-            rival = connection.rival
-            assert rival is None or (rival in model.queue and rival.room is connection), "room for nobody"
+            reserved_for = connection.reserved_for
+            assert reserved_for is None or (reserved_for in model.queue and reserved_for.room is connection), (
+                "room for nobody"
+            )
 
     def finish(self) -> None:
         """Retires, lets everybody go home, and looks for what is left."""
@@ -603,7 +605,14 @@ class Driver:
             self.take_up()
         mine = self.plan
         assert mine.open == mine.waiting == 0
-        for left in (mine._lanes, mine._hosts, mine._lane_of, mine._shared, mine._adrift, mine._idle_since):
+        for left in (
+            mine._route_states,
+            mine._hosts,
+            mine._route_state_of,
+            mine._slots_of,
+            mine._going_away,
+            mine._idle_since,
+        ):
             assert not left
 
 
@@ -651,17 +660,17 @@ def test_each_waiter_at_the_head_is_served_after_sixteen_overtakings_at_most() -
         assert busy_pool.request("busy", 0.0) is DIAL
         busy_pool.connected("busy", connection)
     rare = [Waiting(route) for route in "abc"]
-    for ticket in rare:
-        assert busy_pool.request(ticket.place, 0.0) is None
-        busy_pool.wait(ticket.place, ticket)
-    for ticket in rare:
+    for pending in rare:
+        assert busy_pool.request(pending.place, 0.0) is None
+        busy_pool.wait(pending.place, pending)
+    for pending in rare:
         freed = 0
-        while ticket.grant is None:
+        while pending.grant is None:
             assert busy_pool.request("busy", 0.0) is None
             busy_pool.wait("busy", Waiting("busy"))
             busy_pool.release(busy.pop(0), True, 0.0)
             freed += 1
             busy += [served.grant for served in busy_pool.granted if isinstance(served.grant, Connection)]
             busy_pool.granted.clear()
-        assert ticket.grant is DIAL
+        assert pending.grant is DIAL
         assert freed == plan.MAX_OVERTAKEN + 1

@@ -10,11 +10,11 @@ from httpx_fast._pool.plan import CLOSED, DIAL, MAX_OVERTAKEN
 def test_route_that_may_be_shared_is_dialled_once_for_all_who_come() -> None:
     pool = Pool(limit=10)
     assert pool.plan.request("a", 0.0, True) is DIAL
-    tickets = [pool.queue(may_share=True) for _ in range(99)]
+    pending_requests = [pool.queue(may_share=True) for _ in range(99)]
     assert pool.counts() == (0, 0, 1)
     connection = pool.connect("a", limit=100)
-    assert pool.granted() == tickets
-    assert {ticket.grant for ticket in tickets} == {connection}
+    assert pool.granted() == pending_requests
+    assert {pending.grant for pending in pending_requests} == {connection}
     assert pool.counts() == (1, 0, 0)
     assert pool.plan.request("a", 0.0, True) is DIAL  # the hundred are in use
 
@@ -37,7 +37,7 @@ def test_over_the_limit_of_uses_one_more_connection_is_dialled_at_a_time() -> No
     assert pool.plan.request("a", 0.0, True) is DIAL
     waiting = [pool.queue(may_share=True) for _ in range(3)]
     second = pool.connect("a", limit=2)
-    assert [ticket.grant for ticket in waiting] == [second, DIAL, None]
+    assert [pending.grant for pending in waiting] == [second, DIAL, None]
     assert pool.counts() == (2, 0, 1)
     pool.plan.release(first, True, 0.0)
     assert waiting[2].grant is first  # although a dial is under way
@@ -56,9 +56,9 @@ def test_use_that_ends_goes_to_who_waits_and_else_the_connection_made_last_is_us
 def test_exclusive_connection_lets_all_who_wait_for_the_route_dial_at_once() -> None:
     pool = Pool(limit=4)
     assert pool.plan.request("a", 0.0, True) is DIAL
-    tickets = [pool.queue(may_share=True) for _ in range(5)]
+    pending_requests = [pool.queue(may_share=True) for _ in range(5)]
     pool.connect("a")
-    assert [ticket.grant for ticket in tickets] == [DIAL, DIAL, DIAL, None, None]
+    assert [pending.grant for pending in pending_requests] == [DIAL, DIAL, DIAL, None, None]
     assert pool.counts() == (1, 0, 3)
 
 
@@ -101,10 +101,10 @@ def test_lowered_limit_is_kept_to_as_uses_end() -> None:
 def test_raised_limit_serves_who_waits() -> None:
     pool = Pool(limit=1)
     connection = pool.share(limit=1)
-    tickets = [pool.queue(may_share=True) for _ in range(3)]
+    pending_requests = [pool.queue(may_share=True) for _ in range(3)]
     pool.plan.limit(connection, 3)
-    assert pool.granted() == tickets[:2]
-    assert [ticket.grant for ticket in tickets] == [connection, connection, None]
+    assert pool.granted() == pending_requests[:2]
+    assert [pending.grant for pending in pending_requests] == [connection, connection, None]
 
 
 def test_idle_connection_whose_peer_allows_nothing_is_kept_and_not_used() -> None:
@@ -114,57 +114,57 @@ def test_idle_connection_whose_peer_allows_nothing_is_kept_and_not_used() -> Non
     pool.plan.limit(connection, 0)
     assert pool.counts() == (0, 1, 0)
     assert pool.plan.request("a", 0.0, True) is DIAL
-    ticket = pool.queue(may_share=True)
+    pending = pool.queue(may_share=True)
     pool.plan.limit(connection, 1)
-    assert ticket.grant is connection
+    assert pending.grant is connection
     assert pool.counts() == (1, 0, 1)
 
 
 def test_connection_whose_peer_allows_nothing_makes_room_for_who_waits() -> None:
     pool = Pool(limit=1)
     connection = pool.share(limit=1)
-    ticket = pool.queue(may_share=True)
+    pending = pool.queue(may_share=True)
     pool.plan.limit(connection, 0)
     pool.plan.release(connection, True, 0.0)
-    assert pool.doomed() == [connection]
-    assert ticket.grant is DIAL
+    assert pool.to_close() == [connection]
+    assert pending.grant is DIAL
 
 
 def test_drained_connection_takes_no_more_uses_and_goes_with_the_last() -> None:
     pool = Pool()
     connection = pool.share(limit=5)
     assert pool.plan.request("a", 0.0, True) is connection
-    pool.plan.drain(connection)
+    pool.plan.going_away(connection)
     pool.plan.limit(connection, 9)
     assert pool.plan.request("a", 0.0, True) is DIAL
     pool.plan.release(connection, True, 0.0)
-    assert pool.doomed() == []
+    assert pool.to_close() == []
     pool.plan.release(connection, True, 0.0)
-    assert pool.doomed() == [connection]
+    assert pool.to_close() == [connection]
     assert pool.counts() == (0, 0, 1)
 
 
 def test_drained_connection_leaves_its_place_to_who_waits() -> None:
     pool = Pool(limit=1)
     connection = pool.share(limit=1)
-    ticket = pool.queue(may_share=True)
-    pool.plan.drain(connection)
-    assert ticket.grant is DIAL
+    pending = pool.queue(may_share=True)
+    pool.plan.going_away(connection)
+    assert pending.grant is DIAL
     assert (pool.counts(), pool.plan.draining) == ((0, 0, 1), 1)
     pool.plan.release(connection, True, 0.0)
-    assert (pool.doomed(), pool.plan.draining) == ([connection], 0)
+    assert (pool.to_close(), pool.plan.draining) == ([connection], 0)
 
 
 def test_until_the_peer_has_said_what_it_takes_the_rest_waits_for_that() -> None:
     pool = Pool(limit=3)
     assert pool.plan.request("a", 0.0, True) is DIAL
-    tickets = [pool.queue(may_share=True) for _ in range(9)]
+    pending_requests = [pool.queue(may_share=True) for _ in range(9)]
     connection = Connection("a1")
     pool.plan.connected("a", connection, 2, False)
-    assert [ticket.grant for ticket in tickets] == [connection] + [None] * 8
+    assert [pending.grant for pending in pending_requests] == [connection] + [None] * 8
     assert pool.plan.request("a", 0.0, True) is None
     pool.plan.limit(connection, 4)
-    assert [ticket.grant for ticket in tickets] == [connection] * 3 + [DIAL] + [None] * 5
+    assert [pending.grant for pending in pending_requests] == [connection] * 3 + [DIAL] + [None] * 5
     assert pool.counts() == (1, 0, 1)
 
 
@@ -173,9 +173,9 @@ def test_who_waits_for_the_peers_word_dials_when_the_connection_is_lost() -> Non
     assert pool.plan.request("a", 0.0, True) is DIAL
     connection = Connection("a1")
     pool.plan.connected("a", connection, 1, False)
-    ticket = pool.queue(may_share=True)
-    pool.plan.drain(connection)
-    assert ticket.grant is DIAL
+    pending = pool.queue(may_share=True)
+    pool.plan.going_away(connection)
+    assert pending.grant is DIAL
     assert pool.plan.request("a", 0.0, True) is None  # one dial at a time
 
 
@@ -186,17 +186,17 @@ def test_use_after_which_its_connection_is_not_reusable_drains_it() -> None:
     pool.plan.release(connection, False, 0.0)
     assert pool.plan.request("a", 0.0, True) is DIAL
     pool.plan.release(connection, True, 0.0)
-    assert pool.doomed() == [connection]
+    assert pool.to_close() == [connection]
 
 
 def test_idle_connection_that_is_drained_goes_at_once() -> None:
     pool = Pool()
     connection = pool.share(limit=5)
     pool.plan.release(connection, True, 0.0)
-    pool.plan.drain(connection)
-    pool.plan.drain(connection)
+    pool.plan.going_away(connection)
+    pool.plan.going_away(connection)
     pool.plan.limit(connection, 5)
-    assert pool.doomed() == [connection]
+    assert pool.to_close() == [connection]
     assert pool.plan.open == 0
 
 
@@ -211,7 +211,7 @@ def test_shared_connection_that_starves_another_route_takes_no_more_uses_and_mak
         pool.plan.release(connection, True, 0.0)
     assert (patient.grant, late.grant) == (None, None)
     pool.plan.release(connection, True, 0.0)
-    assert pool.doomed() == [connection]
+    assert pool.to_close() == [connection]
     assert (patient.grant, late.grant) == (DIAL, None)
 
 
@@ -258,7 +258,7 @@ def test_dead_shared_connection_is_replaced_for_its_only_user() -> None:
     assert pool.plan.request("a", 0.0, True) is dead
     pool.queue("b")
     assert pool.plan.replace(dead, 0.0) is DIAL
-    assert pool.doomed() == [dead]
+    assert pool.to_close() == [dead]
     assert pool.counts() == (0, 0, 1)
 
 
@@ -267,21 +267,21 @@ def test_users_of_a_dead_shared_connection_wait_for_one_dial() -> None:
     dead = pool.share(limit=5)
     assert [pool.plan.request("a", 0.0, True) for _ in range(2)] == [dead, dead]
     assert [pool.plan.replace(dead, 0.0) for _ in range(3)] == [DIAL, None, None]
-    assert pool.doomed() == [dead]
+    assert pool.to_close() == [dead]
     assert pool.counts() == (0, 0, 1)
 
 
 def test_shared_connections_of_a_closed_plan_are_doomed_once() -> None:
     pool = Pool()
     shared, adrift = pool.share("a", limit=5), pool.share("b", limit=5)
-    pool.plan.drain(adrift)
+    pool.plan.going_away(adrift)
     pool.plan.close()
-    assert sorted(pool.doomed(), key=repr) == [shared, adrift]
+    assert sorted(pool.to_close(), key=repr) == [shared, adrift]
     for each in (shared, adrift):
         pool.plan.limit(each, 3)
-        pool.plan.drain(each)
+        pool.plan.going_away(each)
         pool.plan.release(each, True, 0.0)
-    assert pool.doomed() == []
+    assert pool.to_close() == []
     assert (pool.counts(), pool.plan.draining) == ((0, 0, 0), 0)
 
 
@@ -289,12 +289,12 @@ def test_shared_connections_of_a_retired_plan_take_no_more_uses() -> None:
     pool = Pool()
     connection = pool.share(limit=5)
     assert pool.plan.request("b", 0.0, True) is DIAL
-    pool.plan.retire()
+    pool.plan.stop_accepting()
     late = pool.connect("b", limit=5)
     assert [pool.plan.request(route, 0.0, True) for route in "ab"] == [CLOSED, CLOSED]
     for each in (connection, late):
         pool.plan.release(each, True, 0.0)
-    assert pool.doomed() == [connection, late]
+    assert pool.to_close() == [connection, late]
 
 
 def test_connections_of_a_host_are_limited_over_all_its_routes() -> None:
@@ -304,7 +304,7 @@ def test_connections_of_a_host_are_limited_over_all_its_routes() -> None:
     waits = pool.queue("a3")
     assert pool.plan.request("b1", 0.0) is DIAL
     pool.plan.release(first, True, 0.0)
-    assert pool.doomed() == [first]
+    assert pool.to_close() == [first]
     assert waits.grant is DIAL
 
 
@@ -312,7 +312,7 @@ def test_oldest_idle_connection_of_the_host_makes_room_not_that_of_another() -> 
     pool = Pool(limit=10, per_host=2)
     _, oldest, _ = pool.idle("b1", "a1", "a2")
     assert pool.plan.request("a3", 0.0) is DIAL
-    assert pool.doomed() == [oldest]
+    assert pool.to_close() == [oldest]
 
 
 def test_host_at_its_limit_does_not_hold_up_the_others() -> None:
@@ -347,7 +347,7 @@ def test_connection_goes_sooner_than_the_others_if_it_was_said_so() -> None:
     pool.plan.release(second, True, 0.0, 2.0)
     assert pool.plan.next_expiry() == 2.0
     assert pool.plan.request("b", 2.0) is DIAL
-    assert pool.doomed() == [second]
+    assert pool.to_close() == [second]
     assert pool.plan.next_expiry() == 5.0
 
 
@@ -359,7 +359,7 @@ def test_time_of_its_own_holds_for_one_rest_of_a_connection() -> None:
     pool.plan.release(connection, True, 1.5)
     assert pool.plan.next_expiry() is None
     pool.plan.expire(1e9)
-    assert pool.doomed() == []
+    assert pool.to_close() == []
 
 
 def test_rests_that_are_over_are_not_remembered() -> None:
@@ -368,7 +368,7 @@ def test_rests_that_are_over_are_not_remembered() -> None:
     for now in range(1000):
         assert pool.plan.request("a", float(now)) is connection
         pool.plan.release(connection, True, float(now), now + 2000.0)
-    assert len(pool.plan._sooner) < 100
+    assert len(pool.plan._early) < 100
 
 
 def test_lanes_of_waiters_who_left_are_not_remembered() -> None:
@@ -377,4 +377,4 @@ def test_lanes_of_waiters_who_left_are_not_remembered() -> None:
     pool.queue("first")
     for number in range(1000):
         pool.plan.cancel(pool.queue(f"waiting {number}"), 0.0)
-    assert len(pool.plan._line._entries) < 100
+    assert len(pool.plan._wait_queue._entries) < 100

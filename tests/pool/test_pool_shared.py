@@ -589,7 +589,7 @@ def test_long_response_on_a_draining_connection_keeps_nobody_from_connecting(run
         assert (await house.get())[1] == b"ok"
         states = [(info.state, info.streams, info.max_streams) for info in house.pool.connections()]
         assert states == [("idle", 0, 100), ("draining", 1, 0)]
-        house.pool.forsake()
+        house.pool.close_from_finalizer()
         assert [each.closed for each in Shared.made] == [0, 1]
         assert await lease.next_chunk() == b"ok"
         assert [each.closed for each in Shared.made] == [1, 1]

@@ -234,11 +234,11 @@ def test_failed_dial_is_waited_for_no_longer(run: Any) -> None:
     async def body(runner: Runner) -> None:
         house = House(runner)
         house.backend.scripts = [[ConnectError("refused")]]
-        house.backend.on_connect = house.pool.outdate
+        house.backend.on_connect = house.pool.retire
         with pytest.raises(ConnectError, match="refused"):
             await house.get()
         house.backend.on_connect = list
-        assert not house.pool._outdated
+        assert not house.pool._retired
         assert await house.pool.drain(None) == 0
 
     run(body)
@@ -270,10 +270,10 @@ def test_waiter_that_gives_up_does_not_keep_a_drained_connection(backend: Runner
         waiting = asyncio.ensure_future(house.get())
         await asyncio.sleep(0)
         assert await lease.next_chunk() == b"ok"  # granted to the one who waits, who does not know yet
-        assert len(house.pool.outdate()) == 1
+        assert len(house.pool.retire()) == 1
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         assert house.counts == (0, 0, 0)
-        assert not house.pool._outdated
+        assert not house.pool._retired
 
     backend.run(body)

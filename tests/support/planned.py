@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from httpx_fast._pool.plan import DIAL, Plan, Ticket
+from httpx_fast._pool.plan import DIAL, PendingRequest, Plan
 
 
 class Connection:
@@ -42,11 +42,11 @@ class Pool:
         self.plan.connected(route, connection, limit)
         return connection
 
-    def queue(self, route: str = "a", now: float = 0.0, may_share: bool = False) -> Ticket[Connection]:
+    def queue(self, route: str = "a", now: float = 0.0, may_share: bool = False) -> PendingRequest[Connection]:
         assert self.plan.request(route, now, may_share) is None
-        ticket: Ticket[Connection] = Ticket()
-        self.plan.wait(route, ticket)
-        return ticket
+        pending: PendingRequest[Connection] = PendingRequest()
+        self.plan.wait(route, pending)
+        return pending
 
     def idle(self, *routes: str, now: float = 0.0) -> list[Connection]:
         connections = [self.lease(route, now) for route in routes]
@@ -54,13 +54,13 @@ class Pool:
             self.plan.release(connection, True, now)
         return connections
 
-    def granted(self) -> list[Ticket[Connection]]:
+    def granted(self) -> list[PendingRequest[Connection]]:
         granted, self.plan.granted = self.plan.granted, []
         return granted
 
-    def doomed(self) -> list[Connection]:
-        doomed, self.plan.doomed = self.plan.doomed, []
-        return doomed
+    def to_close(self) -> list[Connection]:
+        to_close, self.plan.to_close = self.plan.to_close, []
+        return to_close
 
     def counts(self) -> tuple[int, int, int]:
         return self.plan.leased, self.plan.idle, self.plan.dialling
