@@ -101,7 +101,6 @@ class Response:
     _body: bytes | None
     _stream: Any
     _network: Any
-    _stream_id: int | None = None  # HTTP/2
     _extensions: dict[str, Any] | None = None
     _history: list[Response] | None = None
     _interim: Sequence[Any] | None = None  # heads of 1xx responses that came before
@@ -202,8 +201,8 @@ class Response:
             extensions = self._extensions = {"http_version": version}
             if not version.startswith(b"HTTP/2"):
                 extensions["reason_phrase"] = self._head.reason
-            if self._stream_id is not None:
-                extensions["stream_id"] = self._stream_id
+            if self._journey is not None and self._journey.stream_id is not None:
+                extensions["stream_id"] = self._journey.stream_id
             if self._network is not None:
                 network = self._network(self)
                 if network is not None:

@@ -28,6 +28,7 @@ def test_requests_are_answered_on_one_connection(backend, server, options):
                 response = await client.get(server.url("/tiny"))
                 assert (response.http_version, response.status_code, response.text) == ("HTTP/2", 200, "ok")
                 assert response.journey.nth == nth
+                assert response.extensions["stream_id"] == response.journey.stream_id == 2 * nth - 1
 
     backend.run(body)
 

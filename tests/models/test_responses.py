@@ -730,7 +730,7 @@ def test_http2_has_no_reason_and_a_stream_id(wire):
     journey.connection = ConnectionFacts()
     journey.connection.http_version = "HTTP/2"
     response = wire.response(status="404 ", journey=journey)
-    response._stream_id = 3
+    journey.stream_id = 3
     assert response.http_version == "HTTP/2"
     assert response.reason_phrase == "Not Found"
     assert response.extensions == {"http_version": b"HTTP/2", "stream_id": 3}
