@@ -526,7 +526,7 @@ def shared_ssl_context(
     _check(verify, cert, trust_env)
     if isinstance(verify, ssl.SSLContext):
         return verify
-    key = _settings_key(verify, cert, trust_env)
+    key = settings_key(verify, cert, trust_env)
     # Held while building: others who want the same context would have to build it too.
     with _shared_lock:
         context = _shared.get(key)
@@ -538,7 +538,14 @@ def shared_ssl_context(
     return context
 
 
-def _settings_key(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> tuple[Any, ...]:
+def trust_is_named(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> bool:
+    """Return whether files with certificates are named, by arguments or by SSL_CERT_FILE or SSL_CERT_DIR."""
+    if isinstance(verify, str) or cert is not None:
+        return True
+    return verify is True and trust_env and any(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+
+
+def settings_key(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> tuple[Any, ...]:
     """All that a context is built from. Files count with their time of change, since certificates are renewed."""
     names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE") if trust_env else ()
     environment = tuple([os.environ.get(name) for name in names])

@@ -114,15 +114,16 @@ class Lease:
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
+#: Packages whose code stands between users and this one: contextlib is what `with client.stream(...)` runs in.
+NOT_USERS = {"contextlib"}
+
 
 def caller(depth: int) -> str:
-    """File and line of the innermost code outside this package that is at work, `depth` calls above or further.
-
-    contextlib is what `with client.stream(...)` runs in.
-    """
+    """Return file and line of the innermost code of users that is at work, `depth` calls above or further."""
     frame: FrameType | None = sys._getframe(depth)
     while frame is not None and (
-        frame.f_code.co_filename.startswith(_PACKAGE) or frame.f_globals.get("__name__") == "contextlib"
+        frame.f_code.co_filename.startswith(_PACKAGE)
+        or frame.f_globals.get("__name__", "").partition(".")[0] in NOT_USERS
     ):
         frame = frame.f_back
     return "an unknown place" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

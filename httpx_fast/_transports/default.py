@@ -97,10 +97,7 @@ class _Door:
     ) -> None:
         if not (http1 or http2):
             raise ValueError("http1=False and http2=False leave no protocol to speak")
-        check_ssl_settings(verify, cert, trust_env)
-        tls: Callable[[], ssl.SSLContext] = partial(shared_ssl_context, verify, cert, trust_env)
-        if isinstance(verify, str) or cert is not None:
-            tls()  # what is wrong in files that were named shows now, not on the first request
+        tls = self._tls(verify, cert, trust_env)
         hop = hop_of(proxy, verify, trust_env)
         self._forward = forward_route(hop)
         self._proxy_fields = () if hop is None else hop.fields
@@ -126,6 +123,16 @@ class _Door:
         self._replay = replay
         self._made_at = caller(2)
         self._open()
+
+    def _tls(
+        self, verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool
+    ) -> Callable[[], ssl.SSLContext]:
+        """Return a function that gives the TLS context for these settings, which is called on https connections."""
+        check_ssl_settings(verify, cert, trust_env)
+        tls = partial(shared_ssl_context, verify, cert, trust_env)
+        if isinstance(verify, str) or cert is not None:
+            tls()  # what is wrong in files that were named shows now, not on the first request
+        return tls
 
     def _open(self) -> None:
         """Makes what a world needs."""
@@ -219,7 +226,7 @@ def _head(request: Request, head: RequestHead | None) -> RequestHead:
         if request._extensions is None:
             request._keep_head(head)
     head.http1  # noqa: B018  # what cannot be sent is refused here, before anything is leased
-    head.route = _route(request)
+    head.route = request_route(request)
     return head
 
 
@@ -238,7 +245,7 @@ def _make_head(request: Request) -> RequestHead:
 _WEBSOCKET = {"ws": "http", "wss": "https"}
 
 
-def _route(request: Request) -> Route:
+def request_route(request: Request) -> Route:
     origin = request.url._origin
     spoken = _WEBSOCKET.get(origin.scheme)
     if spoken is not None:
