@@ -1,0 +1,16 @@
+"""What the tests of the integrations share: the two packages."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+from libraries import Library, needed
+
+pytest_plugins = ["httpx_fast.testing.pytest_plugin"]
+
+
+@pytest.fixture(params=["httpx2", "httpx"])
+def library(request: pytest.FixtureRequest) -> Library:
+    package = needed(request.param)
+    return Library(package, importlib.import_module(f"httpx_fast.integrations.{request.param}"))
