@@ -231,8 +231,8 @@ cdef class HpackEncoder:
             and slot.generation == self.generation and self.due == NOTHING_DUE
         ):
             return <object> slot.block
-        # Iterators and sets may be code of the caller's, which may even use this encoder: all of it runs before anything
-        # is put.
+        # Iterators and sets may be code of the caller's, which may even use this encoder: all of it runs before
+        # anything is put.
         cdef list pairs = pairs_of(fields)
         cdef list secret = None if sensitive is None else [name in sensitive for name, _ in pairs]
         cdef bytes block = self.begin()
