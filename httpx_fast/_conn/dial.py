@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._deadline import Deadline, sooner
 from .._exceptions import AddressDenied, ConnectError, ConnectTimeout, TrustStoreError, retold
@@ -22,12 +22,13 @@ from .._net.base import Address, Backend, SocketOption, Stream
 from .._origin import Origin, Route
 from .._trace import Tracer
 from .._wire.socks import Unreachable
+from .protocols import HTTP1, HTTP2, protocol_of
 from .proxy import ProxyHop, tunnel
 from .sessions import Sessions
 
-_HTTP1 = ("http/1.1",)
-_HTTP2 = ("h2",)
-_HTTP2_OR_1 = ("h2", "http/1.1")
+_HTTP1 = (HTTP1,)
+_HTTP2 = (HTTP2,)
+_HTTP2_OR_1 = (HTTP2, HTTP1)
 
 #: Seconds before the n-th further try of `retries`: at once, then 0.5, 1, 2, ... up to this.
 _MAX_PAUSE = 8.0
@@ -65,6 +66,13 @@ class DialOptions:
         return _HTTP2_OR_1 if self.http1 else _HTTP2
 
 
+class Dialled(NamedTuple):
+    """What `dial()` has opened, and the protocol (ALPN name) that is spoken over it: see `protocols.PROTOCOLS`."""
+
+    opened: Any  # a `Stream` for the protocols over TCP
+    protocol: str
+
+
 async def dial(
     backend: Backend,
     route: Route,
@@ -72,8 +80,8 @@ async def dial(
     budget: float | None,
     facts: ConnectionFacts,
     deadline: Deadline | None = None,
-) -> Stream:
-    """Connects, shakes hands, and fills `facts`. Raises ConnectError or ConnectTimeout; leaves nothing open then.
+) -> Dialled:
+    """Connect, shake hands, and fill `facts`. Raises ConnectError or ConnectTimeout; leaves nothing open then.
 
     `deadline` is that of the request that it is done for.
     """
@@ -85,7 +93,8 @@ async def dial(
     kind = _Dial if facts.trace is None else _TracedDial
     while True:
         try:
-            return await kind(backend, options, at, budget, facts).run(route)
+            stream = await kind(backend, options, at, budget, facts).run(route)
+            return Dialled(stream, _protocol(stream, options, route))
         except (ConnectTimeout, AddressDenied, TrustStoreError):
             raise
         except ConnectError:
@@ -99,6 +108,12 @@ async def dial(
             await backend.sleep(pause)
         pause = min(max(2 * pause, 0.5), _MAX_PAUSE)
         facts.dns_done = facts.tcp_done = facts.proxy_done = None
+
+
+def _protocol(stream: Stream, options: DialOptions, route: Route) -> str:
+    tls = stream.get_extra_info("ssl_object") if options.http2 else None
+    negotiated = None if tls is None else tls.selected_alpn_protocol()
+    return protocol_of(negotiated, options.http1, options.http2, route.forward)
 
 
 class _Dial:

@@ -10,9 +10,9 @@ It speaks heads and bytes, never a `Request`. Rules:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable
 from math import inf
-from typing import Final, NamedTuple, Self
+from typing import ClassVar, Self
 
 from .._deadline import Deadline
 from .._exceptions import (
@@ -26,6 +26,7 @@ from .._exceptions import (
     timed_out,
 )
 from .._journey import ConnectionFacts, Journey
+from .._kernel.constants import HAS_KEEP_ALIVE
 from .._kernel.select import chunk_head
 from .._net.acknowledged import acknowledged, closed_untaken
 from .._net.base import Stream
@@ -33,22 +34,13 @@ from .._origin import Route
 from .._wire.events import FieldLine, RequestHead
 from .._wire.framing import CHUNKED
 from .._wire.h1 import DEAD, ENDED, HEAD, IDLE, TUNNEL, ResponseReader
+from .base import Head, Owner, RequestTimeouts
+from .keep_alive import MARGIN, keep_alive_limits
 
 # A body up to this size is offered to the socket together with its head; a larger one in pieces of this size, so that
 # the write deadline sees progress.
 _PIECE = 1024 * 1024  # bytes
 _JOINED = 16 * 1024  # bytes; a body up to this size is copied behind its head: two buffers cost the system more
-
-
-class RequestTimeouts(NamedTuple):
-    """Seconds granted to each phase of a request, None for no limit; and the end of all that it is part of."""
-
-    connect: float | None
-    read: float | None
-    write: float | None
-    pool: float | None
-    first_byte: float | None = None  # from the end of sending to the response's head, in place of `read`
-    deadline: Deadline | None = None
 
 
 class Http1Connection(ResponseReader):
@@ -59,39 +51,44 @@ class Http1Connection(ResponseReader):
         "_broken",
         "_timeouts",
         "_clock",
+        "_lost",
+        "_pushes",
         "allowed",
         "facts",
         "idle_since",
         "journey",
-        "lost",
         "mark",
         "route",
         "stream",
     )
 
-    #: Exchanges that it takes at once: it is for one alone.
-    limit: Final = None
+    multiplexed: ClassVar[bool] = False
+    # What `base.Connection` has for connections that several requests share.
+    limit: None = None
+    settled: bool = True
+    draining: bool = False
+    progressed: bool = False
+    ended_by_peer: bool = False
+    windows: None = None
+    rtt: None = None
+    # What is left of the request's body is never sent while the response is read.
+    sending: bool = False
 
-    def __init__(
-        self,
-        stream: Stream,
-        route: Route,
-        facts: ConnectionFacts,
-        clock: Callable[[], float],
-        lost: Callable[[Http1Connection], None],
-    ) -> None:
+    def __init__(self, stream: Stream, route: Route, facts: ConnectionFacts, owner: Owner) -> None:
         super().__init__()
+        backend = owner.backend
         self.stream = stream
         self.route = route
         self.facts = facts
         facts.stream = stream
-        self.lost = lost
         self.journey: Journey | None = None
         self.idle_since: float | None = None
         #: Bytes that the peer had acknowledged before a request that may not be repeated; None where nobody knows.
         self.mark: int | None = None
         self.allowed = inf  # count of requests that the peer takes, as far as it has said so
-        self._clock = clock
+        self._clock = backend.clock
+        self._pushes = backend.pushes  # an idle connection notices by itself that it is dead
+        self._lost = owner.lost
         self._broken: NetworkError | RemoteProtocolError | None = None  # what came with a head instead of its body
         self._timeouts: RequestTimeouts | None = None
         self._bounded = False  # there is a deadline for all of this exchange
@@ -283,9 +280,40 @@ class Http1Connection(ResponseReader):
         self.mark = acknowledged(self.stream)
 
     def alive(self) -> bool:
-        """One look, without waiting, whether the idle connection was closed or spoken on by the peer."""
+        """Return whether the idle connection was neither closed nor spoken on by the peer, as far as is known."""
+        if not self._pushes:
+            self.stream.poll_idle()
+        return self.state == IDLE
+
+    def alive_now(self) -> bool:
+        """Return the same after a look at what has arrived."""
         self.stream.poll_idle()
         return self.state == IDLE
+
+    @property
+    def sole_exchange(self) -> Self:
+        """The connection itself."""
+        return self
+
+    def usable_until(self, head: Head | None, now: float) -> float:
+        """Return when it is too late for another request, by what the peer's Keep-Alive fields say."""
+        if head is None or not head.flags & HAS_KEEP_ALIVE:
+            return inf
+        seconds, requests = keep_alive_limits(head.get_all(b"keep-alive"))
+        served = self.facts.requests
+        # Apache counts down what is left, others repeat what they began with: the least that was meant is kept to, with
+        # a margin of one request.
+        self.allowed = min(self.allowed, served + requests - 1)
+        return now if served >= self.allowed else now + max(seconds - MARGIN, 0.0)
+
+    def users(self) -> tuple[Journey, ...]:
+        """Return the journey of the exchange that is under way."""
+        journey = self.journey
+        return () if journey is None else (journey,)
+
+    def left_unanswered(self, journey: Journey) -> bool:
+        """Return whether nothing of an answer was seen."""
+        return not self.touched
 
     def close(self) -> None:
         """Closes the stream at once; repeatable."""
@@ -308,7 +336,7 @@ class Http1Connection(ResponseReader):
             journey.first = journey.done = self._clock()
 
     def went_dead(self) -> None:
-        self.lost(self)
+        self._lost(self)
 
     def _told_as_unanswered(self, error: BaseException) -> TimeoutException | None:
         """The timeout of the whole where it came before the response did: the stream cannot tell."""

@@ -13,20 +13,21 @@ How tasks and threads share a session is in `http2_shared`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
-from typing import Any, Final, Protocol
+from math import inf
+from typing import ClassVar, Final
 
 from .._exceptions import NetworkError, ReadError, TransportError, timed_out
 from .._journey import ConnectionFacts, Journey
 from .._kernel.h2_constants import ENHANCE_YOUR_CALM
 from .._kernel.h2_control import goaway_frame
 from .._kernel.h2_errors import Http2Error
-from .._net.base import Backend, Buffer, Stream
+from .._net.base import Buffer, Stream
 from .._origin import Route
 from .._trace import Tracer
 from .._wire.events import FieldLine, NoWebSockets, RequestHead
 from .._wire.h2 import INITIAL_LIMIT
 from .._wire.h2_stream import ENDED
-from .http1 import RequestTimeouts
+from .base import Head, Owner, RequestTimeouts
 from .http2_shared import NEVER, SharedSession, StreamWaiter
 from .http2_stream import Http2Stream
 
@@ -39,22 +40,6 @@ STRETCH: Final = 1.0
 MAX_BACKLOG: Final = 256 * 1024
 # Frames that answer a server which speaks before the first request, with which they go out. Two or three are usual.
 MAX_EARLY_ANSWERS: Final = 1000
-
-
-class Owner(Protocol):
-    """Who has the connection, and leases its exchanges."""
-
-    @property
-    def backend(self) -> Backend: ...
-
-    def lost(self, connection: Any) -> None:
-        """It died, or the peer wants it closed; if it is idle, nobody will give it back. It is told to drain before."""
-
-    def limit_changed(self, connection: Any, limit: int | None) -> None:
-        """It takes so many exchanges at once now, None for any number."""
-
-    def draining(self, connection: Any) -> None:
-        """It takes no more exchanges; those that are under way go on, or have failed."""
 
 
 class Http2Connection(SharedSession):
@@ -81,24 +66,27 @@ class Http2Connection(SharedSession):
         "_timer_at",
         "_told_draining",
         "_told_limit",
+        "_users",
         "facts",
         "idle_since",
         "pending",
         "route",
     )
 
+    multiplexed: ClassVar[bool] = True
+    sole_exchange: None = None
+
     def __init__(
         self,
         stream: Stream,
         route: Route,
         facts: ConnectionFacts,
-        clock: Callable[[], float],
         owner: Owner,
         ping_after: float | None = None,
         first_limit: int = INITIAL_LIMIT,
     ) -> None:
         backend = owner.backend
-        super().__init__(stream, backend, clock, first_limit)
+        super().__init__(stream, backend, backend.clock, first_limit)
         # The windows of the streams bound what a connection holds; the socket is always read.
         self.pending = 0
         self.route = route
@@ -123,6 +111,7 @@ class Http2Connection(SharedSession):
         self._told_limit: int | None = -1
         self._careful_limit: int | None = -1  # told of a peer that refuses streams
         self._told_draining = False
+        self._users: dict[Http2Stream, Journey] = {}  # exchanges that are not ended, of which nothing may be left here
         stream.attach(self)
 
     async def exchange(
@@ -151,6 +140,7 @@ class Http2Connection(SharedSession):
         trace = journey.trace
         if timeouts.deadline is not None:
             self.check_deadline(stream, "write")
+        self._users[stream] = journey
         try:
             if trace is not None:
                 await self._tell_begin(trace)
@@ -185,10 +175,44 @@ class Http2Connection(SharedSession):
         return stream
 
     def alive(self) -> bool:
-        """One look, without waiting, whether the connection takes exchanges."""
+        """Return whether it takes exchanges; where arrivals are not pushed, after a look at what has arrived."""
         if not self.draining:
             self._look_for_end()
         return not self.draining
+
+    def alive_now(self) -> bool:
+        """Return whether it takes exchanges, after a look at what has arrived."""
+        if self._pushes:
+            self.stream.poll_idle()
+        return self.alive()
+
+    def set_mark(self) -> None:
+        """Do nothing: the peer says by GOAWAY and RST_STREAM what it has not processed."""
+
+    def usable_until(self, head: Head | None, now: float) -> float:
+        """Return infinity: HTTP/2 has no Keep-Alive field (RFC 9113 s.8.2.2), a peer that ends says GOAWAY."""
+        return inf
+
+    def users(self) -> list[Journey]:
+        """Return the journeys of the exchanges that are not ended."""
+        return list(self._users.values())
+
+    @property
+    def ended_by_peer(self) -> bool:
+        """Whether the peer has sent GOAWAY, and the connection has ended since."""
+        return bool(self.farewell) and self.broken is not None
+
+    @property
+    def windows(self) -> tuple[int, int]:
+        """Bytes that we may send now, and the peer, on all streams together."""
+        return self.window_out, self.room
+
+    def left_unanswered(self, journey: Journey) -> bool:
+        """Return whether it ended before anything of the answer was seen.
+
+        A peer that resets a stream and goes on with the others is not dead.
+        """
+        return self.draining and not journey.first
 
     def close(self) -> None:
         """Closes the stream at once; what is under way fails. Repeatable."""
@@ -294,6 +318,7 @@ class Http2Connection(SharedSession):
 
     def exchange_ended(self, stream: Http2Stream, now: float) -> bool:
         """Whether the connection takes others."""
+        self._users.pop(stream, None)
         if stream.sending or stream.state < ENDED:
             self.abandon(stream)
         stream.chunks.clear()

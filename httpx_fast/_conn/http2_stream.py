@@ -13,7 +13,7 @@ from .._exceptions import LocalProtocolError, WriteTimeout
 from .._journey import Journey
 from .._net.base import Buffer, Stream
 from .._wire.h2_stream import ENDED, HEAD
-from .http1 import RequestTimeouts
+from .base import RequestTimeouts
 from .http2_shared import WaitingStream
 
 if TYPE_CHECKING:

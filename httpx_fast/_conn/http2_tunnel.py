@@ -22,7 +22,7 @@ from .._journey import Journey
 from .._net.base import DONE, Buffer, Sink, Stream, Waiter
 from .._net.tls import handshake
 from .._wire.h2_stream import ENDED
-from .http1 import RequestTimeouts
+from .base import RequestTimeouts
 from .http2_shared import NEVER
 from .http2_stream import Http2Stream
 

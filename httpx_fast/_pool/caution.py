@@ -34,7 +34,7 @@ async def fit(
 
     Cancelled here, the connection is as before, and is the caller's to give back.
     """
-    if not connection.alive():
+    if not connection.alive_now():
         return False
     served, idle_since = connection.facts.requests, connection.idle_since
     if served and idle_since is not None:

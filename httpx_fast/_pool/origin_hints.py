@@ -15,14 +15,12 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
+from .._conn.keep_alive import MARGIN
 from .._origin import Origin
 
-# What a peer may be ahead: its time runs from when it has sent a response, ours from when we have read it, and the next
-# request is on its way for a while.
-MARGIN: Final = 1.0  # seconds
 # A connection that is closed sooner than this was closed for another reason: a limit of requests, a restart, an error.
 MIN_AGE: Final = 1.0  # seconds of idleness
 # A peer that was restarted seems to have closed early; what was learnt from that must not hold for ever.
@@ -59,21 +57,6 @@ class _Ends:
         self.stayed = 0  # responses after which a connection was seen to stay open
         self.last = 0  # responses that the last one to end had given
         self.times = 0  # connections that ended after as many, one after the other
-
-
-_MAX_DIGITS: Final = 9  # of a number that means anything here
-
-
-def keep_alive_limits(values: Iterable[bytes]) -> tuple[float, float]:
-    """Seconds and requests that the values of Keep-Alive fields grant a connection; infinite where they say nothing."""
-    granted = {b"timeout": math.inf, b"max": math.inf}
-    for value in values:
-        for parameter in value.split(b","):
-            name, _, number = parameter.partition(b"=")
-            name, number = name.strip().lower(), number.strip(b' \t"')
-            if name in granted and number.isdigit() and len(number) <= _MAX_DIGITS:
-                granted[name] = min(granted[name], int(number))
-    return granted[b"timeout"], granted[b"max"]
 
 
 class _Memory(Generic[T]):

@@ -23,10 +23,12 @@ from contextlib import suppress
 from functools import partial
 from math import inf
 from operator import attrgetter
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from .._conn.dial import DialOptions, dial
-from .._conn.http1 import Http1Connection, RequestTimeouts
+from .._conn.base import RequestTimeouts
+from .._conn.dial import Dialled, DialOptions, dial
+from .._conn.http1 import Http1Connection
+from .._conn.protocols import PROTOCOLS
 from .._deadline import Deadline, sooner
 from .._encodings import load_codecs
 from .._exceptions import (
@@ -38,7 +40,7 @@ from .._exceptions import (
 )
 from .._journey import ConnectionFacts, Journey
 from .._kernel.constants import HAS_KEEP_ALIVE
-from .._net.base import Abortable, Backend, Stream, Waiter
+from .._net.base import Abortable, Backend, Waiter
 from .._origin import Origin, Route
 from .._trace import Tracer
 from .._wire.events import FieldLine, Http1Required, NoWebSockets, RequestHead
@@ -47,7 +49,7 @@ from .caution import fit
 from .closing import closed_while, comes_of_closing
 from .fork import watch
 from .lease import Connection, Exchange, Head, Lease
-from .origin_hints import MARGIN, OriginHints, keep_alive_limits
+from .origin_hints import OriginHints
 from .plan import CLOSED, Answer, PendingRequest, Plan
 from .replay import Pieces, Replays, left_unanswered
 from .retired import RetiredConnections
@@ -118,7 +120,7 @@ class Pool:
         self._old_peers = False  # some are known to want HTTP/1.1
         self._watchful = max_age is not None  # there may be more to say of how long a connection is kept
         self._dropped: deque[tuple[Connection, Exchange, Journey] | None] = deque()  # None: who had the pool
-        self._dials: set[Abortable[Stream]] = set()
+        self._dials: set[Abortable[Dialled]] = set()
         self.closed = False
         self._retired = RetiredConnections()
         self._thread = threading.get_ident()
@@ -540,9 +542,7 @@ class Pool:
     async def _fit(self, connection: Connection, journey: Journey, deadline: Deadline | None) -> bool:
         """As `_alive()`, for a request that may not be sent again."""
         if not isinstance(connection, Http1Connection):
-            if self._told:
-                connection.stream.poll_idle()
-            return connection.alive()
+            return connection.alive_now()
         try:
             return await fit(connection, self._hints, self.clock, deadline)
         except BaseException:
@@ -605,8 +605,7 @@ class Pool:
             self._dials.add(dialled)
             self._retired.dial_begins(facts)
         try:
-            stream = await dialled.run()
-            connection = self._speak(stream, route, facts)
+            connection = self._connected(await dialled.run(), route, facts)
         except BaseException as error:
             with self._lock:
                 self._dials.discard(dialled)
@@ -637,22 +636,12 @@ class Pool:
             raise closed_while(route.origin, journey)
         return connection
 
-    def _speak(self, stream: Stream, route: Route, facts: ConnectionFacts) -> Connection:
-        """A connection in the protocol that was negotiated, or that is known to be spoken (RFC 9113 s.3.2, s.3.3)."""
-        options = self._options
-        if options.http2:
-            tls = stream.get_extra_info("ssl_object")
-            negotiated = None if tls is None else tls.selected_alpn_protocol()
-            # What is asked of a proxy is asked in HTTP/1.1, unless that agreed to another.
-            if negotiated == "h2" or not (options.http1 or route.forward):
-                from .._conn.http2 import Http2Connection
-
-                first_limit = self._hints.streams(route.origin, self.clock()) or FIRST_STREAMS
-                shared = Http2Connection(stream, route, facts, self.clock, self, options.ping_after, first_limit)
-                if facts.early:
-                    shared.data_received(memoryview(facts.early))
-                return shared
-        return Http1Connection(stream, route, facts, self.clock, self.lost)
+    def _connected(self, dialled: Dialled, route: Route, facts: ConnectionFacts) -> Connection:
+        """Return a connection in the protocol that `dial()` found to be spoken."""
+        first_limit = self._hints.streams(route.origin, self.clock()) or FIRST_STREAMS
+        make: Any = PROTOCOLS[dialled.protocol]
+        connection: Connection = make(dialled.opened, route, facts, self, self._options.ping_after, first_limit)
+        return connection
 
     def _fall_back(self, origin: Origin, error: Http1Required) -> TransportError:
         """Remembers that an origin wants HTTP/1.1, if for all requests; what to raise where that cannot be spoken."""
@@ -702,15 +691,7 @@ class Pool:
         learnt = self._hints.expiry(connection.route.origin, now)
         if learnt is not None:
             until = min(until, now + learnt)
-        if isinstance(connection, Http1Connection) and head is not None and head.flags & HAS_KEEP_ALIVE:
-            seconds, requests = keep_alive_limits(head.get_all(b"keep-alive"))
-            until = min(until, now + max(seconds - MARGIN, 0.0))
-            # Apache counts down what is left, others repeat what they began with: the least that was meant is kept to,
-            # with a margin of one request.
-            connection.allowed = min(connection.allowed, facts.requests + requests - 1)
-            if facts.requests >= connection.allowed:
-                until = now
-        return until
+        return min(until, connection.usable_until(head, now))
 
     def _take_up_dropped(self) -> None:
         """Gives back what collected owners had."""

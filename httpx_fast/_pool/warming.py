@@ -46,7 +46,7 @@ class Warming:
             idle = self._plan.hide(route)
         try:
             for connection in idle:
-                connection.alive()
+                connection.alive_now()
         finally:
             with self._lock:
                 self._plan.show(idle)

@@ -32,8 +32,8 @@ from .._config import (
     shared_ssl_context,
     timeouts_of,
 )
+from .._conn.base import RequestTimeouts
 from .._conn.dial import DialOptions
-from .._conn.http1 import RequestTimeouts
 from .._drive import drive
 from .._exceptions import ClientClosed, LocalProtocolError, UnsupportedProtocol, map_httpcore_exceptions
 from .._journey import Journey

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from httpx_fast._conn.http1 import Http1Connection, RequestTimeouts
+from httpx_fast._conn.base import RequestTimeouts
+from httpx_fast._conn.http1 import Http1Connection
 from httpx_fast._deadline import Deadline, Total
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import (
@@ -21,6 +22,7 @@ from httpx_fast._exceptions import (
 )
 from httpx_fast._journey import ConnectionFacts, Journey
 from httpx_fast._net.errors import expired
+from httpx_fast._net.sync import SyncBackend
 from httpx_fast._origin import Origin, Route
 from httpx_fast._wire.events import RequestHead
 
@@ -30,14 +32,38 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n"
 
 
+class Backend(SyncBackend):
+    """One with a clock of the test's own."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock  # type: ignore[method-assign]
+
+
+class Owner:
+    """Notes which connections it is told that it has lost."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.backend = Backend(clock)
+        self.was_lost: list[Any] = []
+
+    def lost(self, connection: Any) -> None:
+        self.was_lost.append(connection)
+
+    def limit_changed(self, connection: Any, limit: int | None) -> None:
+        raise AssertionError("a connection of HTTP/1.1 has no limit that changes")
+
+    def draining(self, connection: Any) -> None:
+        raise AssertionError("a connection of HTTP/1.1 is lost at once")
+
+
 class Scene:
     """A connection, its stream, and the journey of its current request."""
 
     def __init__(self, stream: Any, clock: Callable[[], float]) -> None:
         self.stream = stream
         self.clock = clock
-        self.lost: list[Http1Connection] = []
-        self.connection = Http1Connection(stream, ROUTE, ConnectionFacts(), clock, self.lost.append)
+        self.owner = Owner(clock)
+        self.connection = Http1Connection(stream, ROUTE, ConnectionFacts(), self.owner)
         self.journey = Journey(0.0, clock)
 
     def exchange(
@@ -366,4 +392,4 @@ def test_idle_connection_that_the_peer_ended_is_noticed(scene: Callable[..., Sce
     assert at.connection.alive()
     at.stream.idle.append(idle)
     assert not at.connection.alive()
-    assert at.lost == [at.connection]
+    assert at.owner.was_lost == [at.connection]

@@ -17,7 +17,7 @@ from runners import PATIENCE
 from scripted import ScriptedStream
 
 from httpx_fast._conn import http2, http2_shared
-from httpx_fast._conn.http1 import RequestTimeouts
+from httpx_fast._conn.base import RequestTimeouts
 from httpx_fast._conn.http2 import Http2Connection
 from httpx_fast._conn.http2_stream import Http2Stream
 from httpx_fast._exceptions import (
@@ -110,7 +110,7 @@ def play(world: World, listener: Listener) -> Callable[..., None]:
             owner = Owner(world)
             stream = await world.connect(listener)
             route = Route(Origin("http", "example.org", 80))
-            connection = Http2Connection(stream, route, ConnectionFacts(), world.net.clock, owner, **options)
+            connection = Http2Connection(stream, route, ConnectionFacts(), owner, **options)
             with contextlib.closing(connection):
                 await body(Scene(world, connection, owner))
             await world.runner.hear(done)
@@ -751,7 +751,7 @@ def test_what_does_not_speak_http2_is_named(world: World, listener: Listener):
         done = listener.serve(lambda connection: connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
         stream = await world.connect(listener)
         route = Route(Origin("http", "example.org", 80))
-        connection = Http2Connection(stream, route, ConnectionFacts(), world.net.clock, Owner(world))
+        connection = Http2Connection(stream, route, ConnectionFacts(), Owner(world))
         with (
             contextlib.closing(connection),
             pytest.raises((RemoteProtocolError, ReadError), match=r"this is HTTP/1|reset"),
@@ -893,7 +893,7 @@ def test_what_waits_for_a_peer_that_reads_nothing_is_bounded(
         stream.unsent = unsent
         route = Route(Origin("http", "example.org", 80))
         owner = Owner(world)
-        connection = Http2Connection(stream, route, ConnectionFacts(), world.net.clock, owner)
+        connection = Http2Connection(stream, route, ConnectionFacts(), owner)
         with contextlib.closing(connection):
             if fails:
                 with pytest.raises(WriteError, match="the peer took nothing of more than 1000 bytes"):

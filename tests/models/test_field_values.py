@@ -10,8 +10,8 @@ from costs import assert_linear
 import httpx_fast
 from httpx_fast import Headers, Response
 from httpx_fast._auth import _digest_challenges
+from httpx_fast._conn.keep_alive import keep_alive_limits
 from httpx_fast._models.field_values import MAX_REMEMBERED, charset_of, links_of
-from httpx_fast._pool.origin_hints import promised
 from httpx_fast._sse import EventParser
 
 #: As the standard library reads them, which httpx asks.
@@ -74,7 +74,7 @@ def feed_events(data: bytes) -> None:
 READERS = {
     "content-type": charset_of,
     "link": lambda value: list(links_of(value.decode("latin-1"))),
-    "keep-alive": lambda value: promised([value]),
+    "keep-alive": lambda value: keep_alive_limits([value]),
     "www-authenticate": lambda value: list(_digest_challenges([value.decode("latin-1")])),
     "content-encoding": lambda value: Response(200, headers=[(b"content-encoding", value)], stream=None)._codings(),
     "location": lambda value: join(value.decode("latin-1")),

@@ -11,7 +11,7 @@ import pytest
 from memory import OK, SLOW, A, B, House
 from runners import RUNNERS, Runner
 
-from httpx_fast._conn.http1 import RequestTimeouts
+from httpx_fast._conn.base import RequestTimeouts
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import ConnectError, PoolTimeout, ReadError, RemoteProtocolError
 from httpx_fast._origin import Route

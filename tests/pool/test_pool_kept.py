@@ -10,7 +10,7 @@ from memory import A, B, House
 from runners import Runner
 
 import httpx_fast
-from httpx_fast._conn.http1 import RequestTimeouts
+from httpx_fast._conn.base import RequestTimeouts
 from httpx_fast._exceptions import PoolTimeout
 from httpx_fast._origin import Origin, Route
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import sys
 import types
@@ -14,7 +15,10 @@ from memory import A, B, House
 from runners import Runner
 from scripted import ScriptedStream
 
-from httpx_fast._conn.http1 import Http1Connection, RequestTimeouts
+from httpx_fast._conn.base import RequestTimeouts
+from httpx_fast._conn.dial import Dialled
+from httpx_fast._conn.http1 import Http1Connection
+from httpx_fast._conn.protocols import protocol_of
 from httpx_fast._exceptions import PoolTimeout, ReadError, RemoteProtocolError
 from httpx_fast._journey import MAX_ATTEMPTS, ConnectionFacts
 from httpx_fast._kernel.select import HeadParser
@@ -26,6 +30,9 @@ BYTES = b"HTTP/1.1 200 OK\r\n\r\n"
 
 class Shared:
     """A connection that says what it is told to say. A step of `script` is what an exchange does: see `exchange`."""
+
+    multiplexed = True
+    sole_exchange = None
 
     made: list[Shared]
     first_limit: int | None
@@ -39,17 +46,18 @@ class Shared:
         stream: Any,
         route: Route,
         facts: ConnectionFacts,
-        clock: Callable[[], float],
         owner: Any,
         ping_after: float | None,
         first_limit: int | None,
     ) -> None:
-        self.stream, self.route, self.facts, self.clock, self.owner = stream, route, facts, clock, owner
+        self.stream, self.route, self.facts, self.clock, self.owner = stream, route, facts, owner.backend.clock, owner
         self.limit = Shared.first_limit
         self.settled = Shared.first_settled
         self.first_limit, self.ping_after = first_limit, ping_after
         self.rtt = None
         self.window_out = self.room = 65535
+        self.windows = (65535, 65535)
+        self.journeys: list[Any] = []
         self.idle_since: float | None = None
         self.usable = True
         self.progressed = Shared.progress
@@ -70,15 +78,21 @@ class Shared:
         if not isinstance(body, bytes):
             assert [piece async for piece in body]
         step = Shared.script.pop(0) if Shared.script else None
+        self.journeys.append(journey)
         if isinstance(step, BaseException):
+            self.journeys.remove(journey)
             if getattr(step, "farewell", False):
                 self.farewell, self.broken = "GOAWAY", step
             if getattr(step, "goes_away", False):
                 self.go_away()
             raise step
         if step is not None:
-            await step()
-        return Exchange(self, whole)
+            try:
+                await step()
+            except BaseException:
+                self.journeys.remove(journey)
+                raise
+        return Exchange(self, whole, journey)
 
     def go_away(self) -> None:
         self.usable = False
@@ -88,8 +102,26 @@ class Shared:
     def draining(self) -> bool:
         return not self.usable
 
+    @property
+    def ended_by_peer(self) -> bool:
+        return bool(self.farewell) and self.broken is not None
+
     def alive(self) -> bool:
         return self.usable
+
+    def alive_now(self) -> bool:
+        return self.usable
+
+    def set_mark(self) -> None: ...
+
+    def usable_until(self, head: Any, now: float) -> float:
+        return math.inf
+
+    def users(self) -> list[Any]:
+        return list(self.journeys)
+
+    def left_unanswered(self, journey: Any) -> bool:
+        return not self.usable and not journey.first
 
     def close(self) -> None:
         self.closed += 1
@@ -97,10 +129,11 @@ class Shared:
 
 class Exchange:
     interim = trailers = ()
-    upgraded = False
+    upgraded = sending = False
 
-    def __init__(self, connection: Shared, whole: bool) -> None:
+    def __init__(self, connection: Shared, whole: bool, journey: Any) -> None:
         self.connection = connection
+        self.journey = journey
         self.whole = self.ended = whole
         self.head = HeadParser().feed(memoryview(BYTES), 0, len(BYTES))
         self.pieces = [b"ok"]
@@ -118,6 +151,7 @@ class Exchange:
 
     def rest(self, now: float) -> bool:
         self.connection.idle_since = now
+        self.connection.journeys.remove(self.journey)
         return self.connection.usable
 
 
@@ -179,13 +213,10 @@ def test_protocol_is_what_tls_agreed_on_or_what_is_known(
 ) -> None:
     async def body(runner: Runner) -> None:
         house = house_of(runner, http1=http1, http2=http2)
-        stream = ScriptedStream([])
-        if alpn is not None:
-            stream.info["ssl_object"] = types.SimpleNamespace(
-                selected_alpn_protocol=lambda: alpn if "/" in alpn or alpn == "h2" else None
-            )
+        negotiated = None if alpn == "none was agreed on" else alpn
+        dialled = Dialled(ScriptedStream([]), protocol_of(negotiated, http1, http2, forward))
         route = Route(Origin("http", "a.example", 80), None, forward)
-        assert isinstance(house.pool._speak(stream, route, ConnectionFacts()), spoken)
+        assert isinstance(house.pool._connected(dialled, route, ConnectionFacts()), spoken)
 
     run(body)
 

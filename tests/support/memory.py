@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from runners import Runner
 from scripted import ScriptedStream
 
+from httpx_fast._conn.base import RequestTimeouts
 from httpx_fast._conn.dial import DialOptions
-from httpx_fast._conn.http1 import RequestTimeouts
 from httpx_fast._exceptions import ConnectError
 from httpx_fast._journey import Journey
 from httpx_fast._net.auto import backend_for, current_token

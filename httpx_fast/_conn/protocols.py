@@ -1,0 +1,53 @@
+"""Which class speaks a negotiated protocol.
+
+`PROTOCOLS` maps an ALPN protocol name (RFC 7301 s.6) to the function that makes its connection of what `dial()` opened.
+A new protocol is a class that implements `base.Connection`, and one line here. Classes are imported on first use: a
+client that speaks HTTP/1.1 only never loads HTTP/2.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .._journey import ConnectionFacts
+from .._net.base import Stream
+from .._origin import Route
+from .base import Connection, MakeConnection, Owner
+
+HTTP1: Final = "http/1.1"
+HTTP2: Final = "h2"
+
+
+def _make_http1(
+    stream: Stream, route: Route, facts: ConnectionFacts, owner: Owner, ping_after: float | None, first_limit: int
+) -> Connection:
+    from .http1 import Http1Connection
+
+    return Http1Connection(stream, route, facts, owner)
+
+
+def _make_http2(
+    stream: Stream, route: Route, facts: ConnectionFacts, owner: Owner, ping_after: float | None, first_limit: int
+) -> Connection:
+    from .http2 import Http2Connection
+
+    connection = Http2Connection(stream, route, facts, owner, ping_after, first_limit)
+    if facts.early:
+        connection.data_received(memoryview(facts.early))
+    return connection
+
+
+PROTOCOLS: Final[dict[str, MakeConnection]] = {HTTP2: _make_http2, HTTP1: _make_http1}
+
+
+def protocol_of(negotiated: str | None, http1: bool, http2: bool, forward: bool) -> str:
+    """Return the protocol to speak: the negotiated one, or the one that is known to be spoken (RFC 9113 s.3.2, s.3.3).
+
+    `http1` and `http2` say what may be spoken; without TLS only one of them can be meant. Requests that a proxy
+    forwards (`forward`) are HTTP/1.1, unless the proxy agreed to another protocol.
+    """
+    if not http2:
+        return HTTP1
+    if negotiated != HTTP1 and negotiated in PROTOCOLS:
+        return negotiated
+    return HTTP1 if http1 or forward else HTTP2
