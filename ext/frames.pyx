@@ -83,11 +83,6 @@ cdef class FrameReader:
     def __init__(self, Py_ssize_t max_frame_size=h2_constants.DEFAULT_FRAME_SIZE):
         self.max_frame_size = max_frame_size
 
-    @property
-    def incomplete(self):
-        """Whether a frame, or a field block, has begun and not ended."""
-        return self.within or self.head_size != 0 or self.block_stream != 0
-
     def feed(self, data, Py_ssize_t start, Py_ssize_t end):
         """The frames that have come to their end. Raises ValueError when [start, end) is not in `data`."""
         cdef Py_buffer view

@@ -11,37 +11,25 @@ HAS_CONTENT_LENGTH = 1 << 0
 HAS_TRANSFER_ENCODING = 1 << 1
 CHUNKED_ONLY = 1 << 2  # one Transfer-Encoding field, and its only coding is "chunked"
 HAS_CONNECTION = 1 << 3
-CONNECTION_CLOSE = 1 << 4  # "close" is among the members of the Connection fields; the next two likewise
+CONNECTION_CLOSE = 1 << 4  # "close" is among the members of the Connection fields; the next one likewise
 CONNECTION_KEEP_ALIVE = 1 << 5
-CONNECTION_UPGRADE = 1 << 6
-HAS_UPGRADE = 1 << 7
-HAS_KEEP_ALIVE = 1 << 8
-HAS_SET_COOKIE = 1 << 9
-HAS_LOCATION = 1 << 10
-HAS_CONTENT_ENCODING = 1 << 11
-HAS_CONTENT_TYPE = 1 << 12
-HAS_WWW_AUTHENTICATE = 1 << 13
-HAS_ALT_SVC = 1 << 14
-HAS_LINK = 1 << 15
+HAS_KEEP_ALIVE = 1 << 6
+HAS_SET_COOKIE = 1 << 7
+HAS_LOCATION = 1 << 8
+HAS_CONTENT_ENCODING = 1 << 9
 
 FIELD_FLAGS = {
     b"content-length": HAS_CONTENT_LENGTH,
     b"transfer-encoding": HAS_TRANSFER_ENCODING,
     b"connection": HAS_CONNECTION,
-    b"upgrade": HAS_UPGRADE,
     b"keep-alive": HAS_KEEP_ALIVE,
     b"set-cookie": HAS_SET_COOKIE,
     b"location": HAS_LOCATION,
     b"content-encoding": HAS_CONTENT_ENCODING,
-    b"content-type": HAS_CONTENT_TYPE,
-    b"www-authenticate": HAS_WWW_AUTHENTICATE,
-    b"alt-svc": HAS_ALT_SVC,
-    b"link": HAS_LINK,
 }
 CONNECTION_FLAGS = {
     b"close": CONNECTION_CLOSE,
     b"keep-alive": CONNECTION_KEEP_ALIVE,
-    b"upgrade": CONNECTION_UPGRADE,
 }
 
 # Values of `ResponseHead.content_length` that are no length.

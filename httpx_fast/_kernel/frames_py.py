@@ -107,11 +107,6 @@ class FrameReader:
         self._block: list[bytes] = []
         self._block_stream = self._block_flags = self._block_size = self._continuations = 0
 
-    @property
-    def incomplete(self) -> bool:
-        """Whether a frame, or a field block, has begun and not ended."""
-        return self._within or bool(self._head) or bool(self._block_stream)
-
     def feed(self, data: bytes | bytearray | memoryview, start: int, end: int) -> list[Frame]:
         """The frames that have come to their end. Raises ValueError when [start, end) is not in `data`."""
         view = view_of(data)

@@ -6,14 +6,9 @@ Each fault carries the error code that GOAWAY or RST_STREAM has to say (RFC 9113
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .._exceptions import MAX_SHOWN, LocalProtocolError, RemoteProtocolError, shown
 from . import h2_constants
 from .errors import bad_name, bad_value
-
-if TYPE_CHECKING:
-    from .hpack_py import FieldSection
 
 __all__ = ["Http2Error", "SectionTooLarge"]
 
@@ -46,10 +41,10 @@ _OFFENCES = {
 }
 
 
-def malformed(section: FieldSection, stream_id: int) -> Http2Error:
-    """For a field section that has offences: what is wrong with it, and the first field that is."""
-    reasons = ", ".join(reason for offence, reason in _OFFENCES.items() if section.offences & offence)
-    name, value = section.offender or (b"", b"")
+def malformed(offences: int, offender: tuple[bytes, bytes] | None, stream_id: int) -> Http2Error:
+    """Return the error for a field section with `offences`; `offender` is the first field that has one."""
+    reasons = ", ".join(reason for offence, reason in _OFFENCES.items() if offences & offence)
+    name, value = offender or (b"", b"")
     return Http2Error(f"{reasons}: {shown(name)}: {shown(value)}", h2_constants.PROTOCOL_ERROR, stream_id)
 
 

@@ -128,7 +128,7 @@ class StreamReader(ReceiveWindow):
         """A field section has come: an interim response, the head, or trailers."""
         self.touched = True
         if section.offences:
-            raise h2_errors.malformed(section, self.id)
+            raise h2_errors.malformed(section.offences, section.offender, self.id)
         if self.state == BODY:
             self._take_trailers(section, end)
             return

@@ -124,7 +124,9 @@ def test_frames_are_read_however_they_come(kernel, ways, raw, frames):
         reader = kernel.FrameReader()
         assert joined(read(reader, FIRST + raw, way)) == [FIRST_READ, *frames]
         assert not reader.broken
-        assert not reader.incomplete
+        # All of it was taken: the next frame begins with the next byte.
+        following = control.ping_frame(b"the next")
+        assert reader.feed(following, 0, len(following)) == [(h2_constants.PING, 0, 0, b"the next", 8)]
 
 
 def test_data_is_handed_out_as_it_comes(kernel):
@@ -171,23 +173,6 @@ def test_what_is_handed_out_does_not_change_with_the_buffer(kernel):
 def test_bytes_outside_of_the_buffer_are_refused(kernel, start, end):
     with pytest.raises(ValueError, match=f"bytes {start} to {end} of 9 cannot be read"):
         kernel.FrameReader().feed(FIRST, start, end)
-
-
-def test_reader_says_when_something_is_incomplete(kernel):
-    raw = (
-        FIRST
-        + frame(h2_constants.HEADERS, 0, 1, b"ab")
-        + frame(h2_constants.CONTINUATION, 4, 1, b"c")
-        + frame(h2_constants.DATA, 0, 1)
-    )
-    reader = kernel.FrameReader()
-    complete = set()
-    for at in range(len(raw)):
-        if not reader.incomplete:
-            complete.add(at)
-        reader.feed(raw, at, at + 1)
-    assert complete == {0, 9, 30}
-    assert not reader.incomplete
 
 
 REFUSED = vectors.read("../http2/frames_refused")
@@ -433,7 +418,7 @@ def reported(kernel, raw, way):
     for available in way:
         frames = reader.feed(raw, at, available)
         calls.append([frame if frame[0] != h2_constants.ERROR else (*frame[:3], str(frame[3])) for frame in frames])
-        calls.append((reader.broken, reader.incomplete))
+        calls.append(reader.broken)
         at = available
     return calls
 

@@ -360,7 +360,7 @@ def test_response_is_described(kernel):
     block = b"\x8d" + b"".join(literal(*pair) for pair in fields)
     section = kernel.HpackDecoder().decode_response(block)
     assert (section.status, section.content_length, section.count) == (404, 42, 5)
-    assert section.flags == constants.HAS_CONTENT_TYPE | constants.HAS_CONTENT_LENGTH | constants.HAS_SET_COOKIE
+    assert section.flags == constants.HAS_CONTENT_LENGTH | constants.HAS_SET_COOKIE
     assert (section.offences, section.offender) == (0, None)
     assert (section.minor, section.reason) == (0, b"")
     assert section.fields() == fields
@@ -463,7 +463,7 @@ def test_offences_are_reported_with_the_first_offender(kernel, fields, offences,
         if not offences:
             assert section.status == int(fields[0][1])
             continue
-        error = h2_errors.malformed(section, 5)
+        error = h2_errors.malformed(section.offences, section.offender, 5)
         assert (error.code, error.stream_id) == (h2_constants.PROTOCOL_ERROR, 5)
         assert repr(fields[offender][0])[:40] in str(error)
 

@@ -441,7 +441,7 @@ def probe(kernel: Any, target: Any) -> Any:
     if hasattr(target, "cut"):
         return target.filled, target.missing, outcome(target, ("cut", ()))
     if hasattr(target, "broken"):
-        return target.broken, target.incomplete, outcome(target, ("feed", (FRAMES, 0, len(FRAMES))))
+        return target.broken, outcome(target, ("feed", (FRAMES, 0, len(FRAMES))))
     return None
 
 

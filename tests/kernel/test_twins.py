@@ -129,7 +129,7 @@ def test_twins_offer_and_document_the_same(twins):
                 assert inspect.getdoc(getattr(ours, attribute)) == inspect.getdoc(getattr(theirs, attribute))
 
 
-def test_twins_read_from_one_table_of_facts(twins):
+def test_twins_read_from_one_table_of_flags(twins):
     from httpx_fast._kernel import constants
 
     seen = set()
