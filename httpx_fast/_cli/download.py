@@ -119,6 +119,7 @@ class Download:
     def write(self, piece: bytes) -> None:
         assert self._file is not None, "begin() was not called"
         self._file.write(piece)
+        self._file.flush()  # what came is there, whatever ends this process
         self.size += len(piece)
 
     def finish(self) -> str:
