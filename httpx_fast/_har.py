@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import json
 import re
 import urllib.parse
 from collections.abc import Iterable, Sequence
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, cast
 
 from .__version__ import __version__
 from ._exceptions import RequestNotRead, ResponseNotRead
@@ -23,13 +24,17 @@ from ._models import Headers, Request, Response
 #: What stands in place of a secret.
 MASK = "[secure]"
 _SECRET_FIELDS = frozenset(
-    {"authorization", "proxy-authorization", "cookie", "set-cookie"}
+    {"authorization", "proxy-authorization", "authentication-info", "cookie", "set-cookie"}
     | {"x-api-key", "api-key", "x-auth-token", "x-csrf-token", "x-xsrf-token"}
 )
+#: Names of parameters and of members of JSON objects whose values are secrets.
 _SECRET_NAME = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token|api[-_]?key|^key$|^sig(nature)?$|auth|session|credential|^code$",
+    r"passw(or)?d|passphrase|secret|token|api[-_]?key|^key$|^sig(nature)?$|(^|[-_])auth($|[-_])|authorization"
+    r"|session([-_]?id)?$|credential|^code$",
     re.IGNORECASE,
 )
+#: A member of that kind, or what could be one, in the text of JSON.
+_SECRET_MEMBER = re.compile(f'"[^"]*(?:{_SECRET_NAME.pattern.replace("^", "").replace("$", "")})[^"]*"', re.IGNORECASE)
 
 
 def har(responses: Iterable[Response], *, started: dt.datetime | None = None) -> dict[str, Any]:
@@ -133,12 +138,15 @@ def _request(request: Request, http_version: str) -> dict[str, Any]:
 
 
 def _post_data(kind: str, content: bytes) -> dict[str, Any]:
-    if kind.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded":
+    bare = _media_type(kind)
+    if bare == "application/x-www-form-urlencoded":
         pairs = urllib.parse.parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True)
         masked = [(name, _masked(name, value)) for name, value in pairs]
         params = [{"name": name, "value": value} for name, value in masked]
         return {"mimeType": kind, "params": params, "text": urllib.parse.urlencode(masked)}
-    return {"mimeType": kind, "params": [], "text": content.decode("utf-8", "replace")}
+    if bare.startswith("multipart/"):
+        return {"mimeType": kind, "params": [], "text": "", "comment": "the parts are left out"}
+    return {"mimeType": kind, "params": [], "text": _masked_text(bare, content.decode("utf-8", "replace"))}
 
 
 def _response(response: Response) -> dict[str, Any]:
@@ -165,9 +173,37 @@ def _content(response: Response) -> dict[str, Any]:
     if not content:
         return told
     try:
-        return told | {"text": content.decode(response.charset_encoding or "utf-8")}
+        text = content.decode(response.charset_encoding or "utf-8")
     except (UnicodeDecodeError, LookupError):
         return told | {"text": base64.b64encode(content).decode("ascii"), "encoding": "base64"}
+    return told | {"text": _masked_text(_media_type(kind), text)}
+
+
+def _media_type(kind: str) -> str:
+    return kind.partition(";")[0].strip().lower()
+
+
+def _masked_text(kind: str, text: str) -> str:
+    """The text; of JSON without the values of members that are named like secrets."""
+    if not (kind == "application/json" or kind.endswith("+json")) or not _SECRET_MEMBER.search(text):
+        return text
+    try:
+        return json.dumps(_masked_json(json.loads(text)), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return MASK  # there is a secret somewhere in what cannot be read
+
+
+def _masked_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {name: MASK if _is_secret(name, member) else _masked_json(member) for name, member in members.items()}
+    if isinstance(value, list):
+        return [_masked_json(element) for element in cast("Sequence[Any]", value)]
+    return value
+
+
+def _is_secret(name: str, member: object) -> bool:
+    return isinstance(member, (str, int, float)) and _SECRET_NAME.search(name) is not None
 
 
 def _fields(headers: Headers) -> list[dict[str, str]]:
