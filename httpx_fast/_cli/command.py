@@ -118,12 +118,17 @@ def _send(arguments: Arguments, output: Output) -> int:
 
 @contextlib.contextmanager
 def _archived(arguments: Arguments, exchanger: Exchanger) -> Generator[None]:
-    """Writes the HAR file at the end, of what came until an error, too."""
+    """Writes the HAR file at the end; after an error, which is told before any of the file, of what came until then."""
+    if arguments.har is None:
+        yield
+        return
     try:
         yield
-    finally:
-        if arguments.har is not None:
+    except BaseException:
+        with contextlib.suppress(OSError):
             _write_har(arguments.har, exchanger.exchange.responses)
+        raise
+    _write_har(arguments.har, exchanger.exchange.responses)
 
 
 def _write_har(path: str, responses: Sequence[Response]) -> None:

@@ -63,7 +63,7 @@ def _bash() -> str:
 def _zsh() -> str:
     lines = ["#compdef httpx-fast", "# zsh completion of httpx-fast: put it into a folder of $fpath as _httpx-fast"]
     lines.append("_arguments -s -S \\")
-    for option in OPTIONS:
+    for option in [option for option in OPTIONS if option.kind != "listed"]:  # --json stands there with its value
         for name in option.names:
             repeated = "*" if option.kind in ("append", "data") else ""
             values = "".join(f":{_zsh_quoted(value)}:{_zsh_action(option)}" for value in option.values)

@@ -92,9 +92,8 @@ def _cells(times: dict[str, float] | None) -> str:
 def _milliseconds(seconds: float) -> str:
     """Four digits at least, and never more than eight columns below 27 hours."""
     time = seconds * 1000
-    return (
-        f"{time:.3f}" if time < 10 else f"{time:.2f}" if time < 100 else f"{time:.1f}" if time < 1000 else f"{time:.0f}"
-    )
+    digits = next((digits for limit, digits in ((9.9995, 3), (99.995, 2), (999.95, 1)) if time < limit), 0)
+    return f"{time:.{digits}f}"
 
 
 def _conclusion(cells: dict[str, dict[str, dict[str, float]]]) -> list[str]:
