@@ -7,8 +7,6 @@ import importlib
 import pytest
 from libraries import Library, needed
 
-pytest_plugins = ["httpx_fast.testing.pytest_plugin"]
-
 
 @pytest.fixture(params=["httpx2", "httpx"])
 def library(request: pytest.FixtureRequest) -> Library:

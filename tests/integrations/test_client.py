@@ -276,7 +276,6 @@ def test_http2_needs_no_other_package(library, backend, node: Node, authority: A
 
 
 def test_many_threads_share_one_blocking_client_with_http2(library, node: Node, authority: Authority):
-    """httpx2 alone mixes up streams here: of 2,000 requests few get their own answer."""
     threads, each = 40, 50
     failures: list[BaseException] = []
     right = []

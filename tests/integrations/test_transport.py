@@ -35,6 +35,8 @@ from httpx_fast.testing import (
     response,
 )
 
+pytest_plugins = ["httpx_fast.testing.pytest_plugin"]
+
 SOON = 0.05  # seconds; when a peer that says nothing is given up
 
 
