@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .__version__ import __description__, __title__, __version__
 from ._api import delete, get, head, options, patch, post, put, query, request, stream, websocket
 from ._auth import Auth, BasicAuth, DigestAuth, FunctionAuth, NetRCAuth
+from ._byte_streams import AsyncByteStream, SyncByteStream
 from ._client import USE_CLIENT_DEFAULT, AsyncClient, Client
 from ._config import Limits, Proxy, TCPKeepAlive, Timeout, create_ssl_context
 from ._content import ByteStream
@@ -52,7 +53,6 @@ from ._exceptions import (
 from ._models import Cookies, Headers, Request, Response
 from ._status_codes import codes
 from ._transports import AsyncBaseTransport, BaseTransport, MockTransport
-from ._types import AsyncByteStream, SyncByteStream
 from ._urls import URL, Origin, QueryParams
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ._argument_names import names_explained
+from ._auth import AuthTypes
 from ._client import Client
 from ._config import (
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
@@ -17,20 +18,15 @@ from ._config import (
     DEFAULT_MAX_MESSAGE_SIZE_BYTES,
     DEFAULT_QUEUE_SIZE,
     DEFAULT_TIMEOUT_CONFIG,
-)
-from ._models import Response
-from ._types import (
-    AuthTypes,
-    CookieTypes,
-    HeaderTypes,
     ProxyTypes,
-    QueryParamTypes,
-    RequestContent,
-    RequestData,
-    RequestFiles,
     TimeoutTypes,
 )
-from ._urls import URL
+from ._content import RequestContent
+from ._models import Response
+from ._models.cookies import CookieTypes
+from ._models.headers import HeaderTypes
+from ._multipart import RequestData, RequestFiles
+from ._urls import URL, QueryParamTypes
 
 if TYPE_CHECKING:
     import ssl

@@ -17,7 +17,7 @@ import time
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from copy import copy
-from typing import ClassVar
+from typing import ClassVar, TypeAlias, Union
 
 from ._exceptions import LocalProtocolError, RemoteProtocolError, shown
 from ._models import Cookies, Request, Response
@@ -25,6 +25,8 @@ from ._origin import Origin
 from ._urls import URL
 
 __all__ = ["Auth", "BasicAuth", "DigestAuth", "FunctionAuth", "NetRCAuth"]
+
+AuthTypes: TypeAlias = Union[tuple[str | bytes, str | bytes], Callable[["Request"], "Request"], "Auth"]
 
 
 def _bytes(text: str | bytes) -> bytes:

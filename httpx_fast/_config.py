@@ -18,15 +18,20 @@ import ssl
 import sys
 import threading
 from collections.abc import Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, Union, cast
 
 from ._caller import warn_caller
 from ._exceptions import MissingTrustStore, TrustStoreError
-from ._models.headers import Headers
-from ._types import CertTypes, HeaderTypes, TimeoutTypes
+from ._models.headers import Headers, HeaderTypes
 from ._urls import URL
 
 __all__ = ["Limits", "Proxy", "TCPKeepAlive", "Timeout", "create_ssl_context"]
+
+#: Seconds for all phases, or for connect, read, write and pool.
+TimeoutTypes: TypeAlias = Union["Timeout", tuple[float | None, float | None, float | None, float | None], float, None]
+ProxyTypes: TypeAlias = Union["URL", str, "Proxy"]
+#: A file of certificate and key, or two files, or two files and the key's password.
+CertTypes: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
 
 
 class UnsetType:

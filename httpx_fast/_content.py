@@ -13,16 +13,19 @@ import inspect
 import json as jsonlib
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
+from ._byte_streams import AsyncByteStream, SyncByteStream
 from ._caller import warn_caller
 from ._exceptions import StreamClosed, StreamConsumed
-from ._multipart import MultipartStream, wrapped_file
-from ._types import AsyncByteStream, RequestContent, RequestData, RequestFiles, ResponseContent, SyncByteStream
+from ._multipart import MultipartStream, RequestData, RequestFiles, wrapped_file
 from ._utils import peek_filelike_remaining_length, primitive_values_to_str
 
 __all__ = ["ByteStream"]
+
+RequestContent: TypeAlias = str | bytes | bytearray | memoryview | Iterable[bytes] | AsyncIterable[bytes]
+ResponseContent: TypeAlias = RequestContent
 
 # A set of arguments to json.dumps() costs an encoder for each call; one encoder serves all of them.
 _to_json = jsonlib.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

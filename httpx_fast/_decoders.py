@@ -16,11 +16,13 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Generic
+from typing import Any, ClassVar, Generic, TypeVar
 
 from ._encodings import text_decoder
 from ._exceptions import DecodingError
-from ._types import AnyStr
+
+AnyStr = TypeVar("AnyStr", bytes, str)
+
 
 MAX_PIECE = 1024 * 1024  # bytes of decoded content in one step; a bomb grows a thousandfold
 MAX_CODINGS = 5  # chained codings; each multiplies what a few bytes can stand for, and servers apply one

@@ -19,11 +19,11 @@ what a peer sent appear in one.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from ._deadline import Total
+from ._masking import without_userinfo
 
 if TYPE_CHECKING:
     from ._journey import Journey
@@ -245,12 +245,6 @@ class HTTPStatusError(HTTPError):
 
 #: What `raise_for_status()` calls a response, by the first digit of its status code.
 _STATUS_KINDS = {1: "Informational response", 3: "Redirect response", 4: "Client error", 5: "Server error"}
-_USERINFO = re.compile(r"(?<=//)[^/?#]*@")
-
-
-def without_userinfo(url: str) -> str:
-    """The text of a URL, with what may be credentials in it hidden."""
-    return _USERINFO.sub("[secure]@", url) if "@" in url else url
 
 
 def status_message(status: int, reason: str, url: str, location: str | None) -> str:

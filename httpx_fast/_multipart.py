@@ -13,15 +13,26 @@ import io
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import IO, Any, TypeAlias, cast
 
+from ._byte_streams import AsyncByteStream, SyncByteStream
 from ._caller import warn_caller
 from ._exceptions import StreamConsumed
 from ._pairs import check_pairs
-from ._types import AsyncByteStream, FileTypes, RequestData, RequestFiles, SyncByteStream
 from ._utils import primitive_value_to_str
 
 __all__ = ["DataField", "FileField", "MultipartStream", "get_multipart_boundary_from_content_type"]
+
+RequestData: TypeAlias = Mapping[str, Any]
+FileContent: TypeAlias = IO[bytes] | bytes | str
+#: A file, or its name and itself, then its media type, then the other fields of its part.
+FileTypes: TypeAlias = (
+    FileContent
+    | tuple[str | None, FileContent]
+    | tuple[str | None, FileContent, str | None]
+    | tuple[str | None, FileContent, str | None, Mapping[str, str]]
+)
+RequestFiles: TypeAlias = Mapping[str, FileTypes] | Sequence[tuple[str, FileTypes]]
 
 # What would end the quoted string or the line is written as browsers write it; ESC stays, as httpx leaves it.
 _ESCAPES = {code: f"%{code:02X}" for code in range(0x20) if code != 0x1B} | {0x22: "%22", 0x5C: "\\\\"}

@@ -20,7 +20,7 @@ from typing import Any
 from ._config import DEFAULT_MAX_EVENT_SIZE_BYTES
 from ._exceptions import SSEError, shown
 from ._models import Headers, Response
-from ._types import HeaderTypes
+from ._models.headers import HeaderTypes
 
 __all__ = ["EventSource", "SSEError", "ServerSentEvent"]
 

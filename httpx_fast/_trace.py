@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from ._exceptions import without_userinfo
+from ._masking import without_userinfo
 
 T = TypeVar("T")
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import ipaddress
 import warnings
-from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
-from typing import Any, NamedTuple, Self
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
+from typing import Any, NamedTuple, Self, TypeAlias, Union
 from urllib.parse import parse_qs, unquote
 
 from ._exceptions import HTTPXDeprecationWarning, InvalidURL
 from ._origin import DEFAULT_PORTS
 from ._origin import Origin as Endpoint
 from ._pairs import check_pairs
-from ._types import QueryParamTypes
 from ._urlparse import (
     MAX_PORT,
     MAX_URL_LENGTH,
@@ -36,6 +35,17 @@ from ._urlparse import (
 )
 
 __all__ = ["URL", "Origin", "QueryParams"]
+
+PrimitiveData: TypeAlias = str | int | float | bool | None
+URLTypes: TypeAlias = Union["URL", str]
+QueryParamTypes: TypeAlias = Union[
+    "QueryParams",
+    Mapping[str, PrimitiveData | Sequence[PrimitiveData]],
+    # Not list, of which a variable that is a list[tuple[str, str]] would be none.
+    Sequence[tuple[str, PrimitiveData]],
+    str,
+    bytes,
+]
 
 _KEYWORDS: dict[str, type] = {
     "scheme": str,

@@ -1,6 +1,6 @@
 """The house stands: a module imports only from floors below its own, and nothing of another client's protocol code.
 
-README.md, "Architecture", draws the floors. Imports inside functions and under TYPE_CHECKING count: what a module must
+docs/architecture.md draws the layers. Imports inside functions and under TYPE_CHECKING count: what a module must
 not know it must not know late or for its types only either.
 """
 
@@ -14,7 +14,10 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "httpx_fast"
 
-GROUND = "__version__ _deadline _encodings _exceptions _origin _drive _hpack_tables _trace _journey _turns"
+GROUND = (
+    "__version__ _byte_streams _masking _deadline _encodings _exceptions _origin _drive _hpack_tables _trace _journey "
+    "_turns"
+)
 FACE = (
     "_types _argument_names _caller _models _urls _urlparse _content _pairs _multipart _decoders _status_codes _config "
     "_auth _utils _sse"
@@ -35,7 +38,7 @@ FLOORS: list[dict[str, str]] = [
 ]
 #: What a room may import, where that is less than all floors below its own.
 NARROW: dict[str, set[str]] = {
-    "ground": {"_deadline", "_exceptions", "_journey", "_origin", "_trace"},
+    "ground": {"_deadline", "_exceptions", "_journey", "_masking", "_origin", "_trace"},
     "kernel": {"_exceptions", "_hpack_tables"},
     "wire": {*GROUND.split(), "_kernel"},
     "net": set(GROUND.split()),
@@ -45,6 +48,27 @@ NARROW: dict[str, set[str]] = {
 }
 #: The one upward look: exceptions name what they carry, for type checkers.
 ALLOWED = {("_exceptions", "_journey"), ("_exceptions", "_models")}
+#: The order inside the face, from bottom to top: modules of one line do not know each other.
+FACE_ORDER = [
+    "_status_codes _argument_names _caller _pairs _urlparse",
+    "_urls",
+    "_utils _models.headers _models.field_values",
+    "_config _multipart _decoders _models.cookie_rules",
+    "_content _models.cookie_jar _models.body_iterators",
+    "_models.cookies",
+    "_models.request",
+    "_models.response",
+    "_models",
+    "_auth _sse",
+    "_types",
+]
+#: Circles of imports that are still there. Nothing is added to this.
+CIRCLES: list[set[str]] = [
+    {"_conn.http2", "_conn.http2_stream", "_conn.http2_tunnel"},
+    {"_kernel.h2_errors", "_kernel.hpack_py"},
+    {"_pool.lease", "_pool.pool", "_pool.replay", "_pool.view", "_pool.warming"},
+    {"_transports.core.connections", "_transports.core.pools", "_transports.default"},
+]
 FOREIGN = {"h11", "h2", "hpack", "httptools", "httpcore", "httpcore2", "httpx", "httpx2", "hyperframe", "zttp"}
 #: Modules for the users of another package, which import it and no other.
 FOR_FOREIGN = {"integrations.httpx": {"httpx", "httpcore"}, "integrations.httpx2": {"httpx2", "httpcore2"}}
@@ -113,6 +137,59 @@ def may_import(top: str, name: str) -> bool:
 
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
+
+
+MODULES = {module_of(path): path for path in modules()}
+
+
+def known(module: str) -> set[str]:
+    """Return the modules of the package that `module` imports, whenever and for whatever that is."""
+    path = MODULES[module]
+    package = path.relative_to(PACKAGE).parts[:-1]
+    found: set[str] = set()
+    for _, name in imported(path.read_text(encoding="utf-8"), package):
+        if name != PACKAGE.name and not name.startswith(f"{PACKAGE.name}."):
+            continue
+        inside = name.removeprefix(PACKAGE.name).removeprefix(".")
+        # The module itself, or the one that defines the name; a compiled kernel is in the package of its twin.
+        while inside and inside not in MODULES:
+            inside = inside.rpartition(".")[0]
+        found.add(inside or "__init__")
+    return {each for each in found - {module} if (module, each) not in ALLOWED}
+
+
+def circles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """Return the sets of modules that reach each other by imports."""
+    reach = {module: set(names) for module, names in graph.items()}
+    for middle in graph:
+        for module, names in reach.items():
+            if middle in names:
+                names |= reach[middle]
+            assert module in reach
+    found: list[set[str]] = []
+    for module, names in reach.items():
+        circle = {other for other in names if module in reach[other]}
+        if circle and circle not in found:
+            found.append(circle)
+    return found
+
+
+def test_modules_import_each_other_in_no_circle():
+    found = circles({module: known(module) for module in MODULES})
+    assert [sorted(circle) for circle in found if not any(circle <= listed for listed in CIRCLES)] == []
+
+
+def test_a_planted_circle_is_found():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set[str]()}
+    assert circles(graph) == [{"b", "c"}]
+
+
+def test_the_face_is_in_order():
+    rank = {name: number for number, names in enumerate(FACE_ORDER) for name in names.split()}
+    face = {name for name in MODULES if name.split(".")[0] in FACE.split()}
+    assert face == set(rank)
+    upward = [(name, other) for name in face for other in known(name) & face if rank[other] >= rank[name]]
+    assert upward == []
 
 
 @pytest.mark.parametrize("path", modules(), ids=module_of)

@@ -18,38 +18,31 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ref
 
 from ..__version__ import __version__
-from .._auth import Auth, BasicAuth, FunctionAuth, is_digest, is_https_upgrade
+from .._auth import Auth, AuthTypes, BasicAuth, FunctionAuth, is_digest, is_https_upgrade
+from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._caller import warn_caller
 from .._config import (
     DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_LIMITS,
     DEFAULT_MAX_REDIRECTS,
     DEFAULT_TIMEOUT_CONFIG,
+    CertTypes,
     Limits,
     Proxy,
+    ProxyTypes,
     Timeout,
+    TimeoutTypes,
 )
-from .._content import ByteStream, in_memory
+from .._content import ByteStream, RequestContent, in_memory
 from .._decoders import SUPPORTED_DECODERS
 from .._exceptions import InvalidURL, RemoteProtocolError
 from .._models import Cookies, Headers, Request, Response
+from .._models.cookies import CookieTypes
+from .._models.headers import HeaderTypes
+from .._models.request import RequestExtensions
+from .._multipart import RequestData, RequestFiles
 from .._status_codes import codes
-from .._types import (
-    AsyncByteStream,
-    AuthTypes,
-    CertTypes,
-    CookieTypes,
-    HeaderTypes,
-    ProxyTypes,
-    QueryParamTypes,
-    RequestContent,
-    RequestData,
-    RequestExtensions,
-    RequestFiles,
-    SyncByteStream,
-    TimeoutTypes,
-)
-from .._urls import URL, QueryParams
+from .._urls import URL, QueryParams, QueryParamTypes
 from .._utils import URLPattern, get_environment_proxies
 from .templates import Table, Template
 

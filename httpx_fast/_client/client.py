@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from .._argument_names import names_explained
+from .._auth import AuthTypes
 from .._config import (
     DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
@@ -19,26 +20,21 @@ from .._config import (
     DEFAULT_MAX_REDIRECTS,
     DEFAULT_QUEUE_SIZE,
     DEFAULT_TIMEOUT_CONFIG,
+    CertTypes,
     Limits,
     Proxy,
-)
-from .._drive import drive
-from .._models import Request, Response
-from .._transports.base import BaseTransport
-from .._types import (
-    AuthTypes,
-    CertTypes,
-    CookieTypes,
-    HeaderTypes,
     ProxyTypes,
-    QueryParamTypes,
-    RequestContent,
-    RequestData,
-    RequestExtensions,
-    RequestFiles,
     TimeoutTypes,
 )
-from .._urls import URL
+from .._content import RequestContent
+from .._drive import drive
+from .._models import Request, Response
+from .._models.cookies import CookieTypes
+from .._models.headers import HeaderTypes
+from .._models.request import RequestExtensions
+from .._multipart import RequestData, RequestFiles
+from .._transports.base import BaseTransport
+from .._urls import URL, QueryParamTypes
 from . import flow
 from .base import USE_CLIENT_DEFAULT, BaseClient, EventHook, UseClientDefault, warn_of_cookies
 

@@ -21,13 +21,13 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from .._auth import Auth
+from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._config import granted
 from .._deadline import Deadline
 from .._exceptions import RemoteProtocolError, RequestError, TooManyRedirects
 from .._kernel.constants import HAS_SET_COOKIE
 from .._models import Request, Response
 from .._trace import answers_of
-from .._types import AsyncByteStream, SyncByteStream
 from .._urlparse import load_idna
 from .base import USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, logger
 

@@ -14,14 +14,11 @@ import re
 import time
 from collections.abc import Callable
 from http.cookiejar import Cookie
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from .._exceptions import InvalidURL
 from .._urls import URL
-
-if TYPE_CHECKING:
-    from .request import Request
 
 # RFC 6265bis s.5.6: what is longer is ignored, as browsers do.
 MAX_PAIR = 4096  # bytes of name and value together
@@ -73,9 +70,8 @@ class Place:
         self.is_secure = scheme in ("https", "wss")
 
     @classmethod
-    def of(cls, request: Request) -> Place:
-        """The place of a request of ours."""
-        url: URL = request.url
+    def of(cls, url: URL) -> Place:
+        """Return the place that a request for `url` is sent to."""
         host = url.raw_host.decode("ascii").lower()
         port = url.port or (443 if url.scheme in ("https", "wss") else 80)
         return cls(

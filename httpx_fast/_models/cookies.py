@@ -8,12 +8,11 @@ These are imported when somebody asks for the jar or sets a cookie. Of requests 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union, cast
 
 from .._exceptions import CookieConflict
 from .._pairs import check_pairs
-from .._types import CookieTypes
 from .._urls import URL
 from .headers import Headers
 
@@ -21,10 +20,30 @@ if TYPE_CHECKING:
     from http.cookiejar import Cookie, CookieJar
 
     from .cookie_jar import IndexedCookieJar
-    from .request import Request
-    from .response import Response
 
 __all__ = ["Cookies"]
+
+CookieTypes: TypeAlias = Union["Cookies", "CookieJar", Mapping[str, str], Sequence[tuple[str, str]]]
+
+
+class RequestLike(Protocol):
+    """What the jar asks of a request."""
+
+    @property
+    def url(self) -> URL: ...
+
+    @property
+    def headers(self) -> Headers: ...
+
+
+class ResponseLike(Protocol):
+    """What the jar asks of a response."""
+
+    @property
+    def headers(self) -> Headers: ...
+
+    @property
+    def request(self) -> RequestLike: ...
 
 
 class Cookies(MutableMapping[str, str]):
@@ -65,7 +84,7 @@ class Cookies(MutableMapping[str, str]):
     def jar(self, jar: CookieJar) -> None:
         self._jar, self._own = jar, None
 
-    def extract_cookies(self, response: Response) -> None:
+    def extract_cookies(self, response: ResponseLike) -> None:
         """Takes what a response sets, as far as its host may set it (RFC 6265bis s.5.7)."""
         headers: Headers = response.headers
         if not headers._has(b"set-cookie"):
@@ -81,9 +100,9 @@ class Cookies(MutableMapping[str, str]):
             taken: Any = _ResponseFace([value for value in values if not CONTROLS.search(value)])
             jar.extract_cookies(taken, face)
         else:
-            receive(jar, values, Place.of(request), face)
+            receive(jar, values, Place.of(request.url), face)
 
-    def set_cookie_header(self, request: Request) -> None:
+    def set_cookie_header(self, request: RequestLike) -> None:
         """Gives a request the Cookie field that it should have; one that it has already is left alone."""
         jar = self._jar
         if jar is None or request.headers._has(b"cookie"):
@@ -95,7 +114,7 @@ class Cookies(MutableMapping[str, str]):
         if has_own_rules(jar):
             jar.add_cookie_header(face)
             return
-        value = field_value(jar, Place.of(request), face)
+        value = field_value(jar, Place.of(request.url), face)
         if value:
             request.headers["Cookie"] = value
 
@@ -212,7 +231,7 @@ class _RequestFace:
 
     unverifiable = False  # RFC 2965 s.3.3.6: the user asked for this request
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: RequestLike) -> None:
         self._url: URL = request.url
         self._headers: Headers = request.headers
 

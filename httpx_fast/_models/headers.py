@@ -11,14 +11,21 @@ the first one comes. It knows no message and no connection. The rules:
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
-from typing import Any, Protocol, Self, TypeAlias, TypeVar, overload
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, Sequence, ValuesView
+from typing import Any, Protocol, Self, TypeAlias, TypeVar, Union, overload
 
-from .._exceptions import without_userinfo
+from .._masking import without_userinfo
 from .._pairs import check_pairs
-from .._types import HeaderTypes
 
 __all__ = ["Headers"]
+
+HeaderTypes: TypeAlias = Union[
+    "Headers",
+    Mapping[str, str],
+    Mapping[bytes, bytes],
+    Sequence[tuple[str, str]],
+    Sequence[tuple[bytes, bytes]],
+]
 
 FieldLine: TypeAlias = tuple[bytes, bytes]
 

@@ -10,32 +10,24 @@ An ordinary class, to be subclassed and patched; what is seldom asked for is mad
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .._content import ByteStream, UnattachedStream, encode_request
+from .._byte_streams import AsyncByteStream, SyncByteStream
+from .._content import ByteStream, RequestContent, UnattachedStream, encode_request
 from .._exceptions import RequestNotRead
-from .._multipart import get_multipart_boundary_from_content_type
-from .._types import (
-    AsyncByteStream,
-    CookieTypes,
-    HeaderTypes,
-    QueryParamTypes,
-    RequestContent,
-    RequestData,
-    RequestExtensions,
-    RequestFiles,
-    SyncByteStream,
-)
-from .._urls import URL
-from .cookies import Cookies
-from .headers import FieldLine, Headers
+from .._multipart import RequestData, RequestFiles, get_multipart_boundary_from_content_type
+from .._urls import URL, QueryParamTypes
+from .cookies import Cookies, CookieTypes
+from .headers import FieldLine, Headers, HeaderTypes
 
 if TYPE_CHECKING:
     from .._config import Timeout
     from .._deadline import Deadline
 
 __all__ = ["Request"]
+
+RequestExtensions: TypeAlias = Mapping[str, Any]
 
 _new = object.__new__
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json as jsonlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
-from .._content import ByteStream, UnattachedStream, encode_response
+from .._byte_streams import AsyncByteStream, SyncByteStream
+from .._content import ByteStream, ResponseContent, UnattachedStream, encode_response
 from .._decoders import ContentDecoder, content_decoder, decode_at_once
 from .._exceptions import (
     HTTPStatusError,
@@ -37,15 +38,16 @@ from .._kernel.constants import (
     MAX_INTERMEDIATE,
 )
 from .._status_codes import codes
-from .._types import AsyncByteStream, HeaderTypes, ResponseContent, ResponseExtensions, SyncByteStream
 from .._urls import URL
 from .body_iterators import AsyncPieces, bytes_stage, lines_stage, pieces, raw_stage, text_stage
 from .cookies import Cookies
 from .field_values import charset_of, links_of
-from .headers import Headers
+from .headers import Headers, HeaderTypes
 from .request import Request
 
 __all__ = ["Response"]
+
+ResponseExtensions: TypeAlias = Mapping[str, Any]
 
 _new = object.__new__
 

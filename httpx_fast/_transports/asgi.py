@@ -21,11 +21,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mutab
 from time import monotonic
 from typing import Any, Protocol
 
+from .._byte_streams import AsyncByteStream
 from .._deadline import Deadline
 from .._exceptions import RemoteProtocolError, timed_out
 from .._models import Request, Response
 from .._net.auto import in_trio_task
-from .._types import AsyncByteStream
 from .base import AsyncBaseTransport, deadline_of
 
 __all__ = ["ASGITransport"]

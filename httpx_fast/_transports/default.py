@@ -21,10 +21,13 @@ from logging import DEBUG
 from typing import TYPE_CHECKING, Any
 
 from .._argument_names import names_explained
+from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._config import (
     DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_LIMITS,
+    CertTypes,
     Limits,
+    ProxyTypes,
     TCPKeepAlive,
     check_ssl_settings,
     granted,
@@ -47,7 +50,6 @@ from .._origin import Route
 from .._pool.lease import caller
 from .._pool.pool import Lease, Pool, Reply
 from .._trace import any_logger_answered, tracer
-from .._types import AsyncByteStream, CertTypes, ProxyTypes, SyncByteStream
 from .._wire.events import FieldLine, RequestHead
 from .base import AsyncBaseTransport, BaseTransport, deadline_of
 from .core.bodies import AsyncResponseStream, ResponseStream

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._deadline import Deadline
 from .._exceptions import timed_out
-from .._types import AsyncByteStream, SyncByteStream
 
 
 class Outgoing:

@@ -22,7 +22,7 @@ from .._wire.framing import request_framing
 from .._wire.socks import MAX_TEXT
 
 if TYPE_CHECKING:
-    from .._types import ProxyTypes
+    from .._config import ProxyTypes
     from .._wire.events import FieldLine
 
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
+from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._config import Timeout
 from .._exceptions import LocalProtocolError
 from .._models import Request
 from .._models.headers import FieldLine
-from .._types import AsyncByteStream, SyncByteStream
 from .._urls import URL
 from .._wire.events import RequestHead
 from .default import request_route

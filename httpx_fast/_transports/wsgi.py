@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import unquote_to_bytes
 
+from .._byte_streams import SyncByteStream
 from .._exceptions import RemoteProtocolError
 from .._models import Request, Response
 from .._origin import DEFAULT_PORTS
-from .._types import SyncByteStream
 from .base import BaseTransport
 
 if TYPE_CHECKING:

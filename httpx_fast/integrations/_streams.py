@@ -9,9 +9,9 @@ import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, ClassVar
 
+from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._exceptions import HTTPError, InvalidURL
 from .._models import Response
-from .._types import AsyncByteStream, SyncByteStream
 from ._package import Package
 
 

@@ -16,7 +16,7 @@ from .._config import settings_key, shared_ssl_context, trust_is_named
 from ._package import Package
 
 if TYPE_CHECKING:
-    from .._types import CertTypes
+    from .._config import CertTypes
 
 __all__ = ["shared_context", "tls_for"]
 

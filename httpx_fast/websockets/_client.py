@@ -12,21 +12,26 @@ import threading
 from collections.abc import AsyncGenerator, Generator
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeVar
 
 import anyio
 import anyio.lowlevel
 
+from .._auth import AuthTypes
 from .._client.base import USE_CLIENT_DEFAULT, UseClientDefault
 from .._config import (
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
     DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
     DEFAULT_MAX_MESSAGE_SIZE_BYTES,
     DEFAULT_QUEUE_SIZE,
+    TimeoutTypes,
 )
 from .._drive import drive
 from .._models import Headers, Response
-from .._types import AuthTypes, CookieTypes, HeaderTypes, QueryParamTypes, RequestExtensions, TimeoutTypes
+from .._models.cookies import CookieTypes
+from .._models.headers import HeaderTypes
+from .._models.request import RequestExtensions
+from .._urls import QueryParamTypes
 from .._wire.websocket import (
     NORMAL,
     BytesMessage,
@@ -52,7 +57,6 @@ from ._session import (
 )
 
 if TYPE_CHECKING:
-    from .._client import AsyncClient, Client
     from .._transports.network import AsyncNetworkStream, NetworkStream
 
 __all__ = [
@@ -395,12 +399,24 @@ class _Connecting:
         self._settings = settings
 
 
+class StreamingClient(Protocol):
+    """What `WebSocketClient` asks of a client: `Client` has it."""
+
+    def stream(self, *args: Any, **kwargs: Any) -> contextlib.AbstractContextManager[Response]: ...
+
+
+class AsyncStreamingClient(Protocol):
+    """What `AsyncWebSocketClient` asks of a client: `AsyncClient` has it."""
+
+    def stream(self, *args: Any, **kwargs: Any) -> contextlib.AbstractAsyncContextManager[Response]: ...
+
+
 class WebSocketClient(_Connecting, Generic[SyncSession]):
     """Opens WebSockets with a `Client`."""
 
     def __init__(
         self,
-        client: Client,
+        client: StreamingClient,
         *,
         max_message_size_bytes: int = DEFAULT_MAX_MESSAGE_SIZE_BYTES,
         queue_size: int = DEFAULT_QUEUE_SIZE,
@@ -457,7 +473,7 @@ class AsyncWebSocketClient(_Connecting, Generic[AsyncSession]):
 
     def __init__(
         self,
-        client: AsyncClient,
+        client: AsyncStreamingClient,
         *,
         max_message_size_bytes: int = DEFAULT_MAX_MESSAGE_SIZE_BYTES,
         queue_size: int = DEFAULT_QUEUE_SIZE,

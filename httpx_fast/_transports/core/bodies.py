@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from ..._byte_streams import AsyncByteStream, SyncByteStream
 from ..._exceptions import map_httpcore_exceptions
-from ..._types import AsyncByteStream, SyncByteStream
 
 __all__ = ["AsyncResponseStream", "ResponseStream"]
 

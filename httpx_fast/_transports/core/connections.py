@@ -11,13 +11,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, ClassVar
 
+from ..._byte_streams import AsyncByteStream, SyncByteStream
 from ..._config import Limits
 from ..._exceptions import PoolTimeout, timed_out
 from ..._net.auto import backend_for, current_token
 from ..._net.base import Backend, Waiter
 from ..._net.sync import SyncBackend
 from ..._pool.pool import Pool
-from ..._types import AsyncByteStream, SyncByteStream
 from ..default import AsyncHTTPTransport, HTTPTransport
 from .messages import ConnectionNotAvailable, Origin, Request, Response, core_response, model_request
 from .streams import AsyncBackend, BlockingBackend

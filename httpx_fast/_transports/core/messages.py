@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 from ... import _models as models
 from ... import _urls as urls
+from ..._byte_streams import AsyncByteStream, SyncByteStream
 from ..._content import AsyncIteratorByteStream, ByteStream, IteratorByteStream
-from ..._types import AsyncByteStream, SyncByteStream
 
 __all__ = ["URL", "ConnectionNotAvailable", "Origin", "Request", "Response"]
 
