@@ -87,7 +87,7 @@ async def goes_on(ground: Ground, client: Any, connections: int) -> None:
 class Fault(NamedTuple):
     """What the server says on stream 3, what the client makes of it, and what it tells the server."""
 
-    octets: bytes
+    data: bytes
     seen: str
     told: str = "RST_STREAM 3 PROTOCOL_ERROR"
 
