@@ -87,7 +87,7 @@ def _entry(response: Response, moment: dt.datetime) -> dict[str, Any]:
 
 
 def _host_and_port(address: Any) -> tuple[str, str] | None:
-    """The parts of a socket's address; None for one without them, as of Unix sockets."""
+    """Return the parts of a socket's address; None for one without them, as of Unix sockets."""
     if not isinstance(address, tuple) or len(address) < 2:  # pyright: ignore[reportUnknownArgumentType]
         return None
     host, port = address[:2]  # pyright: ignore[reportUnknownVariableType]
@@ -117,7 +117,7 @@ def _rounded(time: float) -> float:
 def _request(request: Request, http_version: str) -> dict[str, Any]:
     told: dict[str, Any] = {
         "method": request.method,
-        "url": _masked_url(str(request.url)),
+        "url": masked_url(str(request.url)),
         "httpVersion": http_version,
         "cookies": _cookies(request.headers.get_list("cookie")),
         "headers": _fields(request.headers),
@@ -157,7 +157,7 @@ def _response(response: Response) -> dict[str, Any]:
         "cookies": _set_cookies(response.headers.get_list("set-cookie")),
         "headers": _fields(response.headers),
         "content": _content(response),
-        "redirectURL": _masked_url(response.headers.get("Location", "")),
+        "redirectURL": masked_url(response.headers.get("Location", "")),
         "headersSize": -1,
         "bodySize": response.num_bytes_downloaded,
     }
@@ -184,7 +184,7 @@ def _media_type(kind: str) -> str:
 
 
 def _masked_text(kind: str, text: str) -> str:
-    """The text; of JSON without the values of members that are named like secrets."""
+    """Return the text; of JSON without the values of members that are named like secrets."""
     if not (kind == "application/json" or kind.endswith("+json")) or not _SECRET_MEMBER.search(text):
         return text
     try:
@@ -215,7 +215,7 @@ def _fields(headers: Headers) -> list[dict[str, str]]:
         if lowered in _SECRET_FIELDS:
             value = MASK
         elif lowered in ("location", "referer", "content-location"):
-            value = _masked_url(value)
+            value = masked_url(value)
         fields.append({"name": name, "value": value})
     return fields
 
@@ -245,8 +245,8 @@ def _masked(name: str, value: str) -> str:
     return MASK if value and _SECRET_NAME.search(name) else value
 
 
-def _masked_url(url: str) -> str:
-    """The URL without its password, and without the values of parameters that are named like secrets."""
+def masked_url(url: str) -> str:
+    """Return the URL without its password, and without the values of parameters that are named like secrets."""
     if not url:
         return url
     url = re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*@", lambda found: f"{found[1] or ''}//{MASK}@", url)

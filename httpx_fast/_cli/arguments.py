@@ -112,17 +112,17 @@ class Arguments:
 
     @property
     def informs(self) -> bool:
-        """Whether the command is to tell of itself, and send nothing."""
+        """Return whether the command is to tell of itself, and send nothing."""
         return self.help or self.version or self.doctor or self.man or self.completion is not None
 
     @property
     def measures(self) -> bool:
-        """Whether timings are the result, and the body is none."""
+        """Return whether timings are the result, and the body is none."""
         return self.compare != () or (self.number or 1) > 1 or (self.concurrency or 1) > 1 or self.as_json
 
     @property
     def saves(self) -> bool:
-        """Whether the body goes to a file."""
+        """Return whether the body goes to a file."""
         target = self.output or self.download
         return self.remote_name or (target is not None and target != "-")
 
@@ -242,7 +242,7 @@ class _Reader:
         return Data("data" if name == "-d" else name.lstrip("-"), text)
 
     def _read_json(self, option: Option, name: str, given: list[str]) -> None:
-        """`--json` without a value wants the timings as JSON: no JSON begins as an option or a URL does."""
+        """Reads a JSON body; `--json` without one wants the timings as JSON: no JSON begins as options or URLs do."""
         following = self._words[self._at] if self._at < len(self._words) else None
         if name == "--json" and not given and not _may_be_json(following):
             self.arguments.as_json = True
@@ -255,14 +255,14 @@ class _Reader:
         self.arguments.has_json = True
 
     def _names_file(self) -> bool:
-        """Whether `-f` is followed by a name and a file, as with httpx."""
+        """Return whether `-f` is followed by a name and a file, as with httpx."""
         name, file = self._peek(0), self._peek(1)
         if name is None or file is None or not _PLAIN_WORD.fullmatch(name) or looks_like_url(file):
             return False
         return os.path.exists(file) or not re.search("[=:@]", file)
 
     def _peek(self, offset: int) -> str | None:
-        """A word that follows, unless it is an option."""
+        """Return a word that follows, unless it is an option."""
         at = self._at + offset
         word = self._words[at] if at < len(self._words) else None
         return None if word is None or re.match("-[^0-9]", word) else word
@@ -355,7 +355,7 @@ def _check_output(arguments: Arguments) -> None:
 
 
 def _what_took_the_url(arguments: Arguments) -> str:
-    """The hint where a URL is missing: perhaps an option took it for its value."""
+    """Return the hint where a URL is missing: perhaps an option took it for its value."""
     pairs = [each for each in arguments.data if each.kind == "pair"]
     if pairs:
         name, value = pairs[-1].name, pairs[-1].text
@@ -367,7 +367,7 @@ def _what_took_the_url(arguments: Arguments) -> str:
 
 
 def _bodies(arguments: Arguments) -> list[str]:
-    """The kinds of bodies that are asked for."""
+    """Return the kinds of bodies that are asked for."""
     multipart = bool(arguments.form or arguments.file_pairs)
     plain_pairs = all(each.kind == "pair" for each in arguments.data)
     given = {

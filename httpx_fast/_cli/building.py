@@ -15,6 +15,7 @@ from .._client.async_client import AsyncClient
 from .._client.client import Client
 from .._config import Timeout, _new_context
 from .._models import Request
+from .._urls import URL
 from .arguments import Arguments, Data
 from .inputs import read_file, read_value
 from .usage import UsageError
@@ -31,16 +32,18 @@ class Builder:
     def __init__(self, arguments: Arguments) -> None:
         self._arguments = arguments
         self.url = str(arguments.url)
+        if not URL(self.url).host and self.url.lower().startswith(("http:", "https:")):
+            raise UsageError(f"the URL {self.url!r} has no host", "expected http://host/ or https://host/", 3)
         self._context = _tls_context(arguments, self.url)
         self._params = [*arguments.params, *arguments.items.params]
         self._fields, self._removed = _fields(arguments)
         self._body = _body(arguments)
         self._auth = _auth(arguments)
         if arguments.get:
-            data = self._body.pop("content", b"").decode("utf-8", "surrogateescape")
             self._fields = [pair for pair in self._fields if pair != ("Content-Type", _FORM)]
             self._body = {}
-            self.url = _with_query(self.url, data)
+            data = b"&".join(_datum(each) for each in arguments.data)
+            self.url = _with_query(self.url, data.decode("utf-8", "surrogateescape"))
         self.method = arguments.method or self._usual_method()
 
     def _usual_method(self) -> str:
@@ -49,7 +52,7 @@ class Builder:
         return "POST" if self._body else "GET"
 
     def settings(self) -> dict[str, Any]:
-        """Arguments for a client."""
+        """Return arguments for a client."""
         given = self._arguments
         timeout = Timeout(given.timeout, total=given.max_time)
         if given.connect_timeout is not None:
@@ -69,7 +72,7 @@ class Builder:
         return settings
 
     def request(self, client: Client | AsyncClient, more: list[tuple[str, str]] | None = None) -> Request:
-        """A request for `client`, with `more` header fields."""
+        """Return a request for `client`, with `more` header fields."""
         body = dict(self._body)
         parts = body.pop("parts", None)
         if parts is not None:
@@ -86,7 +89,7 @@ class Builder:
 
 
 def _encoded(fields: list[tuple[str, str | bytes]]) -> list[tuple[bytes, bytes]]:
-    """Header fields as the bytes that the command line has: a terminal's UTF-8, as curl sends it."""
+    """Return header fields as the bytes that the command line has: a terminal's UTF-8, as curl sends it."""
     return [
         (name.encode("utf-8", "surrogateescape"), value if isinstance(value, bytes) else _raw(value))
         for name, value in fields
@@ -98,7 +101,7 @@ def _raw(text: str) -> bytes:
 
 
 def _tls_context(arguments: Arguments, url: str) -> ssl.SSLContext | None:
-    """The TLS context, made ahead of the request so that no phase contains it; None where the client's own will do."""
+    """Makes the TLS context ahead of the request, so that no phase contains it; None if the client's own will do."""
     if not (url.lower().startswith("https:") or arguments.cacert or arguments.cert or arguments.key):
         return _new_context(False, None, True) if arguments.insecure else None
     try:
@@ -129,7 +132,7 @@ def _reason(error: OSError) -> str:
 
 
 def _split_password(cert: str) -> tuple[str, str | None]:
-    """`FILE:PASSWORD`, unless there is a file of that whole name."""
+    """Splits `FILE:PASSWORD`, unless there is a file of that whole name."""
     if Path(cert).exists() or ":" not in cert:
         return cert, None
     file, _, password = cert.rpartition(":")
@@ -149,7 +152,7 @@ def _auth(arguments: Arguments) -> Auth | None:
 
 
 def _fields(arguments: Arguments) -> tuple[list[tuple[str, Any]], list[str]]:
-    """Header fields, and the names of those that are not to be sent."""
+    """Return header fields, and the names of those that are not to be sent."""
     fields: list[tuple[str, Any]] = []
     removed: list[str] = []
     if arguments.referer:
@@ -175,7 +178,7 @@ def _fields(arguments: Arguments) -> tuple[list[tuple[str, Any]], list[str]]:
 
 
 def _lines(fields: list[str]) -> list[str]:
-    """Fields, with `@FILE` replaced by the lines of that file."""
+    """Return fields, with `@FILE` replaced by the lines of that file."""
     lines: list[str] = []
     for text in fields:
         lines += read_file(text[1:]).decode("latin-1").splitlines() if text.startswith("@") else [text]
@@ -198,7 +201,7 @@ def _cookies(text: str) -> str:
 
 
 def _body(arguments: Arguments) -> dict[str, Any]:
-    """The arguments of `build_request` that make the body; "parts" stands for the files of a multipart form."""
+    """Return the arguments of `build_request` that make the body; "parts" stands for the files of a multipart form."""
     items = arguments.items
     if arguments.content is not None:
         return {"content": read_value(arguments.content)}
@@ -219,7 +222,7 @@ def _body(arguments: Arguments) -> dict[str, Any]:
 
 
 def _pairs_body(pairs: list[tuple[str, str]]) -> dict[str, Any]:
-    """The fields of a form, in which a name may stand more than once."""
+    """Return the fields of a form, in which a name may stand more than once."""
     form: dict[str, list[str]] = {}
     for name, value in pairs:
         form.setdefault(name, []).append(value)
@@ -233,7 +236,7 @@ def _form_data(data: list[Data]) -> dict[str, Any]:
 
 
 def _datum(data: Data) -> bytes:
-    """What one option adds to the body, by curl's rules."""
+    """Return what one option adds to the body, by curl's rules."""
     if data.kind == "pair":
         return urllib.parse.urlencode({data.name: data.text}).encode()
     if data.kind == "data-urlencode":
@@ -268,7 +271,7 @@ def _file(path: str) -> tuple[Any, ...]:
 
 
 def _part(text: str) -> FormPart:
-    """A part as `-F` has it: `name=value`, `name=@file` or `name=<file`, then `;type=` and `;filename=`."""
+    """Return a part as `-F` has it: `name=value`, `name=@file` or `name=<file`, then `;type=` and `;filename=`."""
     name, equals, content = text.partition("=")
     if not equals:
         raise UsageError(f"-F: expected name=content, got {text[:64]!r}", "-F name=value, -F name=@FILE")

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _file_code(error: OSError) -> int:
-    """An error of the system that no request has had: a file of the command cannot be written."""
+    """Return the code for an error of the system that no request has had: a file of the command cannot be written."""
     return exit_code(error) if error.filename is None and exit_code(error) != 1 else 23
 
 
@@ -164,7 +164,7 @@ def _show_times(
 ) -> None:
     out = output.out
     if arguments.as_json:
-        out.say(_timings.as_json(samples, builder.url))
+        out.say(_timings.as_json(samples, _har.masked_url(builder.url)))
     elif len(samples) <= MAX_DRAWN and at_once == 1 and not arguments.compare:
         each = [(sample.journey, sample.label) for sample in samples if sample.journey is not None]
         out.draw([journey for journey, _ in each], [label for _, label in each])

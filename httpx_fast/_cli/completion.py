@@ -10,7 +10,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
 
 
 def completion(shell: str) -> str:
-    """The script for a shell: "bash", "zsh" or "fish"."""
+    """Return the script for a shell: "bash", "zsh" or "fish"."""
     return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell]()
 
 

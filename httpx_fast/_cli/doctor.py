@@ -31,7 +31,7 @@ _TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "HTTPX_FAST_IMPL")
 
 
 def report() -> list[str]:
-    """One line for each fact, ready to be shown. No secrets: of proxies only that they are set."""
+    """Return one line for each fact, ready to be shown. No secrets: of proxies only that they are set."""
     facts = {
         "httpx-fast": __version__,
         "kernel": f"{'compiled' if IMPLEMENTATION == 'c' else 'pure Python'}: {REASON}",
@@ -51,13 +51,13 @@ def report() -> list[str]:
 
 
 def _build() -> str:
-    """What is special about this build of the interpreter."""
+    """Return what is special about this build of the interpreter."""
     free_threaded = not getattr(sys, "_is_gil_enabled", lambda: True)()
     return " (free-threaded)" if free_threaded else ""
 
 
 def _trust() -> str:
-    """The authorities that a client trusts if it is not told otherwise."""
+    """Return the authorities that a client trusts if it is not told otherwise."""
     source = next((f"{name}={os.environ[name]}" for name in _TRUST[:2] if os.environ.get(name)), None)
     try:
         if source is None:
@@ -71,7 +71,7 @@ def _trust() -> str:
 
 
 def _event_loop() -> str:
-    """What `asyncio.run()` would run on."""
+    """Return what `asyncio.run()` would run on."""
     loop = asyncio.new_event_loop()
     loop.close()
     return f"{type(loop).__module__}.{type(loop).__qualname__}"

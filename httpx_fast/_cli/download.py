@@ -24,7 +24,7 @@ _LONGEST = 64  # characters of a name that its temporary name repeats: names hav
 
 
 def remote_name(url_path: str) -> str:
-    """The last segment of a URL's path, as it stands there. Raises UsageError where there is none."""
+    """Return the last segment of a URL's path, as it stands there. Raises UsageError where there is none."""
     name = url_path.rpartition("/")[2]
     if name in ("", ".", ".."):
         raise UsageError("-O: the URL names no file", "-o FILE", 23)
@@ -52,13 +52,13 @@ class Download:
 
     @property
     def request_fields(self) -> list[tuple[str, str]]:
-        """Fields that ask for what is missing."""
+        """Return fields that ask for what is missing."""
         if not self._kept:
             return []
         return [("Range", f"bytes={self._kept}-"), ("If-Range", self._validator)]
 
     def _look_for_part(self) -> tuple[int, str]:
-        """Size and validator of what an earlier download of this URL has left."""
+        """Return size and validator of what an earlier download of this URL has left."""
         try:
             facts = json.loads(self._facts_file.read_bytes())
             size = self._part.stat().st_size
@@ -95,7 +95,7 @@ class Download:
         return None
 
     def _complete_or_stale(self, response: Response) -> str:
-        """The server has no byte beyond what was kept: either that is all, or something else altogether."""
+        """Finds out what was kept if the server has nothing beyond it: all of the content, or something else."""
         if response.headers.get("Content-Range", "") == f"bytes */{self._kept}":
             os.replace(self._part, self._path)
             self._facts_file.unlink(missing_ok=True)
@@ -107,7 +107,7 @@ class Download:
         )
 
     def _facts_of(self, response: Response) -> dict[str, Any] | None:
-        """What a later `--resume` has to know; None where the server gives it nothing to go by."""
+        """Return what a later `--resume` has to know; None where the server gives it nothing to go by."""
         headers = response.headers
         validator = _strong_validator(response)
         if not validator or response.status_code not in (200, 206) or "Content-Encoding" in headers:
@@ -157,7 +157,7 @@ class Download:
 
 
 def _strong_validator(response: Response) -> str:
-    """An entity tag that is not weak, or a date of change that cannot be that of two versions (RFC 9110 s.8.8.2.2)."""
+    """Return an entity tag that is not weak, or a date of change that only one version can have (RFC 9110 s.8.8)."""
     tag = response.headers.get("ETag", "").strip()
     if re.fullmatch(r'"[\x21\x23-\x7e]*"', tag):
         return tag

@@ -86,7 +86,7 @@ class Exchanger:
         self._output.show_body(response, pieces)
 
     def _timed(self, response: Response) -> Iterator[bytes]:
-        """The pieces of the body; the time until the next one is asked for is this command's own."""
+        """Return the pieces of the body; the time until the next one is asked for is this command's own."""
         for piece in response.iter_bytes():
             began = time.perf_counter()
             yield piece

@@ -40,7 +40,7 @@ def exit_code(error: BaseException) -> int:
 
 
 def _connect_code(error: errors.ConnectError) -> int:
-    """Why there is no connection: the cause says so, for a proxy the cause of the cause."""
+    """Return why there is no connection: the cause says so, for a proxy the cause of the cause."""
     causes: list[BaseException] = [error]
     while causes[-1].__cause__ is not None:
         causes.append(causes[-1].__cause__)

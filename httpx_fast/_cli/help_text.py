@@ -25,7 +25,7 @@ _INDENT = 30
 
 
 def help_text(columns: int) -> list[str]:
-    """The lines of `--help`, none longer than `columns` where words allow it."""
+    """Return the lines of `--help`, none longer than `columns` where words allow it."""
     width = max(min(columns, _LONGEST_LINE), 24)
     indent = _INDENT if width >= 70 else 8
     lines = [*_wrapped(f"usage: {USAGE}", width), "", *_wrapped(INTRODUCTION, width), *_wrapped(URLS, width)]
@@ -56,7 +56,7 @@ def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
 
 
 def _entry(term: str, meaning: str, width: int, indent: int) -> list[str]:
-    """A term, and beside it (below it, if it is long) what it means."""
+    """Return a term, and beside it (below it, if it is long) what it means."""
     told = _wrapped(meaning, width, " " * indent)
     first = f"  {term}"
     if len(first) < indent - 1:
@@ -65,7 +65,7 @@ def _entry(term: str, meaning: str, width: int, indent: int) -> list[str]:
 
 
 def manual_page() -> str:
-    """The manual page, in the macros that every `man` knows."""
+    """Return the manual page, in the macros that every `man` knows."""
     parts = [
         f'.TH HTTPX\\-FAST 1 "" "httpx\\-fast {__version__}" "User Commands"',
         ".SH NAME",
@@ -99,7 +99,7 @@ def _tagged(term: str, meaning: str) -> list[str]:
 
 
 def _roff(text: str) -> str:
-    """Text in which nothing is a request or an escape of roff."""
+    """Return text in which nothing is a request or an escape of roff."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     text = text.replace("'", "\\(aq").replace('"', "\\(dq").replace("^", "\\(ha").replace("~", "\\(ti")
     return re.sub(r"^\.", "\\\\&.", text, flags=re.MULTILINE)

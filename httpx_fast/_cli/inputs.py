@@ -10,7 +10,7 @@ from .usage import UsageError
 
 
 def read_file(name: str) -> bytes:
-    """The content of a file, of standard input for "-". Raises UsageError with curl's code for what cannot be read."""
+    """Return the content of a file, of standard input for "-". Raises UsageError for what cannot be read."""
     if name == "-":
         return _standard_input()
     try:
@@ -20,7 +20,7 @@ def read_file(name: str) -> bytes:
 
 
 def read_value(text: str) -> bytes:
-    """A value of an option: itself, the content of `@FILE`, or standard input for "-"."""
+    """Return a value of an option: itself, the content of `@FILE`, or standard input for "-"."""
     if text == "-":
         return _standard_input()
     return read_file(text[1:]) if text.startswith("@") else text.encode("utf-8", "surrogateescape")

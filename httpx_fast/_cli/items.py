@@ -38,17 +38,17 @@ def is_method(word: str) -> bool:
 
 
 def looks_like_url(word: str) -> bool:
-    """Whether a word cannot well be anything else: it has a scheme, or a port."""
+    """Return whether a word cannot well be anything else: it has a scheme, or a port."""
     return bool(_SCHEME.match(word) or _HOST_AND_PORT.fullmatch(word) or re.match(r":(\d|/|$)", word))
 
 
 def is_url_only(word: str) -> bool:
-    """Whether a word cannot even be an item: `X-Count:80` looks like a host with its port, too."""
+    """Return whether a word cannot even be an item: `X-Count:80` looks like a host with its port, too."""
     return bool(_SCHEME.match(word) or re.match(r":(\d|/)", word))
 
 
 def complete_url(word: str) -> str:
-    """The URL that is meant: `:8801/path` is on this machine, and http is the scheme where none is given."""
+    """Return the URL that is meant: `:8801/path` is on this machine, and http is the scheme where none is given."""
     if _SCHEME.match(word):
         return word
     if word.startswith(":") and not word.startswith("::"):

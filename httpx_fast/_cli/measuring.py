@@ -44,13 +44,22 @@ class Sample:
 
 
 def measure(builder: Builder, number: int, concurrency: int) -> list[Sample]:
-    """The samples of `number` requests on one client, in the order in which they ended."""
-    return asyncio.run(_many(builder, number, concurrency))
+    """Return the samples of `number` requests on one client, in the order in which they ended."""
+    return _run(_many(builder, number, concurrency))
 
 
 def compare(builder: Builder, number: int, concurrency: int, kinds: tuple[str, ...]) -> list[Sample]:
-    """Samples of both kinds: "cold" opens a connection for each request, "warm" opens them before it counts."""
-    return asyncio.run(_compared(builder, number, concurrency, kinds))
+    """Return samples of both kinds: "cold" opens a connection for each request, "warm" opens them before it counts."""
+    return _run(_compared(builder, number, concurrency, kinds))
+
+
+def _run(work: Coroutine[Any, Any, list[Sample]]) -> list[Sample]:
+    """Runs it to its end; of several errors that are none of requests the first is raised."""
+    try:
+        return asyncio.run(work)
+    except BaseExceptionGroup as group:
+        # One group of tasks, in which no task makes another.
+        raise group.exceptions[0] from None
 
 
 async def _many(builder: Builder, number: int, concurrency: int) -> list[Sample]:
@@ -74,7 +83,7 @@ async def _compared(builder: Builder, number: int, concurrency: int, kinds: tupl
 
 
 async def _cold(builder: Builder, number: int, concurrency: int) -> list[Sample]:
-    """Each request on a client of its own: no connection and no TLS session is left from another."""
+    """Sends each request on a client of its own: no connection and no TLS session is left from another."""
     samples: list[Sample] = []
     numbers = iter(range(number))
 

@@ -42,7 +42,7 @@ class Output:
 
     @property
     def _body_only(self) -> bool:
-        """Whether standard output is for the body alone, terminal or not."""
+        """Return whether standard output is for the body alone, terminal or not."""
         return "-" in (self._arguments.output, self._arguments.download)
 
     def note(self, text: str) -> None:

@@ -14,12 +14,12 @@ MAX_DELAY = 600.0  # seconds, curl's
 
 
 def is_transient(error: Exception) -> bool:
-    """Whether an error may be over soon: a timeout, or a name that could not be resolved."""
+    """Return whether an error may be over soon: a timeout, or a name that could not be resolved."""
     return isinstance(error, TimeoutException) or (isinstance(error, ConnectError) and exit_code(error) in (5, 6))
 
 
 def retry_after(response: Response) -> float | None:
-    """Seconds that the server asks for, where it says them as a number."""
+    """Return seconds that the server asks for, where it says them as a number."""
     told = response.headers.get("Retry-After", "").strip()
     return float(told) if told.isdecimal() and len(told) <= 6 else None
 
@@ -34,7 +34,7 @@ class Retries:
         self._say = say
 
     def again(self, why: str, asked: float | None = None) -> bool:
-        """Waits, and returns True, if there is another try left."""
+        """Waits and returns True, if there is another try left."""
         if self._left < 1:
             return False
         self._left -= 1
@@ -47,5 +47,5 @@ class Retries:
 
     @property
     def left(self) -> int:
-        """How many tries there are left."""
+        """Return how many tries there are left."""
         return self._left

@@ -41,7 +41,7 @@ _HIDDEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """The text with escapes in place of what a terminal would obey or hide."""
+    """Return the text with escapes in place of what a terminal would obey or hide."""
     return _HIDDEN.sub(_escape, text)
 
 
@@ -89,7 +89,7 @@ class Terminal:
 
     @property
     def columns(self) -> int:
-        """The width that there is; 80 where nobody looks."""
+        """Return the width that there is; 80 where nobody looks."""
         return shutil.get_terminal_size().columns if self._tty else 80
 
     def write(self, text: str) -> None:
@@ -136,7 +136,7 @@ class Terminal:
         print(self._showable(text), file=self._stream, flush=True)
 
     def _showable(self, text: str) -> str:
-        """The text with escapes in place of what the encoding of the output lacks."""
+        """Return the text with escapes in place of what the encoding of the output lacks."""
         return text if self._can_show(text) else text.encode(self._encoding, "backslashreplace").decode(self._encoding)
 
     def _can_show(self, text: str) -> bool:
@@ -148,7 +148,7 @@ class Terminal:
 
 
 def _colored(text: str, language: str) -> str:
-    """The text with SGR sequences, where pygments is installed.
+    """Return the text with SGR sequences, where pygments is installed.
 
     Heads and JSON only: pygments reads them in linear time. What it has for HTML takes half a minute for 100 kB of
     "<!--", which a server is free to send.
@@ -239,7 +239,7 @@ def _rich_bar(stream: TextIO, total: int | None, colors: bool, shown: contextlib
 
 
 def _size(size: float) -> str:
-    """A size for people, in decimal units."""
+    """Return a size for people, in decimal units."""
     for unit in _UNITS[:-1]:
         if size < 999.5:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"

@@ -22,7 +22,7 @@ _CELL = 9  # columns of a time, with the space before it
 
 
 def table(samples: Sequence[Sample], concurrency: int, width: int = 80) -> list[str]:
-    """The lines of the table, within `width` columns where 36 are enough."""
+    """Return the lines of the table, within `width` columns where 36 are enough."""
     groups = _groups(samples)
     lines = [_title(samples, groups, concurrency)]
     cells = {kind: summary(members) for kind, members in groups.items()}
@@ -36,7 +36,7 @@ def table(samples: Sequence[Sample], concurrency: int, width: int = 80) -> list[
 
 
 def _groups(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
-    """Samples that succeeded, by kind, in the order of the samples; cold first where nobody chose."""
+    """Return samples that succeeded, by kind, in the order of the samples; cold first where nobody chose."""
     groups: dict[str, list[Sample]] = {}
     ordered = samples if any(each.group for each in samples) else sorted(samples, key=lambda each: each.kind)
     for each in ordered:
@@ -46,7 +46,7 @@ def _groups(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
 
 
 def summary(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
-    """Statistics in seconds, by step; steps that none of the samples took are left out."""
+    """Return statistics in seconds, by step; steps that none of the samples took are left out."""
     found: dict[str, dict[str, float]] = {}
     for step in _STEPS:
         times = sorted(time for each in samples if (time := _time(each, step)) is not None)
@@ -61,7 +61,7 @@ def _time(sample: Sample, step: str) -> float | None:
 
 
 def _percentile(times: Sequence[float], share: float) -> float:
-    """The time that `share` of all do not exceed, which is one of them (nearest rank)."""
+    """Return the time that `share` of all do not exceed, which is one of them (nearest rank)."""
     return times[max(math.ceil(share * len(times)) - 1, 0)]
 
 
@@ -90,14 +90,14 @@ def _cells(times: dict[str, float] | None) -> str:
 
 
 def _milliseconds(seconds: float) -> str:
-    """Four digits at least, and never more than eight columns below 27 hours."""
+    """Return four digits at least, and never more than eight columns below 27 hours."""
     time = seconds * 1000
     digits = next((digits for limit, digits in ((9.9995, 3), (99.995, 2), (999.95, 1)) if time < limit), 0)
     return f"{time:.{digits}f}"
 
 
 def _conclusion(cells: dict[str, dict[str, dict[str, float]]]) -> list[str]:
-    """What reused connections save, where both kinds were measured."""
+    """Return what reused connections save, where both kinds were measured."""
     if "cold" not in cells or "warm" not in cells:
         return []
     cold, warm = (cells[kind]["total"]["median"] for kind in ("cold", "warm"))
@@ -112,7 +112,7 @@ def _failures(samples: Sequence[Sample]) -> list[str]:
 
 
 def as_json(samples: Sequence[Sample], url: str) -> str:
-    """The same, and each request, as JSON with times in seconds."""
+    """Return the same, and each request, as JSON with times in seconds."""
     requests = [
         {
             "label": each.label,

@@ -32,7 +32,7 @@ class Step(NamedTuple):
 
 
 def steps(journey: Journey) -> list[Step]:
-    """The steps that were taken, skipped thanks to a reused connection, or broken off, in order."""
+    """Return the steps that were taken, skipped thanks to a reused connection, or broken off, in order."""
     facts = journey.connection or ConnectionFacts()
     taken = journey.phases()
     tcp_began = facts.dial_started if facts.dns_done is None else facts.dns_done
@@ -93,7 +93,7 @@ def draw(
 
 
 def tell_connection(journey: Journey) -> str:
-    """Which connection a request went over, in one line."""
+    """Return which connection a request went over, in one line."""
     return f"{_story(journey)}: {_facts(journey.connection or ConnectionFacts())}"
 
 
@@ -121,7 +121,7 @@ class _Chart:
         return line.rstrip() + _BROKEN if step.broken else line.rstrip()
 
     def _bar(self, step: Step, seconds: float) -> str:
-        """Whole columns before it, since a block fills its column from the left; never without any length."""
+        """Draws whole columns before it, since a block fills its column from the left; never without any length."""
         if not self._columns:
             return ""
         before = min(int(step.begin * self._scale), self._columns - 1)
@@ -137,7 +137,7 @@ class _Chart:
 
 
 def _story(journey: Journey) -> str:
-    """Which connection it was, in words."""
+    """Return which connection it was, in words."""
     if journey.nth == 0:
         return f"no connection, failed in {journey.phase}"
     kind = "new connection" if not journey.reused else f"reused connection, request {journey.nth} on it"
@@ -145,7 +145,7 @@ def _story(journey: Journey) -> str:
 
 
 def _saving(journeys: Sequence[Journey], chart: _Chart, own: Sequence[float]) -> str | None:
-    """What reusing the connection was good for, where the first and the last journey show it."""
+    """Return what reusing the connection was good for, where the first and the last journey show it."""
     if any(own):
         return None  # no times of the network alone
     if len(journeys) < 2 or journeys[0].reused or not journeys[-1].reused:
@@ -157,7 +157,7 @@ def _saving(journeys: Sequence[Journey], chart: _Chart, own: Sequence[float]) ->
 
 
 def _connections(journeys: Sequence[Journey]) -> list[str]:
-    """One line for each connection."""
+    """Return one line for each connection."""
     users: dict[ConnectionFacts, list[str]] = {}
     for number, journey in enumerate(journeys):
         if journey.connection is not None and journey.connection.tcp_done is not None:
@@ -179,7 +179,7 @@ def _facts(facts: ConnectionFacts) -> str:
 
 
 def _address(address: tuple[Any, ...] | str | bytes | None) -> str:
-    """A socket's address as it would stand in a URL; a Unix socket's is its path."""
+    """Return a socket's address as it would stand in a URL; a Unix socket's is its path."""
     if isinstance(address, tuple) and len(address) >= 2:
         host, port = address[:2]
         return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"

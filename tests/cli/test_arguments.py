@@ -241,6 +241,11 @@ def test_what_cannot_be_done_is_refused_before_anything_is_sent(
     assert server.accepted == 0
 
 
+def test_pairs_go_into_the_query_as_other_data_does(run: Any, server: LocalServer) -> None:
+    told = json.loads(run("-s", "-G", "-d", "name", "a value", "-d", "b=2", f"{server.url}/?x=0").out)
+    assert (told["method"], told["target"], told["body"]) == ("GET", "/?x=0&name=a+value&b=2", "")
+
+
 def test_options_end_at_two_dashes() -> None:
     arguments = parse(["-v", "--", URL, "-name=1"])
     assert (arguments.url, arguments.items.members) == (URL, [("-name", "1")])

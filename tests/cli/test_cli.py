@@ -302,7 +302,6 @@ def assert_one_line(err: str, *said: str) -> None:
     ("url", "code", "said"),
     [
         ("ftp://example.org/", 1, "UnsupportedProtocol"),
-        ("http://", 1, "UnsupportedProtocol"),
         ("http://[::1/", 3, "InvalidURL"),
         ("http://example.org:port/", 3, "InvalidURL"),
     ],
@@ -311,6 +310,33 @@ def test_bad_url_is_told_in_one_line(run: Any, url: str, code: int, said: str) -
     ran = run(url)
     assert ran[:2] == (code, "")
     assert_one_line(ran.err, said)
+
+
+def test_url_without_a_host_is_none(run: Any) -> None:
+    assert run("http://") == (
+        3,
+        "",
+        "httpx-fast: the URL 'http://' has no host\nexpected http://host/ or https://host/\n",
+    )
+
+
+def test_unusable_authorities_of_the_environment_are_told_in_one_line(run: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/no/such/file")
+    ran = run("https://localhost/")
+    assert ran.code == 77
+    assert_one_line(ran.err, "SSL_CERT_FILE")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device")
+def test_full_disk_is_told_in_one_line(server: LocalServer, environment: Any) -> None:
+    for words in (["-sS", f"{server.url}/"], ["-sS", f"{server.url}/bytes/1000000"], ["--help"]):
+        with open("/dev/full", "wb") as full:
+            command = [*COMMAND, *words]
+            done = subprocess.run(
+                command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=environment()
+            )
+        assert done.returncode == 23
+        assert_one_line(done.stderr, "No space left on device")
 
 
 def test_refused_connection_is_told_in_one_line(run: Any) -> None:

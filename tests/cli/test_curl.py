@@ -141,6 +141,7 @@ INVOCATIONS = [
     "--data-urlencode @note.txt /",
     "-G -d a=1 -d b=2 /?x=0",
     "-G --data-urlencode|q=a b|/",
+    "http://",
     "-F a=1 /",
     "-F a=1 -F b=2 /",
     "-F file=@note.txt /",

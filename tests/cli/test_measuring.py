@@ -164,6 +164,7 @@ def test_cold_is_compared_with_warm(run: Any, nginx: Nginx) -> None:
 def test_timings_of_one_request_can_be_json(run: Any, server: LocalServer) -> None:
     ran = run("--journey", "--json", f"{server.url}/json")
     told = json.loads(ran.out)
+    assert "hunter2" not in run("--json", server.url.replace("//", "//user:hunter2@")).out
     assert [each["kind"] for each in told["requests"]] == ["cold"]
     assert told["requests"][0]["status"] == 200
     assert {"tcp", "send", "wait", "receive"} <= set(told["requests"][0]["phases"])
@@ -176,6 +177,14 @@ def test_requests_that_fail_leave_the_others(run: Any) -> None:
     assert ran.code == 52
     assert "Request 2 (POST RemoteProtocolError)" in ran.out
     assert ran.err.startswith("RemoteProtocolError: ")
+
+
+@pytest.mark.parametrize("words", [("-n", "5", "--concurrency", "3"), ("--compare", "cold,warm"), ()])
+def test_bad_url_is_the_same_error_for_many_requests(run: Any, words: tuple[str, ...]) -> None:
+    ran = run("http://localhost:port/", *words)
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.startswith("InvalidURL: ")
+    assert len(ran.err.splitlines()) == 1
 
 
 def test_fail_is_for_many_requests_too(run: Any, server: LocalServer) -> None:
