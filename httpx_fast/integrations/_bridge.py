@@ -148,16 +148,20 @@ class _Adapter:
 
     def _response(self, response: Response, whole: Any, streamed: Any, network: Any) -> Any:
         """Return the package's response for ours."""
-        data, journey, version = response._body, response.journey, response._version()
-        extensions = {
-            "http_version": version,
-            "network_stream": network(self._package, response),
-            "journey": journey,
-        }
-        if version == b"HTTP/2":
-            extensions["stream_id"] = journey.stream_id
+        data, journey, head = response._body, response.journey, response._head
+        if head is None:  # made by hand: a mock stands in place of our transport
+            extensions: dict[str, Any] = dict(response.extensions)
         else:
-            extensions["reason_phrase"] = response._head.reason
+            version = response._version()
+            extensions = {
+                "http_version": version,
+                "network_stream": network(self._package, response),
+                "journey": journey,
+            }
+            if version == b"HTTP/2":
+                extensions["stream_id"] = journey.stream_id
+            else:
+                extensions["reason_phrase"] = head.reason
         return self._package.response(
             response.status_code,
             headers=response.headers.raw,

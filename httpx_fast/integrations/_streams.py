@@ -90,7 +90,7 @@ class AsyncStreamed:
 
     def __init__(self, response: Response) -> None:
         self._response = response
-        self._pieces: Any = response.stream
+        self._pieces: Any = aiter(response.stream)  # type: ignore[arg-type]
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
