@@ -71,7 +71,11 @@ CIRCLES: list[set[str]] = [
 ]
 FOREIGN = {"h11", "h2", "hpack", "httptools", "httpcore", "httpcore2", "httpx", "httpx2", "hyperframe", "zttp"}
 #: Modules for the users of another package, which import it and no other.
-FOR_FOREIGN = {"integrations.httpx": {"httpx", "httpcore"}, "integrations.httpx2": {"httpx2", "httpcore2"}}
+FOR_FOREIGN = {
+    "integrations.httpx": {"httpx", "httpcore"},
+    "integrations.httpx2": {"httpx2", "httpcore2"},
+    "testing.respx_mocker": {"httpx"},
+}
 
 
 def rooms() -> dict[str, tuple[int, str]]:

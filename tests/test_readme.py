@@ -7,6 +7,7 @@ Functions that are named as tests are run as such. Blocks of later sections use 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
 import socket
 import subprocess
@@ -21,9 +22,12 @@ import pytest
 
 import httpx_fast
 from httpx_fast.testing import Certificate, LocalServer, Reply, Request
+from httpx_fast.testing.mocking import mocked
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+#: What tests of the README ask for, as long as it is needed: the next block is about something else.
+FIXTURES = {"httpx_fast_mock": mocked}
 NAMES = ("www.example.org", "api.example.org", "chat.example.org")
 
 
@@ -90,7 +94,10 @@ def test_the_python_of_the_readme_runs(at_home: None, capsys: pytest.CaptureFixt
         exec(code, names)
         for name in [name for name in names if name.startswith("test_") and name not in ran]:
             ran.add(name)
-            names[name]()
+            with contextlib.ExitStack() as made:
+                names[name](
+                    *[made.enter_context(FIXTURES[each]()) for each in inspect.signature(names[name]).parameters]
+                )
         for each in list(names.values()):
             if isinstance(each, httpx_fast.Client):
                 each.close()
