@@ -119,6 +119,8 @@ class ParseResult(NamedTuple):
         text = f"{self.scheme}:" if self.scheme else ""
         if authority:
             text += f"//{authority}"
+        elif self.path.startswith("//"):
+            text += "//"  # else the path would begin with an authority
         text += self.path
         if self.query is not None:
             text += f"?{self.query}"
@@ -320,7 +322,7 @@ def _normalised(parts: _Parts) -> ParseResult:
     has_authority = host != "" or userinfo != "" or port is not None
     if scheme or has_authority:
         path = without_dot_segments(path)
-    _check_path(path, bool(scheme), has_authority)
+    _check_path(path, scheme, has_authority)
     return ParseResult(
         scheme,
         userinfo,
@@ -332,14 +334,18 @@ def _normalised(parts: _Parts) -> ParseResult:
     )
 
 
-def _check_path(path: str, has_scheme: bool, has_authority: bool) -> None:
+#: Without a scheme, and in these, a path that begins with "//" is meant to be a host by whoever wrote it.
+_NEED_HOST = frozenset({"", "http", "https", "ws", "wss"})
+
+
+def _check_path(path: str, scheme: str, has_authority: bool) -> None:
     """Refuses a path that would be read as something else in the URL's text (RFC 3986 s.3.3)."""
     if has_authority:
         if path and not path.startswith("/"):
             raise InvalidURL(f"expected a path that begins with '/' in a URL with a host, got {shown(path)}")
-    elif path.startswith("//"):
+    elif path.startswith("//") and scheme in _NEED_HOST:
         raise InvalidURL(f"expected a host, or a path that does not begin with '//', in the URL, got {shown(path)}")
-    elif path.startswith(":") and not has_scheme:
+    elif path.startswith(":") and not scheme:
         raise InvalidURL(f"expected a relative path that does not begin with ':', got {shown(path)}")
 
 

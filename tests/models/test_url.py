@@ -154,6 +154,14 @@ def test_host_is_lower_case_and_idna_on_the_wire(given, host, raw_host):
     assert (url.host, url.raw_host) == (host, raw_host)
 
 
+@pytest.mark.parametrize("text", ["file:////server/share", "web+demo:////a", "x://///", "file:////one/two?a=1#b"])
+def test_a_path_of_two_slashes_stays_a_path_where_no_host_is_needed(text):
+    url = URL(text)
+    assert (url.host, str(url), str(URL(str(url)))) == ("", text, text)
+    assert url.path.startswith("//")
+    assert str(url.join("/c")) == f"{url.scheme}:/c"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -39,9 +39,9 @@ DIFFERENCES: dict[str, tuple[str, Callable[[str], Any], set[str]]] = {
         {REFUSED},
     ),
     "path taken for a host": (
-        "without a host the URL's text would be read with the path as its host: 'http:/.//a' became 'http://a'",
+        "the URL's text was read with the path as its host: 'http:/.//a' became 'http://a', 'file:////a' 'file://a'",
         re.compile(r"^([a-zA-Z+.]*:)?(//(?=/)|/\.{0,2}/)").search,
-        {REFUSED},
+        {REFUSED, "str", "repr"},
     ),
     "colon": (
         "a relative reference cannot begin with ':', which was dropped (RFC 3986 s.4.2)",
