@@ -12,8 +12,8 @@
 * InvalidURL, CookieConflict
 * StreamError: StreamConsumed, StreamClosed, ResponseNotRead, RequestNotRead
 
-A message is never empty: it says what happened, in which phase, and what was granted. At most `MAX_SHOWN` bytes of
-what a peer sent appear in one.
+A message is never empty: it says what happened, in which phase, and which timeout applied. It contains at most
+`MAX_SHOWN` bytes of a peer's data.
 """
 
 from __future__ import annotations
@@ -68,21 +68,21 @@ MAX_SHOWN = 64  # bytes of a peer's data in a message; more would turn logs into
 
 
 def shown(data: Any) -> str:
-    """The repr of at most `MAX_SHOWN` bytes."""
+    """Return the repr of at most `MAX_SHOWN` bytes of `data`."""
     piece = bytes(data[:MAX_SHOWN])
     return repr(piece) + ("..." if len(data) > MAX_SHOWN else "")
 
 
 def _again(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
     error = kind.__new__(kind, *arguments)
-    error.args = arguments  # which OSError leaves to its __init__
+    error.args = arguments  # OSError sets it in its __init__ only
     return error
 
 
 def portable(self: BaseException) -> tuple[Any, ...]:
-    """The `__reduce__` of exceptions that are made with other arguments than their message.
+    """Implement `__reduce__` for exceptions whose constructor takes other arguments than the message.
 
-    As they are, they could not be pickled: a process pool breaks, or hangs, when a worker raises such a one.
+    Without it they could not be pickled: a process pool breaks, or hangs, when a worker raises one.
     """
     return _again, (type(self), self.args), self.__dict__
 
@@ -93,14 +93,14 @@ class HTTPError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self._request: Request | None = None
-        #: What is known of the way the request went, up to where it failed; None before it started.
+        #: The timed steps of the request up to the failure; None before it started.
         self.journey: Journey | None = None
 
     __reduce__ = portable
 
     @property
     def request(self) -> Request:
-        """The request that failed; RuntimeError where there was none yet."""
+        """Return the request that failed. Raises RuntimeError if there was none yet."""
         if self._request is None:
             raise RuntimeError("this exception was raised before there was a request")
         return self._request
@@ -113,7 +113,7 @@ class HTTPError(Exception):
 class RequestError(HTTPError):
     """Anything that goes wrong while a request is sent and its response received."""
 
-    #: Whether it is certain that the peer did nothing with the request (RFC 9113 s.8.7): so it may be sent again.
+    #: Whether the peer certainly did not process the request (RFC 9113 s.8.7), so that it may be sent again.
     unprocessed: bool = False
 
     def __init__(self, message: str, *, request: Request | None = None) -> None:
@@ -124,19 +124,19 @@ class RequestError(HTTPError):
 class TransportError(RequestError):
     """Anything that goes wrong below the client: timeouts, network, protocol, proxy."""
 
-    # httpcore's exceptions, which these stand for as well, can be raised without a message.
+    # These stand for httpcore's exceptions too, which can be raised without a message.
     def __init__(self, message: str = "", *, request: Request | None = None) -> None:
         super().__init__(message, request=request)
 
 
 class TimeoutException(TransportError):
-    """A granted time ran out: that of the phase, or that of the whole which the phase belongs to."""
+    """A timeout expired: that of the phase, or the total one of the request."""
 
-    #: What was going on: "connect", "read", "write" or "pool"; None where nobody has said.
+    #: The phase: "connect", "read", "write" or "pool"; None if it is unknown.
     phase: str | None = None
-    #: Which of the timeouts ran out: that of the phase, "first_byte" or "total".
+    #: The timeout that expired: that of the phase, "first_byte" or "total".
     limit: str | None = None
-    #: Seconds that passed, and seconds that were granted.
+    #: Seconds that passed, and seconds that were allowed.
     elapsed: float | None = None
     budget: float | None = None
 
@@ -156,14 +156,14 @@ class WriteTimeout(TimeoutException):
 class PoolTimeout(TimeoutException):
     """No connection became free within `timeout.pool`, or within what was left of the total."""
 
-    #: What the pool's `stats()` said then: how many connections there were, and who had one for longest.
+    #: The pool's `stats()` at that time: the number of connections, and the longest lease.
     pool: Any = None
 
 
 class NetworkError(TransportError):
-    """The operating system or the peer ended what was going on."""
+    """The operating system or the peer ended the communication."""
 
-    #: Whether TLS says why, as an alert does: that is told rather than what the operating system says afterwards.
+    #: Whether TLS gives the reason, as an alert does: it is reported in place of the operating system's later error.
     from_tls: bool = False
 
 
@@ -180,7 +180,7 @@ class TrustStoreError(ConnectError, OSError):
 
 
 class MissingTrustStore(TrustStoreError, FileNotFoundError):
-    """What SSL_CERT_FILE or SSL_CERT_DIR names does not exist; as httpx raises it, a FileNotFoundError."""
+    """The path in SSL_CERT_FILE or SSL_CERT_DIR does not exist; a FileNotFoundError too, as in httpx."""
 
 
 class ReadError(NetworkError):
@@ -190,7 +190,7 @@ class ReadError(NetworkError):
 class ClientClosed(ReadError):
     """The client was closed while the request waited, was sent, or its response was received.
 
-    A ReadError, whatever was going on: that is what a reader gets elsewhere whose connection is closed under its hands.
+    A ReadError in every phase: httpx raises that when another thread or task closes the client during a request.
     """
 
 
@@ -207,7 +207,7 @@ class ProxyError(TransportError):
 
 
 class UnsupportedProtocol(TransportError):
-    """The URL's scheme is none that can be spoken, or the server wants a version of HTTP that is ruled out."""
+    """The URL's scheme is not supported, or the server requires an HTTP version that is disabled."""
 
 
 class ProtocolError(TransportError):
@@ -215,15 +215,15 @@ class ProtocolError(TransportError):
 
 
 class LocalProtocolError(ProtocolError):
-    """What was to be sent breaks the protocol; nothing of it was sent."""
+    """The message to be sent breaks the protocol; nothing of it was sent."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """What the peer sent breaks the protocol; the connection is closed."""
+    """The peer's message breaks the protocol; the connection is closed."""
 
 
 class SSEError(TransportError):
-    """A response is no server-sent event stream, or breaks its format."""
+    """The response is no stream of server-sent events, or breaks their format."""
 
 
 class DecodingError(RequestError):
@@ -235,7 +235,7 @@ class TooManyRedirects(RequestError):
 
 
 class HTTPStatusError(HTTPError):
-    """`raise_for_status()` met a response that is no success."""
+    """`raise_for_status()` was called on a response whose status code is not 2xx."""
 
     def __init__(self, message: str, *, request: Request, response: Response) -> None:
         super().__init__(message)
@@ -243,14 +243,14 @@ class HTTPStatusError(HTTPError):
         self.response = response
 
 
-#: What `raise_for_status()` calls a response, by the first digit of its status code.
+#: The kind of response in the message of `raise_for_status()`, by the first digit of the status code.
 _STATUS_KINDS = {1: "Informational response", 3: "Redirect response", 4: "Client error", 5: "Server error"}
 
 
 def status_message(status: int, reason: str, url: str, location: str | None) -> str:
-    """Return what `HTTPStatusError` says, in httpx's words, which programs and tests compare with.
+    """Return the message of `HTTPStatusError`, in httpx's words, which programs and tests compare with.
 
-    `url` comes without its password; `location` is what a redirect names, None for any other response.
+    `url` comes without its password; `location` is the target of a redirect, None for any other response.
     """
     kind = _STATUS_KINDS.get(status // 100, "Invalid status code")
     lines = [f"{kind} '{status} {reason}' for url '{url}'"]
@@ -261,7 +261,7 @@ def status_message(status: int, reason: str, url: str, location: str | None) -> 
 
 
 class HTTPXDeprecationWarning(UserWarning):
-    """A use of the interface that is going away; a UserWarning, so that it is seen without being asked for."""
+    """A deprecated use of the interface; a UserWarning, so that it is shown by default."""
 
 
 class InvalidURL(Exception):
@@ -279,7 +279,7 @@ class CookieConflict(Exception):
 
 
 class StreamError(RuntimeError):
-    """A body was used in a way that is not open any more."""
+    """A body was used in a way that is no longer possible."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -288,7 +288,7 @@ class StreamError(RuntimeError):
 
 
 class StreamConsumed(StreamError):
-    """A body was to be read that has been read already, and is not kept."""
+    """A body was read a second time, and was not kept in memory."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -298,21 +298,21 @@ class StreamConsumed(StreamError):
 
 
 class StreamClosed(StreamError):
-    """A body was to be read after the response was closed."""
+    """A body was read after the response was closed."""
 
     def __init__(self) -> None:
         super().__init__("the response was closed before its body was read")
 
 
 class ResponseNotRead(StreamError):
-    """`content` of a streamed response was asked for before `read()`."""
+    """`content` of a streamed response was accessed before `read()`."""
 
     def __init__(self) -> None:
         super().__init__("the response is streamed: call read() or aread() before using its content")
 
 
 class RequestNotRead(StreamError):
-    """`content` of a streamed request was asked for before `read()`."""
+    """`content` of a streamed request was accessed before `read()`."""
 
     def __init__(self) -> None:
         super().__init__("the request's body is a stream: call read() or aread() before using its content")
@@ -320,7 +320,7 @@ class RequestNotRead(StreamError):
 
 @contextlib.contextmanager
 def request_context(request: Request | None = None, journey: Journey | None = None) -> Generator[None]:
-    """Names `request` and `journey` in every `RequestError` that leaves the block without one."""
+    """Set `request` and `journey` on every `RequestError` that leaves the block without them."""
     try:
         yield
     except RequestError as error:
@@ -333,9 +333,9 @@ def request_context(request: Request | None = None, journey: Journey | None = No
 
 @contextlib.contextmanager
 def map_httpcore_exceptions() -> Generator[None]:
-    """Raise exceptions of an installed httpcore as ours of the same name; under the alias they are ours already.
+    """Raise httpcore's exceptions as ours of the same name; under the alias they are ours already.
 
-    For transports that others build on httpcore: nothing here raises such.
+    For transports that others build on httpcore: this package raises none of httpcore's.
     """
     try:
         yield
@@ -360,9 +360,9 @@ _TIMEOUTS: dict[str, tuple[str, type[TimeoutException], str]] = {
 
 
 def timed_out(phase: str, elapsed: float, budget: float, detail: str) -> TimeoutException:
-    """The exception of a phase ("connect", "read", "first_byte", "write", "pool"); times in seconds.
+    """Return the exception of a phase ("connect", "read", "first_byte", "write", "pool"); times in seconds.
 
-    Where `budget` is a `Total` it was not the phase's own time that ran out, but that of the whole request.
+    If `budget` is a `Total`, the total timeout of the request expired, not that of the phase.
     """
     name, kind, doing = _TIMEOUTS[phase]
     whole = isinstance(budget, Total)
@@ -374,7 +374,7 @@ def timed_out(phase: str, elapsed: float, budget: float, detail: str) -> Timeout
 
 
 def retold(timeout: TimeoutException, message: str) -> TimeoutException:
-    """The same timeout in other words."""
+    """Return the same timeout with another message."""
     told = type(timeout)(message)
     told.phase, told.limit = timeout.phase, timeout.limit
     told.elapsed, told.budget = timeout.elapsed, timeout.budget

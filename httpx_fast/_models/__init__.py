@@ -1,4 +1,4 @@
-"""The models by the module name that httpx gives them, which other libraries import; each has its own module."""
+"""Export the models under the module name that httpx uses and other libraries import; each model has its own module."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""How a body is handed out piece by piece: as received, decoded, as text, in lines.
+"""Iterators over a response body: raw, decoded, as text, and line by line.
 
-A stage turns what arrives into what is asked for, without I/O and for sync and async alike; `pieces()` and
-`AsyncPieces` drive one for `Response.iter_*()` and `aiter_*()`. Rules:
+A stage converts received bytes into the requested kind of pieces, without I/O, and serves sync and async iterators
+alike; `pieces()` and `AsyncPieces` drive one for `Response.iter_*()` and `aiter_*()`. Rules:
 
 1. A stage gives its pieces lazily, so that a small compressed piece is not inflated whole before the first is taken.
-   Where it has worked for a while and has nothing to give, it gives `PAUSE`, which nobody outside sees.
-2. Whoever stops early (break, an exception, cancellation, aclose()) has closed the response thereby.
-3. Decoding is bounded as waiting is: by the total of the request. An asynchronous reader lets other tasks run after
-   each `TURN` seconds of it.
+   After a long computation without a result it yields `PAUSE`, which the iterators do not pass on.
+2. Stopping early (break, an exception, cancellation, aclose()) closes the response.
+3. The total timeout of the request bounds decoding as it bounds waiting. An asynchronous iterator lets other tasks run
+   after each `TURN` seconds of decoding.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from .._turns import TURN, give_turn
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-#: Stands among the pieces of a stage where others may be let run.
+#: Marks a point between the pieces of a stage where other tasks may run.
 PAUSE: Any = object()
 _PAUSES: list[Any] = [PAUSE]
-# Bytes that are made text, or cut into small chunks, in one step: 0.4 microseconds for each byte of a one-byte encoding
-# that has no character for it.
+# Bytes that are decoded to text, or cut into small chunks, in one step. A byte that a one-byte encoding does not define
+# costs 0.4 microseconds.
 SLICE = INPUT_SLICE
 
 
 class Stage(Protocol[T_co]):
-    """Turns raw pieces of a body into pieces of another kind."""
+    """Convert raw pieces of a body into pieces of another kind."""
 
     def feed(self, data: bytes) -> Iterator[T_co]:
-        """What `data` completes."""
+        """Return the pieces that `data` completes."""
         ...
 
     def flush(self) -> Iterator[T_co]:
-        """What the end of the body completes."""
+        """Return the pieces that the end of the body completes."""
         ...
 
 
 class BytesStage:
-    """Bytes: decoded if there is a decoder, and in pieces of a size if there is one."""
+    """Yield bytes: decoded if there is a decoder, and in chunks if there is a chunker."""
 
     def __init__(self, decoder: ContentDecoder | None, chunk_size: int | None) -> None:
         self._decoder = decoder
@@ -74,7 +74,7 @@ class BytesStage:
 
 
 class TextStage:
-    """Text, in pieces or lines as `chunker` makes them."""
+    """Yield text, in pieces or lines as `chunker` cuts them."""
 
     def __init__(self, decoder: ContentDecoder | None, encoding: str, chunker: TextChunker | LineDecoder) -> None:
         self._bytes = BytesStage(decoder, None)
@@ -93,7 +93,7 @@ class TextStage:
                 yield from self._sliced(piece)
 
     def _sliced(self, piece: bytes) -> Iterator[str]:
-        """What a long piece makes, in steps; the pieces of text are the same as those of one step."""
+        """Yield the pieces of a long input in steps; the text is the same as that of one step."""
         texts: list[str] = []
         for start in range(0, len(piece), SLICE):
             text = self._text.decode(piece[start : start + SLICE])
@@ -113,7 +113,7 @@ class TextStage:
         yield from self._chunker.flush()
 
 
-# How the pieces of each kind are made, and of what: the content if it is in memory, else (None) what the stream gives.
+# Factories of a stage for each kind of pieces, with its source: the content in memory, or (None) the stream.
 
 
 def raw_stage(response: Any, chunk_size: int | None) -> tuple[Stage[bytes], bytes | None]:
@@ -144,7 +144,7 @@ OpenStage: TypeAlias = Callable[[Any, int | None], tuple[Stage[T], bytes | None]
 
 
 def pieces(response: Any, open_stage: OpenStage[T], chunk_size: int | None) -> Generator[T, None, None]:
-    """What `Response.iter_*()` return."""
+    """Return the iterator of `Response.iter_*()`."""
     stage, content = open_stage(response, chunk_size)
     if content is not None:
         for piece in _all_of(stage, content):
@@ -167,7 +167,7 @@ def pieces(response: Any, open_stage: OpenStage[T], chunk_size: int | None) -> G
 
 
 def _bounded(made: Iterator[T], response: Any) -> Iterator[T]:
-    """The pieces that some data made, as long as the total of the request allows to go on."""
+    """Yield pieces until the total timeout of the request expires."""
     worked = 0.0
     while True:
         begun = monotonic()
@@ -186,23 +186,23 @@ _END: Any = object()
 
 
 def check_total(response: Any) -> None:
-    """ReadTimeout if the time is over that was granted for the whole of the request."""
+    """Raise ReadTimeout if the total timeout of the request has expired."""
     deadline = getattr(response._request, "_deadline", None)
     if deadline is not None and (elapsed := deadline.overdue()) is not None:
         raise timed_out("read", elapsed, deadline.budget, "the content was being decoded")
 
 
 def _all_of(stage: Stage[T], content: bytes) -> Iterator[T]:
-    """The pieces of what is in memory; for asynchronous readers with pauses."""
+    """Yield the pieces of content in memory, with pauses for asynchronous iterators."""
     yield from stage.feed(content)
     yield from stage.flush()
 
 
 class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
-    """An asynchronous iterator over a response's body.
+    """Iterate asynchronously over a response's body.
 
-    Not a generator: one that is left by `break` is finished by the event loop some time later (asyncio), or with a
-    warning (trio). This one lets go of the connection when its last reference goes.
+    A generator that is left by `break` is finished by the event loop some time later (asyncio), or with a warning
+    (trio). This object releases the connection when its last reference goes, so it is no generator.
     """
 
     def __init__(self, response: Any, open_stage: OpenStage[T], chunk_size: int | None) -> None:
@@ -212,7 +212,7 @@ class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
         self._stage: Stage[T] | None = None  # None before the start and after the last byte
         self._source: AsyncIterator[bytes] | None = None
         self._pieces: Iterator[T] | None = None
-        self._worked = 0.0  # seconds since others were let run
+        self._worked = 0.0  # seconds since other tasks last ran
         self._ended = False
 
     def __aiter__(self) -> AsyncPieces[T]:
@@ -257,7 +257,7 @@ class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
         raise typ
 
     async def aclose(self) -> None:
-        """Closes the response, if reading has begun."""
+        """Close the response, if reading has begun."""
         source, self._source = self._source, None
         self._ended = True
         if source is None:
@@ -281,7 +281,7 @@ class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
         return iter(())
 
     async def _more(self) -> bool:
-        """Gets the pieces that the next bytes make; False when there are no more."""
+        """Get the pieces that the next bytes complete; return False at the end of the body."""
         stage, source = self._stage, self._source
         if stage is None or source is None:
             return False

@@ -1,13 +1,13 @@
-"""The jar of `Cookies`: the standard library's, with the rules of `cookie_rules` and limits to what servers can store.
+"""The cookie jar of `Cookies`: the standard library's, with the rules of `cookie_rules` and limits for them.
 
-A module of its own, which `_cookies` imports when there is a first cookie: `http.cookiejar` brings with it what the
-standard library has for HTTP, FTP and mail, a quarter of the time that importing this package would take, and most
-programs never meet a cookie. Rules:
+`cookies` imports this module when it meets the first cookie: `http.cookiejar` imports the standard library's modules
+for HTTP, FTP and mail, which would add a quarter to the import time of this package, and most programs never meet a
+cookie. Rules:
 
-1. A jar of the user's with methods or a policy of its own decides by these; everybody else's jar goes by our rules.
-2. Only what a server set counts for the limits and is evicted: never what the user did.
-3. A response costs by the number of its cookies and of those in the jar; a request by the labels of its host and the
-   cookies of its domains.
+1. A user's jar with its own methods or policy decides by these; our rules apply to every other jar.
+2. Only cookies that a server set count for the limits and are evicted, never those that the user set.
+3. The cost of a response grows with the number of its cookies and of those in the jar; the cost of a request with the
+   labels of its host and the cookies of its domains.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from .cookie_rules import Place, ReceivedCookie, fits, is_shadowed, may_set, nex
 # RFC 6265bis s.6.1 asks for at least these.
 MAX_DOMAIN_COOKIES = 50  # cookies of a domain
 MAX_COOKIES = 3000  # cookies in a jar
-# Servers refuse request heads of more than 8 to 32 KiB. Some set logins in pieces of 4 KiB, and three of these come.
+# Servers refuse request heads of more than 8 to 32 KiB. Some split a login over three cookies of 4 KiB each.
 MAX_FIELD = 32 * 1024  # characters of a Cookie field made of received cookies
 # Longer hosts are no DNS names (RFC 1035 s.2.3.4); their suffixes would cost the square of their length.
 _MAX_HOST = 255  # bytes
 
 _DEFAULTS = vars(DefaultCookiePolicy())
-# What a jar of the user's may have to say for itself.
+# Methods by which a user's jar may decide for itself.
 _JUDGES = ("extract_cookies", "make_cookies", "add_cookie_header", "_cookies_for_request", "_cookies_for_domain")
 
 
 class IndexedCookieJar(CookieJar):
-    """A jar in which a request costs by the labels of its host, not by the number of cookies.
+    """Store cookies so that a request costs by the labels of its host, not by the number of cookies.
 
-    The standard one matches each domain that it knows with each request, and looks at each cookie for its expiry.
+    The standard jar matches every domain that it knows with each request, and checks every cookie for its expiry.
     """
 
     # The standard library's own members, which its annotations leave out.
@@ -53,13 +53,13 @@ class IndexedCookieJar(CookieJar):
             self._earliest = min(self._earliest, cookie.expires)
 
     def make_cookies(self, response: Any, request: Any) -> list[Cookie]:
-        """The cookies that a response sets, as far as its host may set them."""
+        """Return the cookies that a response sets and its host may set."""
         place, now = _place_of(request), time.time()
         cookies = [parse(value, place, now) for value in response.info().get_all("Set-Cookie", [])]
         return [cookie for cookie in cookies if cookie is not None and may_set(cookie, place)]
 
     def extract_cookies(self, response: Any, request: Any) -> None:
-        """Take what a response sets, as far as its host may set it."""
+        """Store the cookies that a response sets and its host may set."""
         receive(self, response.info().get_all("Set-Cookie", []), _place_of(request), request)
 
     def add_cookie_header(self, request: Any) -> None:
@@ -70,7 +70,7 @@ class IndexedCookieJar(CookieJar):
                 request.add_unredirected_header("Cookie", field)
 
     def clear_expired_cookies(self) -> None:
-        """Delete what has expired."""
+        """Delete the expired cookies."""
         if time.time() < self._earliest:
             return
         super().clear_expired_cookies()
@@ -89,7 +89,7 @@ class IndexedCookieJar(CookieJar):
 
 
 def has_own_rules(jar: CookieJar) -> bool:
-    """Whether the class of a user's jar has rules of its own: it is asked then, as urllib asks it."""
+    """Return whether a user's jar class overrides methods: the jar then decides, as with urllib."""
     kind = type(jar)
     if kind is IndexedCookieJar:
         return False
@@ -97,7 +97,7 @@ def has_own_rules(jar: CookieJar) -> bool:
 
 
 def receive(jar: Any, values: Iterable[str], place: Place, request: Any) -> None:
-    """Store what Set-Cookie fields from `place` say. `request` is what a policy of the user's is asked about."""
+    """Store the cookies of Set-Cookie fields from `place`. A user's policy is asked about `request`."""
     now = time.time()
     policy = _policy(jar, now)
     has_usual_policy = policy is None or type(policy) is DefaultCookiePolicy
@@ -119,7 +119,7 @@ def receive(jar: Any, values: Iterable[str], place: Place, request: Any) -> None
 
 
 def _store(jar: Any, cookie: ReceivedCookie, now: float, touched: set[str]) -> None:
-    """Put a cookie in the jar, or delete the one that it says has expired; domains that grow go into `touched`."""
+    """Store a cookie, or delete it if it has expired; add domains that grow to `touched`."""
     domain, path, name = cookie.domain, cookie.path, cookie.name
     old = jar._cookies.get(domain, {}).get(path, {}).get(name)
     if cookie.is_expired(int(now)):
@@ -134,9 +134,9 @@ def _store(jar: Any, cookie: ReceivedCookie, now: float, touched: set[str]) -> N
 
 
 def _evict(jar: Any, domains: set[str], place: Place) -> None:
-    """Keep the limits: what has expired goes first, then what was not used for longest (RFC 6265bis s.5.7).
+    """Enforce the limits: expired cookies go first, then the least recently used (RFC 6265bis s.5.7).
 
-    A response that came without TLS does not drive out what is Secure.
+    A response that came without TLS does not evict Secure cookies.
     """
     groups = [(name, f".{name}") for name in {domain.removeprefix(".") for domain in domains}]
     if _count(jar, list(jar._cookies)) <= MAX_COOKIES and all(
@@ -164,13 +164,13 @@ def _count(jar: Any, domains: Iterable[str]) -> int:
 
 
 def _names(jar: Any, domains: Iterable[str]) -> Iterable[dict[str, Cookie]]:
-    """The cookies of these domains, by name, for each path."""
+    """Return the cookies of these domains by name, for each path."""
     known = jar._cookies
     return (names for domain in domains for names in known.get(domain, {}).values())
 
 
 def _secure_cookies(jar: CookieJar) -> dict[str, list[Cookie]]:
-    """The Secure cookies, by name."""
+    """Return the Secure cookies by name."""
     found: dict[str, list[Cookie]] = defaultdict(list)
     for cookie in jar:
         if cookie.secure:
@@ -179,7 +179,7 @@ def _secure_cookies(jar: CookieJar) -> dict[str, list[Cookie]]:
 
 
 def field_value(jar: Any, place: Place, request: Any) -> str:
-    """The value of Cookie for a request to `place`; "" for none."""
+    """Return the value of the Cookie field for a request to `place`; "" for no cookies."""
     jar.clear_expired_cookies()
     now = time.time()
     policy = _policy(jar, now)
@@ -191,7 +191,7 @@ def field_value(jar: Any, place: Place, request: Any) -> str:
             chosen = [cookie for cookie in _fitting(jar, place, now) if _is_allowed(policy, cookie, request)]
         else:
             chosen = jar._cookies_for_request(request)
-    # Longer paths first, and the older ones first among equals; what the user set is older than all others.
+    # Longer paths first, and among equals the older cookies first; those that the user set are older than all others.
     chosen.sort(key=lambda cookie: (-len(cookie.path), getattr(cookie, "created", 0)))
     parts: list[str] = []
     length, tick = 0, next_tick()
@@ -207,7 +207,7 @@ def field_value(jar: Any, place: Place, request: Any) -> str:
 
 
 def _fitting(jar: Any, place: Place, now: float) -> list[Cookie]:
-    """The cookies that a request to `place` is sent."""
+    """Return the cookies to send with a request to `place`."""
     domains = _domains_for(jar._cookies, place)
     return [cookie for names in _names(jar, domains) for cookie in names.values() if fits(cookie, place, now)]
 
@@ -221,7 +221,7 @@ def _is_allowed(policy: CookiePolicy, cookie: Cookie, request: Any) -> bool:
 
 
 def _policy(jar: Any, now: float) -> CookiePolicy | None:
-    """The jar's policy where it has to be asked: it is not the standard one, or has settings (blocked domains, say)."""
+    """Return the jar's policy if it must be asked: it is not the standard one, or has settings."""
     policy: Any = jar._policy
     is_standard = type(policy) is DefaultCookiePolicy
     if is_standard:
@@ -233,7 +233,7 @@ def _policy(jar: Any, now: float) -> CookiePolicy | None:
 
 
 def _domains_for(known: dict[str, dict[str, dict[str, Cookie]]], place: Place) -> list[str]:
-    """The domains in the jar whose cookies may go to `place`."""
+    """Return the domains in the jar whose cookies may go to `place`."""
     domains = [""] if "" in known else []
     host, effective = place.host, place.effective_host
     if place.is_address or len(host) > _MAX_HOST:
@@ -248,7 +248,7 @@ def _domains_for(known: dict[str, dict[str, dict[str, Cookie]]], place: Place) -
 
 
 def _place_of(request: Any) -> Place:
-    """The place of a request in urllib's shape."""
+    """Return the place of a request of urllib's kind."""
     url = urlsplit(str(request.get_full_url()))
     host = (url.hostname or "").lower()
     port = url.port or (443 if url.scheme == "https" else 80)

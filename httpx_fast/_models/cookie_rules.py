@@ -1,8 +1,8 @@
-"""What a Set-Cookie field means, and to which requests a cookie belongs: RFC 6265bis (draft-ietf-httpbis-rfc6265bis).
+"""Parse Set-Cookie fields and match cookies with requests, by RFC 6265bis (draft-ietf-httpbis-rfc6265bis).
 
-It knows neither jars nor responses: a field value and the place that it came from become a cookie or nothing, in time
-linear in the value's length. Nothing that a server sends raises anything here. How a cookie is represented is the
-standard library's way, which programs know: a host without a dot is "host.local", the domain of a Domain attribute
+It knows neither jars nor responses: a field value and the place that it came from become a cookie or None, in time
+linear in the value's length. No input from a server raises an exception here. Cookies are represented as the standard
+library does, since programs rely on it: a host without a dot is "host.local", the domain of a Domain attribute
 begins with a dot, and a pair without "=" is a name whose value is None.
 """
 
@@ -20,18 +20,18 @@ from urllib.parse import quote
 from .._exceptions import InvalidURL
 from .._urls import URL
 
-# RFC 6265bis s.5.6: what is longer is ignored, as browsers do.
+# RFC 6265bis s.5.6: longer ones are ignored, as browsers do.
 MAX_PAIR = 4096  # bytes of name and value together
 MAX_ATTRIBUTE = 1024  # bytes of an attribute's value
 _LAST_SECOND = 253402300799  # Unix time; the end of the year 9999, after which dates cannot be written
 
-# A field value with one of these is not sent back by anybody (RFC 6265bis s.5.6 step 1): the tab is the exception.
+# No client sends back a value with one of these (RFC 6265bis s.5.6 step 1); the tab is the exception.
 CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _BLANKS = " \t"
 
 
 class HiddenCookie(Cookie):
-    """A cookie whose `repr()` does not show its value."""
+    """Hide the value of a cookie in its `repr()`."""
 
     def __repr__(self) -> str:
         return f"<Cookie {self.name}=[secure] for {self.domain}{self.path}>"
@@ -40,7 +40,7 @@ class HiddenCookie(Cookie):
 
 
 class ReceivedCookie(HiddenCookie):
-    """A cookie that a server set. `created` and `used` are in nanoseconds of Unix time."""
+    """Represent a cookie that a server set. `created` and `used` are in nanoseconds of Unix time."""
 
     created = 0
     used = 0
@@ -50,14 +50,14 @@ _last_tick = 0
 
 
 def next_tick() -> int:
-    """The time in nanoseconds of Unix time; later than the last one, so that it orders what happened."""
+    """Return the time in nanoseconds of Unix time, always later than the last one, so that it orders events."""
     global _last_tick
     _last_tick = max(time.time_ns(), _last_tick + 1)
     return _last_tick
 
 
 class Place:
-    """Where a response came from, or a request goes to."""
+    """Identify the source of a response, or the target of a request."""
 
     __slots__ = ("effective_host", "host", "is_secure", "path", "port")
 
@@ -83,20 +83,20 @@ class Place:
 
     @property
     def is_address(self) -> bool:
-        """Whether the host is an IP address: the last label of a name is never a number (WHATWG URL s.3.5)."""
+        """Return whether the host is an IP address: the last label of a name is never a number (WHATWG URL s.3.5)."""
         return self.host.startswith("[") or self.host.rpartition(".")[2].isdecimal()
 
     @property
     def is_loopback(self) -> bool:
-        """Whether nobody is in between, so that what comes from there is as good as by TLS."""
+        """Return whether the host is this machine, so that its responses count as secure even without TLS."""
         host = self.host
         return host in ("localhost", "[::1]") or host.endswith(".localhost") or (self.is_address and host[:4] == "127.")
 
 
 def parse(value: str, place: Place, now: float) -> ReceivedCookie | None:
-    """The cookie of a Set-Cookie field value from `place`; None where the whole of it is to be ignored.
+    """Return the cookie of a Set-Cookie field value from `place`; None if the field must be ignored.
 
-    Whether `place` may set such a cookie is another question: see `may_set`. One that has expired is to be deleted.
+    `may_set` decides whether `place` may set such a cookie. A cookie that has expired deletes the stored one.
     """
     if CONTROLS.search(value):
         return None
@@ -136,11 +136,11 @@ def parse(value: str, place: Place, now: float) -> ReceivedCookie | None:
 
 
 def _name_and_value(pair: str) -> tuple[str, str | None] | None:
-    """Name and value; None if this is no cookie (RFC 6265bis s.5.6 steps 2 to 5, s.5.7 step 1)."""
+    """Return name and value; None if this is no cookie (RFC 6265bis s.5.6 steps 2 to 5, s.5.7 step 1)."""
     name, equals, text = pair.partition("=")
     name, text = name.strip(_BLANKS), text.strip(_BLANKS)
-    # "=value" would be sent as "value", which may be made to look like another cookie: curl, aiohttp and the standard
-    # library ignore it.
+    # "=value" would be sent as "value", which an attacker can make look like another cookie: curl, aiohttp and the
+    # standard library ignore it.
     if not name or _is_over(name + text, MAX_PAIR):
         return None
     return name, text if equals else None
@@ -151,7 +151,7 @@ def _is_over(text: str, limit: int) -> bool:
 
 
 def _attributes(text: str) -> tuple[dict[str, str], dict[str, str | None]]:
-    """The attributes that mean something, names in lower case, the last of each; and the others as they are."""
+    """Return the known attributes, names in lower case, the last of each; and the other attributes unchanged."""
     known: dict[str, str] = {}
     others: dict[str, str | None] = {}
     for attribute in text.split(";"):
@@ -168,7 +168,7 @@ def _attributes(text: str) -> tuple[dict[str, str], dict[str, str | None]]:
 
 
 def _expiry(attributes: dict[str, str], now: float) -> int | None:
-    """The Unix time at which the cookie ends, None for never. Max-Age wins (RFC 6265bis s.5.7 step 3)."""
+    """Return the Unix time at which the cookie expires, None for never. Max-Age wins (RFC 6265bis s.5.7 step 3)."""
     lifetime = attributes.get("max-age", "").strip('"')
     if _SECONDS.fullmatch(lifetime):
         seconds = int(lifetime)
@@ -177,9 +177,9 @@ def _expiry(attributes: dict[str, str], now: float) -> int | None:
     return None if date is None else max(date, 0)
 
 
-# With a plus, as Python's int() and so aiohttp take it, and with the quotes above, as curl does.
+# A plus is allowed, as in Python's int() and so in aiohttp; the quotes above are, as in curl.
 _SECONDS = re.compile(r"[+-]?[0-9]+")
-# RFC 6265bis s.5.1.1: tokens end at these; a time is what begins like one, and so on.
+# RFC 6265bis s.5.1.1: these end a token; a token that begins like a time is the time, and so on.
 _DELIMITERS = re.compile(r"[\x09\x20-\x2f\x3b-\x40\x5b-\x60\x7b-\x7e]+")
 _TIME = re.compile(r"([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?![0-9])")
 _DAY = re.compile(r"([0-9]{1,2})(?![0-9])")
@@ -189,7 +189,7 @@ _MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
 
 
 def parse_date(text: str) -> int | None:
-    """The Unix time of a cookie's date (RFC 6265bis s.5.1.1); None if it is none."""
+    """Return the Unix time of a cookie date (RFC 6265bis s.5.1.1); None if it is no date."""
     clock = day = month = year = None
     for token in _DELIMITERS.split(text):
         if clock is None and (found := _TIME.match(token)):
@@ -215,7 +215,7 @@ def parse_date(text: str) -> int | None:
 
 
 def _domain_of(domain: str) -> str | None:
-    """A Domain attribute's host, without the dot that it may begin with; "" for none, None if it cannot be one."""
+    """Return the host of a Domain attribute without its leading dot; "" for no host, None if it is invalid."""
     domain = domain.removeprefix(".").lower()
     if not domain.isascii():
         try:
@@ -225,26 +225,26 @@ def _domain_of(domain: str) -> str | None:
     return domain if not domain or all(domain.split(".")) else None
 
 
-# What the standard library leaves as it is in paths.
+# The characters of paths that the standard library does not escape.
 _PATH_SAFE = "%/;:@&=+$,!~*'()"
 _ESCAPED = re.compile(r"%[0-9a-fA-F]{2}")
 
 
 def normal_path(path: str) -> str:
-    """A path as cookies have it: escaped, in one spelling."""
+    """Return a path in the normal form of cookies: escaped, in one spelling."""
     path = quote(path, _PATH_SAFE)
     return _ESCAPED.sub(lambda found: found[0].upper(), path) if "%" in path else path
 
 
 def _default_path(path: str) -> str:
-    """RFC 6265bis s.5.1.4."""
+    """Return the default path of a URL's path (RFC 6265bis s.5.1.4)."""
     return path[: path.rfind("/")] or "/"
 
 
 def may_set(cookie: Cookie, place: Place) -> bool:
-    """Whether a response from `place` may set this cookie (RFC 6265bis s.5.7).
+    """Return whether a response from `place` may set this cookie (RFC 6265bis s.5.7).
 
-    A cookie whose domain is the host and no domain at all, as an IP address or a public suffix, becomes the host's own.
+    If the cookie's domain equals the host and is an IP address or a public suffix, the cookie becomes host-only.
     """
     if cookie.domain_specified:
         domain = cookie.domain[1:]
@@ -259,7 +259,7 @@ def may_set(cookie: Cookie, place: Place) -> bool:
 
 
 def _keeps_its_prefix(cookie: Cookie, place: Place) -> bool:
-    """RFC 6265bis s.4.1.3: names that promise who set the cookie."""
+    """Return whether the cookie satisfies the `__Host-` or `__Secure-` prefix of its name (RFC 6265bis s.4.1.3)."""
     name = cookie.name.lower()
     is_host = name.startswith("__host-")
     if not is_host and not name.startswith("__secure-"):
@@ -270,9 +270,9 @@ def _keeps_its_prefix(cookie: Cookie, place: Place) -> bool:
 
 
 def is_public_suffix(domain: str) -> bool:
-    """Whether everybody may register names below `domain`, so that a cookie for all of them is nobody's.
+    """Return whether anybody may register names below `domain`, so that it must not have cookies.
 
-    A single label always is one. With the package `publicsuffixlist` so is what that list names, as "co.uk".
+    A single label always is one. With the package `publicsuffixlist` the names on that list are too, such as "co.uk".
     """
     return "." not in domain or _listed()(domain)
 
@@ -289,13 +289,13 @@ def _listed() -> Callable[[str], bool]:
 
 
 def fits(cookie: Cookie, place: Place, now: float) -> bool:
-    """Whether a request to `place` is sent this cookie, whose domain is a suffix of the host (RFC 6265bis s.5.8.3)."""
+    """Return whether to send this cookie, whose domain is a suffix of the host, to `place` (RFC 6265bis s.5.8.3)."""
     if cookie.expires is not None and cookie.expires <= now:
         return False
     if cookie.secure and not place.is_secure:
         return False
     domain = cookie.domain
-    # Without a domain at all, which only the user can do, it is for all hosts.
+    # Only a user can set a cookie without a domain; it is sent to all hosts.
     if domain and not cookie.domain_specified and domain not in (place.effective_host, place.host):
         return False
     if cookie.port and place.port not in cookie.port.split(","):
@@ -304,14 +304,14 @@ def fits(cookie: Cookie, place: Place, now: float) -> bool:
 
 
 def path_fits(path: str, requested: str) -> bool:
-    """RFC 6265bis s.5.1.4."""
+    """Return whether a cookie's path matches the path of a request (RFC 6265bis s.5.1.4)."""
     if not requested.startswith(path):
         return False
     return len(requested) == len(path) or path.endswith("/") or requested[len(path)] == "/"
 
 
 def is_shadowed(cookie: Cookie, secure: list[Cookie]) -> bool:
-    """Whether a cookie that came without TLS would hide one of `secure`, of the same name (RFC 6265bis s.5.7)."""
+    """Return whether a cookie received without TLS would hide a cookie of `secure` (RFC 6265bis s.5.7)."""
     domain = f".{cookie.domain.removeprefix('.')}"
     for other in secure:
         theirs = f".{other.domain.removeprefix('.')}"
@@ -321,6 +321,6 @@ def is_shadowed(cookie: Cookie, secure: list[Cookie]) -> bool:
 
 
 def serialized(cookie: Cookie) -> str:
-    """The cookie as a Cookie field has it; quotes are part of a value (RFC 6265bis s.5.8.3)."""
+    """Return the cookie as a Cookie field contains it; quotes are part of a value (RFC 6265bis s.5.8.3)."""
     value: Any = cookie.value
     return cookie.name if value is None else f"{cookie.name}={value}"

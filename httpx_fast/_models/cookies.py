@@ -1,8 +1,7 @@
 """`Cookies`: httpx's mapping over the standard library's cookie jar.
 
-Which cookie may be set, and which is sent where, is said by `cookie_rules` and `cookie_jar`; here is the interface.
-These are imported when somebody asks for the jar or sets a cookie. Of requests and responses it asks for `url` and
-`headers` only.
+`cookie_rules` and `cookie_jar` decide which cookies may be set and where they are sent; this module is the interface.
+It imports them when the jar is first used. Of requests and responses it uses `url` and `headers` only.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class ResponseLike(Protocol):
 
 
 class Cookies(MutableMapping[str, str]):
-    """Cookies by name, domain and path, in `jar`; a `CookieJar` that is given is used itself, all else is copied."""
+    """Map names to cookies by domain and path, in `jar`; a given `CookieJar` is used itself, other input is copied."""
 
     def __init__(self, cookies: CookieTypes | None = None) -> None:
         self._jar: CookieJar | None = None
@@ -59,7 +58,7 @@ class Cookies(MutableMapping[str, str]):
                 for cookie in cookies.jar:
                     self.jar.set_cookie(cookie)
             return
-        cookiejar = sys.modules.get("http.cookiejar")  # without it there are no jars
+        cookiejar = sys.modules.get("http.cookiejar")  # without this module no jar exists
         if cookiejar is not None and isinstance(cookies, cookiejar.CookieJar):
             self._jar = cast("CookieJar", cookies)
             return
@@ -73,7 +72,7 @@ class Cookies(MutableMapping[str, str]):
 
     @property
     def jar(self) -> CookieJar:
-        """The jar, which may be used like any other."""
+        """Return the cookie jar, which may be used like any other."""
         if self._jar is None:
             from .cookie_jar import IndexedCookieJar
 
@@ -85,7 +84,7 @@ class Cookies(MutableMapping[str, str]):
         self._jar, self._own = jar, None
 
     def extract_cookies(self, response: ResponseLike) -> None:
-        """Takes what a response sets, as far as its host may set it (RFC 6265bis s.5.7)."""
+        """Store the cookies that a response sets and its host may set (RFC 6265bis s.5.7)."""
         headers: Headers = response.headers
         if not headers._has(b"set-cookie"):
             return
@@ -96,14 +95,14 @@ class Cookies(MutableMapping[str, str]):
         values = headers.get_list("set-cookie")
         face: Any = _RequestFace(request)
         if has_own_rules(jar):
-            # What could not be sent back is not taken, whoever judges the rest.
+            # Cookies that could not be sent back are refused, even if a user's policy judges the rest.
             taken: Any = _ResponseFace([value for value in values if not CONTROLS.search(value)])
             jar.extract_cookies(taken, face)
         else:
             receive(jar, values, Place.of(request.url), face)
 
     def set_cookie_header(self, request: RequestLike) -> None:
-        """Gives a request the Cookie field that it should have; one that it has already is left alone."""
+        """Give a request its Cookie field, unless it has one."""
         jar = self._jar
         if jar is None or request.headers._has(b"cookie"):
             return
@@ -119,7 +118,7 @@ class Cookies(MutableMapping[str, str]):
             request.headers["Cookie"] = value
 
     def set(self, name: str, value: str, domain: str = "", path: str = "/") -> None:
-        """Sets a cookie that lives as long as the jar; without a domain it is sent to every host."""
+        """Set a cookie that lives as long as the jar; without a domain it is sent to every host."""
         if not isinstance(value, str) and value is not None:
             raise TypeError(f"the value of cookie {name!r} is {type(value).__name__}; expected str")
         jar = self.jar
@@ -150,14 +149,14 @@ class Cookies(MutableMapping[str, str]):
     def get(  # type: ignore[override]
         self, name: str, default: str | None = None, domain: str | None = None, path: str | None = None
     ) -> str | None:
-        """The value of a cookie; CookieConflict if several match."""
+        """Return the value of a cookie, or `default`. Raises CookieConflict if several match."""
         matches = [cookie.value for cookie in self._matching(name, domain, path) if cookie.value is not None]
         if len(matches) > 1:
             raise CookieConflict(f"{len(matches)} cookies are named {name!r}: say which domain and path is meant")
         return matches[0] if matches else default
 
     def delete(self, name: str, domain: str | None = None, path: str | None = None) -> None:
-        """Deletes the cookies of that name. KeyError if domain and path are given and there is none."""
+        """Delete the cookies of that name. Raises KeyError if domain and path are given and there is none."""
         if domain is not None and path is not None:
             self.jar.clear(domain, path, name)
             return
@@ -165,7 +164,7 @@ class Cookies(MutableMapping[str, str]):
             self.jar.clear(cookie.domain, cookie.path, cookie.name)
 
     def clear(self, domain: str | None = None, path: str | None = None) -> None:
-        """Deletes all cookies, or those of a domain, or those of a path of a domain (KeyError if there are none)."""
+        """Delete all cookies, those of a domain, or those of a path of a domain (KeyError if there are none)."""
         if domain is None:
             if path is not None:
                 raise ValueError(f"path {path!r} was given without a domain")
@@ -176,7 +175,7 @@ class Cookies(MutableMapping[str, str]):
             self.jar.clear(domain, path)
 
     def update(self, cookies: CookieTypes | None = None) -> None:  # type: ignore[override]
-        """Takes all of `cookies`, in place of those here with the same name, domain and path."""
+        """Add all of `cookies`, replacing those with the same name, domain and path."""
         for cookie in Cookies(cookies).jar:
             self.jar.set_cookie(cookie)
 
@@ -202,17 +201,17 @@ class Cookies(MutableMapping[str, str]):
         return self._has_any()
 
     def _has_any(self) -> bool:
-        """What `bool()` says, at a tenth of the cost of its way through the type."""
+        """Return what `bool()` returns, at a tenth of the cost of a call through the type."""
         jar = self._jar
         if jar is None:
             return False
-        # Asked once for each request; an iterator over an empty jar costs ten times as much.
+        # Called once for each request; an iterator over an empty jar costs ten times as much.
         if self._own is not None and not self._own._cookies:
             return False
         return next(iter(jar), None) is not None
 
     def __repr__(self) -> str:
-        # A cookie's value is as good as a password.
+        # A cookie's value is a credential.
         shown = ", ".join([f"<Cookie {cookie.name}=[secure] for {cookie.domain} />" for cookie in self.jar])
         return f"<Cookies[{shown}]>"
 
@@ -227,7 +226,7 @@ class Cookies(MutableMapping[str, str]):
 
 
 class _RequestFace:
-    """A request with the members that `http.cookiejar` documents that it asks for."""
+    """Give a request the members that `http.cookiejar` documents that it uses."""
 
     unverifiable = False  # RFC 2965 s.3.3.6: the user asked for this request
 
@@ -249,7 +248,7 @@ class _RequestFace:
         return f"[{host}]" if ":" in host else host
 
     def get_full_url(self) -> str:
-        # Without userinfo, which the standard library would take for a part of the host.
+        # Without userinfo, which the standard library would take for part of the host.
         return f"{self.type}://{self.host}{self._url.raw_path.decode('ascii')}"
 
     def has_header(self, name: str) -> bool:
@@ -266,7 +265,7 @@ class _RequestFace:
 
 
 class _ResponseFace:
-    """A response, and its `info()`, with the one member that `http.cookiejar` asks for."""
+    """Give a response, and its `info()`, the one member that `http.cookiejar` uses."""
 
     def __init__(self, values: list[str]) -> None:
         self._values = values

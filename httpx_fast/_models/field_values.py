@@ -1,6 +1,6 @@
-"""What two field values say: the charset of a Content-Type, and the links of a Link field.
+"""Parse two field values: the charset of a Content-Type, and the links of a Link field.
 
-Both come from peers, so what is wrong in them is passed over, and costs time by their length only.
+Both come from peers, so errors in them are skipped, and parsing takes time linear in their length.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from urllib.parse import unquote_to_bytes
 
 from .._encodings import known_encoding
 
-MAX_REMEMBERED = 256  # bytes of a Content-Type whose charset is kept for the next response; longer ones are rare
+MAX_REMEMBERED = 256  # bytes of a Content-Type whose charset is cached for the next response; longer ones are rare
 
-#: RFC 8288 s.3: a parameter follows "<target>" or another one; it may be quoted and contain what separates links.
+#: RFC 8288 s.3: a parameter follows "<target>" or another parameter; it may be quoted and contain separators of links.
 _LINK_PARAMETER = re.compile(r'\s*;\s*(?:([^\s=;,"<]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;,]*))?)?')
-#: RFC 9110 s.5.6.6: a parameter follows ";". Blanks around "=" are not allowed, and sent.
+#: RFC 9110 s.5.6.6: a parameter follows ";". Blanks around "=" are forbidden, but servers send them.
 _PARAMETER = re.compile(r';[ \t]*([^\s=;"]*)[ \t]*(?:=[ \t]*("(?:[^"\\]|\\.)*"?|[^;]*))?[^;]*')
 _ESCAPED = re.compile(r"\\(.)")
 
 
 def charset_of(content_type: bytes) -> tuple[str | None, str | None]:
-    """The charset parameter in lower case, and the codec that it names; None for what is not there or not known."""
+    """Return the charset parameter in lower case, and the name of its codec; None for a missing or unknown one."""
     return _remembered(content_type) if len(content_type) <= MAX_REMEMBERED else _charset_of(content_type)
 
 
 def _charset_of(content_type: bytes) -> tuple[str | None, str | None]:
-    # A charset is most often the only parameter, and most fields that are long have none.
+    # A charset is usually the only parameter, and most long fields have none.
     if b"charset" not in content_type.lower():
         return None, None
     value = content_type.decode("iso-8859-1")
@@ -50,7 +50,7 @@ _remembered = lru_cache(maxsize=128)(_charset_of)
 
 
 def links_of(value: str) -> Iterator[dict[str, str]]:
-    """The links of a Link field, each with its "url" and its parameters."""
+    """Return the links of a Link field, each with its "url" and its parameters."""
     position = 0
     while True:
         start = value.find("<", position)

@@ -1,12 +1,12 @@
 """`Headers`: the field section of a message as users see it.
 
-The wire room wants field lines, users want a mapping; so the lines are what is kept, and what lookups need is made when
-the first one comes. It knows no message and no connection. The rules:
+The wire layer needs field lines, users need a mapping: so the lines are stored, and the first lookup builds its index.
+The module knows no message and no connection. The rules:
 
-1. `_field_lines` holds the field lines as they are sent: names as they were written, values as bytes.
-2. A list that somebody else holds too (another `Headers`, a template, a head) is marked as shared, and every change
-   copies a shared list first. So the identity of `_field_lines` tells whether anything was changed since.
-3. What a response received is asked of its head, line by line, until all of it is wanted (`_lazy`).
+1. `_field_lines` holds the field lines as they are sent: names in their original spelling, values as bytes.
+2. A list that another object holds too (another `Headers`, a template, a head) is marked as shared, and every change
+   copies a shared list first. So the identity of `_field_lines` shows whether a change was made since.
+3. A received field section is looked up in its head, line by line, until all of it is needed (`_lazy`).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ FieldLine: TypeAlias = tuple[bytes, bytes]
 _T = TypeVar("_T")
 _new = object.__new__
 
-#: Fields whose values are credentials, and are not shown.
+#: Fields whose values are credentials, which no repr shows.
 _SECRETS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 _MASK = "[secure]"
-#: Fields whose values are URLs, which may have credentials in them.
+#: Fields whose values are URLs, which may contain credentials.
 _URLS = frozenset({"location", "content-location", "referer", "link", "refresh"})
 
 
@@ -46,27 +46,27 @@ def _shown(name: str, value: str) -> str:
 
 
 class FieldSource(Protocol):
-    """Who knows a received field section without having made objects of it: the kernel's head."""
+    """Hold a received field section without objects for its lines: the kernel's head."""
 
     def fields(self) -> list[FieldLine]:
-        """All field lines in the order received."""
+        """Return all field lines in the order received."""
         ...
 
     def get_all(self, name: bytes, /) -> list[bytes]:
-        """The values of a field, by its name in lower case."""
+        """Return the values of a field, by its name in lower case."""
         ...
 
 
 class Headers(MutableMapping[str, str]):
-    """The fields of a message: a mapping that ignores the case of names and keeps repeated field lines.
+    """Map field names, ignoring case, to the values of a message; repeated field lines are kept.
 
-    `encoding` is how text becomes bytes and bytes text; None takes ASCII, and for received fields the first of
-    ASCII, UTF-8 and ISO-8859-1 that fits them all.
+    `encoding` is the codec between text and bytes; None stands for ASCII, and in received fields for the first of
+    ASCII, UTF-8 and ISO-8859-1 that can decode them all.
     """
 
     _lines: list[FieldLine] | None  # None while only `_source` knows them
     _names: list[bytes] | None = None  # names in lower case, in step with `_lines`; made by the first lookup
-    _source: FieldSource | None = None  # the head that the lines came from, while they are unchanged
+    _source: FieldSource | None = None  # the head that the lines came from, until they are changed
     _shared = False
     _encoding: str | None = None
 
@@ -75,7 +75,7 @@ class Headers(MutableMapping[str, str]):
             self._encoding = encoding
         if headers is None:
             self._lines = []
-        # Concrete types first: asking an abstract base class costs more than all the rest.
+        # Concrete types first: a check against an abstract base class costs more than all the rest.
         elif isinstance(headers, dict):
             self._lines = encoded(headers.items(), encoding or "ascii")
         elif type(headers) is Headers or isinstance(headers, Headers):
@@ -93,7 +93,7 @@ class Headers(MutableMapping[str, str]):
 
     @classmethod
     def _from_list(cls, lines: list[FieldLine]) -> Headers:
-        """Wraps field lines that others hold too; they are never changed in place."""
+        """Wrap field lines that other objects hold too; they are never changed in place."""
         self = _new(cls)
         self._lines = lines
         self._shared = True
@@ -101,7 +101,7 @@ class Headers(MutableMapping[str, str]):
 
     @classmethod
     def _lazy(cls, source: FieldSource) -> Headers:
-        """The field section of a received head, made into a list only when one is needed."""
+        """Wrap the field section of a received head, which becomes a list only when one is needed."""
         self = _new(cls)
         self._lines = None
         self._source = source
@@ -110,7 +110,7 @@ class Headers(MutableMapping[str, str]):
 
     @property
     def _field_lines(self) -> list[FieldLine]:
-        """The field lines. Not to be changed, and only kept by who calls `_share()`."""
+        """Return the field lines. Do not change them; call `_share()` before keeping them."""
         lines = self._lines
         if lines is None:
             assert self._source is not None
@@ -119,7 +119,7 @@ class Headers(MutableMapping[str, str]):
 
     @property
     def _list(self) -> list[tuple[bytes, bytes, bytes]]:
-        """A new list of (name, name in lower case, value): the private list of httpx's, for tools that read it."""
+        """Return a new list of (name, name in lower case, value): httpx's private list, for tools that read it."""
         return [
             (name, lower, value) for lower, (name, value) in zip(self._lower_names(), self._field_lines, strict=True)
         ]
@@ -131,16 +131,16 @@ class Headers(MutableMapping[str, str]):
         self._shared = False
 
     def _share(self) -> list[FieldLine]:
-        """The field lines for somebody who keeps them: from now on a change here makes another list."""
+        """Return the field lines for a caller that keeps them: later changes here make another list."""
         self._shared = True
         return self._field_lines
 
     @property
     def encoding(self) -> str:
-        """The codec between bytes and text: the one that was set, else the first of three that fits all fields."""
+        """Return the codec: the one that was set, else the first of three that can decode all fields."""
         if self._encoding is not None:
             return self._encoding
-        # A line feed is no part of a multi-byte sequence, so the whole fits when each of its parts does.
+        # A line feed is no part of a multi-byte sequence, so the whole can be decoded if each of its parts can.
         data = b"\n".join([part for line in self._field_lines for part in line])
         if data.isascii():
             return "ascii"
@@ -156,23 +156,23 @@ class Headers(MutableMapping[str, str]):
 
     @property
     def raw(self) -> list[FieldLine]:
-        """A new list of the field lines, as they are or were on the wire."""
+        """Return a new list of the field lines, with the names and values of the wire."""
         return list(self._field_lines)
 
     def keys(self) -> KeysView[str]:
-        """The names in lower case, each once."""
+        """Return the names in lower case, each once."""
         return dict.fromkeys([name for name, _ in self.multi_items()], None).keys()
 
     def values(self) -> ValuesView[str]:
-        """The values in the order of `keys()`, those of repeated lines joined by commas."""
+        """Return the values in the order of `keys()`, those of repeated lines joined by commas."""
         return self._joined().values()
 
     def items(self) -> ItemsView[str, str]:
-        """Names in lower case with their values, those of repeated lines joined by commas."""
+        """Return names in lower case with their values, those of repeated lines joined by commas."""
         return self._joined().items()
 
     def multi_items(self) -> list[tuple[str, str]]:
-        """One pair of name in lower case and value for each field line."""
+        """Return one pair of name in lower case and value for each field line."""
         encoding = self.encoding
         names = self._lower_names()
         return [
@@ -187,21 +187,21 @@ class Headers(MutableMapping[str, str]):
     def get(self, key: str, default: str | _T) -> str | _T: ...
 
     def get(self, key: str, default: str | _T | None = None) -> str | _T | None:
-        """The value of a field, those of repeated lines joined by commas; `default` if there is none."""
+        """Return the value of a field, those of repeated lines joined by commas; `default` if there is none."""
         values = self._values(key)
         if not values:
             return default
         return values[0] if len(values) == 1 else ", ".join(values)
 
     def get_list(self, key: str, split_commas: bool = False) -> list[str]:
-        """The value of each line of a field; with `split_commas` each member of the lists that they are."""
+        """Return the value of each line of a field; with `split_commas` each member of a comma-separated list."""
         values = self._values(key)
         if not split_commas:
             return values
         return [member.strip() for value in values for member in value.split(",")]
 
     def update(self, headers: HeaderTypes | None = None) -> None:  # type: ignore[override]
-        """Takes all lines of `headers`, in place of those here that have the same names."""
+        """Add all lines of `headers`, replacing those with the same names."""
         other = headers if type(headers) is Headers else Headers(headers, self._encoding)
         added, added_names = list(other._field_lines), list(other._lower_names())
         lines, names = self._own()
@@ -212,7 +212,7 @@ class Headers(MutableMapping[str, str]):
         names += added_names
 
     def copy(self) -> Headers:
-        """The same fields, to be changed apart."""
+        """Return a copy, which can be changed independently."""
         return Headers(self, self._encoding)
 
     def __getitem__(self, key: str) -> str:
@@ -229,7 +229,7 @@ class Headers(MutableMapping[str, str]):
             lines.append(line)
             names.append(lower)
             return
-        # The first line's place is kept, so that setting a value does not change the order in which fields are sent.
+        # The first line keeps its position, so that setting a value does not change the order in which fields are sent.
         first = names.index(lower)
         lines[first] = line
         _remove(lines, names, lower, first + 1)
@@ -284,7 +284,7 @@ class Headers(MutableMapping[str, str]):
         return f"{type(self).__name__}({shown!r}{'' if encoding == 'ascii' else f', encoding={encoding!r}'})"
 
     def _shown_items(self) -> list[tuple[str, str]]:
-        """`multi_items()` without credentials."""
+        """Return `multi_items()` with credentials masked."""
         return [(name, _shown(name, value)) for name, value in self.multi_items()]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -295,7 +295,7 @@ class Headers(MutableMapping[str, str]):
         return state
 
     def _own(self) -> tuple[list[FieldLine], list[bytes]]:
-        """Lines and lower-case names that may be changed in place."""
+        """Return lines and lower-case names that may be changed in place."""
         lines, names = self._field_lines, self._lower_names()
         if self._shared:
             self._shared = False
@@ -311,13 +311,13 @@ class Headers(MutableMapping[str, str]):
         return names
 
     def _surround(self, first: list[FieldLine], last: list[FieldLine]) -> None:
-        """Puts lines before and after those that are there."""
+        """Insert lines before and after the existing ones."""
         self._lines = first + self._field_lines + last
         self._names = self._source = None
         self._shared = False
 
     def _key(self, name: str) -> bytes:
-        """How `name` stands among the lower-case names."""
+        """Return `name` in the form of the lower-case names."""
         try:
             return name.encode(self._encoding or "ascii").lower()
         except UnicodeEncodeError:
@@ -329,7 +329,7 @@ class Headers(MutableMapping[str, str]):
         return lower in self._lower_names()
 
     def _find(self, lower: bytes) -> list[bytes]:
-        """The values of a field as bytes, by its name in lower case."""
+        """Return the values of a field as bytes, by its name in lower case."""
         lines = self._lines
         if lines is None:
             assert self._source is not None
@@ -347,7 +347,7 @@ class Headers(MutableMapping[str, str]):
     def _values(self, key: str) -> list[str]:
         encoding = self._encoding
         if encoding is None:
-            # What is ASCII reads the same in all three codecs, so most lookups need not find out which one it is.
+            # ASCII decodes to the same text in all three codecs, so most lookups need not determine the codec.
             try:
                 return [value.decode("ascii") for value in self._find(key.encode("ascii").lower())]
             except UnicodeError:
@@ -365,7 +365,7 @@ class Headers(MutableMapping[str, str]):
 
 
 def encoded(pairs: Iterable[tuple[Any, Any]], encoding: str) -> list[FieldLine]:
-    """Field lines of names and values that are text or bytes; TypeError for anything else."""
+    """Return field lines of names and values given as text or bytes. Raises TypeError for other types."""
     lines: list[FieldLine] = []
     for name, value in pairs:
         if not isinstance(name, bytes):
@@ -392,7 +392,7 @@ def _bytes(text: str, encoding: str, where: bytes | str) -> bytes:
 
 
 def _remove(lines: list[FieldLine], names: list[bytes], lower: bytes, start: int) -> None:
-    """Takes out the lines of a field, from index `start` on."""
+    """Remove the lines of a field, from index `start` on."""
     for index in range(len(names) - 1, start - 1, -1):
         if names[index] == lower:
             del lines[index], names[index]

@@ -1,9 +1,9 @@
-"""`Request`: what is to be sent.
+"""`Request`: a request to be sent.
 
-An ordinary class, to be subclassed and patched; what is seldom asked for is made when it is. The rules:
+An ordinary class, which users may subclass and patch; rarely used attributes are made on first access. The rules:
 
-1. A request from a template holds the template's field lines until somebody asks for `headers`, and no stream until
-   somebody asks for `stream`: None stands for the content that is in memory.
+1. A request from a template shares the template's field lines until `headers` is first read, and has no stream until
+   `stream` is first read: None stands for the content in memory.
 2. `_timeout` is the granted `Timeout` until somebody asks for `extensions`; from then on the dict there says it.
 3. `_head` is a head made of this request before; `_unchanged_head()` gives it while it still says what is to be sent.
 """
@@ -31,9 +31,9 @@ RequestExtensions: TypeAlias = Mapping[str, Any]
 
 _new = object.__new__
 
-#: Methods whose content has a meaning, so that none is said as a length of 0 (RFC 9110 s.8.6).
+#: Methods that define a meaning for content, so that no content is sent as a length of 0 (RFC 9110 s.8.6).
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH", "QUERY"})
-#: What stays behind when a request is pickled: what belongs to its sending.
+#: Attributes that are not pickled, since they belong to the sending of the request.
 _UNPICKLED = (
     "_deadline",
     "_extensions",
@@ -49,16 +49,16 @@ _UNPICKLED = (
 
 
 class Request:
-    """A request, to be sent by a client.
+    """Represent a request, to be sent by a client.
 
     `content` is a body as it is (text, bytes, an iterable or a file, asynchronous ones too), `data` a form, `files`
-    make it a multipart form, `json` is anything that `json` can write; fields that describe the body are added unless
-    `headers` has them. `stream` is a body that is taken over as it is, and no field is added then.
+    make it a multipart form, `json` is any value that the module `json` can serialize; fields that describe the body
+    are added unless `headers` has them. `stream` is a body that is used as it is, without adding fields.
     """
 
     method: str
     url: URL
-    # No defaults here: CPython quickens no access to what an object has and its class has a default for.
+    # No defaults here: CPython does not specialize access to an attribute for which the class has a default.
     _content: bytes  # unset until it is in memory
     _headers: Headers | None
     _lines: list[FieldLine]
@@ -120,7 +120,7 @@ class Request:
             self._prepare(defaults)
 
     def _begin(self) -> None:
-        """What a request is before anything is known of it."""
+        """Initialise the attributes that have no argument."""
         self._headers = None
         self._stream = None
         self._extensions = None
@@ -132,7 +132,7 @@ class Request:
         self._head_url = None
 
     def _prepare(self, defaults: dict[str, str]) -> None:
-        """Adds Host and the fields of the body, as far as the user has not given them."""
+        """Add Host and the fields of the body, unless the user has given them."""
         headers = self.headers
         names = headers._lower_names()
         first: list[FieldLine] = []
@@ -144,7 +144,7 @@ class Request:
             lower = line[0].lower()
             if lower in names:
                 continue
-            # RFC 9112 s.6.2: a message has one of the two, and the user has chosen.
+            # RFC 9112 s.6.2: a message has only one of the two, and the user has chosen.
             if (coded and lower == b"content-length") or (sized and lower == b"transfer-encoding"):
                 continue
             last.append(line)
@@ -167,7 +167,7 @@ class Request:
 
     @property
     def stream(self) -> SyncByteStream | AsyncByteStream:
-        """The body as it will be sent."""
+        """Return the body as it will be sent."""
         stream = self._stream
         if stream is None:
             stream = self._stream = ByteStream(self._content)
@@ -179,7 +179,7 @@ class Request:
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """Settings of this request alone: "timeout", "trace", "sni_hostname", "target"."""
+        """Return the settings of this request alone: "timeout", "trace", "sni_hostname", "target"."""
         extensions = self._extensions
         timeout = self._timeout
         if extensions is None:
@@ -196,14 +196,14 @@ class Request:
 
     @property
     def content(self) -> bytes:
-        """The body's bytes; RequestNotRead for a stream that was not read."""
+        """Return the body's bytes. Raises RequestNotRead for a stream that was not read."""
         try:
             return self._content
         except AttributeError:
             raise RequestNotRead from None
 
     def read(self) -> bytes:
-        """Loads the body and returns its bytes; it can be sent again from then on."""
+        """Load the body and return its bytes; afterwards the request can be sent again."""
         if not hasattr(self, "_content"):
             stream = self.stream
             if not isinstance(stream, Iterable):
@@ -212,7 +212,7 @@ class Request:
         return self._content
 
     async def aread(self) -> bytes:
-        """Loads the body and returns its bytes; it can be sent again from then on."""
+        """Load the body and return its bytes; afterwards the request can be sent again."""
         if not hasattr(self, "_content"):
             stream = self.stream
             if not isinstance(stream, AsyncIterable):
@@ -227,14 +227,14 @@ class Request:
 
     @property
     def _body(self) -> bytes | None:
-        """The bytes that are the whole body; None where `stream` has to be asked for them."""
+        """Return the bytes of the whole body; None if it must be read from `stream`."""
         stream = self._stream
         if stream is None:
             return self._content
         return stream._stream if type(stream) is ByteStream else None
 
     def _unchanged_head(self) -> Any:
-        """The head that was made of this request before, if it still says what is to be sent."""
+        """Return the head that was made of this request before, if it still says what is to be sent."""
         head = self._head
         if head is None or self.method is not self._head_method or self.url is not self._head_url:
             return None
@@ -245,7 +245,7 @@ class Request:
         return head if (self._lines if headers is None else headers._lines) is head.fields else None
 
     def _keep_head(self, head: Any) -> None:
-        """Keeps a head whose `fields` are `headers._field_lines`, for the next time that this request is sent."""
+        """Keep a head whose `fields` are `headers._field_lines`, for the next time that this request is sent."""
         self._head = head
         self._head_method = self.method
         self._head_url = self.url
@@ -266,7 +266,7 @@ class Request:
 
 
 def from_template(method: str, url: URL, lines: list[FieldLine], head: Any, timeout: Timeout | None) -> Request:
-    """A request without content whose field lines and head others hold too."""
+    """Return a request without content whose field lines and head others hold too."""
     self = _new(Request)
     self.method = self._head_method = method
     self.url = self._head_url = url

@@ -1,12 +1,12 @@
-"""`Response`: what was received.
+"""`Response`: a response as received.
 
-An ordinary class, to be subclassed, patched and made by hand for tests. What came over the wire is held as it came:
-the kernel's head, the body if it was there at once, else a stream; headers, extensions, text and the like are made
-when asked for. The rules:
+An ordinary class, which users may subclass, patch and construct for tests. It keeps received data as it came: the
+kernel's head, the body if it arrived at once, else a stream; headers, extensions, text and the like are made on first
+access. The rules:
 
-1. `_body` is a whole body that nobody has read yet; reading moves it to `_content`, streaming to a stream.
-2. A body is read once. Its end, an error and giving up close the stream, and with it give the connection back.
-3. `_flags` tells what the head contains (`_kernel.facts`), so that most responses need no search of their fields.
+1. `_body` is a whole body that was not read yet; reading moves it to `_content`, streaming to a stream.
+2. A body is read once. Its end, an error and stopping early close the stream, which releases the connection.
+3. `_flags` says what the head contains (`_kernel.constants`), so that most responses need no search of their fields.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ ResponseExtensions: TypeAlias = Mapping[str, Any]
 
 _new = object.__new__
 
-#: RFC 9110 s.15.4: those that say by Location where to go.
+#: RFC 9110 s.15.4: status codes of redirects that name their target in Location.
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-#: What stays behind when a response is pickled: what belongs to its connection, and what can be made again.
+#: Attributes that are not pickled: those that belong to the connection, and those that can be computed again.
 _UNPICKLED = (
     "_body",
     "_cookies",
@@ -70,25 +70,25 @@ _UNPICKLED = (
 
 
 class Response:
-    """A response, from a client or made by hand.
+    """Represent a response, from a client or made by hand.
 
     `content` is a body as it is, `text`, `html` and `json` bodies of those types; fields that describe it are added
-    unless `headers` has them. `stream` is a body that is taken over as it is. `default_encoding` is the codec of text
-    whose Content-Type names none, or a function that finds one for the content (or None, for UTF-8).
+    unless `headers` has them. `stream` is a body that is used as it is. `default_encoding` is the codec of text
+    whose Content-Type names none, or a function that returns one for the content (or None, for UTF-8).
     """
 
-    # What each response gets has no default here: CPython quickens no access to what both an object and its class have.
+    # No defaults for what each response sets: CPython does not specialize access to what both object and class have.
     status_code: int
     is_closed: bool
     is_stream_consumed: bool
     default_encoding: str | Callable[[bytes], str | None]
     #: The request to send to follow a redirect that the client did not follow.
     next_request: Request | None = None
-    #: Whether `content` is only the beginning of what was sent: of a redirect or an authentication round whose body was
-    #: too long to be read for those who look at `history`.
+    #: Whether `content` is only the beginning of the body: bodies of redirects and authentication rounds, which appear
+    #: in `history`, are read up to a limit.
     is_truncated: bool = False
 
-    # Those without a value are unset until they are known.
+    # Attributes without a value are unset until they are known.
     _content: bytes
     _text: str
     _encoding: str
@@ -105,7 +105,7 @@ class Response:
     _network: Any
     _extensions: dict[str, Any] | None = None
     _history: list[Response] | None = None
-    _interim: Sequence[Any] | None = None  # heads of 1xx responses that came before
+    _interim: Sequence[Any] | None = None  # heads of the preceding 1xx responses
     _trailers: Headers | None = None
     _num_bytes_downloaded: int
 
@@ -147,7 +147,7 @@ class Response:
             self.is_closed = self.is_stream_consumed = True
 
     def _begin(self) -> None:
-        """What a response is before anything is known of it."""
+        """Initialise the attributes of a response of which nothing is known."""
         self.is_closed = self.is_stream_consumed = False
         self.default_encoding = "utf-8"
         self._journey = self._request = None
@@ -183,9 +183,9 @@ class Response:
 
     @property
     def _flags(self) -> int:
-        """What `_kernel.facts` tells of the fields that are there."""
+        """Return the flags (`_kernel.constants`) of the fields that are present."""
         headers = self._headers
-        # Headers forget the head when they are changed.
+        # Headers drop their reference to the head when they are changed.
         if self._head is not None and (headers is None or headers._source is self._head):
             flags: int = self._head.flags
             return flags
@@ -196,7 +196,7 @@ class Response:
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """ "http_version" and "reason_phrase" as bytes, "network_stream", "stream_id" (HTTP/2)."""
+        """Return "http_version" and "reason_phrase" as bytes, "network_stream", "stream_id" (HTTP/2)."""
         extensions = self._extensions
         if extensions is None:
             version = self._version()
@@ -223,7 +223,7 @@ class Response:
 
     @property
     def history(self) -> list[Response]:
-        """The responses that led here, oldest first: redirects and authentication rounds."""
+        """Return the responses that led here, oldest first: redirects and authentication rounds."""
         history = self._history
         if history is None:
             history = self._history = []
@@ -235,7 +235,7 @@ class Response:
 
     @property
     def informational(self) -> tuple[Response, ...]:
-        """The 1xx responses that came before this one (103 Early Hints and the like), in order."""
+        """Return the 1xx responses that preceded this one (103 Early Hints and the like), in order."""
         try:
             return self._informational
         except AttributeError:
@@ -248,13 +248,13 @@ class Response:
 
     @property
     def trailers(self) -> Headers:
-        """The trailer section; empty where there was none, and until the body's end."""
+        """Return the trailer section; empty if there is none, and until the body's end."""
         trailers = self._trailers
         return Headers(getattr(self._stream, "trailers", None)) if trailers is None else trailers
 
     @property
     def stream(self) -> SyncByteStream | AsyncByteStream:
-        """The body as received: asynchronous where an async client is, or both when it is in memory."""
+        """Return the body as received: an asynchronous stream from an async client, of both kinds if in memory."""
         stream: SyncByteStream | AsyncByteStream | None = self._stream
         if stream is None:
             data = self._body if self._body is not None else self.__dict__.get("_content")
@@ -268,7 +268,7 @@ class Response:
 
     @property
     def journey(self) -> Journey:
-        """How the request went, step by step; without any step where no network was involved (mocks, ASGI, WSGI)."""
+        """Return the timed steps of the request; there are none without a network (mocks, ASGI, WSGI)."""
         journey = self._journey
         return NO_JOURNEY if journey is None else journey
 
@@ -278,7 +278,7 @@ class Response:
 
     @property
     def elapsed(self) -> dt.timedelta:
-        """Time from sending the request to the end of the body, or to closing before it."""
+        """Return the time from sending the request to the end of the body, or to closing before it."""
         try:
             return self._elapsed
         except AttributeError:
@@ -297,7 +297,7 @@ class Response:
 
     @property
     def request(self) -> Request:
-        """The request that this answers; RuntimeError where none was set."""
+        """Return the request of this response. Raises RuntimeError if none was set."""
         if self._request is None:
             raise RuntimeError("the response was made without its request, and none was set since")
         return self._request
@@ -308,25 +308,25 @@ class Response:
 
     @property
     def http_version(self) -> str:
-        """ "HTTP/1.1", "HTTP/2", "HTTP/1.0"."""
+        """Return "HTTP/1.1", "HTTP/2" or "HTTP/1.0"."""
         extensions = self._extensions
         version: bytes = self._version() if extensions is None else extensions.get("http_version", b"HTTP/1.1")
         return version.decode("ascii", "ignore")
 
     @property
     def reason_phrase(self) -> str:
-        """What the server said beside the status code, or the registered phrase where it cannot (HTTP/2)."""
+        """Return the server's reason phrase, or the registered one of the status code (HTTP/2 sends none)."""
         reason: bytes | None = self.extensions.get("reason_phrase")
         return codes.get_reason_phrase(self.status_code) if reason is None else reason.decode("ascii", "ignore")
 
     @property
     def url(self) -> URL:
-        """The URL that was requested."""
+        """Return the URL that was requested."""
         return self.request.url
 
     @property
     def content(self) -> bytes:
-        """The decoded body; ResponseNotRead for one that was not read."""
+        """Return the decoded body. Raises ResponseNotRead if it was not read."""
         try:
             return self._content
         except AttributeError:
@@ -334,7 +334,7 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The content as text, by `encoding`; what does not fit it is replaced by U+FFFD."""
+        """Return the content as text, decoded by `encoding`; invalid input is replaced by U+FFFD."""
         try:
             return self._text
         except AttributeError:
@@ -345,9 +345,9 @@ class Response:
 
     @property
     def encoding(self) -> str | None:
-        """The codec for text: the one that was set, else the one that Content-Type names, else the default.
+        """Return the codec for text: the one that was set, else that of Content-Type, else the default.
 
-        Content-Type may name any encoding of the WHATWG Encoding standard; what else it names is taken for the default.
+        Content-Type may name any encoding of the WHATWG Encoding standard; any other name stands for the default.
         """
         try:
             return self._encoding
@@ -361,7 +361,7 @@ class Response:
             elif "_content" in self.__dict__:
                 encoding = default(self._content)
             else:
-                # Not kept: the function is to see the content once it is there.
+                # Not cached: the function is called with the content once it is read.
                 return "utf-8"
         self._encoding = encoding or "utf-8"
         return self._encoding
@@ -374,7 +374,7 @@ class Response:
 
     @property
     def charset_encoding(self) -> str | None:
-        """The charset parameter of Content-Type, in lower case."""
+        """Return the charset parameter of Content-Type, in lower case."""
         return charset_of(self._content_type())[0]
 
     def _content_type(self) -> bytes:
@@ -382,7 +382,7 @@ class Response:
         return b", ".join(self._head.get_all(b"content-type") if headers is None else headers._find(b"content-type"))
 
     def _get_content_decoder(self) -> ContentDecoder:
-        """What decodes the body as Content-Encoding says."""
+        """Return the decoder for the codings that Content-Encoding names."""
         try:
             return self._decoder
         except AttributeError:
@@ -395,41 +395,41 @@ class Response:
 
     @property
     def is_informational(self) -> bool:
-        """Whether the status code is 1xx."""
+        """Return whether the status code is 1xx."""
         return 100 <= self.status_code <= 199
 
     @property
     def is_success(self) -> bool:
-        """Whether the status code is 2xx."""
+        """Return whether the status code is 2xx."""
         return 200 <= self.status_code <= 299
 
     @property
     def is_redirect(self) -> bool:
-        """Whether the status code is 3xx; not all of these say where to go, see `has_redirect_location`."""
+        """Return whether the status code is 3xx; `has_redirect_location` also requires a Location."""
         return 300 <= self.status_code <= 399
 
     @property
     def is_client_error(self) -> bool:
-        """Whether the status code is 4xx."""
+        """Return whether the status code is 4xx."""
         return 400 <= self.status_code <= 499
 
     @property
     def is_server_error(self) -> bool:
-        """Whether the status code is 5xx."""
+        """Return whether the status code is 5xx."""
         return 500 <= self.status_code <= 599
 
     @property
     def is_error(self) -> bool:
-        """Whether the status code is 4xx or 5xx."""
+        """Return whether the status code is 4xx or 5xx."""
         return 400 <= self.status_code <= 599
 
     @property
     def has_redirect_location(self) -> bool:
-        """Whether this is a redirect with a Location to follow."""
+        """Return whether this is a redirect with a Location to follow."""
         return self.status_code in _REDIRECTS and bool(self._flags & HAS_LOCATION)
 
     def raise_for_status(self) -> Response:
-        """Returns the response if the status code is 2xx, else raises HTTPStatusError."""
+        """Return the response if the status code is 2xx. Raises HTTPStatusError otherwise."""
         request = self._request
         if request is None:
             raise RuntimeError("raise_for_status() names the request: set 'request' on a response made by hand")
@@ -444,10 +444,10 @@ class Response:
         raise error
 
     def json(self, **kwargs: Any) -> Any:
-        """The content as JSON; arguments and exceptions are those of `json.loads`."""
+        """Return the content parsed as JSON; arguments and exceptions are those of `json.loads`."""
         content = self.content
         try:
-            # RFC 8259 s.8.1: it is UTF-8. Finding out that it is no other costs half as much as parsing a small object.
+            # RFC 8259 s.8.1: it is UTF-8. Detecting the encoding costs half as much as parsing a small object.
             if content[:1] in (b"{", b"[") and content[1:2] != b"\0":
                 try:
                     return jsonlib.loads(content.decode(), **kwargs)
@@ -463,7 +463,7 @@ class Response:
 
     @property
     def cookies(self) -> Cookies:
-        """The cookies that this response sets."""
+        """Return the cookies that this response sets."""
         try:
             return self._cookies
         except AttributeError:
@@ -475,17 +475,17 @@ class Response:
 
     @property
     def links(self) -> dict[str | None, dict[str, str]]:
-        """The links of the Link field (RFC 8288) by their relation, or their URL where they say none."""
+        """Return the links of the Link field (RFC 8288) by relation, or by URL if they name no relation."""
         value = self.headers.get("link")
         return {} if value is None else {link.get("rel") or link.get("url"): link for link in links_of(value)}
 
     @property
     def num_bytes_downloaded(self) -> int:
-        """Bytes of the body so far, as received: before decoding."""
+        """Return the number of bytes of the body received so far, before decoding."""
         return self._num_bytes_downloaded
 
     def read(self) -> bytes:
-        """Reads the body to its end and returns the content."""
+        """Read the body to its end and return the content."""
         body = self._body
         if body is not None and self._take(body):
             return self._content
@@ -497,7 +497,7 @@ class Response:
         return self._content
 
     async def aread(self) -> bytes:
-        """Reads the body to its end and returns the content."""
+        """Read the body to its end and return the content."""
         body = self._body
         if body is not None and self._take(body):
             return self._content
@@ -509,7 +509,7 @@ class Response:
         return self._content
 
     def _read_intermediate(self) -> None:
-        """Reads the body of a response that is not the last one, and gives it up after `MAX_INTERMEDIATE` bytes."""
+        """Read the body of a response that is not the final one, up to `MAX_INTERMEDIATE` bytes."""
         if self._is_read():
             return
         kept = _Beginning()
@@ -524,7 +524,7 @@ class Response:
         self._content = kept.joined()
 
     async def _aread_intermediate(self) -> None:
-        """Reads the body of a response that is not the last one, and gives it up after `MAX_INTERMEDIATE` bytes."""
+        """Read the body of a response that is not the final one, up to `MAX_INTERMEDIATE` bytes."""
         if self._is_read():
             return
         kept = _Beginning()
@@ -539,14 +539,14 @@ class Response:
         self._content = kept.joined()
 
     def _is_read(self) -> bool:
-        """Whether the content is there, or can be made without waiting."""
+        """Return whether the content is available, or can be made so without waiting."""
         body = self._body
         return (body is not None and self._take(body)) or "_content" in self.__dict__
 
     def _take(self, body: bytes) -> bool:
-        """Makes a whole body that was received the content; False if that has to be done step by step."""
+        """Turn a whole received body into the content; return False if it must be decoded step by step."""
         headers = self._headers
-        # vcrpy blanks Content-Encoding while it reads, and looks for the decoder afterwards.
+        # vcrpy blanks Content-Encoding while it reads, and uses the decoder afterwards.
         if headers is not None and headers._source is None:
             return False
         self._body = None
@@ -565,39 +565,39 @@ class Response:
         return True
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """The content in pieces of `chunk_size` bytes, or as it arrives."""
+        """Iterate over the content in pieces of `chunk_size` bytes, or as it arrives."""
         return pieces(self, bytes_stage, chunk_size)
 
     def iter_text(self, chunk_size: int | None = None) -> Iterator[str]:
-        """The content as text, in pieces of `chunk_size` characters, or as it arrives."""
+        """Iterate over the content as text, in pieces of `chunk_size` characters, or as it arrives."""
         return pieces(self, text_stage, chunk_size)
 
     def iter_lines(self) -> Iterator[str]:
-        """The content as lines of text, without their ends."""
+        """Iterate over the lines of the content as text, without their ends."""
         return pieces(self, lines_stage, None)
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """The body as received, not decoded, in pieces of `chunk_size` bytes, or as it arrives."""
+        """Iterate over the body as received, not decoded, in pieces of `chunk_size` bytes, or as it arrives."""
         return pieces(self, raw_stage, chunk_size)
 
     def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
-        """The content in pieces of `chunk_size` bytes, or as it arrives."""
+        """Iterate over the content in pieces of `chunk_size` bytes, or as it arrives."""
         return AsyncPieces(self, bytes_stage, chunk_size)
 
     def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:
-        """The content as text, in pieces of `chunk_size` characters, or as it arrives."""
+        """Iterate over the content as text, in pieces of `chunk_size` characters, or as it arrives."""
         return AsyncPieces(self, text_stage, chunk_size)
 
     def aiter_lines(self) -> AsyncIterator[str]:
-        """The content as lines of text, without their ends."""
+        """Iterate over the lines of the content as text, without their ends."""
         return AsyncPieces(self, lines_stage, None)
 
     def aiter_raw(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
-        """The body as received, not decoded, in pieces of `chunk_size` bytes, or as it arrives."""
+        """Iterate over the body as received, not decoded, in pieces of `chunk_size` bytes, or as it arrives."""
         return AsyncPieces(self, raw_stage, chunk_size)
 
     def close(self) -> None:
-        """Closes the response and gives its connection back; what was not read is lost."""
+        """Close the response and release its connection; unread data is lost."""
         if self._opposite("__iter__"):
             raise RuntimeError("the response's stream is asynchronous: call aclose()")
         self._body = None
@@ -608,7 +608,7 @@ class Response:
                     self._stream.close()
 
     async def aclose(self) -> None:
-        """Closes the response and gives its connection back; what was not read is lost."""
+        """Close the response and release its connection; unread data is lost."""
         if self._opposite("__aiter__"):
             raise RuntimeError("the response's stream is a blocking one: call close()")
         self._body = None
@@ -619,7 +619,7 @@ class Response:
                     await self._stream.aclose()
 
     def _start(self, method: str) -> Any:
-        """The stream, to be read now and never again; `method` is how."""
+        """Return the stream, to be read once; `method` is "__iter__" or "__aiter__"."""
         if self.is_stream_consumed:
             raise StreamConsumed
         if self.is_closed:
@@ -634,11 +634,11 @@ class Response:
         return stream
 
     def _opposite(self, method: str) -> bool:
-        """Whether the stream can be read, but not by `method`."""
+        """Return whether the stream can be read, but not by `method`."""
         return self._stream is not None and not hasattr(self._stream, method)
 
     def _abandon(self) -> None:
-        """Lets go of the connection without waiting, when an iterator was dropped half-way."""
+        """Release the connection without waiting, when an iterator was dropped half-way."""
         abandon = getattr(self._stream, "abandon", None)
         if abandon is not None and not self.is_closed:
             self.is_closed = True
@@ -663,14 +663,14 @@ class Response:
 
 
 class _Beginning:
-    """The first `MAX_INTERMEDIATE` bytes of content."""
+    """Keep the first `MAX_INTERMEDIATE` bytes of content."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._left = MAX_INTERMEDIATE
 
     def is_full_with(self, piece: bytes) -> bool:
-        """Takes a piece; whether it was too much."""
+        """Add a piece and return whether it exceeded the limit."""
         self._pieces.append(piece[: self._left])
         full = len(piece) > self._left
         self._left -= len(piece)
@@ -681,7 +681,7 @@ class _Beginning:
 
 
 def _say_length_once(headers: Headers) -> None:
-    """A length that is there several times is one where all say the same (RFC 9110 s.8.6): users read a number."""
+    """Merge repeated Content-Length fields that agree (RFC 9110 s.8.6): users read a number."""
     values = set(headers.get_list("Content-Length", split_commas=True))
     if len(values) == 1:
         headers["Content-Length"] = values.pop()
@@ -696,9 +696,9 @@ def received(
     stream: Any,
     network: Any,
 ) -> Response:
-    """What the wire gave: the head's facts, and the whole body or else the stream that it comes from.
+    """Make the response of a received head, with its whole body or else the stream of it.
 
-    `network` is a function of the response that gives its "network_stream", called when that is asked for.
+    `network` is a function of the response that gives its "network_stream", called on first access.
     """
     self = _new(Response)
     self.status_code = status
