@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .inputs import read_value
-from .items import Items, complete_url, is_method, is_url_only, looks_like_url, read_items
+from .items import KNOWN_METHODS, Items, complete_url, is_method, is_url_only, looks_like_url, read_items
 from .options import OPTIONS, Option
 from .usage import UsageError
 
@@ -237,9 +237,19 @@ class _Reader:
             and (self._has_url() or not looks_like_url(following))
         )
         if pair:
+            self._refuse_method(name, text, str(following))
             self._at += 1
             return Data("pair", str(following), text)
         return Data("data" if name == "-d" else name.lstrip("-"), text)
+
+    def _refuse_method(self, name: str, text: str, following: str) -> None:
+        """Raises UsageError for `-d hello PUT URL`: PUT may be a value, as with httpx, or the method of HTTPie."""
+        after = self._peek(1)
+        if following in KNOWN_METHODS and not self._has_url() and after is not None and looks_like_url(after):
+            raise UsageError(
+                f"{name} {text} {following} may be a field and its value, or data and a method",
+                f"{name} {text}={following} is the field, -X {following} {name} {text} the data with the method",
+            )
 
     def _read_json(self, option: Option, name: str, given: list[str]) -> None:
         """Reads a JSON body; `--json` without one wants the timings as JSON: no JSON begins as options or URLs do."""
@@ -296,7 +306,7 @@ def _place(words: list[str], arguments: Arguments) -> None:
         if arguments.method not in (None, method):
             raise UsageError(f"two methods: {arguments.method} and {method}", "one of them is enough")
         arguments.method = method
-    if not words:
+    if not words or (len(words) == 1 and words[0] in KNOWN_METHODS):
         return
     url, *rest = words
     if not looks_like_url(url) and re.match(r"[\w.-]+(=|:=|@[^:]*$)", url):

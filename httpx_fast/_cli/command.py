@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
+import threading
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -28,6 +30,11 @@ from .output import Output, discard_output
 from .terminal import Terminal
 from .usage import UsageError
 
+
+class Terminated(BaseException):
+    """The command was told to end, by SIGTERM."""
+
+
 #: Requests whose timings are drawn one by one; of more there is a table.
 MAX_DRAWN = 3
 
@@ -42,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.code
     output = Output(parsed, out, err)
     try:
-        return _tell_of_itself(parsed, output) if parsed.informs else _send(parsed, output)
+        with _ended_by_signal():
+            return _tell_of_itself(parsed, output) if parsed.informs else _send(parsed, output)
     except BrokenPipeError:  # a reader that has seen enough (`httpx-fast ... | head`) is not worth a word
         discard_output()
         return 23
@@ -55,10 +63,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         output.complain("interrupted")
         return 130
+    except Terminated:
+        output.complain("terminated")
+        return 143
     except (HTTPError, InvalidURL, OSError, ValueError) as error:
         output.complain(f"{type(error).__name__}: {_in_one_line(error)}")
         _draw_failure(error, parsed, output)
         return exit_code(error) if not isinstance(error, OSError) or isinstance(error, HTTPError) else _file_code(error)
+
+
+@contextlib.contextmanager
+def _ended_by_signal() -> Generator[None]:
+    """Has SIGTERM end the command as an interrupt does, so that files are left in order, unless somebody handles it."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
 
 
 def _file_code(error: OSError) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from .items import KNOWN_METHODS
 from .options import OPTIONS, Option
 
 #: What values of options may be completed with, by what they are called in the help.
 _FILES = ("FILE", "FILENAME", "FILE[:PASSWORD]")
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
 
 
 def completion(shell: str) -> str:
@@ -16,7 +16,7 @@ def completion(shell: str) -> str:
 
 def _choices(option: Option) -> tuple[str, ...]:
     """Words that may be the value of an option."""
-    known = {"METHOD": _METHODS, "SHELL": ("bash", "zsh", "fish"), "cold,warm": ("cold,warm",)}
+    known = {"METHOD": tuple(sorted(KNOWN_METHODS)), "SHELL": ("bash", "zsh", "fish"), "cold,warm": ("cold,warm",)}
     return known.get(option.values[0], ()) if option.values else ()
 
 

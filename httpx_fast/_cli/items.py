@@ -33,6 +33,10 @@ class Items:
         return bool(self.members or self.files)
 
 
+#: Methods that nobody takes for the name of a host.
+KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY"})
+
+
 def is_method(word: str) -> bool:
     return _METHOD.fullmatch(word) is not None
 

@@ -211,6 +211,7 @@ EXIT_CODES: dict[int, str] = {
     77: "the file of authorities cannot be used",
     97: "the proxy refused",
     130: "interrupted",
+    143: "terminated",
 }
 
 EXAMPLES: tuple[tuple[str, str], ...] = (

@@ -161,6 +161,8 @@ def test_items_make_the_request(run: Any, tmp_path: Path) -> None:
         (["-d", "a=b"], "a URL is missing", "httpx-fast [OPTION ...] [METHOD] URL"),
         (["-d", "name", "example.org"], "a URL is missing", "-d took 'example.org' as the value of the field 'name'"),
         (["-f", "name", "example.org"], "a URL is missing", "-f took 'example.org' as the file of the field 'name'"),
+        (["PUT"], "a URL is missing", "[METHOD] URL"),
+        (["-d", "hello", "PUT", URL], "-d hello PUT may be a field and its value", "-X PUT -d hello"),
         (["--demo", URL], "--demo asks a server of its own, and takes no URL", "leave one"),
         (["-d", "name", "http://a/", URL], "expected one URL, got 'http://a/'", "-d NAME=VALUE"),
         ([URL, "http://other/"], "expected one URL", "-n sends it more than once"),

@@ -276,7 +276,10 @@ def await_part(folder: Path, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_interrupt_keeps_what_came_and_the_file_that_was_there(tmp_path: Path, environment: Any) -> None:
+@pytest.mark.parametrize(("number", "code", "said"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
+def test_interrupt_keeps_what_came_and_the_file_that_was_there(
+    tmp_path: Path, environment: Any, number: str, code: int, said: str
+) -> None:
     file = tmp_path / "data"
     file.write_bytes(b"precious")
     with FaultLab() as lab:
@@ -285,13 +288,13 @@ def test_interrupt_keeps_what_came_and_the_file_that_was_there(tmp_path: Path, e
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
             try:
                 await_part(tmp_path, process)
-                process.send_signal(signal.SIGINT)
+                process.send_signal(signal.Signals[number])
                 err = process.communicate(timeout=60)[1]
             finally:
                 process.kill()
                 lab.release()
-    assert process.returncode == 130
-    assert err.splitlines()[-1] == "interrupted"
+    assert process.returncode == code
+    assert err.splitlines()[-1] == said
     assert "bytes kept in" in err
     assert "Traceback" not in err
     assert file.read_bytes() == b"precious"
