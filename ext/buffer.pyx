@@ -1,9 +1,9 @@
 # cython: language_level=3, freethreading_compatible=True
-"""Collects a body of known length: the compiled twin of httpx_fast/_kernel/buffer_py.py.
+"""Collect a body of known length: the compiled twin of httpx_fast/_kernel/buffer_py.py.
 
-The bytes are received into the bytes object that the caller is given at the end, so nothing is copied when it is
-complete. That object is written to while nobody else knows it, which CPython allows to who made it. It is not resized
-while its rest is exported.
+The bytes are received into the bytes object that is returned at the end, so nothing is copied when it is complete. It
+is written to only while no other code has a reference to it, which CPython allows to the code that created it. It is
+not resized while its free part is exported.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
@@ -28,9 +28,9 @@ cdef Py_ssize_t FIRST_ROOM = constants.FIRST_ROOM
 
 @cython.final
 cdef class BodyBuffer:
-    """A body of `expected` bytes, as far as it has come."""
+    """Collect a body of `expected` bytes as they arrive."""
 
-    cdef PyObject *store  # a bytes object that nobody else refers to before it is taken; NULL some time after
+    cdef PyObject *store  # a bytes object without other references until it is taken; NULL some time after
     cdef Py_ssize_t expected
     cdef Py_ssize_t room  # size of the store
     cdef Py_ssize_t exports
@@ -50,27 +50,27 @@ cdef class BodyBuffer:
 
     @property
     def missing(self):
-        """Bytes that are still to come."""
+        """Return how many bytes have not arrived yet."""
         return self.expected - self.filled
 
     def view(self):
-        """What to pass to `recv_into`: writable room for the next bytes, never beyond the body's end.
+        """Return writable space for the next bytes, for `recv_into`; it never reaches beyond the end of the body.
 
-        Let go of it before anything else is called. Raises BufferError when nothing is missing, since a read of no
+        Release it before another method is called. Raises BufferError when nothing is missing, since a read of no
         bytes would be taken for the end of file.
         """
         self.make_room(1)
         return self
 
     def buffer_updated(self, Py_ssize_t nbytes):
-        """Says that `nbytes` bytes (at least 1) were written to the view. Raises ValueError if that is too many."""
+        """Record that `nbytes` bytes (at least 1) were written to the view. Raises ValueError if that is too many."""
         self.check_open()
         if not 0 < nbytes <= self.room - self.filled:
             raise ValueError(f"{nbytes} bytes cannot have been written to the view")
         self.filled += nbytes
 
     def append(self, data):
-        """Copies bytes to the end. Raises ValueError if the body has no room for them."""
+        """Copy bytes to the end. Raises ValueError if they are more than the body still lacks."""
         cdef Py_buffer view
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
         try:
@@ -86,9 +86,10 @@ cdef class BodyBuffer:
             PyBuffer_Release(&view)
 
     def finish(self):
-        """The body, once. Raises ValueError while bytes are missing and after the first call.
+        """Return the body. Raises ValueError while bytes are missing and after the first call.
 
-        A view may still be held (some loops let go of it after they have told of the bytes), but not be written to.
+        A view may still be held (some event loops release it after they have reported the bytes), but must not be
+        written to.
         """
         self.check_open()
         if self.filled != self.expected:
@@ -99,7 +100,7 @@ cdef class BodyBuffer:
         return body
 
     def cut(self):
-        """What has come so far, as if nothing more were expected; once. Raises ValueError after it was taken."""
+        """Return the bytes that have arrived and stop collecting. Raises ValueError if the body was taken already."""
         self.check_open()
         self.taken = True
         if self.exports:
@@ -120,7 +121,7 @@ cdef class BodyBuffer:
         self.let_go()
 
     cdef void let_go(self) noexcept:
-        """Drops the store once it was taken and no view is left that points into it."""
+        """Release the store if it was taken and no view points into it any more."""
         if self.taken and not self.exports:
             xdecref(self.store)
             self.store = NULL
@@ -136,7 +137,7 @@ cdef class BodyBuffer:
         return 0
 
     cdef int make_room(self, Py_ssize_t size) except -1:
-        """Sees to it that the store has room for `size` more bytes."""
+        """Enlarge the store, if needed, so that `size` more bytes fit."""
         cdef Py_ssize_t room
         self.check_open()
         if size > self.expected - self.filled:

@@ -19,7 +19,7 @@ cdef extern from "Python.h":
 
 
 cdef inline list pairs_of(fields):
-    """Field lines as a new list of tuples of two bytes objects. Raises TypeError, and ValueError for no pair.
+    """Return field lines as a new list of tuples of two bytes objects. Raises TypeError, and ValueError for no pair.
 
     Asks each iterator once: it may be code of the caller's that gives other objects the next time. What is measured and
     copied afterwards is in these tuples, which nothing can change.

@@ -1,12 +1,12 @@
 # cython: language_level=3, freethreading_compatible=True
-"""HTTP/2 frames as a client meets them (RFC 9113 s.4, s.6). The twin of httpx_fast/_kernel/frames_py.py.
+"""Read and write the HTTP/2 frames of a client (RFC 9113 s.4, s.6). The twin of httpx_fast/_kernel/frames_py.py.
 
-The twin states the interface and the rules; here is said only what C adds:
+The twin documents the interface and the rules; C adds these:
 
 1. A pointer into the caller's bytes lives as long as the Py_buffer that it came with, which is one call.
-2. What a frame other than DATA keeps is copied into a bytes object of its final size, which is made when its first
-   byte comes and handed out when its last one has. Its size was checked against `max_frame_size` before.
-3. Frame heads that look right are read without making an object; `h2_control` is asked about all others.
+2. The contents of a frame other than DATA are copied into a bytes object of their final size, which is created when the
+   first byte arrives and handed out after the last one. The size was checked against `max_frame_size` before.
+3. Frame heads that are certainly valid are read without creating an object; `h2_control` checks all others.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -52,7 +52,7 @@ cdef object kept = h2_control.KEPT
 
 @cython.final
 cdef class FrameReader:
-    """Reads the frames that one peer sends."""
+    """Read the frames that one peer sends."""
 
     cdef unsigned char head[HEAD_SIZE]
     cdef int head_size  # bytes of a head that has not come whole
@@ -84,7 +84,7 @@ cdef class FrameReader:
         self.max_frame_size = max_frame_size
 
     def feed(self, data, Py_ssize_t start, Py_ssize_t end):
-        """The frames that have come to their end. Raises ValueError when [start, end) is not in `data`."""
+        """Return the frames that end in `data[start:end]`. Raises ValueError when [start, end) is not in `data`."""
         cdef Py_buffer view
         cdef list frames = []
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
@@ -108,7 +108,7 @@ cdef class FrameReader:
         return 0
 
     cdef bytes_ptr take_head(self, bytes_ptr at, bytes_ptr end, list frames) except NULL:
-        """Goes on to the end of a frame's head, if it is there; the position after what was taken."""
+        """Read on to the end of a frame's head, if it has arrived; return the position after the bytes taken."""
         cdef Py_ssize_t taken
         if self.head_size == 0 and end - at >= HEAD_SIZE:
             self.begin(at, frames)
@@ -160,7 +160,7 @@ cdef class FrameReader:
         return 0
 
     cdef object ask(self):
-        """What is wrong with a frame head that is not one of the common ones, if anything is."""
+        """Check a frame head that is not a common one; return an error or None."""
         if not self.started and (self.kind != SETTINGS or self.flags & ACK):
             return h2_errors.not_http2(frame_head(self.kind, self.flags, self.stream_id, self.size))
         return head_error(self.kind, self.flags, self.stream_id, self.size, self.max_frame_size, self.block_stream)
@@ -184,7 +184,7 @@ cdef class FrameReader:
         return 0
 
     cdef bytes_ptr take_contents(self, bytes_ptr at, bytes_ptr end, list frames) except NULL:
-        """Takes what is there of the frame; the position after that."""
+        """Take the bytes of the frame that have arrived; return the position after them."""
         cdef Py_ssize_t taken
         if self.pad_awaited:
             if at == end:
@@ -211,7 +211,7 @@ cdef class FrameReader:
         return at
 
     cdef bytes_ptr take_data(self, bytes_ptr at, bytes_ptr end, list frames) except NULL:
-        """Takes what is there, and hands it out if the frame does not end with it."""
+        """Take the bytes that have arrived, and hand them out if the frame does not end with them."""
         cdef Py_ssize_t taken = min(self.left, end - at)
         cdef Py_ssize_t size
         if taken == 0:
@@ -298,9 +298,10 @@ cdef int check(Py_ssize_t stream_id, Py_ssize_t size) except -1:
 
 
 def headers_frames(
-    Py_ssize_t stream_id, bytes block not None, bint end_stream, Py_ssize_t max_frame_size=h2_constants.DEFAULT_FRAME_SIZE
+    Py_ssize_t stream_id, bytes block not None, bint end_stream,
+    Py_ssize_t max_frame_size=h2_constants.DEFAULT_FRAME_SIZE,
 ):
-    """HEADERS, and as many CONTINUATION frames as the peer's `max_frame_size` asks for."""
+    """Return HEADERS and CONTINUATION frames of at most `max_frame_size` bytes (RFC 9113 s.6.2, s.6.10)."""
     cdef Py_ssize_t size = PyBytes_GET_SIZE(block)
     cdef Py_ssize_t at = 0
     cdef Py_ssize_t part
@@ -329,6 +330,6 @@ def headers_frames(
 
 
 def data_head(Py_ssize_t stream_id, Py_ssize_t size, bint end_stream):
-    """What stands before `size` bytes of DATA."""
+    """Return the head of a DATA frame of `size` bytes (RFC 9113 s.6.1)."""
     check(stream_id, size)
     return frame_head(DATA, END_STREAM if end_stream else 0, <uint32_t> stream_id, size)

@@ -1,12 +1,12 @@
 # cython: language_level=3, freethreading_compatible=True
-"""HPACK: field blocks to field sections (RFC 7541). The twin of httpx_fast/_kernel/hpack_py.py.
+"""Decode HPACK field blocks (RFC 7541). The twin of httpx_fast/_kernel/hpack_py.py.
 
-The twin states the rules and the policy; here is said only what C adds:
+The twin documents the rules and the policy; C adds these:
 
 1. A pointer into the caller's bytes lives as long as the Py_buffer that it came with, which is one call.
-2. What the table and the fields found in a call refer to is let go of in one place each: `drop_oldest`, `forget`.
-3. Huffman codes are read two at a time: the next 12 bits say the next symbol, and the one after it where both fit.
-   Codes of more than 12 bits are found by their length, which a canonical code gives away by comparison.
+2. References of the table, and of the fields found in a call, are released in one place each: `drop_oldest`, `forget`.
+3. Huffman codes are read two at a time: the next 12 bits give the next symbol, and the one after it if both fit.
+   Codes of more than 12 bits are found by their length, which comparisons tell since the code is canonical.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -50,7 +50,7 @@ cdef enum:
     SHORT_BITS = 12
     REGULAR = -1  # the status of a field that is no pseudo field
     NOTHING_DUE = -1
-    SMALL_SCRATCH = 4096  # bytes; more is let go of after the block that needed it
+    SMALL_SCRATCH = 4096  # bytes; more is released after the block that needed it
     SMALL_FOUND = 128  # entries, likewise
 
 cdef int MAX_INTEGER_BYTES = h2_constants.MAX_INTEGER_BYTES
@@ -80,7 +80,7 @@ fill(IS_LOWER, bytes([byte for byte in constants.TOKEN_BYTES if not chr(byte).is
 
 
 cdef inline bytes seen(bytes_ptr at, bytes_ptr end):
-    """What an error shows."""
+    """Return the first bytes of [at, end), for an error message."""
     return PyBytes_FromStringAndSize(<const char *> at, min(end - at, SHOWN_AND_ONE))
 
 
@@ -145,7 +145,7 @@ cdef enum:
 
 
 cdef Py_ssize_t unhuffman(bytes_ptr at, bytes_ptr end, unsigned char *out) noexcept:
-    """Decodes [at, end) to `out`, which has room for 8/5 as many bytes and one; how many there are, or what is wrong.
+    """Decode [at, end) to `out`, which has space for 8/5 as many bytes and one; return their number, or an error.
 
     `bits` of `window` are valid; those below them are what follows, or nothing.
     """
@@ -193,7 +193,7 @@ cdef Py_ssize_t unhuffman(bytes_ptr at, bytes_ptr end, unsigned char *out) noexc
 
 
 cdef inline int long_code(uint64_t window) noexcept:
-    """Bits of the code that begins `window`, if it is one of more than 12 bits."""
+    """Return the length in bits of the code that `window` begins with, provided that it has more than 12."""
     cdef uint64_t next_bits = window >> 32
     cdef int bits = SHORT_BITS + 1
     while bits < LONGEST and next_bits >= ABOVE[bits]:
@@ -202,7 +202,7 @@ cdef inline int long_code(uint64_t window) noexcept:
 
 
 cdef inline bint is_padding(uint64_t window, int bits) noexcept:
-    """Whether the first `bits` bits, of which there is one, are the most significant ones of EOS, and less than 8."""
+    """Return whether the first `bits` bits (at least one) are padding: fewer than 8, all ones (RFC 7541 s.5.2)."""
     return bits < 8 and window >> (64 - bits) == <uint64_t> ((1 << bits) - 1)
 
 
@@ -251,7 +251,7 @@ cdef int offences_of_value(bytes_ptr at, Py_ssize_t size) noexcept:
 
 
 cdef int status_of(bytes_ptr at, Py_ssize_t size) noexcept:
-    """`:status` = 3DIGIT, at least 100; 0 for anything else."""
+    """Return the status that 3DIGIT stands for; 0 if it is below 100 or other text (RFC 9113 s.8.3.2)."""
     cdef unsigned int digit
     cdef int status = 0
     cdef int i
@@ -266,7 +266,7 @@ cdef int status_of(bytes_ptr at, Py_ssize_t size) noexcept:
 
 
 cdef long long length_of(bytes_ptr at, Py_ssize_t size) noexcept:
-    """Content-Length = 1*DIGIT, RFC 9110 s.8.6."""
+    """Return the number that 1*DIGIT stands for (Content-Length, RFC 9110 s.8.6), BAD_LENGTH for other text."""
     cdef uint64_t length = 0
     cdef unsigned int digit
     cdef Py_ssize_t i
@@ -306,7 +306,7 @@ for _name in (*constants.FIELD_FLAGS, *h2_constants.CONNECTION_FIELDS, *constant
 
 
 cdef inline int describe_value(Entry *entry, bytes_ptr value, Py_ssize_t size) noexcept:
-    """Facts of an entry whose name has been described."""
+    """Fill in what the value says; the fields of `entry` that depend on the name are set."""
     if entry.status == REGULAR:
         entry.offences |= offences_of_value(value, size)
     elif entry.offences == 0:
@@ -317,7 +317,7 @@ cdef inline int describe_value(Entry *entry, bytes_ptr value, Py_ssize_t size) n
 
 
 cdef int make_entry(Entry *entry, bytes name, bytes_ptr value, Py_ssize_t size) except -1:
-    """Completes an entry that has its name's facts; its pair is a new reference."""
+    """Complete an entry whose name has been looked up; its pair is a new reference."""
     pair = (name, PyBytes_FromStringAndSize(<const char *> value, size))
     entry.size = PyBytes_GET_SIZE(name) + size + ENTRY_OVERHEAD
     describe_value(entry, value, size)
@@ -348,7 +348,7 @@ fill_static()
 
 
 cdef inline void find_value(PyObject *pair, bytes_ptr *start, bytes_ptr *end) noexcept:
-    """Sets where the value of a pair begins and ends, without the blanks around it."""
+    """Set where the value of a pair begins and ends, without the blanks around it."""
     cdef PyObject *value = first_of(pair, 1)
     cdef bytes_ptr at = <bytes_ptr> data_of(value)
     end[0] = at + size_of(value)
@@ -357,7 +357,7 @@ cdef inline void find_value(PyObject *pair, bytes_ptr *start, bytes_ptr *end) no
 
 
 cdef tuple trimmed(PyObject *pair):
-    """The pair without the blanks around its value."""
+    """Return the pair without the blanks around its value."""
     cdef bytes_ptr at
     cdef bytes_ptr end
     find_value(pair, &at, &end)
@@ -368,7 +368,7 @@ cdef tuple trimmed(PyObject *pair):
 @cython.freelist(16)
 @cython.no_gc  # it refers to lists and tuples of bytes
 cdef class FieldSection:
-    """A response's field section, or a trailer section; to be read only."""
+    """Hold the field section of a response, or a trailer section. Read-only."""
 
     cdef list lines
     #: 0 where there is no `:status`, as in trailers, or a wrong one.
@@ -389,22 +389,22 @@ cdef class FieldSection:
 
     @property
     def minor(self):
-        """Of "HTTP/2.minor"."""
+        """Return the minor version of HTTP/2."""
         return 0
 
     @property
     def reason(self):
-        """HTTP/2 has none."""
+        """Return an empty reason phrase: HTTP/2 has none (RFC 9113 s.8.3.2)."""
         return b""
 
     def fields(self):
-        """Names and values as received, without the pseudo fields; the same list at every call."""
+        """Return names and values as received, without pseudo fields; the same list at every call."""
         if self.lines is None:
             self.lines = []
         return self.lines
 
     def get_all(self, bytes lower_name not None):
-        """The values of all fields of that name, which is given in lower case."""
+        """Return the values of all fields with this name, which is given in lower case."""
         return [value for name, value in self.fields() if name == lower_name]
 
     cdef inline void accuse(self, Entry *entry, int offences) noexcept:
@@ -414,7 +414,7 @@ cdef class FieldSection:
                 self.offender = <tuple> entry.pair
 
     cdef inline void take_facts(self, Entry *entry) noexcept:
-        """Of a regular field."""
+        """Count a regular field and record its flag, length and offences."""
         cdef bytes_ptr at
         cdef bytes_ptr end
         self.count += 1
@@ -447,7 +447,7 @@ cdef int check_limit(int64_t limit) except -1:
 
 @cython.final
 cdef class HpackDecoder:
-    """Decodes the field blocks that one peer sends, in their order."""
+    """Decode the field blocks that one peer sends, in their order."""
 
     cdef Table table
     cdef Py_ssize_t list_size  # bytes of the section so far
@@ -481,7 +481,7 @@ cdef class HpackDecoder:
 
     @property
     def max_table_size(self):
-        """Bytes that the peer may have the table use: SETTINGS_HEADER_TABLE_SIZE, once it was acknowledged."""
+        """Return the limit of the table in bytes: SETTINGS_HEADER_TABLE_SIZE, once the peer acknowledged it."""
         return self.limit
 
     @max_table_size.setter
@@ -493,11 +493,11 @@ cdef class HpackDecoder:
 
     @property
     def table_size(self):
-        """Bytes that the table uses, as RFC 7541 s.4.1 counts them."""
+        """Return the size of the dynamic table in bytes, as RFC 7541 s.4.1 counts them."""
         return self.table.used
 
     def decode(self, block):
-        """All fields of a block. Raises Http2Error, and SectionTooLarge."""
+        """Return all fields of a block. Raises Http2Error, and SectionTooLarge."""
         cdef Py_buffer view
         cdef list fields
         cdef uint32_t i
@@ -514,7 +514,7 @@ cdef class HpackDecoder:
             PyBuffer_Release(&view)
 
     def decode_response(self, block):
-        """The fields of a block, and what is to be known of them. Raises Http2Error, and SectionTooLarge."""
+        """Return the fields of a block with status, flags and offences. Raises Http2Error, and SectionTooLarge."""
         cdef Py_buffer view
         PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
         try:
@@ -558,7 +558,7 @@ cdef class HpackDecoder:
         return lines
 
     cdef void forget(self) noexcept:
-        """Lets go of what was found, and of room that few blocks need."""
+        """Release the fields found in this call, and memory that few blocks need."""
         while self.found_count:
             self.found_count -= 1
             decref(self.found[self.found_count].pair)
@@ -592,7 +592,7 @@ cdef class HpackDecoder:
         return 0
 
     cdef bytes_ptr read_changes(self, bytes_ptr base, bytes_ptr end) except NULL:
-        """Takes the changes of the table's size; where the fields begin."""
+        """Read the size updates at the beginning of a block (RFC 7541 s.6.3); return where the fields begin."""
         cdef bytes_ptr at = base
         cdef bytes_ptr start
         cdef int64_t size
@@ -618,7 +618,7 @@ cdef class HpackDecoder:
         return newest(&self.table, <uint32_t> (index - STATIC - 1))
 
     cdef bytes_ptr read_literal(self, bytes_ptr at, bytes_ptr end, int mask, Py_ssize_t start) except NULL:
-        """Reads name and value; `mask` tells the representations apart: 6 bits have the field added to the table."""
+        """Read name and value; `mask` tells the representations apart: with 6 bits the field is added to the table."""
         cdef uint64_t index = read_integer(&at, end, mask, start)
         cdef Entry entry
         cdef Entry *named
@@ -645,7 +645,7 @@ cdef class HpackDecoder:
         return at
 
     cdef Py_ssize_t read_string(self, bytes_ptr *position, bytes_ptr end, bytes_ptr *text, Py_ssize_t start) except -1:
-        """Sets `text` to the bytes of a string, decoded; how many there are. They stay until the next one is read."""
+        """Set `text` to the decoded bytes of a string, valid until the next one is read; return their number."""
         cdef bint coded
         cdef uint64_t size
         cdef Py_ssize_t decoded
@@ -682,7 +682,7 @@ cdef class HpackDecoder:
         return 0
 
     cdef inline int find(self, Entry *entry) except -1:
-        """Counts a field, and keeps it as long as the section is within its limit."""
+        """Count a field, and keep it as long as the section is within its limit."""
         self.list_size += entry.size
         if self.list_size > self.max_list_size:
             return 0
@@ -709,13 +709,13 @@ cdef class HpackDecoder:
         return 0
 
     cdef inline void make_room(self, int64_t size) noexcept:
-        """RFC 7541 s.4.3, s.4.4: the oldest go until `size` bytes fit, or none is left."""
+        """Evict the oldest entries until `size` bytes fit or none is left (RFC 7541 s.4.3, s.4.4)."""
         while self.table.count and self.table.used + size > self.table.size:
             decref(drop_oldest(&self.table).pair)
 
 
 cdef inline uint64_t read_integer(bytes_ptr *position, bytes_ptr end, int mask, Py_ssize_t start) except? 0xFFFFFFFF:
-    """RFC 7541 s.5.1; `mask` are the bits of the first byte, which is there, that belong to the integer."""
+    """Read an integer (RFC 7541 s.5.1); `mask` has the bits of the first byte, which has arrived, that belong to it."""
     cdef bytes_ptr at = position[0]
     cdef uint64_t value = at[0] & mask
     at += 1
@@ -740,7 +740,7 @@ cdef uint64_t read_rest(bytes_ptr *position, bytes_ptr end, uint64_t value, Py_s
 
 
 cdef bytes name_of(Entry *entry, bytes_ptr at, Py_ssize_t size):
-    """The name that was received as text, and its constants."""
+    """Set name, flag, offences and status of `entry` from a name that was received as text."""
     cdef bytes name = PyBytes_FromStringAndSize(<const char *> at, size)
     cdef PyObject *position = get_item(<PyObject *> known, <PyObject *> name)
     cdef Known *facts_of

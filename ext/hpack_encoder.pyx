@@ -1,11 +1,11 @@
 # cython: language_level=3, freethreading_compatible=True
-"""HPACK: field sections to field blocks (RFC 7541). The twin of httpx_fast/_kernel/hpack_encoder_py.py.
+"""Encode field sections as HPACK field blocks (RFC 7541). The twin of httpx_fast/_kernel/hpack_encoder_py.py.
 
-The twin states the rules and the policy; here is said only what C adds:
+The twin documents the rules and the policy; C adds these:
 
-1. Blocks grow in bytes that the encoder owns and uses again; `reserve` makes room before anything is put.
-2. A slot of remembered blocks has references to the tuple, the set and the block, and is let go of in `empty`. Since it
-   keeps the tuple, no other object can have its address.
+1. Blocks are written to memory that the encoder owns and reuses; `reserve` enlarges it before anything is written.
+2. A slot of remembered blocks has references to the tuple, the set and the block; `empty` releases them. Since the slot
+   keeps the tuple alive, no other object can have its address.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -72,7 +72,7 @@ cdef inline Py_ssize_t huffman_size(bytes_ptr at, Py_ssize_t size) noexcept:
 
 
 cdef unsigned char *put_huffman(unsigned char *out, bytes_ptr at, Py_ssize_t size) noexcept:
-    cdef uint64_t window = 0  # the lower `bits` bits are to be written, at most 7 before each turn
+    cdef uint64_t window = 0  # the lower `bits` bits are to be written, at most 7 before each symbol
     cdef int bits = 0
     cdef Py_ssize_t i
     for i in range(size):
@@ -136,7 +136,7 @@ cdef int reserve(Output *output, Py_ssize_t size) except -1:
 
 
 cdef inline unsigned char *put_integer(unsigned char *out, uint64_t value, int mask, int pattern) noexcept:
-    """Takes at most ten bytes and the first one."""
+    """Write an integer (RFC 7541 s.5.1): one byte and at most ten more."""
     if value < <uint64_t> mask:
         out[0] = <unsigned char> (pattern | <int> value)
         return out + 1
@@ -164,7 +164,7 @@ cdef inline unsigned char *put_string(unsigned char *out, PyObject *text) noexce
 
 @cython.final
 cdef class HpackEncoder:
-    """Encodes the field sections that are sent to one peer, in their order."""
+    """Encode the field sections that are sent to one peer, in their order."""
 
     cdef Table table
     cdef dict pairs  # to the number of the dynamic entry, or the negative index of the static one
@@ -195,7 +195,7 @@ cdef class HpackEncoder:
 
     @property
     def max_table_size(self):
-        """Bytes that the table may use: the peer's SETTINGS_HEADER_TABLE_SIZE, up to MAX_ENCODER_TABLE."""
+        """Return the limit of the table in bytes: the peer's SETTINGS_HEADER_TABLE_SIZE, up to MAX_ENCODER_TABLE."""
         return self.table.size
 
     @max_table_size.setter
@@ -208,7 +208,7 @@ cdef class HpackEncoder:
 
     @property
     def table_size(self):
-        """Bytes that the table uses, as RFC 7541 s.4.1 counts them."""
+        """Return the size of the dynamic table in bytes, as RFC 7541 s.4.1 counts them."""
         return self.table.used
 
     cdef int resize(self, int64_t size) except -1:
@@ -219,10 +219,10 @@ cdef class HpackEncoder:
         return self.make_room(0)
 
     def encode(self, fields, sensitive=None):
-        """The block of a field section, whose fields have names in lower case; `sensitive` names are never indexed.
+        """Return the block of a field section. Names are in lower case; those in `sensitive` are never indexed.
 
         A tuple of tuples and a frozenset are remembered together with their block. Raises LocalProtocolError if a
-        field cannot be sent, and the block is as if it had never been asked for.
+        field cannot be sent; the encoder is then as if the call had not been made.
         """
         cdef Slot *slot = &self.slots[(<size_t> <PyObject *> fields >> 4) % SLOTS]
         cdef uint64_t before
@@ -253,7 +253,7 @@ cdef class HpackEncoder:
         return block
 
     cdef bytes begin(self):
-        """The changes of the table's size that the peer has to be told first; None for none (RFC 7541 s.4.2)."""
+        """Return the table size updates that begin the next block, None if there are none (RFC 7541 s.4.2)."""
         cdef unsigned char changes[24]
         cdef unsigned char *out = changes
         if self.due == NOTHING_DUE:
@@ -265,7 +265,7 @@ cdef class HpackEncoder:
         return PyBytes_FromStringAndSize(<char *> changes, out - changes)
 
     cdef int start_over(self) except -1:
-        """After a block that is not sent: the next one has both sides forget what is in the table."""
+        """Empty the table after a block that is not sent; the next block tells the peer to do the same."""
         cdef int64_t size = self.table.size
         self.resize(0)
         return self.resize(size)
@@ -310,7 +310,7 @@ cdef class HpackEncoder:
         return 0
 
     cdef int add(self, tuple pair, Py_ssize_t size) except -1:
-        """Adds a field that fits into the table and is not in it."""
+        """Add a field that fits into the table and is not in it."""
         cdef Entry entry = Entry(<PyObject *> pair, size, 0, 0, 0)
         cdef PyObject *number
         self.make_room(size)
@@ -371,7 +371,7 @@ cdef int check(bytes name, bytes value) except -1:
 
 
 cdef bint is_constant(object fields, object sensitive):
-    """Whether neither can change as long as it lives. That they are bytes was seen when they were encoded."""
+    """Return whether both are immutable. That the fields are bytes was checked when they were encoded."""
     if not is_exactly_tuple(<PyObject *> fields) or not (sensitive is None or type(sensitive) is frozenset):
         return False
     for field in <tuple> fields:

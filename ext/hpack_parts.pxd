@@ -1,4 +1,4 @@
-# What the two halves of HPACK share: entries and the dynamic table, and sets of bytes. Inline functions only.
+# Shared by HPACK's decoder and encoder: entries and the dynamic table, and sets of bytes. Inline functions only.
 #
 # An entry in a table holds one reference to its pair, which is a tuple of two bytes objects.
 
@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
 cdef extern from "Python.h":
-    # With plain pointers, so that nothing is counted that need not be.
+    # With plain pointers, so that no reference is counted needlessly.
     PyObject *first_of "PyTuple_GET_ITEM"(PyObject *, Py_ssize_t) noexcept
     PyObject *get_item "PyDict_GetItemWithError"(PyObject *, PyObject *) except? NULL
     char *data_of "PyBytes_AS_STRING"(PyObject *) noexcept
@@ -31,7 +31,7 @@ cdef inline int fill(unsigned char *table, bytes members) except -1:
 
 
 cdef inline Py_ssize_t count_of(const unsigned char *table, bytes_ptr at, Py_ssize_t size) noexcept:
-    """How many bytes from `at` on are members of a table; `size` when all are."""
+    """Return how many bytes from `at` on are members of a table; `size` when all are."""
     cdef Py_ssize_t i = 0
     while i < size and table[at[i]]:
         i += 1
@@ -57,7 +57,7 @@ cdef struct Table:
 
 
 cdef inline Entry *newest(Table *table, uint32_t index) noexcept:
-    """The entry at `index`, counted from the newest one, of which there are more than `index`."""
+    """Return the entry at `index`, counted from the newest; `index` is below the number of entries."""
     return &table.ring[(table.first + table.count - 1 - index) & (table.room - 1)]
 
 
@@ -77,7 +77,7 @@ cdef inline int grow_table(Table *table) except -1:
 
 
 cdef inline Entry *drop_oldest(Table *table) noexcept:
-    """Takes the oldest entry out; its reference is the caller's, and it lies where it lay until something is added."""
+    """Remove the oldest entry. The caller owns its reference; it stays in place until an entry is added."""
     cdef Entry *entry = &table.ring[table.first]
     table.first = (table.first + 1) & (table.room - 1)
     table.count -= 1
@@ -86,7 +86,7 @@ cdef inline Entry *drop_oldest(Table *table) noexcept:
 
 
 cdef inline int push(Table *table, Entry *entry) except -1:
-    """Adds what fits; takes a reference of its own."""
+    """Add an entry that fits, with a new reference."""
     if table.count == table.room:
         grow_table(table)
     incref(entry.pair)

@@ -1,12 +1,12 @@
 # cython: language_level=3, freethreading_compatible=True
-"""HTTP/1.1 in bytes: response heads, chunked bodies, request heads. The twin of httpx_fast/_kernel/http1_py.py.
+"""Parse HTTP/1.1 response heads and chunked bodies, write request heads. The twin of httpx_fast/_kernel/http1_py.py.
 
-The twin states the rules, the grammar and its leniencies; here is said only what C adds:
+The twin documents the rules, the grammar and its leniencies; C adds these:
 
 1. A pointer into the caller's bytes lives as long as the Py_buffer that it came with, which is one call.
 2. Positions that are kept from call to call are offsets from the start of the head, never pointers.
-3. A caller who gives other bytes after "need more" gets a wrong head, and never a read outside of what was given:
-   every offset is at most as large as the number of bytes, which is checked to have grown.
+3. A caller that passes other bytes after "need more" gets a wrong head, but never a read outside of these bytes: every
+   offset is at most the number of bytes, which is checked to have grown.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -123,7 +123,7 @@ for _size in range(LONGEST_WORD + 1):
 
 
 cdef inline int known_flag(bytes_ptr name, Py_ssize_t size) noexcept:
-    """The flag of a field name, 0 for those that nobody asks for."""
+    """Return the flag of a field name, 0 for names without one."""
     cdef int i
     if size >= LONGEST_WORD:
         return 0
@@ -148,7 +148,7 @@ cdef inline unsigned int slot_of(bytes_ptr name, Py_ssize_t size) noexcept:
 
 
 cdef inline bytes shared_name(bytes_ptr name, Py_ssize_t size):
-    """The bytes object of a name, of which there is at least one byte."""
+    """Return the bytes object of a name that has at least one byte."""
     cdef unsigned int slot = slot_of(name, size)
     cdef PyObject *candidate
     cdef int i
@@ -209,7 +209,7 @@ cdef inline bytes piece(bytes_ptr start, bytes_ptr end):
 
 
 cdef inline bytes seen(bytes_ptr at, bytes_ptr end):
-    """What an error shows."""
+    """Return the first bytes of [at, end), for an error message."""
     return PyBytes_FromStringAndSize(<const char *> at, min(end - at, SHOWN_AND_ONE))
 
 
@@ -218,7 +218,7 @@ cdef str title(Section *section):
 
 
 cdef int next_line(Section *section, bytes_ptr base, Py_ssize_t size) except -1:
-    """Goes on to the end of the line; 1 when it is there, from `line` (before the call) to `line_end`, 0 when not.
+    """Search the end of the line; return 1 if it is there (from the old `line` to `line_end`), 0 if not.
 
     After 1, `line` is where the next line begins.
     """
@@ -248,7 +248,7 @@ cdef int next_line(Section *section, bytes_ptr base, Py_ssize_t size) except -1:
 
 
 cdef int read_fields(Section *section, bytes_ptr base, Py_ssize_t size) except -1:
-    """Takes the lines that are there; 1 when the empty one was among them."""
+    """Read the lines that have arrived; return 1 if the empty line was among them."""
     cdef bytes_ptr line
     cdef bytes_ptr end
     cdef Py_ssize_t start
@@ -292,7 +292,7 @@ cdef int add_field(Section *section, bytes_ptr base, bytes_ptr line, bytes_ptr e
 
 
 cdef int grow(Section *section) except -1:
-    """Makes room for more fields, up to the limit."""
+    """Allocate space for more fields, up to the limit."""
     cdef uint32_t room = min(MAX_FIELDS, 2 * section.room if section.room else FEW_FIELDS)
     cdef Field *fields
     if section.count == MAX_FIELDS:
@@ -306,7 +306,7 @@ cdef int grow(Section *section) except -1:
 
 
 cdef bytes unfold(bytes_ptr at, bytes_ptr end):
-    """A folded value: the parts of its lines, one SP between them (RFC 9112 s.5.2)."""
+    """Return a folded value: the parts of its lines, joined by one SP (RFC 9112 s.5.2)."""
     parts = (part.strip(b" \t\r") for part in piece(at, end).split(b"\n"))
     return b" ".join([part for part in parts if part])
 
@@ -331,7 +331,7 @@ cdef list lines_of(bytes_ptr base, Field *fields, uint32_t count):
 @cython.freelist(16)
 @cython.no_gc  # it refers to bytes, and to a list of pairs of bytes
 cdef class ResponseHead:
-    """A response's status line and field section; to be read only."""
+    """Hold the status line and the field section of a response. Read-only."""
 
     cdef bytes head  # its bytes; the fields are offsets in it
     cdef Field *table
@@ -347,7 +347,7 @@ cdef class ResponseHead:
     cdef readonly long long content_length
 
     def __cinit__(self):
-        self.head = b""  # what a head that somebody makes by hand consists of
+        self.head = b""  # for a head that is created without a parser
         self.content_length = NO_LENGTH
 
     def __dealloc__(self):
@@ -355,7 +355,7 @@ cdef class ResponseHead:
 
     @property
     def size(self):
-        """Bytes of the head, its last line end included."""
+        """Return the size of the head in bytes, with its last line end."""
         return PyBytes_GET_SIZE(self.head)
 
     @property
@@ -366,13 +366,13 @@ cdef class ResponseHead:
         return piece(base + 13, base + self.reason_end) if self.reason_end > 13 else b""
 
     def fields(self):
-        """Names as received, values without the whitespace around them; the same list at every call."""
+        """Return names as received and values without whitespace around them; the same list at every call."""
         if self.lines is None:
             self.lines = lines_of(<bytes_ptr> PyBytes_AS_STRING(self.head), self.table, self.count)
         return self.lines
 
     def get_all(self, bytes lower_name not None):
-        """The values of all fields of that name, which is given in lower case."""
+        """Return the values of all fields with this name, which is given in lower case."""
         cdef bytes_ptr base = <bytes_ptr> PyBytes_AS_STRING(self.head)
         cdef bytes_ptr wanted = <bytes_ptr> PyBytes_AS_STRING(lower_name)
         cdef uint32_t size = PyBytes_GET_SIZE(lower_name)
@@ -386,13 +386,13 @@ cdef class ResponseHead:
         return values
 
     def take_rest(self):
-        """What came behind the head, once, if it is just as much as the one valid Content-Length says; else None."""
+        """Return the bytes after the head, once, if they are as many as one valid Content-Length says; else None."""
         cdef bytes rest = self.rest
         self.rest = None
         return rest
 
     cdef int take(self, Section *section, bytes_ptr base) except -1:
-        """Copies what belongs to the head out of its section."""
+        """Copy the results out of the section that was read."""
         self.head = PyBytes_FromStringAndSize(<const char *> base, section.line)
         self.count = section.count
         if section.count:
@@ -433,7 +433,7 @@ cdef class ResponseHead:
 
 
 cdef long long length_of(bytes_ptr at, bytes_ptr end) noexcept:
-    """Content-Length = 1*DIGIT, RFC 9110 s.8.6."""
+    """Return the number that 1*DIGIT stands for (Content-Length, RFC 9110 s.8.6), BAD_LENGTH for other text."""
     cdef uint64_t length = 0
     cdef unsigned int digit
     if at == end:
@@ -448,7 +448,7 @@ cdef long long length_of(bytes_ptr at, bytes_ptr end) noexcept:
 
 
 cdef int members_of(bytes_ptr at, bytes_ptr end) noexcept:
-    """Flags of the members of a Connection field."""
+    """Return the flags of the members of a Connection field (RFC 9110 s.7.6.1)."""
     cdef bytes_ptr comma
     cdef bytes_ptr member
     cdef bytes_ptr member_end
@@ -470,7 +470,7 @@ cdef int members_of(bytes_ptr at, bytes_ptr end) noexcept:
 
 @cython.final
 cdef class HeadParser:
-    """Reads response heads, one after the other."""
+    """Read response heads, one after the other."""
 
     cdef Section section
     cdef Py_ssize_t available  # bytes that were there at the last call
@@ -486,7 +486,7 @@ cdef class HeadParser:
         PyMem_Free(self.section.fields)
 
     def reset(self):
-        """Forgets a head that was begun."""
+        """Discard a head that was begun."""
         self.forget()
 
     cdef inline void forget(self) noexcept:
@@ -495,11 +495,11 @@ cdef class HeadParser:
         self.status = 0
 
     def feed(self, data, Py_ssize_t start, Py_ssize_t end):
-        """The head that begins at `start`, or None while bytes of it are missing.
+        """Return the head that begins at `start`, or None while bytes of it are missing.
 
-        After None it is called again with the same bytes and more, which may lie elsewhere by then. After a head it
-        is ready for the next one, and after an error it has forgotten the head. Raises RemoteProtocolError, and
-        ValueError when [start, end) is not in `data` or has fewer bytes than before.
+        After None, call it again with the same bytes and more, which may have moved in memory. After a head it is
+        ready for the next one, after an error it has discarded the head. Raises RemoteProtocolError, and ValueError
+        when [start, end) is not in `data` or has fewer bytes than before.
         """
         cdef Py_buffer view
         cdef ResponseHead head
@@ -541,7 +541,10 @@ cdef class HeadParser:
         return None
 
     cdef bint read_status(self, bytes_ptr base, Py_ssize_t size, Py_ssize_t available) except -1:
-        """True when the status line is there. A stranger is refused at once: a TLS alert, say, never ends a line."""
+        """Read the status line; return whether it is complete (RFC 9112 s.4).
+
+        Other protocols are refused by their first bytes: a TLS alert, say, never ends a line.
+        """
         cdef bytes_ptr end
         if memcmp(base, b"HTTP/1.", min(size, 7)) != 0:
             raise errors.not_http1(seen(base, base + available))
@@ -561,7 +564,7 @@ cdef inline bint is_digit(unsigned char byte) noexcept:
 
 
 cdef bint is_status_line(bytes_ptr line, bytes_ptr end) noexcept:
-    """Whether what follows "HTTP/1." is `DIGIT SP 3DIGIT [SP reason]`, the status being at least 100."""
+    """Return whether "HTTP/1." is followed by `DIGIT SP 3DIGIT [SP reason]` with a status of at least 100."""
     if end - line < 12 or (end - line > 12 and line[12] != b" "):
         return False
     return (
@@ -576,13 +579,13 @@ cdef enum State:
 
 
 cdef struct Decoded:
-    PyObject *data  # a bytes object that nobody else refers to, NULL while there is nothing to put in it
+    PyObject *data  # a bytes object without other references, NULL while nothing was decoded
     Py_ssize_t size
     Py_ssize_t room
 
 
 cdef int put(Decoded *decoded, bytes_ptr at, Py_ssize_t size, bytes_ptr end) except -1:
-    """Appends [at, at + size); `end` is where the call's bytes end, so what can follow has room before it."""
+    """Append [at, at + size). `end` is where the bytes of this call end, which bounds the space to allocate."""
     if decoded.data == NULL:
         if at + size == end:
             decoded.data = new_bytes(<const char *> at, size)
@@ -596,7 +599,7 @@ cdef int put(Decoded *decoded, bytes_ptr at, Py_ssize_t size, bytes_ptr end) exc
 
 
 cdef bytes finished(Decoded *decoded):
-    """What was put there, which the owner of `decoded` still has to let go of."""
+    """Return the decoded bytes; the owner of `decoded` still has to release its reference."""
     if decoded.data == NULL:
         return b""
     if decoded.size != decoded.room:
@@ -606,10 +609,10 @@ cdef bytes finished(Decoded *decoded):
 
 @cython.final
 cdef class ChunkedDecoder:
-    """Takes the chunks off a body (RFC 9112 s.7.1).
+    """Decode a chunked body (RFC 9112 s.7.1).
 
-    All line ends have to be CRLF, also those of trailers: where a peer and what stands between take different bytes
-    for the end of a chunk, a response can be smuggled in.
+    All line ends have to be CRLF, also those of trailers: if a peer and an intermediary see the end of a chunk at
+    different bytes, a response can be smuggled in.
     """
 
     cdef State state
@@ -634,7 +637,7 @@ cdef class ChunkedDecoder:
         PyMem_Free(self.section.fields)
 
     def reset(self):
-        """Begins a new body."""
+        """Begin a new body."""
         self.state = SIZE
         self.digits = 0
         self.left = 0
@@ -646,9 +649,9 @@ cdef class ChunkedDecoder:
         self.salvaged = b""
 
     def feed(self, data, Py_ssize_t start, Py_ssize_t end):
-        """Decoded bytes, and the position after the last one consumed: `end` unless done.
+        """Return decoded bytes and the position after the last byte consumed, which is `end` unless done.
 
-        Nothing has to be kept by the caller. Raises RemoteProtocolError, and ValueError when [start, end) is not in
+        The caller need not keep any bytes. Raises RemoteProtocolError, and ValueError when [start, end) is not in
         `data`.
         """
         cdef Py_buffer view
@@ -691,7 +694,7 @@ cdef class ChunkedDecoder:
         return at
 
     cdef int step(self, bytes_ptr at, bytes_ptr end) except -1:
-        """Takes one byte of the framing."""
+        """Read one byte of the framing."""
         if self.state == SIZE:
             self.step_size(at, end)
         elif self.state == SIZE_LF:
@@ -725,7 +728,7 @@ cdef class ChunkedDecoder:
         return 0
 
     cdef int step_extension(self, bytes_ptr at, bytes_ptr end) except -1:
-        """Skips `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, RFC 9112 s.7.1.1."""
+        """Skip `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, RFC 9112 s.7.1.1."""
         cdef unsigned char byte = at[0]
         if byte == CR and self.state <= EXTENSION:
             self.state = SIZE_LF
@@ -751,7 +754,7 @@ cdef class ChunkedDecoder:
         return 0
 
     cdef bytes_ptr read_trailers(self, bytes_ptr at, bytes_ptr end) except NULL:
-        """Takes lines of the trailer section; where the reading goes on."""
+        """Read lines of the trailer section (RFC 9112 s.7.1.2); return where reading continues."""
         cdef Py_ssize_t before
         cdef bytes_ptr base
         if self.trailer_data is None:
@@ -776,7 +779,7 @@ cdef class ChunkedDecoder:
 
 
 cdef inline Py_ssize_t count_of(const unsigned char *table, bytes_ptr at, Py_ssize_t size) noexcept:
-    """How many bytes from `at` on are members of a table; `size` when all are."""
+    """Return how many bytes from `at` on are members of a table; `size` when all are."""
     cdef Py_ssize_t i = 0
     while i < size and table[at[i]]:
         i += 1
@@ -808,7 +811,7 @@ cdef int check(bytes name, bytes value) except -1:
 
 
 def check_field(bytes name, bytes value):
-    """Raises LocalProtocolError if a field cannot be sent as it is."""
+    """Raise LocalProtocolError if a field cannot be sent as it is (RFC 9110 s.5.1, s.5.5)."""
     check(name, value)
 
 
@@ -831,7 +834,7 @@ cdef inline char *copy(char *to, bytes source) noexcept:
 
 
 def request_head(bytes method not None, bytes target not None, fields):
-    """Request line and field section, ready to be sent (RFC 9112 s.3). Raises LocalProtocolError if one part is not."""
+    """Return request line and field section as bytes (RFC 9112 s.3). Raises LocalProtocolError."""
     cdef bytes name
     cdef bytes value
     cdef bytes head
@@ -856,7 +859,7 @@ def request_head(bytes method not None, bytes target not None, fields):
 
 
 def chunk_head(size):
-    """The line before a chunk of `size` bytes; before no bytes it is the last chunk, which ends the body."""
+    """Return the line before a chunk of `size` bytes; 0 is the last chunk, which ends the body (RFC 9112 s.7.1)."""
     if size < 0:
         raise ValueError(f"a chunk of {size} bytes cannot be")
     return b"%x\r\n" % size

@@ -1,4 +1,4 @@
-# Looking at bytes: inline functions that any kernel may use. They hold no pointer after their call and raise nothing.
+# Inline functions that search and compare bytes, for all kernels. They keep no pointer after the call and never raise.
 
 cdef extern from *:
     """
@@ -51,7 +51,7 @@ cdef inline const unsigned char *skip_blanks(const unsigned char *at, const unsi
 
 
 cdef inline const unsigned char *drop_blanks(const unsigned char *start, const unsigned char *end) noexcept nogil:
-    """The end of [start, end) without the blanks before it."""
+    """Return the end of [start, end) without the blanks before it."""
     while end > start and is_blank(end[-1]):
         end -= 1
     return end

@@ -1,11 +1,11 @@
-"""Steps a coroutine that never suspends to its end.
+"""Run a coroutine that never suspends.
 
 Everything between the transports and the sockets is written once, as `async def`. On the blocking backend nothing
-below ever suspends, so one `send()` runs the whole of it. A suspension is a fault of ours (an asynchronous stream was
-given to blocking code), never something to wait for.
+below ever suspends, so one `send()` runs the whole coroutine. A suspension is a bug of ours (an asynchronous stream was
+passed to blocking code), never something to wait for.
 
-What a coroutine returns comes out of it as StopIteration, unless a generator awaits it: there it is a value, at half of
-the cost. So generators are kept that await what they are sent, one coroutine after the other.
+The result of a coroutine is raised as StopIteration, unless a generator awaits it: then it is a value, at half of the
+cost. So generators are kept that await the coroutines sent to them, one after the other.
 """
 
 from __future__ import annotations
@@ -16,19 +16,20 @@ from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-#: What awaits, and the list that it yields at the end of each coroutine, with what that has returned.
+#: A generator that awaits coroutines, and the list that it yields at the end of each, with the result.
 _Stepper: TypeAlias = tuple[Generator[Any, Any, None], list[Any]]
 
 _idle: list[_Stepper] = []
 
 
 def drive(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end and return its result. RuntimeError if it suspends."""
     try:
         stepper = _idle.pop()
     except IndexError:
         stepper = _new_stepper()
     steps, returned = stepper
-    # One that an exception leaves is over. One that is at work is in no list, so others may drive meanwhile.
+    # A generator that an exception leaves is finished. One in use is in no list, so that calls may nest.
     waited_for = steps.send(coroutine)
     if waited_for is returned:
         value: T = returned.pop()
@@ -50,5 +51,5 @@ def _steps(returned: list[Any]) -> Generator[Any, Any, None]:
     coroutine = yield
     while True:
         returned.append((yield from coroutine))
-        coroutine = None  # not to be kept until the next one comes
+        coroutine = None  # keeps no reference until the next one is sent
         coroutine = yield returned

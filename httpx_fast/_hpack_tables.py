@@ -1,8 +1,8 @@
 """The tables of HPACK: the static table (RFC 7541 appendix A) and the Huffman code (appendix B).
 
-Facts only, shared by both kernels; what speeds them up is derived in the kernels. The Huffman code is canonical: codes
-of one length are consecutive numbers in the order of their symbols, and a longer code begins above all shorter ones.
-So the lengths say it all, and the codes are computed.
+Both kernels use them and derive faster tables from them. The Huffman code is canonical: codes of one length are
+consecutive numbers in the order of their symbols, and a longer code begins above all shorter ones. So the lengths
+determine the codes, which are computed.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ LONGEST_CODE = 30  # bits
 
 
 def _code_lengths() -> list[int]:
-    """Bits of each symbol's code; symbols are the bytes, and EOS."""
+    """Return the length in bits of the code of each symbol: the bytes, then EOS."""
     lengths = [_REST] * EOS + [LONGEST_CODE]
     for bits, symbols in _SYMBOLS_OF_LENGTH.items():
         for symbol in symbols:

@@ -1,7 +1,7 @@
-"""Collects a body of known length: the pure twin of ext/buffer.pyx.
+"""Collect a body of known length: the pure Python twin of ext/buffer.pyx.
 
-It knows no HTTP. The length is a peer's word, so room for at most `FIRST_ROOM` bytes is made on it; more is made only
-as bytes arrive, so that a hostile length costs its sender as much as it costs us.
+This module knows no HTTP. The length comes from the peer, so at most `FIRST_ROOM` bytes are allocated because of it;
+more is allocated only as bytes arrive, so that a hostile length costs its sender as much as it costs us.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ __all__ = ["BodyBuffer"]
 
 
 class BodyBuffer:
-    """A body of `expected` bytes, as far as it has come.
+    """Collect a body of `expected` bytes as they arrive.
 
-    It lies in blocks, each as large as all before it, so that nothing is moved while it grows; they are joined once.
+    The bytes are kept in blocks, each as large as all before it, so that none is moved while the body grows; they are
+    joined once.
     """
 
     __slots__ = ("_blocks", "_expected", "_room", "filled")
@@ -31,13 +32,13 @@ class BodyBuffer:
 
     @property
     def missing(self) -> int:
-        """Bytes that are still to come."""
+        """Return how many bytes have not arrived yet."""
         return self._expected - self.filled
 
     def view(self) -> memoryview:
-        """What to pass to `recv_into`: writable room for the next bytes, never beyond the body's end.
+        """Return writable space for the next bytes, for `recv_into`; it never reaches beyond the end of the body.
 
-        Let go of it before anything else is called. Raises BufferError when nothing is missing, since a read of no
+        Release it before another method is called. Raises BufferError when nothing is missing, since a read of no
         bytes would be taken for the end of file.
         """
         blocks = self._opened()
@@ -49,14 +50,14 @@ class BodyBuffer:
         return memoryview(blocks[-1])[self.filled - self._room :]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Says that `nbytes` bytes (at least 1) were written to the view. Raises ValueError if that is too many."""
+        """Record that `nbytes` bytes (at least 1) were written to the view. Raises ValueError if that is too many."""
         self._opened()
         if not 0 < nbytes <= self._room - self.filled:
             raise ValueError(f"{nbytes} bytes cannot have been written to the view")
         self.filled += nbytes
 
     def append(self, data: Bytes) -> None:
-        """Copies bytes to the end. Raises ValueError if the body has no room for them."""
+        """Copy bytes to the end. Raises ValueError if they are more than the body still lacks."""
         source = view_of(data)
         if source.nbytes > self._expected - self.filled:
             raise ValueError(f"{source.nbytes} bytes are more than the {self.missing} that are missing")
@@ -68,9 +69,10 @@ class BodyBuffer:
             self.filled += taken
 
     def finish(self) -> bytes:
-        """The body, once. Raises ValueError while bytes are missing and after the first call.
+        """Return the body. Raises ValueError while bytes are missing and after the first call.
 
-        A view may still be held (some loops let go of it after they have told of the bytes), but not be written to.
+        A view may still be held (some event loops release it after they have reported the bytes), but must not be
+        written to.
         """
         blocks = self._opened()
         if self.filled != self._expected:
@@ -79,7 +81,7 @@ class BodyBuffer:
         return b"".join(blocks)
 
     def cut(self) -> bytes:
-        """What has come so far, as if nothing more were expected; once. Raises ValueError after it was taken."""
+        """Return the bytes that have arrived and stop collecting. Raises ValueError if the body was taken already."""
         blocks = self._opened()
         self._blocks = None
         return bytes(memoryview(blocks[0])[: self.filled]) if len(blocks) == 1 else b"".join(blocks)[: self.filled]

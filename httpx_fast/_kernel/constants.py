@@ -1,12 +1,12 @@
-"""Flags and limits that both kernels and the rooms above them share; plain integers and bytes.
+"""Flags and limits that both kernels and the packages above them share; plain integers and bytes.
 
-A kernel sets a flag for what it saw and never acts on it: what two Content-Length fields mean is said in `_wire`. Every
-limit stops something that a peer could otherwise grow, and says what.
+A kernel sets a flag for what it has seen and never acts on it: `_wire` decides what two Content-Length fields mean.
+Every limit bounds something that a peer could otherwise grow, and its comment says what.
 """
 
 from __future__ import annotations
 
-# What a head contains. One test of `ResponseHead.flags` spares the rooms above a search for what is seldom there.
+# What a head contains. One test of `ResponseHead.flags` saves the packages above a search for fields that are rare.
 HAS_CONTENT_LENGTH = 1 << 0
 HAS_TRANSFER_ENCODING = 1 << 1
 CHUNKED_ONLY = 1 << 2  # one Transfer-Encoding field, and its only coding is "chunked"
@@ -43,15 +43,15 @@ MAX_HEAD_SIZE = 102400  # bytes, from the first one of the status line to the fi
 # Objects of a field cost about 200 bytes, so 34,000 fields of 3 bytes would turn 100 KiB into 7 MB. Honest heads
 # stay under 200 (floods of Set-Cookie and Link), and proxies refuse more than a few hundred.
 MAX_FIELDS = 1000  # field lines of a head, or of a trailer section
-# More digits than fit 64 bits can only be meant to overflow somebody.
+# More digits than fit 64 bits can only be an attempt to overflow an implementation.
 MAX_CHUNK_SIZE_DIGITS = 16  # hexadecimal digits, leading zeros included
 # Extensions have no use that we know of: each chunk of one byte could bring any number of bytes to be skipped.
 MAX_CHUNK_EXTENSION = 16384  # bytes between the sizes and their line ends, in all chunks of a message together
 
-# Made on a peer's word alone; a body of 8 EiB that never comes costs no more than this.
+# Allocated because of a Content-Length alone; a body of 8 EiB that never arrives costs no more than this.
 FIRST_ROOM = 1024 * 1024  # bytes, in `BodyBuffer`
 
-# The content of a redirect or of a 401 is read for the sake of the connection, and kept for those who look at the
+# The content of a redirect or of a 401 is read so that the connection can be reused, and kept for the response's
 # history: beyond this a new connection costs less. Known pages of this kind have a few KiB.
 MAX_INTERMEDIATE = 1024 * 1024  # bytes of content, decoded, of a response that is not the last one
 FIRST_INTERMEDIATE = 300  # the statuses of such responses; 1xx have no content

@@ -1,7 +1,7 @@
-"""Words for what is wrong with a message: called on the error path only, by both kernels, so that they say the same.
+"""Exceptions for HTTP/1.1 messages that are wrong. Both kernels call these functions, so their messages are the same.
 
-A peer's fault shows at most `MAX_SHOWN` bytes of what was seen, and says what was expected. Ours never shows a field
-value, which may be a secret.
+An error of the peer shows at most `MAX_SHOWN` bytes of what was seen, and says what was expected. An error of our own
+side never shows a field value, which may be a secret.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from .constants import MAX_CHUNK_EXTENSION, MAX_CHUNK_SIZE_DIGITS, MAX_FIELDS, M
 
 SHOWN_AND_ONE = MAX_SHOWN + 1  # bytes that a kernel passes on, so that `shown` can say that there were more
 
-# What answers on a port that is not HTTP/1: first bytes, and what they mean.
+# Other protocols that may answer on the port: their first bytes, and what these mean.
 _STRANGERS = (
     (b"\x16\x03", "this is TLS: https was meant, or a proxy expects it"),
     (b"\x15\x03", "this is a TLS alert: https was meant, or a proxy expects it"),
@@ -33,7 +33,7 @@ _STRANGERS = (
 
 
 def not_http1(data: bytes) -> RemoteProtocolError:
-    """What came does not begin as "HTTP/1."."""
+    """Return the error for bytes that do not begin with "HTTP/1."."""
     return RemoteProtocolError(f"expected a status line like b'HTTP/1.1 200 OK', got {shown(data)}{_stranger(data)}")
 
 
@@ -44,20 +44,20 @@ def _stranger(data: bytes) -> str:
 
 
 def bad_status_line(line: bytes) -> RemoteProtocolError:
-    """The first line is not `HTTP/1.DIGIT SP 3DIGIT [SP reason]`."""
+    """Return the error for a first line that is not `HTTP/1.DIGIT SP 3DIGIT [SP reason]` (RFC 9112 s.4)."""
     return RemoteProtocolError(
         f"expected a status line like b'HTTP/1.1 200 OK' with a status from 100 to 999, got {shown(line)}"
     )
 
 
 def bad_byte(line: bytes) -> RemoteProtocolError:
-    """A line has CR, LF or NUL where it must not; `line` ends with that byte."""
+    """Return the error for CR, LF or NUL within a line; `line` ends with that byte (RFC 9112 s.2.2)."""
     names = {0x00: "NUL", 0x0A: "a LF without CR", 0x0D: "a CR without LF"}
     return RemoteProtocolError(f"a line has {names[line[-1]]} after {shown(line[-MAX_SHOWN - 1 : -1])}")
 
 
 def bad_field_line(line: bytes) -> RemoteProtocolError:
-    """A line is not `token ":" OWS value OWS`."""
+    """Return the error for a line that is not `token ":" OWS value OWS` (RFC 9112 s.5)."""
     name, colon, _ = line.partition(b":")
     if not colon:
         reason = "it has no colon"
@@ -71,17 +71,17 @@ def bad_field_line(line: bytes) -> RemoteProtocolError:
 
 
 def fold_without_field(line: bytes) -> RemoteProtocolError:
-    """A line begins with whitespace, so it continues a field, and there is none."""
+    """Return the error for a first field line that begins with whitespace, so that it continues no field."""
     return RemoteProtocolError(f"the first field line begins with whitespace: {shown(line)}")
 
 
 def too_large(section: str) -> RemoteProtocolError:
-    """`section` is "head" or "trailer section"."""
+    """Return the error for a section above its limit; `section` is "head" or "trailer section"."""
     return RemoteProtocolError(f"the {section} has not ended after {MAX_HEAD_SIZE} bytes, the most that is read")
 
 
 def too_many_fields(section: str) -> RemoteProtocolError:
-    """`section` is "head" or "trailer section"."""
+    """Return the error for a section above its limit; `section` is "head" or "trailer section"."""
     return RemoteProtocolError(f"the {section} has more than {MAX_FIELDS} field lines, the most that is read")
 
 
@@ -118,7 +118,7 @@ def bad_method(method: bytes) -> LocalProtocolError:
 
 
 def bad_target(target: bytes, at: int) -> LocalProtocolError:
-    """The byte at `at` is none of a target; the query is not shown, since it may hold a secret."""
+    """Return the error for a target with an invalid byte at `at`; the query is not shown: it may hold a secret."""
     if not target:
         return LocalProtocolError("the request target is empty")
     path, mark, _ = target.partition(b"?")
@@ -137,7 +137,7 @@ def bad_name(name: bytes) -> LocalProtocolError:
 
 
 def bad_value(name: bytes, value: bytes, at: int) -> LocalProtocolError:
-    """The byte at `at` cannot be sent; whitespace cannot be sent at the ends."""
+    """Return the error for a value whose byte at `at` cannot be sent; whitespace cannot be sent at the ends."""
     byte = value[at : at + 1]
     if byte in (b" ", b"\t"):
         reason = "begins or ends with whitespace"

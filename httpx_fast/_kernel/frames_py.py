@@ -1,7 +1,7 @@
-"""HTTP/2 frames as a client meets them (RFC 9113 s.4, s.6). The pure twin of ext/frames.pyx.
+"""Read and write the HTTP/2 frames of a client (RFC 9113 s.4, s.6). The pure Python twin of ext/frames.pyx.
 
-It knows no stream's state, no window and no field: it cuts bytes into frames, or says what is wrong with one. Whoever
-reads a connection feeds what has arrived and gets a list, with one tuple per frame, in the order received:
+This module knows no stream states, windows or fields: it cuts bytes into frames, or reports what is wrong with one. The
+caller feeds what has arrived and gets a list, with one tuple per frame, in the order received:
 
     type, flags, stream_id, contents, size = frame
 
@@ -12,16 +12,16 @@ reads a connection feeds what has arrived and gets a list, with one tuple per fr
     SETTINGS       [(setting, value), ...], [] with ACK    WINDOW_UPDATE  the increment, at least 1
     GOAWAY         (last stream id, error code, debug)     RST_STREAM     the error code
     PING           its eight bytes                        any other      b"", the contents were skipped
-    ERROR (-1)     an Http2Error that says what is wrong; `flags` is its error code, `stream_id` that of the fault
+    ERROR (-1)     an Http2Error that says what is wrong; `flags` is its error code, `stream_id` that of the error
 
 Rules:
-1. Nothing has to be kept by the caller. Bytes are copied once, into the object that is handed out (twice by this twin
-   where a field block arrives in pieces), and none is looked at twice.
+1. The caller need not keep any bytes. They are copied once, into the object that is handed out (twice by this twin if
+   a field block arrives in pieces), and none is read twice.
 2. DATA is handed out as it comes, since a frame may be large and a peer slow: of a frame that arrives in pieces each
    piece is a tuple with the bytes that came and the size that they count. Only the last one can have END_STREAM.
-3. A fault never takes back what came before it. After one that costs the connection nothing is read any more; after
-   one that costs a stream the reading goes on.
-4. The first frame has to be SETTINGS (s.3.4), and push is off: PUSH_PROMISE is a fault (s.8.4).
+3. An error never takes back the frames before it. After a connection error nothing is read any more; after a stream
+   error reading continues (s.5.4).
+4. The first frame has to be SETTINGS (s.3.4), and push is off: PUSH_PROMISE is an error (s.8.4).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ _put_head = _head.pack
 
 
 class FrameReader:
-    """Reads the frames that one peer sends."""
+    """Read the frames that one peer sends."""
 
     __slots__ = (
         "_block",
@@ -92,7 +92,7 @@ class FrameReader:
     def __init__(self, max_frame_size: int = DEFAULT_FRAME_SIZE) -> None:
         #: Bytes that a frame may have after its head: our SETTINGS_MAX_FRAME_SIZE, once it was acknowledged.
         self.max_frame_size = max_frame_size
-        #: True after a fault that costs the connection.
+        #: True after a connection error.
         self.broken = False
         self._started = False  # the first frame has begun
         self._head = bytearray()  # of a frame whose head has not come whole
@@ -108,7 +108,7 @@ class FrameReader:
         self._block_stream = self._block_flags = self._block_size = self._continuations = 0
 
     def feed(self, data: bytes | bytearray | memoryview, start: int, end: int) -> list[Frame]:
-        """The frames that have come to their end. Raises ValueError when [start, end) is not in `data`."""
+        """Return the frames that end in `data[start:end]`. Raises ValueError when [start, end) is not in `data`."""
         view = view_of(data)
         if not 0 <= start <= end <= view.nbytes:
             raise ValueError(f"bytes {start} to {end} of {view.nbytes} cannot be read")
@@ -127,7 +127,7 @@ class FrameReader:
         return frames
 
     def _take_whole(self, view: memoryview, at: int, end: int, frames: list[Frame]) -> int:
-        """Takes the frames that need no state: what most of them are, at a third of the cost."""
+        """Take the frames that arrived whole and need no state: most frames, at a third of the cost."""
         limit = self.max_frame_size
         while end - at >= FRAME_HEAD_SIZE:
             high, low, kind, flags, stream_id = _read_head(view, at)
@@ -147,7 +147,7 @@ class FrameReader:
         return at
 
     def _take_head(self, view: memoryview, at: int, end: int, frames: list[Frame]) -> int:
-        """Goes on to the end of a frame's head, if it is there; the position after what was taken."""
+        """Read on to the end of a frame's head, if it has arrived; return the position after the bytes taken."""
         head = self._head
         if not head and end - at >= FRAME_HEAD_SIZE:
             self._begin(frames, *_read_head(view, at))
@@ -200,7 +200,7 @@ class FrameReader:
         self.broken = error.stream_id == 0
 
     def _take_contents(self, view: memoryview, at: int, end: int, frames: list[Frame]) -> int:
-        """Takes what is there of the frame; the position after that."""
+        """Take the bytes of the frame that have arrived; return the position after them."""
         if self._pad_awaited:
             if at == end:
                 return at
@@ -233,7 +233,7 @@ class FrameReader:
         return at
 
     def _hand_out(self, frames: list[Frame]) -> None:
-        """What has come of DATA that goes on."""
+        """Hand out the bytes that have arrived of a DATA frame that continues."""
         size = self._size - self._body_left - self._tail - self._told
         self._told += size
         frames.append((DATA, self._flags & ~END_STREAM, self._stream_id, self._body.pop(), size))
@@ -266,7 +266,7 @@ class FrameReader:
 
 
 def headers_frames(stream_id: int, block: bytes, end_stream: bool, max_frame_size: int = DEFAULT_FRAME_SIZE) -> bytes:
-    """HEADERS, and as many CONTINUATION frames as the peer's `max_frame_size` asks for."""
+    """Return HEADERS and CONTINUATION frames of at most `max_frame_size` bytes (RFC 9113 s.6.2, s.6.10)."""
     if type(block) is not bytes:
         raise TypeError(f"a field block has to be bytes, not {type(block).__name__}")
     _check(stream_id, max_frame_size)
@@ -289,7 +289,7 @@ def headers_frames(stream_id: int, block: bytes, end_stream: bool, max_frame_siz
 
 
 def data_head(stream_id: int, size: int, end_stream: bool) -> bytes:
-    """What stands before `size` bytes of DATA."""
+    """Return the head of a DATA frame of `size` bytes (RFC 9113 s.6.1)."""
     _check(stream_id, size)
     return _put_head(size >> 8, size & 0xFF, DATA, END_STREAM if end_stream else 0, stream_id)
 

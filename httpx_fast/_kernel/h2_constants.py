@@ -1,7 +1,7 @@
-"""Numbers of HTTP/2 and HPACK that both kernels and the rooms above them share: types, flags, codes, settings, limits.
+"""Numbers of HTTP/2 and HPACK for both kernels and the packages above: types, flags, codes, settings, limits.
 
-A kernel sets an offence for what it saw in a field section and never acts on it: what a malformed message costs is
-said in `_wire`. Every limit stops something that a peer could otherwise grow, and says what.
+A kernel sets an offence for what it has seen in a field section and never acts on it: `_wire` decides what a malformed
+message costs. Every limit bounds something that a peer could otherwise grow, and its comment says what.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PING = 0x6
 GOAWAY = 0x7
 WINDOW_UPDATE = 0x8
 CONTINUATION = 0x9
-#: No type of a frame: what the reader reports in place of a frame that breaks the protocol.
+#: Not a frame type: the reader reports it in place of a frame that breaks the protocol.
 ERROR = -1
 
 FRAME_NAMES = (
@@ -91,7 +91,7 @@ LARGEST_FRAME_SIZE = 2**24 - 1  # bytes
 MAX_WINDOW_SIZE = 2**31 - 1  # bytes
 MAX_STREAM_ID = 2**31 - 1
 
-#: What a client says first (RFC 9113 s.3.4); a SETTINGS frame follows.
+#: The first bytes that a client sends (RFC 9113 s.3.4); a SETTINGS frame follows.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FRAME_HEAD_SIZE = 9  # bytes
 
@@ -115,7 +115,7 @@ ENTRY_OVERHEAD = 32  # bytes that a field counts besides name and value, RFC 754
 # Each byte of a block can name an entry of 4 KiB, and each field costs some 200 bytes of objects: 16 KiB of block
 # would become 64 MiB of fields. 64 KiB hold every honest head; nghttp2 and Go send no more by default.
 MAX_LIST_SIZE = 65536  # bytes, names and values and ENTRY_OVERHEAD each
-# 2**28 and more fit nothing here: neither an index nor a length nor a table. More bytes could only overflow somebody.
+# No index, length or table size of 2**28 or more can be valid here. More bytes can only be an attempt to overflow.
 MAX_INTEGER_BYTES = 4  # bytes of an integer after those bits of its first one
 # A peer may offer 4 GiB, and the encoder keeps what the peer keeps. Larger tables hardly shrink requests.
 MAX_ENCODER_TABLE = DEFAULT_TABLE_SIZE  # bytes
@@ -146,8 +146,8 @@ CHANGING_FIELDS = frozenset(
         b"x-request-id",
     }
 )
-# RFC 7541 s.7.1.3: credentials are never indexed, by proxies either, so that nobody can guess them by the size of what
-# is sent. A cookie is taken for one when it is short enough to be guessed.
+# RFC 7541 s.7.1.3: credentials are never indexed, by proxies either, so that an attacker cannot guess them by the size
+# of what is sent. A cookie counts as a credential when it is short enough to be guessed.
 SECRET_FIELDS = frozenset({b"authorization", b"proxy-authorization"})
 GUESSABLE_FIELDS = frozenset({b"cookie"})
 GUESSABLE_SIZE = 20  # bytes of a value

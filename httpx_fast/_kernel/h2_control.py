@@ -1,8 +1,8 @@
-"""Frames that are seldom: what their heads and contents mean, and how they are written. Shared by both kernels.
+"""Check, parse and write the frames that are rare. Shared by both kernels.
 
-The kernels read DATA, HEADERS and CONTINUATION themselves and come here with the rest, and with every frame head that
-does not look right to them. So the rules of RFC 9113 s.4.2 and s.6 for sizes, streams and values stand here once.
-`Http2Error.stream_id` says whether a fault costs the connection or one stream. Functions whose names end in `_frame`
+The kernels read DATA, HEADERS and CONTINUATION themselves and call this module for the rest, and for every frame head
+that may be wrong. So the rules of RFC 9113 s.4.2 and s.6 for sizes, streams and values are written here once.
+`Http2Error.stream_id` says whether an error ends the connection or one stream. Functions whose names end in `_frame`
 return the bytes of a whole frame.
 """
 
@@ -53,14 +53,14 @@ __all__ = [
     "window_update_frame",
 ]
 
-#: What a frame's third member is: see frames_py.
+#: The contents of a frame; frames_py describes them.
 Contents: TypeAlias = bytes | int | tuple[int, int, bytes] | list[tuple[int, int]]
 
 _head = struct.Struct(">HBBBI")
 _setting = struct.Struct(">HI")
 _pair = struct.Struct(">II")
 
-# What a frame names, a stream or none, and the section that says so.
+# Frame types that need a stream, or must have none, with the section that says so.
 _ON_A_STREAM = {DATA: "s.6.1", HEADERS: "s.6.2", PRIORITY: "s.6.3", RST_STREAM: "s.6.4", CONTINUATION: "s.6.10"}
 _ON_NO_STREAM = {SETTINGS: "s.6.5", PING: "s.6.7", GOAWAY: "s.6.8"}
 _SIZES = {RST_STREAM: (4, "s.6.4"), PING: (8, "s.6.7"), WINDOW_UPDATE: (4, "s.6.9")}
@@ -70,7 +70,7 @@ KEPT = frozenset({DATA, HEADERS, CONTINUATION, RST_STREAM, SETTINGS, PING, GOAWA
 
 
 def head_error(kind: int, flags: int, stream_id: int, size: int, limit: int, unended: int) -> Http2Error | None:
-    """What is wrong with the head of a frame; `unended` is the stream whose field block has not ended, or 0."""
+    """Check the head of a frame; return an error or None. `unended` is the stream whose field block goes on, or 0."""
     if size > limit:
         return h2_errors.frame_too_large(kind, size, limit)
     if unended and (kind != CONTINUATION or stream_id != unended):
@@ -105,12 +105,12 @@ def _size_error(kind: int, flags: int, stream_id: int, size: int) -> Http2Error 
 
 
 def padding_error(kind: int, padding: int, size: int) -> Http2Error:
-    """More padding than there are bytes for it."""
+    """Return the error for more padding than the frame has bytes for (RFC 9113 s.6.1, s.6.2)."""
     return h2_errors.too_much_padding(kind, padding, size, _ON_A_STREAM[kind])
 
 
 def contents(kind: int, flags: int, stream_id: int, data: bytes) -> Contents | Http2Error:
-    """What a frame that is neither DATA nor part of a field block says; its size has been found right."""
+    """Parse a frame that is neither DATA nor part of a field block; its size has been checked."""
     if kind == SETTINGS:
         return _read_settings(data)
     if kind == WINDOW_UPDATE:
@@ -125,7 +125,7 @@ def contents(kind: int, flags: int, stream_id: int, data: bytes) -> Contents | H
 
 
 def _read_settings(data: bytes) -> list[tuple[int, int]] | Http2Error:
-    """Settings in their order; the same one may stand there twice, and the last one counts. Unknown ones stay."""
+    """Return settings in their order, unknown ones included; of a repeated one the last counts (RFC 9113 s.6.5)."""
     settings = list(_setting.iter_unpack(data))
     for setting, value in settings:
         if setting == INITIAL_WINDOW_SIZE and value > MAX_WINDOW_SIZE:
@@ -144,7 +144,7 @@ def _frame(kind: int, flags: int, stream_id: int, data: bytes) -> bytes:
 
 
 def settings_frame(settings: Iterable[tuple[int, int]]) -> bytes:
-    """SETTINGS, from pairs of identifier and value."""
+    """Return a SETTINGS frame of pairs of identifier and value (RFC 9113 s.6.5)."""
     return _frame(SETTINGS, 0, 0, b"".join([_setting.pack(*setting) for setting in settings]))
 
 
@@ -152,24 +152,24 @@ SETTINGS_ACK = _frame(SETTINGS, ACK, 0, b"")
 
 
 def ping_frame(data: bytes, *, ack: bool = False) -> bytes:
-    """PING; `bytes` are eight."""
+    """Return a PING frame; `data` has eight bytes (RFC 9113 s.6.7). Raises ValueError."""
     if len(data) != 8:
         raise ValueError(f"a PING has 8 bytes, not {len(data)}")
     return _frame(PING, ACK if ack else 0, 0, data)
 
 
 def goaway_frame(last_stream_id: int, code: int = NO_ERROR, debug: bytes = b"") -> bytes:
-    """GOAWAY; streams above `last_stream_id` that the peer began have not been, and will not be, processed."""
+    """Return a GOAWAY frame: streams of the peer above `last_stream_id` are not processed (RFC 9113 s.6.8)."""
     return _frame(GOAWAY, 0, 0, _pair.pack(last_stream_id, code) + debug)
 
 
 def reset_frame(stream_id: int, code: int) -> bytes:
-    """RST_STREAM."""
+    """Return a RST_STREAM frame (RFC 9113 s.6.4)."""
     return _frame(RST_STREAM, 0, stream_id, code.to_bytes(4, "big"))
 
 
 def window_update_frame(stream_id: int, increment: int) -> bytes:
-    """WINDOW_UPDATE; stream 0 is the connection, `increment` are bytes."""
+    """Return a WINDOW_UPDATE frame; stream 0 is the connection, `increment` is in bytes (RFC 9113 s.6.9)."""
     if not 0 < increment <= MAX_WINDOW_SIZE:
         raise ValueError(f"a window cannot grow by {increment} bytes")
     return _frame(WINDOW_UPDATE, 0, stream_id, increment.to_bytes(4, "big"))

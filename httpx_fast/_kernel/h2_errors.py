@@ -1,7 +1,7 @@
-"""Words for what is wrong with HTTP/2 frames and field blocks: called on the error path only, by both kernels.
+"""Exceptions for HTTP/2 frames and field blocks that are wrong. Both kernels call these functions on errors only.
 
-Each fault carries the error code that GOAWAY or RST_STREAM has to say (RFC 9113 s.7). A peer's fault shows at most
-`MAX_SHOWN` bytes of what was seen. Ours never shows a field value, which may be a secret.
+Each error carries the error code for GOAWAY or RST_STREAM (RFC 9113 s.7). An error of the peer shows at most
+`MAX_SHOWN` bytes of what was seen. An error of our own side never shows a field value, which may be a secret.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ SHOWN_AND_ONE = MAX_SHOWN + 1  # bytes that a kernel passes on, so that `shown` 
 
 
 class Http2Error(RemoteProtocolError):
-    """A peer broke HTTP/2. `stream_id` is 0 where that costs the connection, and else the only stream that it costs."""
+    """Report that a peer broke HTTP/2. `stream_id` is 0 for a connection error, else the stream to reset."""
 
     def __init__(self, message: str, code: int = h2_constants.PROTOCOL_ERROR, stream_id: int = 0) -> None:
         super().__init__(message)
-        #: What GOAWAY or RST_STREAM says.
+        #: The error code for GOAWAY or RST_STREAM (RFC 9113 s.7).
         self.code = code
         self.stream_id = stream_id
 
 
 class SectionTooLarge(Http2Error):
-    """A field section is above the limit. It was decoded to its end: the connection can live on, the stream cannot."""
+    """Report a field section above the limit. It was decoded to its end, so only the stream is lost."""
 
 
 _OFFENCES = {
@@ -111,7 +111,7 @@ def list_too_large(size: int, limit: int) -> SectionTooLarge:
 
 
 def unsendable_name(name: bytes) -> LocalProtocolError:
-    """The name is no token, or has upper-case letters."""
+    """Return the error for a name that is not a token in lower case (RFC 9113 s.8.2.1)."""
     if name.lower() != name:
         return LocalProtocolError(f"a field name in HTTP/2 has to be in lower case, not {shown(name)}")
     return bad_name(name)
@@ -126,7 +126,7 @@ def _frame(kind: int) -> str:
 
 
 def not_http2(head: bytes) -> Http2Error:
-    """What came first is no SETTINGS frame."""
+    """Return the error for a connection that does not begin with a SETTINGS frame (RFC 9113 s.3.4)."""
     what = " (this is HTTP/1)" if head.startswith(b"HTTP/") else ""
     what = " (this is TLS)" if head.startswith((b"\x15\x03", b"\x16\x03")) else what
     return Http2Error(f"expected a SETTINGS frame to begin with (RFC 9113 s.3.4), got {shown(head)}{what}")

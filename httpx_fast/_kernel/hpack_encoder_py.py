@@ -1,12 +1,13 @@
-"""HPACK: field sections to field blocks (RFC 7541). The pure twin of ext/hpack_encoder.pyx.
+"""Encode field sections as HPACK field blocks (RFC 7541). The pure Python twin of ext/hpack_encoder.pyx.
 
-It knows no frame, no stream and no request. Its rules:
+This module knows no frames, streams or requests. Its rules:
 
-1. An encoder belongs to a connection, and what it makes has to be sent in its order: the peer's table follows.
-2. Credentials are never added to the table, nor are fields that change from request to request. So a request that is
-   repeated takes the same bytes, which are remembered with the tuple that they were made of: its identity says that
-   nothing in it has changed, and the generation of the table that indices mean what they meant.
-3. Nothing is encoded that could not be sent as it is: names in lower case, values without line ends.
+1. An encoder belongs to a connection, and its blocks have to be sent in the order of their creation: the peer's table
+   follows them.
+2. Credentials are never added to the table, nor are fields that change from request to request. So a repeated request
+   has the same bytes, which are remembered with the tuple that they were made of: the tuple's identity proves that no
+   field has changed, and the generation of the table that the indices are still valid.
+3. Only fields that can be sent as they are get encoded: names in lower case, values without line ends.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ _SLOTS: Final = 32  # blocks that an encoder remembers
 
 
 class HpackEncoder:
-    """Encodes the field sections that are sent to one peer, in their order."""
+    """Encode the field sections that are sent to one peer, in their order."""
 
     __slots__ = ("_added", "_due", "_generation", "_names", "_pairs", "_remembered", "_size", "_sizes", "_used")
 
@@ -76,7 +77,7 @@ class HpackEncoder:
 
     @property
     def max_table_size(self) -> int:
-        """Bytes that the table may use: the peer's SETTINGS_HEADER_TABLE_SIZE, up to MAX_ENCODER_TABLE."""
+        """Return the limit of the table in bytes: the peer's SETTINGS_HEADER_TABLE_SIZE, up to MAX_ENCODER_TABLE."""
         return self._size
 
     @max_table_size.setter
@@ -89,7 +90,7 @@ class HpackEncoder:
 
     @property
     def table_size(self) -> int:
-        """Bytes that the table uses, as RFC 7541 s.4.1 counts them."""
+        """Return the size of the dynamic table in bytes, as RFC 7541 s.4.1 counts them."""
         return self._used
 
     def _resize(self, size: int) -> None:
@@ -99,10 +100,10 @@ class HpackEncoder:
         self._make_room(0)
 
     def encode(self, fields: Iterable[FieldLine], sensitive: AbstractSet[bytes] | None = None) -> bytes:
-        """The block of a field section, whose fields have names in lower case; `sensitive` names are never indexed.
+        """Return the block of a field section. Names are in lower case; those in `sensitive` are never indexed.
 
         A tuple of tuples and a frozenset are remembered together with their block. Raises LocalProtocolError if a
-        field cannot be sent, and the block is as if it had never been asked for.
+        field cannot be sent; the encoder is then as if the call had not been made.
         """
         remembered = self._remembered.get(id(fields))
         if (
@@ -133,7 +134,7 @@ class HpackEncoder:
         return block
 
     def _begin(self) -> bytes:
-        """The changes of the table's size that the peer has to be told first (RFC 7541 s.4.2)."""
+        """Return the table size updates that begin the next block (RFC 7541 s.4.2)."""
         due, self._due = self._due, None
         if due is None:
             return b""
@@ -141,7 +142,7 @@ class HpackEncoder:
         return _integer(due, 0x1F, 0x20) + change if due < self._size else change
 
     def _start_over(self) -> None:
-        """After a block that is not sent: the next one has both sides forget what is in the table."""
+        """Empty the table after a block that is not sent; the next block tells the peer to do the same."""
         size = self._size
         self._resize(0)
         self._resize(size)
@@ -178,7 +179,7 @@ class HpackEncoder:
             self._add(pair, size)
 
     def _add(self, pair: FieldLine, size: int) -> None:
-        """Adds a field that fits into the table and is not in it."""
+        """Add a field that fits into the table and is not in it."""
         self._make_room(size)
         self._sizes.append((pair, size))
         self._used += size
@@ -214,7 +215,7 @@ def _check(name: bytes, value: bytes) -> None:
 
 
 def _is_constant(fields: Iterable[object], sensitive: object) -> bool:
-    """Whether neither can change as long as it lives. That they are bytes was seen when they were encoded."""
+    """Return whether both are immutable. That the fields are bytes was checked when they were encoded."""
     kind = type(fields)
     if kind is not tuple or not (sensitive is None or type(sensitive) is frozenset):
         return False
@@ -222,7 +223,7 @@ def _is_constant(fields: Iterable[object], sensitive: object) -> bool:
 
 
 def _integer(value: int, mask: int, pattern: int) -> bytes:
-    """RFC 7541 s.5.1; `pattern` are the bits of the first byte that are not the integer's."""
+    """Encode an integer (RFC 7541 s.5.1); `pattern` has the bits of the first byte that do not belong to it."""
     if value < mask:
         return bytes((pattern | value,))
     data = [pattern | mask]
@@ -235,7 +236,7 @@ def _integer(value: int, mask: int, pattern: int) -> bytes:
 
 
 def _string(text: bytes) -> bytes:
-    """RFC 7541 s.5.2, in the shorter of both ways."""
+    """Encode a string (RFC 7541 s.5.2), with or without the Huffman code, whichever is shorter."""
     bits = "".join(map(_bits_of, text))
     size = len(bits) + 7 >> 3
     if size < len(text):

@@ -1,17 +1,17 @@
-"""HPACK: field blocks to field sections (RFC 7541). The pure twin of ext/hpack.pyx.
+"""Decode HPACK field blocks (RFC 7541). The pure Python twin of ext/hpack.pyx.
 
-It knows no frame, no stream and no request: it reports what a block says, or raises. Its rules:
+This module knows no frames, streams or requests: it returns the fields of a block, or raises. Its rules:
 
-1. A decoder belongs to a connection, and sees every block in its order. A fault of HPACK
+1. A decoder belongs to a connection, and decodes every block in order. An HPACK error
    (`Http2Error`, COMPRESSION_ERROR) ends the connection, since the tables of both sides may differ from then on.
 2. A section above `max_list_size` is decoded to its end without being kept, then `SectionTooLarge` is raised: the
-   tables are right, so only the stream is lost. What it costs is linear in the block, whose size the frames bound.
-3. An entry of a table is a ready (name, value) pair with its facts. Fields that refer to it share the pair.
-4. What is wrong with names and values is reported by `FieldSection.offences` and judged in `_wire`: it makes one
-   message malformed (RFC 9113 s.8.1.1), while the block was fine.
+   tables are in step, so only the stream is lost. The cost is linear in the block, whose size the frames bound.
+3. An entry of a table is a ready (name, value) pair with flag and offences. Fields that refer to it share the pair.
+4. What is wrong with names and values is reported by `FieldSection.offences`, and `_wire` decides: it makes one
+   message malformed (RFC 9113 s.8.1.1), while the block was valid.
 
-A decoder is fed by `frames`: the third member of a HEADERS frame. `decode_response()` is what a client wants;
-`decode()` is the bare list with all pseudo fields.
+The input is the contents of a HEADERS frame as `frames` returns them. Clients call `decode_response()`; `decode()`
+returns the plain list with all pseudo fields.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _shared_name = {
 
 
 def _name_facts(name: bytes) -> tuple[int, int, int]:
-    """Flag, offences and the status that a field of this name has before its value is known."""
+    """Return flag, offences and status of a field with this name, before its value is known."""
     if name[:1] == b":":
         return 0, 0 if name == b":status" else PSEUDO_UNKNOWN, 0
     if name in CONNECTION_FIELDS:
@@ -89,7 +89,7 @@ def _name_facts(name: bytes) -> tuple[int, int, int]:
 
 
 def _entry(pair: FieldLine, flag: int, offences: int, status: int) -> Entry:
-    """The entry of a field whose name's facts are known."""
+    """Return the entry of a field; flag, offences and status of its name are given."""
     name, value = pair
     if status == _REGULAR:
         if value and (value[0] in b" \t" or value[-1] in b" \t"):
@@ -142,7 +142,7 @@ def _grow_tree() -> None:
 
 _grow_tree()
 
-# What an byte does at a node: the symbols that it completes, and the node that it leads to. Filled when first needed:
+# What a byte does at a node: the symbols that it completes, and the node that it leads to. Filled when first needed:
 # dates, numbers and tokens need some thousands, and a peer that means to could have all 65,536 filled, 12 MB.
 _MAX_MOVES = 16384  # entries that are kept, some 3 MB
 _moves: dict[int, tuple[bytes, int]] = {}
@@ -166,7 +166,7 @@ def _move(key: int) -> tuple[bytes, int]:
 
 
 def _unhuffman(data: bytes, at: int) -> bytes:
-    """The string that was encoded; `at` is where its field begins. Raises Http2Error."""
+    """Decode a Huffman-coded string; `at` is where its field begins. Raises Http2Error."""
     parts: list[bytes] = []
     node = 0
     moves = _moves
@@ -182,7 +182,7 @@ def _unhuffman(data: bytes, at: int) -> bytes:
 
 
 class FieldSection:
-    """A response's field section, or a trailer section; to be read only."""
+    """Hold the field section of a response, or a trailer section. Read-only."""
 
     __slots__ = ("_lines", "content_length", "count", "flags", "offences", "offender", "size", "status")
 
@@ -235,11 +235,11 @@ class FieldSection:
                 self.offender = self.offender or pair
 
     def fields(self) -> list[FieldLine]:
-        """Names and values as received, without the pseudo fields; the same list at every call."""
+        """Return names and values as received, without pseudo fields; the same list at every call."""
         return self._lines
 
     def get_all(self, lower_name: bytes) -> list[bytes]:
-        """The values of all fields of that name, which is given in lower case."""
+        """Return the values of all fields with this name, which is given in lower case."""
         return [value for name, value in self._lines if name == lower_name]
 
 
@@ -249,7 +249,7 @@ def _check_limit(limit: int) -> None:
 
 
 class HpackDecoder:
-    """Decodes the field blocks that one peer sends, in their order."""
+    """Decode the field blocks that one peer sends, in their order."""
 
     __slots__ = ("_due", "_entries", "_limit", "_list_size", "_size", "_used", "max_list_size")
 
@@ -266,7 +266,7 @@ class HpackDecoder:
 
     @property
     def max_table_size(self) -> int:
-        """Bytes that the peer may have the table use: SETTINGS_HEADER_TABLE_SIZE, once it was acknowledged."""
+        """Return the limit of the table in bytes: SETTINGS_HEADER_TABLE_SIZE, once the peer acknowledged it."""
         return self._limit
 
     @max_table_size.setter
@@ -278,15 +278,15 @@ class HpackDecoder:
 
     @property
     def table_size(self) -> int:
-        """Bytes that the table uses, as RFC 7541 s.4.1 counts them."""
+        """Return the size of the dynamic table in bytes, as RFC 7541 s.4.1 counts them."""
         return self._used
 
     def decode(self, block: bytes | bytearray | memoryview) -> list[FieldLine]:
-        """All fields of a block. Raises Http2Error, and SectionTooLarge."""
+        """Return all fields of a block. Raises Http2Error, and SectionTooLarge."""
         return [entry[0] for entry in self._read(bytes(view_of(block)))]
 
     def decode_response(self, block: bytes | bytearray | memoryview) -> FieldSection:
-        """The fields of a block, and what is to be known of them. Raises Http2Error, and SectionTooLarge."""
+        """Return the fields of a block with status, flags and offences. Raises Http2Error, and SectionTooLarge."""
         return FieldSection(self._read(bytes(view_of(block))), self._list_size)
 
     def _read(self, block: bytes) -> list[Entry]:
@@ -320,7 +320,7 @@ class HpackDecoder:
         return found
 
     def _read_changes(self, block: bytes) -> int:
-        """Takes the changes of the table's size; where the fields begin."""
+        """Read the size updates at the beginning of a block (RFC 7541 s.6.3); return where the fields begin."""
         at = 0
         while at < len(block) and block[at] & 0xE0 == 0x20:
             size, after = _read_integer(block, at, 0x1F, at)
@@ -345,7 +345,7 @@ class HpackDecoder:
         return entries[index - STATIC_COUNT - 1]
 
     def _read_literal(self, block: bytes, at: int, mask: int) -> tuple[Entry, int]:
-        """Entry, and the position after it."""
+        """Read a literal field (RFC 7541 s.6.2); return its entry and the position after it."""
         index, after = _read_integer(block, at, mask, at)
         if index:
             pair, _, flag, offences, status = self._entry_at(index, at)
@@ -366,14 +366,14 @@ class HpackDecoder:
             self._used += size
 
     def _make_room(self, size: int) -> None:
-        """RFC 7541 s.4.3, s.4.4: the oldest go until `size` bytes fit, or none is left."""
+        """Evict the oldest entries until `size` bytes fit or none is left (RFC 7541 s.4.3, s.4.4)."""
         entries = self._entries
         while entries and self._used + size > self._size:
             self._used -= entries.pop()[1]
 
 
 def _read_integer(block: bytes, at: int, mask: int, start: int) -> tuple[int, int]:
-    """An integer (RFC 7541 s.5.1) and the position after it; `mask` are the bits of the byte at `at` that are its."""
+    """Read an integer (RFC 7541 s.5.1); return it and the position after it. `mask` has its bits of the first byte."""
     value = block[at] & mask
     at += 1
     if value < mask:
@@ -390,7 +390,7 @@ def _read_integer(block: bytes, at: int, mask: int, start: int) -> tuple[int, in
 
 
 def _read_string(block: bytes, at: int, start: int) -> tuple[bytes, int]:
-    """A string (RFC 7541 s.5.2), decoded, and the position after it."""
+    """Read a string (RFC 7541 s.5.2); return it decoded and the position after it."""
     if at == len(block):
         raise h2_errors.truncated_field(start)
     coded = block[at] & 0x80

@@ -1,13 +1,14 @@
-"""HTTP/1.1 in bytes: response heads, chunked bodies, request heads. The pure twin of ext/http1.pyx.
+"""Parse HTTP/1.1 response heads and chunked bodies, write request heads. The pure Python twin of ext/http1.pyx.
 
-It knows no connection, no request and no rule about message length: it reports what is there, or raises. Its rules:
+This module knows no connection, no request and no rule about message length: it reports what it reads, or raises. Its
+rules:
 
-1. The caller owns the bytes and gives all that belong to the head at each call; a decoder of chunks keeps its own.
-2. Nothing is scanned twice. A head that has come whole is matched by one expression (measured on 12 fields: a fifth of
-   the cost of line by line); only what that does not match, be it incomplete, unusual or wrong, is read by lines, and
-   the lines decide. So the expression must not accept what the lines refuse.
-3. Bytes are refused by default. Each leniency names the peer that needs it.
-4. No object is made per field before somebody asks for fields.
+1. The caller owns the bytes and passes all that belong to the head at each call; a decoder of chunks keeps its own.
+2. No byte is scanned twice. A head that has arrived whole is matched by one expression (measured on 12 fields: a fifth
+   of the cost of line by line); only what it does not match, because it is incomplete, unusual or wrong, is read line
+   by line, and that code decides. So the expression must not accept what the line reader refuses.
+3. Bytes are refused by default. The comment at each leniency names the peer that needs it.
+4. No object is created per field before `fields()` is called.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ _FOLDS = (0x20, 0x09)
 
 
 class ResponseHead:
-    """A response's status line and field section; to be read only."""
+    """Hold the status line and the field section of a response. Read-only."""
 
     __slots__ = ("_block", "_fields", "_rest", "content_length", "count", "flags", "minor", "reason", "size", "status")
 
@@ -104,7 +105,7 @@ class ResponseHead:
         self._rest: bytes | None = None
 
     def fields(self) -> list[FieldLine]:
-        """Names as received, values without the whitespace around them; the same list at every call."""
+        """Return names as received and values without whitespace around them; the same list at every call."""
         fields = self._fields
         if fields is None:
             shared = _shared_name
@@ -114,19 +115,19 @@ class ResponseHead:
         return fields
 
     def get_all(self, lower_name: bytes) -> list[bytes]:
-        """The values of all fields of that name, which is given in lower case."""
+        """Return the values of all fields with this name, which is given in lower case."""
         if self._fields is None and lower_name not in self._block.lower():
             return []
         return [value for name, value in self.fields() if name.lower() == lower_name]
 
     def take_rest(self) -> bytes | None:
-        """What came behind the head, once, if it is just as much as the one valid Content-Length says; else None."""
+        """Return the bytes after the head, once, if they are as many as one valid Content-Length says; else None."""
         rest, self._rest = self._rest, None
         return rest
 
 
 def _facts(known: Iterable[FieldLine]) -> tuple[int, int]:
-    """Flags and content length, from the fields named in FIELD_FLAGS; values may have whitespace around them."""
+    """Return flags and content length of the fields named in FIELD_FLAGS; values may have whitespace around them."""
     flags = 0
     length = NO_LENGTH
     for name, value in known:
@@ -158,10 +159,10 @@ def _length(value: bytes) -> int:
 
 
 class _Section:
-    """A status line and field lines, or a trailer section, read line by line as they come.
+    """Read a status line and field lines, or a trailer section, line by line as they arrive.
 
-    What is wrong with a line is reported in this order: NUL or a stray CR or LF as soon as it is there, and the rest
-    when the line has ended. So the report does not depend on how the bytes were cut.
+    Errors are reported in this order: NUL or a stray CR or LF as soon as it arrives, all others when the line has
+    ended. So the report does not depend on how the bytes were cut.
     """
 
     __slots__ = ("_line", "_scanned", "bare_lf", "fields", "raw", "title")
@@ -180,7 +181,7 @@ class _Section:
         return self._line
 
     def next_line(self) -> bytes | None:
-        """The next line without its end, None while that has not come. Raises RemoteProtocolError."""
+        """Return the next line without its end, None while that has not arrived. Raises RemoteProtocolError."""
         raw = self.raw
         match = _line_end(raw, self._scanned)
         if match is None:
@@ -198,7 +199,7 @@ class _Section:
         return line
 
     def read_fields(self) -> bool:
-        """Takes the lines that are there; True when the empty one was among them. Raises RemoteProtocolError."""
+        """Read the lines that have arrived; return whether one was the empty line. Raises RemoteProtocolError."""
         while (line := self.next_line()) is not None:
             if not line:
                 return True
@@ -224,7 +225,7 @@ class _Section:
 
 
 class HeadParser:
-    """Reads response heads, one after the other."""
+    """Read response heads, one after the other."""
 
     __slots__ = ("_seen", "_section", "_status")
 
@@ -232,17 +233,17 @@ class HeadParser:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets a head that was begun."""
+        """Discard a head that was begun."""
         self._section: _Section | None = None
         self._status: tuple[bytes, bytes, bytes | None] | None = None
         self._seen = 0
 
     def feed(self, data: Bytes, start: int, end: int) -> ResponseHead | None:
-        """The head that begins at `start`, or None while bytes of it are missing.
+        """Return the head that begins at `start`, or None while bytes of it are missing.
 
-        After None it is called again with the same bytes and more, which may lie elsewhere by then. After a head it
-        is ready for the next one, and after an error it has forgotten the head. Raises RemoteProtocolError, and
-        ValueError when [start, end) is not in `data` or has fewer bytes than before.
+        After None, call it again with the same bytes and more, which may have moved in memory. After a head it is
+        ready for the next one, after an error it has discarded the head. Raises RemoteProtocolError, and ValueError
+        when [start, end) is not in `data` or has fewer bytes than before.
         """
         view = view_of(data)
         if not 0 <= start <= end <= view.nbytes or end - start < self._seen:
@@ -287,7 +288,10 @@ class HeadParser:
         return None
 
     def _read_status(self, section: _Section, view: memoryview) -> bool:
-        """True when the status line is there. A stranger is refused at once: a TLS alert, say, never ends a line."""
+        """Read the status line; return whether it is complete (RFC 9112 s.4).
+
+        Other protocols are refused by their first bytes: a TLS alert, say, never ends a line.
+        """
         if not section.raw.startswith(_VERSION[: len(section.raw)]):
             raise errors.not_http1(bytes(view[: errors.SHOWN_AND_ONE]))
         line = section.next_line()
@@ -315,10 +319,10 @@ _HEX = {byte: int(chr(byte), 16) for byte in b"0123456789abcdefABCDEF"}
 
 
 class ChunkedDecoder:
-    """Takes the chunks off a body (RFC 9112 s.7.1).
+    """Decode a chunked body (RFC 9112 s.7.1).
 
-    All line ends have to be CRLF, also those of trailers: where a peer and what stands between take different bytes
-    for the end of a chunk, a response can be smuggled in.
+    All line ends have to be CRLF, also those of trailers: if a peer and an intermediary see the end of a chunk at
+    different bytes, a response can be smuggled in.
     """
 
     __slots__ = ("_digits", "_extension", "_left", "_section", "_state", "done", "salvaged", "trailers")
@@ -327,7 +331,7 @@ class ChunkedDecoder:
         self.reset()
 
     def reset(self) -> None:
-        """Begins a new body."""
+        """Begin a new body."""
         self._state = _SIZE
         self._digits = 0
         self._left = 0  # of the chunk, in bytes
@@ -341,9 +345,9 @@ class ChunkedDecoder:
         self.salvaged = b""
 
     def feed(self, data: Bytes, start: int, end: int) -> tuple[bytes, int]:
-        """Decoded bytes, and the position after the last one consumed: `end` unless done.
+        """Return decoded bytes and the position after the last byte consumed, which is `end` unless done.
 
-        Nothing has to be kept by the caller. Raises RemoteProtocolError, and ValueError when [start, end) is not in
+        The caller need not keep any bytes. Raises RemoteProtocolError, and ValueError when [start, end) is not in
         `data`.
         """
         view = view_of(data)
@@ -379,7 +383,7 @@ class ChunkedDecoder:
         return at
 
     def _whole_line(self, view: memoryview, at: int, end: int) -> re.Match[bytes] | None:
-        """All between the data of two chunks, or before the first, when it is there and has no extension."""
+        """Match the whole framing before a chunk's data, if it has arrived and has no extension."""
         if self._state == _DATA_CR:
             return _next_chunk_line(view, at, end)
         if self._state == _SIZE and self._digits == 0:
@@ -387,7 +391,7 @@ class ChunkedDecoder:
         return None
 
     def _step(self, view: memoryview, at: int, end: int) -> None:
-        """Takes one byte of the framing."""
+        """Read one byte of the framing."""
         byte = view[at]
         state = self._state
         if state == _SIZE:
@@ -421,7 +425,7 @@ class ChunkedDecoder:
             self._step_extension(byte, view, at, end)
 
     def _step_extension(self, byte: int, view: memoryview, at: int, end: int) -> None:
-        """Skips `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, RFC 9112 s.7.1.1.
+        """Skip `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )`, RFC 9112 s.7.1.1.
 
         Leniency: whitespace may stand before the line end, with no extension. Servers that write the size into a
         field of fixed width send it; Go, curl and h11 take it.
@@ -437,7 +441,7 @@ class ChunkedDecoder:
                 self._state = _SPACE
             else:
                 raise errors.chunk_size_unended(_seen(view, at, end))
-        # CRLF cannot be quoted. Who takes it for the line end, and who for content, would disagree on what follows.
+        # CRLF cannot be quoted: one implementation would take it for the line end, another for content.
         elif byte == 0x7F or (byte < 0x20 and byte != 0x09):
             raise errors.bad_chunk_extension(_seen(view, at, end))
         elif state == _ESCAPED:
@@ -451,7 +455,7 @@ class ChunkedDecoder:
             raise errors.chunk_extension_too_long()
 
     def _read_trailers(self, view: memoryview, at: int, end: int) -> int:
-        """Takes lines of the trailer section; where the reading goes on."""
+        """Read lines of the trailer section (RFC 9112 s.7.1.2); return where reading continues."""
         section = self._section
         if section is None:
             if bytes(view[at : min(at + 2, end)]) == b"\r\n":
@@ -476,7 +480,7 @@ def _seen(view: memoryview, at: int, end: int) -> bytes:
 
 
 def request_head(method: bytes, target: bytes, fields: Sequence[FieldLine]) -> bytes:
-    """Request line and field section, ready to be sent (RFC 9112 s.3). Raises LocalProtocolError if one part is not."""
+    """Return request line and field section as bytes (RFC 9112 s.3). Raises LocalProtocolError."""
     if type(method) is not bytes or type(target) is not bytes:
         raise errors.not_bytes(method, target, "method and target")
     # Each iterator is asked once: what is checked is what is sent.
@@ -496,7 +500,7 @@ def request_head(method: bytes, target: bytes, fields: Sequence[FieldLine]) -> b
 
 
 def pairs_of(fields: Iterable[FieldLine]) -> list[FieldLine]:
-    """Field lines as a new list of pairs of bytes. Raises TypeError, and ValueError for no pair.
+    """Return field lines as a new list of pairs of bytes. Raises TypeError, and ValueError for no pair.
 
     Subclasses of bytes are refused: they may show one value to a check and another to a join.
     """
@@ -509,7 +513,7 @@ def pairs_of(fields: Iterable[FieldLine]) -> list[FieldLine]:
 
 
 def check_field(name: bytes, value: bytes) -> None:
-    """Raises LocalProtocolError if a field cannot be sent as it is."""
+    """Raise LocalProtocolError if a field cannot be sent as it is (RFC 9110 s.5.1, s.5.5)."""
     if type(name) is not bytes or type(value) is not bytes:
         raise errors.not_bytes(name, value)
     if not _is_token(name):
@@ -520,7 +524,7 @@ def check_field(name: bytes, value: bytes) -> None:
 
 
 def chunk_head(size: int) -> bytes:
-    """The line before a chunk of `size` bytes; before no bytes it is the last chunk, which ends the body."""
+    """Return the line before a chunk of `size` bytes; 0 is the last chunk, which ends the body (RFC 9112 s.7.1)."""
     if size < 0:
         raise ValueError(f"a chunk of {size} bytes cannot be")
     return b"%x\r\n" % size

@@ -1,4 +1,4 @@
-"""Picks the kernels: compiled or pure Python, all of them or none. Nobody else picks.
+"""Select the kernels: compiled or pure Python, all of them or none. No other module selects.
 
 HTTPX_FAST_IMPL decides, and is read once, at import:
 
@@ -8,7 +8,7 @@ HTTPX_FAST_IMPL decides, and is read once, at import:
 
 PyPy takes pure Python: its compiler runs that faster than it calls extensions.
 
-What only HTTP/2 needs is found now and imported when it is first asked for: it takes as long as all the rest.
+The kernels of HTTP/2 are found now and imported on first use: importing them takes as long as all the rest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HTTP2_KERNELS = ("frames", "hpack", "hpack_encoder")
 
 
 def _choose(wanted: str) -> tuple[str, str]:
-    """Implementation ("c" or "python") and the reason for it. Raises ImportError."""
+    """Return the implementation ("c" or "python") and the reason for it. Raises ImportError."""
     if wanted not in ("", "c", "python"):
         raise ImportError(f"HTTPX_FAST_IMPL is {wanted!r}; known are 'c', 'python', and unset for the best there is")
     if wanted == "python":
@@ -38,7 +38,7 @@ def _choose(wanted: str) -> tuple[str, str]:
 
 
 def _find_obstacle() -> str | None:
-    """Why the compiled kernels cannot be used, None when they can."""
+    """Return why the compiled kernels cannot be used, None if they can."""
     if sys.implementation.name != "cpython":
         return f"{sys.implementation.name} runs the pure Python kernels"
     for kernel in KERNELS + HTTP2_KERNELS:

@@ -1,4 +1,4 @@
-"""Bytes of any buffer, as the compiled kernels take them; for the pure ones."""
+"""Accept the same buffers in the pure Python kernels as in the compiled ones."""
 
 from __future__ import annotations
 

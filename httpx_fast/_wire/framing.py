@@ -1,7 +1,7 @@
-"""Where a message ends: RFC 9112 section 6.3, decided here once for both kernels.
+"""Decide where a message ends (RFC 9112 s.6.3), once for both kernels.
 
-The kernels report every Content-Length and Transfer-Encoding that they saw; whoever reads on asks here. A length that
-two parties could read in two ways is how requests are smuggled, so what is ambiguous is refused, not guessed.
+The kernels report every Content-Length and Transfer-Encoding; readers call this module. Requests are smuggled by
+lengths that two parties read differently, so an ambiguous one is refused, not guessed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CHUNKED = -1
 UNTIL_CLOSE = -2
 TUNNEL = -3
 
-#: Final statuses without a body, whatever the fields say: what follows all the same is not theirs (RFC 9112 s.6.3).
+#: Final statuses without a body, whatever the fields say: bytes that follow do not belong to it (RFC 9112 s.6.3).
 NO_BODY = frozenset({204, 304})
 
 #: In HTTP/1.1 without any of these, one Content-Length is the framing and the connection persists: except after these
@@ -38,13 +38,16 @@ TRICKY_METHODS = frozenset({b"HEAD", b"CONNECT"})
 
 
 class Section(Protocol):
-    """A field section, as any kernel gives it."""
+    """Describe the field section that either kernel returns."""
 
     def get_all(self, lower_name: bytes) -> list[bytes]: ...
 
 
 def response_framing(method: bytes, head: ResponseHead) -> int:
-    """The framing of a final response, or of a 101, to a request with `method`. RemoteProtocolError if ambiguous."""
+    """Return the framing of a final response, or of a 101, to a request with `method` (RFC 9112 s.6.3).
+
+    RemoteProtocolError if it is ambiguous.
+    """
     status = head.status
     if status == 101 or (method == b"CONNECT" and 200 <= status < 300):
         return TUNNEL
@@ -58,14 +61,14 @@ def response_framing(method: bytes, head: ResponseHead) -> int:
 
 
 def persists(head: ResponseHead, framing: int) -> bool:
-    """Whether the connection may serve another request after this response (RFC 9112 s.9.3)."""
+    """Return whether the connection may serve another request after this response (RFC 9112 s.9.3)."""
     flags = head.flags
     if framing < CHUNKED or flags & CONNECTION_CLOSE:
         return False
     if head.minor == 0:
-        # s.6.1: a coded HTTP/1.0 message may come from somebody who does not know what it forwards.
+        # s.6.1: a chunked HTTP/1.0 message may come from a peer that does not understand what it forwards.
         return bool(flags & CONNECTION_KEEP_ALIVE) and not flags & HAS_TRANSFER_ENCODING
-    # s.6.3: both fields may be an attempt at smuggling; the message is read as coded, and the connection is done with.
+    # s.6.3: both fields may be an attempt at smuggling; the message is read as chunked, then the connection closed.
     return not (flags & HAS_TRANSFER_ENCODING and flags & HAS_CONTENT_LENGTH)
 
 
@@ -77,7 +80,7 @@ def _coded(head: ResponseHead) -> int:
 
 
 def repeated_length(head: Section) -> int:
-    """s.6.3 item 5: a list in which all values are valid and the same is taken as that value."""
+    """Return the length of a repeated Content-Length: the one value, if all are valid and the same (s.6.3 item 5)."""
     values = {value.strip(b" \t") for line in head.get_all(b"content-length") for value in line.split(b",")}
     if len(values) == 1:
         length = decimal(values.pop())
@@ -90,8 +93,8 @@ def repeated_length(head: Section) -> int:
 def decimal(value: bytes) -> int | None:
     """Return the number that `1*DIGIT` stands for; None for other text and above MAX_LENGTH.
 
-    int() is not asked about text of any size: it takes signs, blanks and underscores, quadratic time on long numbers,
-    and raises ValueError above 4300 digits.
+    int() is not called with arbitrary text: it accepts signs, blanks and underscores, takes quadratic time on long
+    numbers, and raises ValueError above 4300 digits.
     """
     if not value.isdigit():
         return None
@@ -103,10 +106,10 @@ def decimal(value: bytes) -> int | None:
 
 
 def request_framing(fields: Sequence[FieldLine]) -> int | None:
-    """The framing that a request's own fields announce: a length, CHUNKED, or None where they announce no body.
+    """Return the framing that a request's fields announce: a length, CHUNKED, or None if they announce no body.
 
-    LocalProtocolError for what a server would have to guess at: a Host that is not there exactly once (RFC 9112 s.3.2),
-    a length or a coding that is there twice or cannot be read, or both of them (s.6.1, s.6.2).
+    LocalProtocolError for what a server would have to guess: no or several Host fields (RFC 9112 s.3.2), a length or a
+    coding that is repeated or invalid, or both of them (s.6.1, s.6.2).
     """
     hosts = 0
     length: int | None = None

@@ -1,16 +1,16 @@
-"""One HTTP/1.1 connection as the client's side reads it: bytes in, responses out. No socket, no clock.
+"""Read the responses of one HTTP/1.1 connection: bytes in, responses out. No socket, no clock.
 
     IDLE > HEAD > LENGTH | CODED | UNTIL_CLOSE > ENDED > IDLE ...
                 > TUNNEL (after 101, and 2xx to CONNECT)                      any > DEAD
 
-It is a sink (the words of `_net/base.py`) for the whole life of a connection, so it is also told what comes while
-nobody waits. Rules:
+The reader is a sink (see `_net/base.py`) for the whole life of a connection, so it also gets the bytes that arrive
+while no request is under way. Rules (RFC 9112 s.9.2):
 
-- A response belongs to the request before it. An byte that comes when none is expected, or after a message's end,
-  poisons the connection: it is never read as the next response.
-- `begin(whole=True)` says that the body is wanted in one piece: nobody is woken before the message ends, and a body
-  of known length is received into its final place. Otherwise each arrival is handed on as it comes; so is a long body
-  of a status that may not be the last, as a redirect's, whatever was said.
+- A response belongs to the request before it. A byte that arrives when none is expected, or after a message's end,
+  makes the connection unusable: it is never read as the next response.
+- `begin(whole=True)` asks for the body in one piece: the waiting task is not woken before the message ends, and a body
+  of known length is received into its final place. Otherwise each piece is passed on as it arrives; so is a long body
+  of a status that may not be the last, as a redirect's, even with `whole`.
 - Interim responses (1xx) are collected and bounded; 101 is final.
 """
 
@@ -36,21 +36,21 @@ ENDED: Final = 5
 TUNNEL: Final = 6
 DEAD: Final = 7
 
-# All heads of interim responses (1xx) to one request, together: a peer that only ever says "processing" must not hold
-# memory and attention for ever. The shortest has 25 bytes, so it is 10,000 of those at most; an hour of one every ten
-# seconds, with Date and Server, takes 50 KB.
+# All heads of interim responses (1xx) to one request, together: a peer that only ever sends "processing" must not hold
+# memory and time for ever. The shortest has 25 bytes, so the limit allows 10,000 of those; one every ten seconds for an
+# hour, with Date and Server, takes 50 KB.
 MAX_INTERIM_SIZE = 262144  # bytes
 
 # A body below this is collected as it comes: a second buffer costs more than the copy that it saves.
 _DIRECT_FROM = 4096  # bytes
-# Who streams, and has got this much at once, gets the next bytes where they were received: the copy of a large piece
-# costs a fifth of reading it.
+# After a piece of this size a streaming reader gets the next bytes in the buffer that received them: copying a large
+# piece costs a fifth of reading it.
 _MUCH = 64 * 1024  # bytes
 _STRETCH = 256 * 1024  # bytes of such a buffer
 
 
 class ResponseReader:
-    """Reads the responses of one connection. `begin()` before each request; `take()` claims what has come.
+    """Read the responses of one connection. Call `begin()` before each request; `take()` returns what has arrived.
 
     A subclass is told of what it cannot know by itself: `head_arrived`, `message_ended`, `went_dead`.
     """
@@ -84,9 +84,9 @@ class ResponseReader:
         self.interim: list[ResponseHead] = []
         self._interim_size = 0  # bytes of those heads
         self.chunks: deque[bytes] | None = None  # pieces of a body, where there is more than one
-        self.pending = 0  # bytes that a reader who streams has not claimed
+        self.pending = 0  # bytes that a streaming reader has not taken yet
         self.persistent = True
-        self.touched = False  # an byte of the answer was seen
+        self.touched = False  # a byte of the response has arrived
         self.trailers: Sequence[FieldLine] = ()  # field lines of the trailer section, once the message has ended
         self.left = 0
         self._parser = HeadParser()
@@ -97,7 +97,7 @@ class ResponseReader:
         self._decoder: ChunkedDecoder | None = None
 
     def begin(self, method: bytes, whole: bool) -> None:
-        """A request with `method` is about to be sent; `whole` as the module says."""
+        """Prepare for the response to a request with `method`; the module explains `whole`."""
         self.state = HEAD
         self.method = method
         self.whole = whole
@@ -112,12 +112,12 @@ class ResponseReader:
 
     @property
     def ready(self) -> bool:
-        """Whether what a request waits for is there already: the message, or at least its head if not `whole`."""
+        """Return whether a request can continue: the message is complete, or its head is there and not `whole`."""
         state = self.state
         return state == ENDED or (not self.whole and HEAD < state < DEAD)
 
     def take(self) -> bytes:
-        """The oldest piece of body that nobody has claimed; b"" if there is none now."""
+        """Remove and return the oldest piece of body; b"" if there is none now."""
         if self.chunks:
             piece = self.chunks.popleft()
         else:
@@ -127,7 +127,7 @@ class ResponseReader:
         return piece
 
     def take_whole(self) -> bytes:
-        """All of an ended body."""
+        """Remove and return the body of a complete message."""
         piece = self._piece
         if piece is None:
             chunks, self.chunks = self.chunks, None
@@ -138,21 +138,21 @@ class ResponseReader:
             self.pending = 0
         return piece
 
-    # What a connection knows and the wire does not.
+    # Hooks for the connection.
 
     def head_arrived(self) -> None:
-        """The final response's head was read."""
+        """Called when the head of the final response was read. Do nothing; for subclasses."""
 
     def message_ended(self) -> None:
-        """The message is complete."""
+        """Called when the message is complete. Do nothing; for subclasses."""
 
     def all_arrived(self) -> None:
-        """Head and end of a message came in one piece."""
+        """Called instead of the two hooks above when head and end of a message arrive in one piece."""
         self.head_arrived()
         self.message_ended()
 
     def went_dead(self) -> None:
-        """The idle connection was closed, or spoken on, by the peer."""
+        """Called when the peer closes an idle connection or sends bytes on it. Do nothing; for subclasses."""
 
     # The sink.
 
@@ -240,7 +240,7 @@ class ResponseReader:
         return f"peer {how}"
 
     def _head(self, data: memoryview, head: ResponseHead | None) -> bool:
-        """Goes on with a head: `head` is what the parser has found at the beginning of `data` already."""
+        """Continue with a head. `head` is what the parser has found at the beginning of `data` already."""
         raw = data
         if self._partial is not None:
             raw = self._joined(self._partial, data)
@@ -263,11 +263,11 @@ class ResponseReader:
         length = framing.response_framing(self.method, head)
         self.persistent = framing.persists(head, length)
         if head.status >= FIRST_INTERMEDIATE and not 0 <= length <= MAX_INTERMEDIATE:
-            self.whole = False  # it may be that nobody wants all of it
+            self.whole = False  # the caller may not want all of it
         return self._body_starts(length, raw, start, end)
 
     def _joined(self, partial: bytearray, data: memoryview) -> memoryview:
-        """What has come of a head so far.
+        """Return the bytes of a head that have arrived so far.
 
         Kept in a buffer with room to spare, of which a larger one is a copy: a view of it that is held yet, as PyPy
         does until it collects, would forbid to resize it.
@@ -348,7 +348,7 @@ class ResponseReader:
         try:
             piece, stop = decoder.feed(raw, start, end)
         except RemoteProtocolError:
-            # Who streams is given what came before the fault, however it was cut on its way.
+            # A streaming reader gets what came before the error, however the bytes were cut on their path.
             if decoder.salvaged and not self.whole:
                 self._keep(decoder.salvaged)
             raise
@@ -384,7 +384,7 @@ class ResponseReader:
         self.message_ended()
 
     def _surplus(self) -> None:
-        """Bytes that no request asked for: whatever they are, this connection serves nothing any more."""
+        """Handle bytes that belong to no response: the connection serves no further request."""
         self.persistent = False
         if self.state == IDLE:
             self.state = DEAD

@@ -1,21 +1,21 @@
-"""One HTTP/2 connection as the client's side speaks it (RFC 9113): bytes in, streams fed, bytes to send collected.
+"""Speak HTTP/2 on one connection as a client (RFC 9113): bytes in, streams fed, bytes to send collected.
 
-No socket, no clock, no lock: whoever owns a session calls it from one thread at a time, tells it the moment with what
-has arrived, and sends what `outgoing` holds before long. Rules:
+No socket, no clock, no lock: the owner of a session calls it from one thread at a time, passes the time with the bytes
+that have arrived, and sends what `outgoing` holds soon. Rules:
 
-1. What breaks a stream resets that stream, and never touches its siblings. What breaks the connection says GOAWAY, and
-   fails every stream: `broken` tells why.
-2. A session keeps no stream that has ended on both sides. Of those that we reset the last ones are remembered by their
-   number, since frames for them may still be on their way (s.5.1); these are counted, credited and dropped.
-3. After GOAWAY, or when its numbers are used up, a session is `draining`: the streams that it has go on. GOAWAY with an
-   error code breaks the connection: peers close it then, some of them late or never.
-4. A stream that the peer cannot have processed (above GOAWAY's last one, or refused) fails with `error.unprocessed`.
-   `progressed` tells whether the peer processes any, so whether to send such a request again has an end.
-5. A peer that refuses streams while it has others takes no more than these at once, whatever its settings say: more are
-   tried one by one as it answers.
-6. All that a peer may send without end is counted, per stretch of time (`begin_stretch`), against a named limit.
+1. A stream error resets that stream and never affects the others. A connection error sends GOAWAY and fails every
+   stream; `broken` is the reason (s.5.4).
+2. A session keeps no stream that has ended on both sides. It remembers the numbers of the last streams that we reset,
+   since frames for them may still arrive (s.5.1); these are counted, credited and dropped.
+3. After GOAWAY, or when stream numbers are used up, a session is `draining`: open streams continue (s.6.8). GOAWAY with
+   an error code breaks the connection: peers close it then, some of them late or never.
+4. A stream that the peer cannot have processed (above GOAWAY's last one, or refused) fails with `error.unprocessed`
+   (s.8.7). `progressed` says whether the peer processes any, so that sending such requests again comes to an end.
+5. A peer that refuses streams while others are open takes no more than these at once, whatever its settings say: more
+   are tried one by one as it answers.
+6. Everything that a peer may send without end is counted, per stretch of time (`begin_stretch`), against a named limit.
 
-Windows are explained in `windows`, messages in `h2_stream`.
+`windows` explains flow control, `h2_stream` messages.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ FRAME_SIZE: Final = 256 * 1024
 # Bytes of DATA that one stream puts into `outgoing` at once: others get their turn in between, and with the heads of
 # the frames they fit what is written in one go.
 BATCH: Final = 48 * 1024
-# Bytes up to which all that is there is claimed in one piece: what is read from a socket at once.
+# Bytes up to which all that has arrived is returned in one piece: what is read from a socket at once.
 MAX_CLAIM: Final = 256 * 1024
 # Streams that we begin before the peer has said how many it takes; s.6.5.2 advises it to take no fewer.
 INITIAL_LIMIT: Final = 100
@@ -88,7 +88,7 @@ MAX_CONTROL_FRAMES: Final = 2000  # SETTINGS, PING, RST_STREAM, GOAWAY, PRIORITY
 # Besides these for each stream that we begin: nginx and HAProxy reset every one whose request they did not read to its
 # end, which are thousands per second where many requests with a body are answered at once.
 CONTROL_PER_STREAM: Final = 2
-MAX_EMPTY_DATA: Final = 1000  # frames of DATA without an byte that do not end their stream
+MAX_EMPTY_DATA: Final = 1000  # frames of DATA without a byte that do not end their stream
 # Besides those that answer our DATA, of which a peer may send two (stream, connection) for each frame, and it may
 # split what it gives back.
 MAX_WINDOW_UPDATES: Final = 2000
@@ -109,7 +109,7 @@ _OPENING = PREFACE + _SETTINGS + window_update_frame(0, CONNECTION_WINDOW - DEFA
 
 
 class Session:
-    """One connection's state, and the streams that are under way."""
+    """Hold the state of one connection and its open streams."""
 
     __slots__ = (
         "_allowed",
@@ -155,7 +155,7 @@ class Session:
         self.outgoing: list[Buffer] = [_OPENING]
         self.next_id = 1
         self.moment = 0.0  # of what arrived last
-        # Streams that the peer takes at once, None for any number; before it has said so, what it is trusted to take.
+        # Streams that the peer takes at once, None for any number; before its settings, a number that peers accept.
         self.peer_limit: int | None = first_limit
         self._allowed: int | None = (
             first_limit  # as the peer's settings say it; `peer_limit` is less where it refused streams
@@ -164,16 +164,16 @@ class Session:
         self.room = CONNECTION_WINDOW  # bytes that the peer may send now
         self.window_out = DEFAULT_WINDOW_SIZE  # bytes that we may send now
         self.settled = False  # the peer has sent its settings
-        self.unsettled: list[StreamReader] = []  # who waits for that before they begin
+        self.unsettled: list[StreamReader] = []  # streams that wait for the settings before they begin
         self.extended_connect = False  # the peer takes CONNECT with a protocol: RFC 8441 s.3
         self.draining = False  # no stream may begin any more
         self.broken: TransportError | None = None
-        self.farewell: str | None = None  # what the peer's GOAWAY said
-        self.wants_http1 = False  # and that was that it wants HTTP/1.1
-        self.pinged = b""  # what a PING of ours says that is not answered
+        self.farewell: str | None = None  # the peer's GOAWAY, for messages
+        self.wants_http1 = False  # its code was HTTP_1_1_REQUIRED
+        self.pinged = b""  # data of our PING that has not been answered
         self.pinged_at = 0.0
-        self.opened_at = 0.0  # when our settings were sent, told by who sends
-        # Between the last PING of ours and its answer; before there was one, between our settings and theirs.
+        self.opened_at = 0.0  # when our settings were sent; set by the owner
+        # Seconds between our last PING and its answer; before one was sent, between our settings and their ACK.
         self.rtt: float | None = None
         self._frames = FrameReader(FRAME_SIZE)
         self._decoder = HpackDecoder()
@@ -181,28 +181,28 @@ class Session:
         self._frame_size = DEFAULT_FRAME_SIZE  # bytes of a frame that the peer takes
         self._stream_window = DEFAULT_WINDOW_SIZE  # bytes that the peer takes first on a stream
         self._list_limit: int | None = None  # bytes of a field section that the peer takes
-        self._blocked: dict[StreamReader, None] = {}  # who waits for the connection's window
+        self._blocked: dict[StreamReader, None] = {}  # streams that wait for the connection's window
         self._resets: dict[int, None] = {}
         self._unanswered = 0  # streams that are over, and were not processed by the peer as far as we know
-        self._promised = False  # the peer's GOAWAY said that it processes one that was open then
+        self._promised = False  # by GOAWAY the peer processes a stream that was open then
         self._forgotten = 0  # up to this number it is not known any more which streams we reset
         self._control = self._empty = self._updates = 0
         self._stretch_began = 1  # the number that the next stream had then
 
     @property
     def limit(self) -> int | None:
-        """Streams that there may be at once now; None for any number."""
+        """Return how many streams may be open at once now; None for any number (RFC 9113 s.5.1.2)."""
         return 0 if self.draining else self.peer_limit
 
     @property
     def progressed(self) -> bool:
-        """Whether the peer has answered a stream, or says by GOAWAY that it processes one."""
+        """Return whether the peer has answered a stream, or says by GOAWAY that it processes one."""
         return self._promised or self._answered() > 0
 
     # Our side.
 
     def open(self, stream: StreamReader, head: RequestHead, end: bool) -> None:
-        """Begins a stream; `end` if there is no body. LocalProtocolError if the head cannot be sent.
+        """Open a stream; `end` if the request has no body. LocalProtocolError if the head cannot be sent.
 
         An error with `unprocessed` if the connection takes no more streams (now).
         """
@@ -227,9 +227,9 @@ class Session:
         streams[stream_id] = stream
 
     def send(self, stream: StreamReader, raw: Buffer, end: bool) -> int:
-        """Sends of `bytes` what windows allow and is one stream's turn; how many. `end` if these are the last ones.
+        """Send the bytes of `raw` that windows and BATCH allow; return their number. `end` if `raw` is the last.
 
-        0 means that the stream is `blocked`: it is woken when a window has grown, or when it has failed.
+        0 means that the stream is `blocked`: it is woken when a window has grown, or when it has failed (s.5.2).
         """
         size = len(raw)
         count = min(size, stream.window_out, self.window_out, BATCH) if size else 0
@@ -261,7 +261,7 @@ class Session:
         return count
 
     def claim(self, stream: StreamReader) -> bytes:
-        """The oldest bytes of body that nobody has claimed, and their credit to the peer; b"" if there are none."""
+        """Remove and return the oldest bytes of body, and credit them to the peer; b"" if there are none."""
         chunks = stream.chunks
         if not chunks:
             return b""
@@ -278,7 +278,7 @@ class Session:
         return piece
 
     def reset(self, stream: StreamReader, code: int = CANCEL) -> None:
-        """Ends a stream from our side, if it has not ended on both."""
+        """Reset a stream unless it has ended on both sides (RFC 9113 s.6.4)."""
         if self.streams.pop(stream.id, None) is not None:
             self._unanswered += not stream.touched
             self._remember(stream.id)
@@ -287,18 +287,18 @@ class Session:
             stream.sending = False
 
     def ping(self, raw: bytes, moment: float) -> None:
-        """Asks the peer for a sign of life; the answer sets `rtt` and empties `pinged`."""
+        """Send PING; the answer sets `rtt` and empties `pinged` (RFC 9113 s.6.7)."""
         self.pinged = raw
         self.pinged_at = moment
         self.outgoing.append(ping_frame(raw))
 
     def begin_stretch(self) -> None:
-        """Some time has passed: what a peer may send per stretch it may send anew."""
+        """Reset the counters of what a peer may send per stretch of time."""
         self._control = self._empty = self._updates = 0
         self._stretch_began = self.next_id
 
     def fail(self, error: TransportError) -> None:
-        """The connection is broken; all streams fail. What the peer did wrong it is told by GOAWAY."""
+        """Mark the connection as broken and fail all streams; GOAWAY tells the peer what it did wrong."""
         if self.broken is not None:
             return
         self.broken = error
@@ -312,7 +312,7 @@ class Session:
             stream.fail(self._for_stream(error))
 
     def end_of_file(self, clean: bool) -> None:
-        """The peer will send no more."""
+        """Fail the connection: the peer closed it."""
         how = "closed the connection" if clean else "ended TLS without close_notify"
         if self.farewell is not None:
             how += f" after {self.farewell}"
@@ -322,7 +322,7 @@ class Session:
     # The peer's side.
 
     def feed(self, data: memoryview | bytes, moment: float) -> None:
-        """Takes what has arrived. Never raises: see `broken`, and each stream's `error`."""
+        """Process bytes that have arrived. Never raises: see `broken`, and each stream's `error`."""
         self.moment = moment
         if self.broken is not None:
             return
@@ -408,7 +408,7 @@ class Session:
             del self.streams[stream_id]
 
     def _late(self, what: str, stream_id: int, stream: StreamReader | None) -> None:
-        """A frame for a stream that takes none: fine if we reset it, since the peer may not know that yet (s.5.1)."""
+        """Handle a frame for a closed stream: an error unless we reset it and the peer may not know yet (s.5.1)."""
         self._known(stream_id)
         if stream is not None:
             raise Http2Error(
@@ -500,7 +500,7 @@ class Session:
             self._move_windows(self._stream_window - first_window)
 
     def _move_windows(self, change: int) -> None:
-        """RFC 9113 s.6.9.2: of streams that are under way, too; they may be below 0 then."""
+        """Apply a change of the initial window to open streams, whose windows may fall below 0 (RFC 9113 s.6.9.2)."""
         for stream in self.streams.values():
             stream.window_out += change
             if stream.window_out > MAX_WINDOW_SIZE:
@@ -539,7 +539,7 @@ class Session:
 
     def _goaway(self, last: int, code: int, debug: bytes) -> None:
         self.draining = True
-        # What was said stays true when a bare NO_ERROR follows, with which Node says that it is about to close.
+        # An earlier GOAWAY stays true when a bare NO_ERROR follows, which Node sends before it closes.
         if code or debug or self.farewell is None:
             self.farewell = f"GOAWAY: {_name(code)}" + (f" {shown(debug)}" if debug else "")
             self.wants_http1 = code == HTTP_1_1_REQUIRED
@@ -557,7 +557,7 @@ class Session:
             self.fail(kind(f"peer ended the connection, its last stream is {last}: {self.farewell}"))
 
     def try_more(self) -> None:
-        """Raises the limit of a peer that has refused streams, if it has answered as many as it takes since."""
+        """Raise the limit of a peer that has refused streams, if it has since answered as many as it takes at once."""
         limit, allowed = self.peer_limit, self._allowed
         if self._raise_at < 0 or limit is None or self._answered() < self._raise_at:
             return
@@ -569,15 +569,15 @@ class Session:
 
     @property
     def careful(self) -> bool:
-        """Whether the peer has refused streams, and takes fewer than it says, as far as we know."""
+        """Return whether the peer has refused streams and so takes fewer than its settings say, as far as we know."""
         return self._raise_at >= 0
 
     def _answered(self) -> int:
-        """Streams that are over and were answered."""
+        """Return how many streams have ended with an answer."""
         return (self.next_id >> 1) - len(self.streams) - self._unanswered
 
     def _refuse(self, error: Http2Error) -> None:
-        """Resets a stream on which the peer broke a rule; one that is not there any more needs no reset."""
+        """Reset and fail a stream on which the peer broke a rule, if it is still open."""
         stream = self.streams.get(error.stream_id)
         if stream is None:
             return
@@ -607,7 +607,7 @@ class Session:
         return error
 
     def _for_stream(self, error: TransportError) -> TransportError:
-        """An exception of its own for each stream: they are raised by different tasks and threads."""
+        """Return a new exception for one stream: several tasks and threads may raise them at once."""
         kind = RemoteProtocolError if isinstance(error, Http2Error) else type(error)
         return kind(str(error))
 

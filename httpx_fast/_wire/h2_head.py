@@ -1,6 +1,6 @@
-"""A request's head as HTTP/2 sends it (RFC 9113 s.8.2, s.8.3.1): pseudo fields first, names in lower case.
+"""Convert a request head for HTTP/2 (RFC 9113 s.8.2, s.8.3.1): pseudo fields first, names in lower case.
 
-What asks for a WebSocket in HTTP/1.1's words becomes an extended CONNECT (RFC 8441 s.5).
+A request that asks for a WebSocket as in HTTP/1.1 becomes an extended CONNECT (RFC 8441 s.5).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from .._kernel.h2_constants import CONNECTION_FIELDS
 
 FieldLine: TypeAlias = tuple[bytes, bytes]
 
-#: Said by :authority instead, or to the next hop of HTTP/1 only.
+#: Replaced by :authority (RFC 9113 s.8.3.1), or meant for the next hop of HTTP/1 only (s.8.2.2).
 _DROPPED = CONNECTION_FIELDS | {b"host", b"http2-settings"}
-#: RFC 8441 s.5: what :protocol says makes them needless.
+#: RFC 8441 s.5: :protocol replaces them.
 _DROPPED_OF_WEBSOCKETS = _DROPPED | {b"sec-websocket-key"}
 _SCHEMES = {b"ws": b"http", b"wss": b"https"}
 
@@ -22,7 +22,7 @@ _SCHEMES = {b"ws": b"http", b"wss": b"https"}
 def http2_fields(
     method: bytes, scheme: bytes, authority: bytes, target: bytes, fields: Sequence[FieldLine]
 ) -> tuple[FieldLine, ...]:
-    """All of a request's fields; a tuple of tuples, so that an encoder can remember what became of it."""
+    """Return all fields of a request as a tuple of tuples, so that an encoder can remember the block made of it."""
     names = [name.lower() for name, _ in fields]
     for name, (_, value) in zip(names, fields, strict=True):
         if name == b"host":
@@ -49,7 +49,7 @@ def _asks_for_websocket(method: bytes, names: Sequence[bytes], fields: Sequence[
 
 
 def _kept(names: Sequence[bytes], fields: Sequence[FieldLine], dropped: frozenset[bytes]) -> Iterator[FieldLine]:
-    """Without what belongs to a connection of HTTP/1: by name, or because Connection says so (RFC 9110 s.7.6.1)."""
+    """Yield all fields but those of an HTTP/1 connection, by name or as Connection lists them (RFC 9110 s.7.6.1)."""
     nominated = {
         option.strip(b" \t").lower()
         for name, (_, value) in zip(names, fields, strict=True)

@@ -1,14 +1,14 @@
-"""One stream of HTTP/2 as the client's side reads it: field sections and DATA in, one response out.
+"""Read the response of one HTTP/2 stream: field sections and DATA in, one response out.
 
     HEAD > BODY > ENDED                     any > FAILED
 
-It knows the rules of a message (RFC 9113 s.8.1) and its own window, and nothing of frames or of other streams: a
-`Session` feeds it, and resets the stream where a rule was broken. Rules:
+A stream knows the rules of a message (RFC 9113 s.8.1) and its own window, and nothing of frames or of other streams: a
+`Session` feeds it, and resets the stream if a rule was broken. Rules:
 
-- With `whole` the body is wanted in one piece: nobody is woken before the message has ended, and bytes count as
-  claimed when they arrive. Otherwise each arrival is handed on, and held back by the window while nobody claims it; so
-  is a long body of a status that may not be the last, as a redirect's, whatever was said.
-- `error` says why a stream has FAILED; what was claimed before stays true.
+- `whole` asks for the body in one piece: the waiting task is not woken before the message has ended, and bytes are
+  credited when they arrive. Otherwise each piece is passed on as it arrives, and credited when it is read; so is a long
+  body of a status that may not be the last, as a redirect's, even with `whole`.
+- `error` is the reason why a stream has FAILED; bytes that were read before stay valid.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _MANY = 256  # frames
 
 
 class StreamReader(ReceiveWindow):
-    """Reads the response of one stream. A subclass is told of what it cannot know by itself: see the hooks."""
+    """Read the response of one stream. Subclasses override the hooks to learn of events."""
 
     __slots__ = (
         "_interim_size",
@@ -78,31 +78,31 @@ class StreamReader(ReceiveWindow):
         self._interim_size = 0  # bytes of those, as RFC 9113 s.6.5.2 counts them
         self.trailers: Sequence[FieldLine] = ()
         self.chunks: deque[bytes] = deque()
-        self.pending = 0  # bytes in `chunks` that a reader who streams has not claimed
-        self.remaining = -1  # bytes of the body that Content-Length still promises; -1 if it says nothing
-        self.touched = False  # something of the answer was seen
-        self.moment = 0.0  # when that was, last, in the words of who feeds the session
+        self.pending = 0  # bytes in `chunks` that a streaming reader has not taken yet
+        self.remaining = -1  # bytes of the body that Content-Length still announces; -1 if there is none
+        self.touched = False  # a part of the response has arrived
+        self.moment = 0.0  # when the last part arrived, on the clock of the session's owner
         self.error: TransportError | None = None
         self._small = 0
 
     @property
     def ready(self) -> bool:
-        """Whether what a request waits for is there already: the message, or at least its head if not `whole`."""
+        """Return whether a request can continue: the message is complete, or its head is there and not `whole`."""
         state = self.state
         return state >= ENDED or (state == BODY and not self.whole)
 
     @property
     def ended(self) -> bool:
-        """Whether the message is complete."""
+        """Return whether the message is complete."""
         return self.state == ENDED
 
     @property
     def tunnels(self) -> bool:
-        """Whether CONNECT was answered by 2xx: DATA is no body then."""
+        """Return whether CONNECT was answered by 2xx: DATA is then no body but the tunnel (RFC 9113 s.8.5)."""
         return self.method == b"CONNECT" and self.head is not None and 200 <= self.head.status < 300
 
     def take_whole(self) -> bytes:
-        """All of an ended body."""
+        """Remove and return the body of a complete message."""
         chunks = self.chunks
         if not chunks:
             return b""
@@ -111,21 +111,21 @@ class StreamReader(ReceiveWindow):
         self.pending = 0
         return body
 
-    # What a connection knows and the wire does not.
+    # Hooks for the connection.
 
     def wake(self) -> None:
-        """What is waited for may be there: see `ready`, `chunks`, `blocked`."""
+        """Called when `ready`, `chunks` or `blocked` may have changed. Do nothing; for subclasses."""
 
     def head_arrived(self) -> None:
-        """The final response's head was read."""
+        """Called when the head of the final response was read. Do nothing; for subclasses."""
 
     def message_ended(self) -> None:
-        """The message is complete."""
+        """Called when the message is complete. Do nothing; for subclasses."""
 
-    # Called by the session. Http2Error where the message is malformed.
+    # Called by the session. Http2Error if the message is malformed.
 
     def take_section(self, section: FieldSection, end: bool) -> None:
-        """A field section has come: an interim response, the head, or trailers."""
+        """Take a field section: an interim response, the head, or trailers (RFC 9113 s.8.1)."""
         self.touched = True
         if section.offences:
             raise h2_errors.malformed(section.offences, section.offender, self.id)
@@ -140,7 +140,7 @@ class StreamReader(ReceiveWindow):
         if section.flags & HAS_CONTENT_LENGTH:
             self.remaining = self._length(section)
         if status >= FIRST_INTERMEDIATE and not 0 <= self.remaining <= MAX_INTERMEDIATE and not end:
-            self.whole = False  # it may be that nobody wants all of it
+            self.whole = False  # the caller may not want all of it
         self.state = BODY
         self.head_arrived()
         if end:
@@ -149,7 +149,7 @@ class StreamReader(ReceiveWindow):
             self.wake()
 
     def take_data(self, data: bytes) -> None:
-        """Some of the body (at least one byte) has come, for which there was window."""
+        """Take bytes of the body (at least one) that were within the window."""
         if self.state == HEAD:
             raise Http2Error("DATA came before a final response's head (RFC 9113 s.8.1)", stream_id=self.id)
         size = len(data)
@@ -171,7 +171,7 @@ class StreamReader(ReceiveWindow):
             self.wake()
 
     def end(self) -> None:
-        """The peer's side has ended."""
+        """End the message: the peer's side of the stream has ended."""
         if self.state == HEAD:
             raise Http2Error("the stream ended without a final response (RFC 9113 s.8.1)", stream_id=self.id)
         if self.remaining > 0:
@@ -181,7 +181,7 @@ class StreamReader(ReceiveWindow):
         self.wake()
 
     def fail(self, error: TransportError) -> None:
-        """Nothing more will come: what waits, and whoever asks later, gets `error`. A message that has ended stays."""
+        """Fail the stream with `error`, for waiters and later readers. A complete message stays complete."""
         self.sending = False
         if self.state < ENDED:
             self.state = FAILED
@@ -223,7 +223,7 @@ class StreamReader(ReceiveWindow):
         return self.method == b"HEAD" or (self.head.status in (204, 304) and not self.tunnels)
 
     def _length(self, section: FieldSection) -> int:
-        """The bytes that Content-Length promises (RFC 9113 s.8.1.1), -1 where there are none to come."""
+        """Return the number of bytes that Content-Length announces (RFC 9113 s.8.1.1), -1 if it announces none."""
         # RFC 9110 s.9.3.6: of a tunnel it means nothing.
         if self._has_no_content() or self.tunnels:
             return -1

@@ -1,14 +1,14 @@
-"""SOCKS as its client speaks it: what to say to a proxy, and what its answers mean. Bytes only, no I/O.
+"""Speak SOCKS as a client: what to send to a proxy, and what its answers mean. Bytes only, no I/O.
 
 `Socks5` is RFC 1928 with user name and password (RFC 1929); `Socks4a` is version 4 as OpenSSH and Tor still speak it,
 with names that the proxy resolves. Rules:
 
-- `hello` is said first; `feed` takes what the proxy says, in whatever pieces, and returns what to say in turn.
-- An answer is judged as soon as the bytes that tell are there, so that no proxy can make its client wait for more.
-- No answer may come before its question.
-- Nothing may follow the answer that ends a handshake: the origin speaks only when it is spoken to (TLS and HTTP).
+- `hello` is sent first; `feed` takes the bytes of the proxy, in any pieces, and returns the bytes to send next.
+- An answer is checked as soon as enough bytes are there, so that no proxy can make its client wait for more.
+- No answer may arrive before its question was sent.
+- Nothing may follow the answer that ends a handshake: with TLS and HTTP the client sends first.
 
-What a proxy refuses is a ProxyError, whose text says why and leaves it to the caller to say who and where to.
+A refusal is a ProxyError, whose text gives the reason; the caller adds which proxy and which target.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ _REPLIES_4: Final = {
 
 
 class Unreachable(ProxyError):
-    """The proxy could not reach the address that it was given; it may reach another one."""
+    """Report that the proxy could not reach the address that it was given; it may reach another one."""
 
 
 class Handshake:
-    """One connection through a SOCKS proxy being asked for.
+    """Ask a SOCKS proxy for one connection.
 
     What follows the proxy's answer is an error, unless `origin_speaks`: then those are the first bytes of the origin.
     """
@@ -69,7 +69,7 @@ class Handshake:
         self._next = read
 
     def feed(self, data: bytes | memoryview) -> bytes:
-        """Takes what the proxy says; what to say in turn, b"" for nothing. Raises ProxyError, Unreachable."""
+        """Take bytes from the proxy; return the bytes to send, b"" for none. Raises ProxyError, Unreachable."""
         heard = self._heard
         heard += data
         said = b""
@@ -85,7 +85,7 @@ class Handshake:
 
     @property
     def surplus(self) -> bytes:
-        """What came after the proxy's answer."""
+        """Return the bytes that arrived after the proxy's answer."""
         return bytes(self._heard)
 
     def _expect(self, needed: int, read: Callable[[bytes], bytes]) -> None:
@@ -94,14 +94,14 @@ class Handshake:
 
 
 class Socks5(Handshake):
-    """Asks for a connection to `host`, an address or a name that the proxy is to resolve."""
+    """Ask for a connection to `host`, an address or a name that the proxy is to resolve (RFC 1928)."""
 
     __slots__ = ("_login", "_request")
 
     def __init__(self, host: str, port: int, login: tuple[bytes, bytes] | None) -> None:
         self._login = login
         self._request = bytes((5, _CONNECT, 0)) + _place(host) + port.to_bytes(2)
-        # Offering the way without login beside the other spares those a round who do not ask for one.
+        # Offering "no authentication" too saves a round trip with proxies that do not ask for a login (RFC 1928 s.3).
         ways = bytes((_NO_LOGIN,)) if login is None else bytes((_NO_LOGIN, _PASSWORD))
         super().__init__(bytes((5, len(ways))) + ways, 2, self._way_chosen)
 
@@ -144,7 +144,7 @@ class Socks5(Handshake):
         return b""
 
     def _bound(self, answer: bytes) -> bytes:
-        """Reserved, kind, and first byte of the address that the proxy connects from: of no use, but to be passed."""
+        """Read kind and first byte of the proxy's own address, which is skipped (RFC 1928 s.6)."""
         _, kind, first = answer
         lengths = {_IPV4: 4 - 1, _IPV6: 16 - 1, _NAME: first}  # of what is left; a name tells its own
         if kind not in lengths:
@@ -158,7 +158,7 @@ class Socks5(Handshake):
 
 
 class Socks4a(Handshake):
-    """Asks for a connection to `host`, an IPv4 address or a name that the proxy is to resolve."""
+    """Ask for a connection to `host`, an IPv4 address or a name that the proxy is to resolve."""
 
     __slots__ = ()
 
@@ -186,7 +186,7 @@ class Socks4a(Handshake):
 
 
 def _place(host: str) -> bytes:
-    """A host with its kind of address before it (RFC 1928 s.5)."""
+    """Return a host with its address type before it (RFC 1928 s.5)."""
     address = _address(host)
     if address is None:
         return bytes((_NAME,)) + _text(_name(host))

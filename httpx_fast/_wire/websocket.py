@@ -1,4 +1,4 @@
-"""The client's side of a WebSocket (RFC 6455), without I/O: opening handshake, frames out, bytes in and events out.
+"""Speak WebSocket as a client (RFC 6455), without I/O: opening handshake, frames out, bytes in and events out.
 
     bytes > head of a frame > payload > ... > message       control frames may come between the fragments of a message
 
@@ -9,7 +9,7 @@ The rules:
   frames, 1007 for text that is no UTF-8, 1009 for a message above `max_message_size`, which is known from the
   frame's head.
 - Text is checked as it comes, so that bad text ends a message before its end (s.8.1).
-- Each byte is looked at once, however small the pieces are.
+- Each byte is processed once, however small the pieces are.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ _RESERVED_CODES = frozenset({1004, 1005, 1006, 1015})  # never in a frame (s.7.4
 
 @dataclass(frozen=True, slots=True)
 class TextMessage:
-    """A whole message of text."""
+    """Hold a complete text message."""
 
     data: str
 
 
 @dataclass(frozen=True, slots=True)
 class BytesMessage:
-    """A whole message of bytes."""
+    """Hold a complete binary message."""
 
     data: bytes
 
@@ -73,7 +73,7 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class CloseConnection:
-    """The closing handshake; `code` is 1005 where the peer gave none."""
+    """Hold the peer's close frame; `code` is 1005 if it has none (s.7.1.5)."""
 
     code: int = NORMAL
     reason: str | None = None
@@ -83,7 +83,7 @@ Event: TypeAlias = TextMessage | BytesMessage | Ping | Pong | CloseConnection
 
 
 class WebSocketProtocolError(Exception):
-    """The peer broke the protocol; `code` is what to close with."""
+    """Report that the peer broke the protocol; `code` is the close code to answer with."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -95,12 +95,12 @@ class WebSocketProtocolError(Exception):
 
 
 def new_key() -> str:
-    """A value for Sec-WebSocket-Key (s.4.1)."""
+    """Return a new value for Sec-WebSocket-Key (s.4.1)."""
     return base64.b64encode(os.urandom(16)).decode("ascii")
 
 
 def accept_for(key: str) -> str:
-    """The Sec-WebSocket-Accept that proves that a server has read `key` (s.4.2.2)."""
+    """Return the Sec-WebSocket-Accept that proves that a server has read `key` (s.4.2.2)."""
     digest = hashlib.sha1(key.encode("ascii", "replace") + _GUID, usedforsecurity=False).digest()
     return binascii.b2a_base64(digest, newline=False).decode("ascii")
 
@@ -113,7 +113,7 @@ def check_acceptance(
     subprotocol: str | None,
     offered: Sequence[str],
 ) -> None:
-    """Whether a 101 switches to the WebSocket that was asked for (s.4.1): WebSocketProtocolError says why not.
+    """Raise WebSocketProtocolError unless a 101 switches to the requested WebSocket (s.4.1).
 
     `subprotocol` is None where the response names none.
     """
@@ -129,7 +129,7 @@ def check_acceptance(
 
 
 def check_subprotocol(subprotocol: str | None, offered: Sequence[str]) -> None:
-    """Whether it is one of those that were offered, or None: WebSocketProtocolError says why not."""
+    """Raise WebSocketProtocolError unless `subprotocol` is None or was offered (s.4.1)."""
     if subprotocol is not None and subprotocol not in offered:
         raise WebSocketProtocolError(PROTOCOL_ERROR, f"the subprotocol {subprotocol[:64]!r} was not offered")
 
@@ -138,7 +138,7 @@ def check_subprotocol(subprotocol: str | None, offered: Sequence[str]) -> None:
 
 
 def mask(raw: bytes, key: bytes) -> bytes:
-    """`bytes` XOR `key`, which is 4 bytes long and repeated (s.5.3); it is its own inverse."""
+    """Return `raw` XOR `key`, which has 4 bytes and is repeated (s.5.3); the function is its own inverse."""
     if len(raw) > _MASKED_AT_ONCE:
         # Pieces are whole multiples of 4, so each begins with the key's first byte.
         pieces = range(0, len(raw), _MASKED_AT_ONCE)
@@ -150,7 +150,7 @@ def mask(raw: bytes, key: bytes) -> bytes:
 
 
 def frame(opcode: int, payload: bytes, final: bool = True, key: bytes | None = None, compressed: bool = False) -> bytes:
-    """A frame as a client sends it; `key` masks it, a new random one unless given."""
+    """Return a frame as a client sends it (s.5.2), masked with `key`, a new random one unless given."""
     if key is None:
         key = os.urandom(4)
     first = opcode | 0x80 if final else opcode
@@ -167,7 +167,7 @@ def frame(opcode: int, payload: bytes, final: bool = True, key: bytes | None = N
 
 
 def close_frame(code: int, reason: str | None) -> bytes:
-    """A close frame; a code that never stands in one leaves it empty, and a reason that is too long is cut."""
+    """Return a close frame (s.5.5.1); empty for a code that must not be sent, with the reason cut to MAX_REASON."""
     if code in _RESERVED_CODES:
         return frame(CLOSE, b"")
     raw = (reason or "").encode("utf-8")[:MAX_REASON]
@@ -180,15 +180,15 @@ def close_frame(code: int, reason: str | None) -> bytes:
 
 
 class Inflater(Protocol):
-    """Undoes the compression of messages, piece by piece."""
+    """Decompress messages, piece by piece."""
 
     def inflate(self, piece: bytes, ends: bool, limit: int) -> bytes:
-        """What `piece` inflates to; `ends` with the last one. WebSocketProtocolError above `limit` bytes."""
+        """Return `piece` decompressed; `ends` with the last one. WebSocketProtocolError above `limit` bytes."""
         ...
 
 
 class MessageReader:
-    """Reads what a server sends. `max_message_size` bounds the bytes of a message, all of its fragments together."""
+    """Read the frames of a server. `max_message_size` bounds the bytes of a message with all of its fragments."""
 
     def __init__(self, max_message_size: int) -> None:
         self._limit = max_message_size
@@ -205,10 +205,10 @@ class MessageReader:
         self._bytes: list[bytes] = []
         self._text: list[str] = []
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
-        self.closed = False  # a close frame was read: what follows is nobody's
+        self.closed = False  # a close frame was read: bytes after it are ignored (s.5.5.1)
 
     def feed(self, data: bytes) -> tuple[list[Event], WebSocketProtocolError | None]:
-        """The events that `data` completes, and the fault that ended them."""
+        """Return the events that `data` completes, and the error that ended them, if any."""
         events: list[Event] = []
         try:
             self._feed(data, events)
@@ -231,14 +231,14 @@ class MessageReader:
             self._take(piece, events)
 
     def _read_head(self, data: bytes, at: int) -> int:
-        """Goes on with a frame's head; where its payload begins. `_in_payload` tells whether the head is complete."""
+        """Read on in a frame's head; return where its payload begins. `_in_payload` is set if the head is complete."""
         held = len(self._head)
         head = self._head + data[at : at + 14]
         if len(head) < 2:
             self._head = head
             return len(data)
         first, length = head[0], head[1]
-        # As soon as it can be told, so that nonsense is not waited for.
+        # Checked as early as possible, so that no more bytes of an invalid frame are awaited.
         self._check_kind(first, length)
         size = {126: 4, 127: 10}.get(length, 2)
         if len(head) < size:
@@ -257,7 +257,7 @@ class MessageReader:
         return at + size - held
 
     def _check_kind(self, first: int, length: int) -> None:
-        """The rules of s.5.2 and s.5.4 on the first two bytes of a frame."""
+        """Check the first two bytes of a frame by the rules of s.5.2, s.5.4 and s.5.5."""
         opcode = first & 0x0F
         if first & 0x70 and (first & 0x70 != COMPRESSED or self.inflater is None or opcode not in (TEXT, BINARY)):
             raise WebSocketProtocolError(PROTOCOL_ERROR, "a frame has a reserved bit that was not agreed on")
@@ -277,7 +277,7 @@ class MessageReader:
             raise WebSocketProtocolError(PROTOCOL_ERROR, expected)
 
     def _begin(self, first: int, length: int) -> None:
-        """A frame's head is complete."""
+        """Begin a frame whose head is complete."""
         self._in_payload = True
         self._final = bool(first & 0x80)
         self._opcode = opcode = first & 0x0F
@@ -296,7 +296,7 @@ class MessageReader:
                 )
 
     def _take(self, piece: bytes, events: list[Event]) -> None:
-        """Some of a frame's payload, maybe the rest of it."""
+        """Take a piece of a frame's payload, which may be the last one."""
         done = not self._left
         if done:
             self._in_payload = False

@@ -1,8 +1,8 @@
-"""Compressed WebSocket messages (RFC 7692, permessage-deflate): what was agreed on, and messages in and out.
+"""Compress WebSocket messages (RFC 7692, permessage-deflate): the negotiation, and messages in and out.
 
-It is used when the user offers it, by the field Sec-WebSocket-Extensions of the handshake, and the server takes it. The
-rules: messages of ours are compressed each for itself, so that they can be made in any order; what a message inflates
-to is bounded, and never made in one step.
+It is used when the user offers it, by the field Sec-WebSocket-Extensions of the handshake, and the server accepts it.
+Rules: our messages are compressed independently, so that they can be built in any order; the decompressed size of a
+message is bounded, and it is never decompressed in one step.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ WORTHWHILE: Final = 64  # bytes; what is shorter seldom gets shorter still
 
 
 class Deflate:
-    """What one connection agreed on; it keeps the state of the server's compression."""
+    """Compress and decompress messages as one connection agreed; keep the state of the server's compression."""
 
     def __init__(self, forgets: bool = False, window_bits: int = 15) -> None:
-        self._forgets = forgets  # the server begins each message anew (server_no_context_takeover)
+        self._forgets = forgets  # the server compresses messages independently (server_no_context_takeover)
         # Of what we send. zlib makes no raw stream with a window of 2**8 bytes. With 2**9 it refers to at most
         # 2**9 - 262 = 250 bytes back (its MIN_LOOKAHEAD), so a peer with the smaller window can read that.
         self._window_bits = max(window_bits, _SMALLEST_WINDOW)
         self._inflater = zlib.decompressobj(-15)
 
     def compress(self, payload: bytes) -> bytes:
-        """A message's payload, compressed."""
+        """Return a message's payload, compressed (s.7.2.1)."""
         deflater = zlib.compressobj(wbits=-self._window_bits)
         return (deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
 
     def inflate(self, piece: bytes, ends: bool, limit: int) -> bytes:
-        """What `piece` of a message inflates to, at most `limit` bytes. Raises WebSocketProtocolError."""
+        """Return `piece` of a message decompressed, at most `limit` bytes (s.7.2.2). Raises WebSocketProtocolError."""
         waiting = piece + _TAIL if ends else piece
         found: list[bytes] = []
         try:
@@ -56,7 +56,10 @@ class Deflate:
 
 
 def agreed(offered: str, answered: str) -> Deflate | None:
-    """What the two fields Sec-WebSocket-Extensions agree on; None for no compression. Raises WebSocketProtocolError."""
+    """Return what the two Sec-WebSocket-Extensions fields agree on (s.7.1), None for no compression.
+
+    Raises WebSocketProtocolError.
+    """
     if not answered.strip():
         return None
     name, parameters = _parsed(answered)
@@ -81,7 +84,7 @@ _BITS = [str(bits) for bits in range(8, 16)]
 
 
 def _parsed(field: str) -> tuple[str, dict[str, str]]:
-    """Name and parameters of an extension; WebSocketProtocolError for a parameter that comes twice."""
+    """Return name and parameters of an extension; WebSocketProtocolError for a parameter that is repeated."""
     name, *rest = [part.strip() for part in field.split(";")]
     parameters: dict[str, str] = {}
     for part in rest:

@@ -1,17 +1,17 @@
-"""Flow control of HTTP/2 (RFC 9113 s.5.2, s.6.9): how much either side may send.
+"""Count HTTP/2 flow control (RFC 9113 s.5.2, s.6.9): how much each side may send.
 
 What the peer may send to us:
 
-1. The connection's window is given back as soon as bytes have arrived, whoever they are for and whether anybody wants
-   them. So no stream can use up what its siblings need.
-2. A stream's window is given back when its bytes are claimed by a reader. It is what holds a peer back whose reader is
-   slow, and bounds the memory of a stream that nobody reads.
-3. Credit is given in one go when half of a window is due: an update for each frame would cost both sides more than the
+1. The connection's window is credited as soon as bytes have arrived, for whichever stream, read or not. So no stream
+   can use up what the others need.
+2. A stream's window is credited when its bytes are read. It slows down a peer whose reader is slow, and bounds the
+   memory of a stream that is not read.
+3. Credit is sent at once when half of a window is due: an update for each frame would cost both sides more than the
    frame does.
 4. A stream's window is doubled each time, up to a limit, as long as its reader keeps up with the peer: then the window
-   may be what slows a fast link with a long way. No clock is needed for that, and a slow reader gets no more memory.
+   may be what limits a fast link with high latency. That needs no clock, and a slow reader gets no more memory.
 
-At any moment: left + owed + (what has arrived and is not claimed) == granted.
+At any moment: left + owed + (bytes that have arrived and are not read) == granted.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ MAX_STREAM_WINDOW = 16 * 1024 * 1024
 
 
 class ReceiveWindow:
-    """What the peer may send on one stream."""
+    """Count the bytes that the peer may send on one stream."""
 
     __slots__ = ("granted", "left", "owed")
 
     def __init__(self, size: int) -> None:
         self.granted = size
         self.left = size  # bytes that the peer may still send; below 0 it has broken the protocol
-        self.owed = 0  # bytes that were claimed, and are to be given back
+        self.owed = 0  # bytes that were read, and are still to be credited
 
     def give_back(self, size: int, keeps_up: bool) -> int:
-        """`bytes` were claimed; by how much to update the window now, often 0."""
+        """Return by how many bytes to update the window now that `size` bytes were read; often 0."""
         owed = self.owed + size
         granted = self.granted
         if owed < granted >> 1:
@@ -53,7 +53,7 @@ class ReceiveWindow:
 
 
 def grown(window: int, increment: int, stream_id: int) -> int:
-    """A window that the peer has made larger. Http2Error if it is above what there can be (RFC 9113 s.6.9.1)."""
+    """Return a window that the peer has enlarged. Http2Error if it exceeds the maximum (RFC 9113 s.6.9.1)."""
     window += increment
     if window > MAX_WINDOW_SIZE:
         raise Http2Error(
