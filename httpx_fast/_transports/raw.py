@@ -22,7 +22,7 @@ from .._urls import URL
 from .._wire.events import RequestHead
 from .default import request_route
 
-MAX_HEADS: Final = 256  # heads that are kept; the oldest goes first
+MAX_HEADS: Final = 256  # heads that are kept, and URLs; the oldest goes first
 MAX_TIMEOUTS: Final = 64  # combinations of timeouts that are kept
 
 _PHASES: Final = frozenset({"connect", "read", "write", "pool"})
@@ -52,6 +52,7 @@ class RawRequests:
 
     def __init__(self) -> None:
         self._heads: dict[tuple[Any, ...], tuple[RequestHead, URL]] = {}
+        self._urls: dict[str, URL] = {}
         self._timeouts: dict[tuple[Any, ...], Timeout] = {}
 
     def make(
@@ -92,15 +93,15 @@ class RawRequests:
         self, key: tuple[Any, ...], request: RawRequest, url: RawURL, target: bytes, fields: list[FieldLine]
     ) -> tuple[RequestHead, URL]:
         """Make the head of `request` and keep it under `key`."""
-        request.url = URL(str(url))
+        request.url = self._url(str(url))
         try:
             method = request.method.encode("ascii")
         except UnicodeEncodeError:
             raise LocalProtocolError(f"method {request.method!r} is no token; expected letters like GET") from None
-        head = RequestHead(method, url.raw_scheme, url.netloc, target, fields)
+        head = RequestHead(method, key[1], key[2], target, fields)
         head.http1  # noqa: B018  # what cannot be sent is refused here, before a connection is leased
         head.route = request_route(request)
-        if any(name.lower() == b"upgrade" for name, _ in fields):
+        if any(len(name) == 7 and name.lower() == b"upgrade" for name, _ in fields):
             # Who writes this field expects 101, which HTTP/2 does not have (RFC 9113 s.8.6).
             head.route = head.route._replace(http1=True)
         made = (head, request.url)
@@ -108,6 +109,16 @@ class RawRequests:
             _forget_oldest(self._heads)
         self._heads[key] = made
         return made
+
+    def _url(self, text: str) -> URL:
+        """Return the URL of this text; it is the same for many requests whose field lines differ."""
+        known = self._urls.get(text)
+        if known is None:
+            known = URL(text)
+            while len(self._urls) >= MAX_HEADS:
+                _forget_oldest(self._urls)
+            self._urls[text] = known
+        return known
 
     def _timeout(self, timeouts: Any) -> Timeout | None:
         """Return what the extension "timeout" says, if it names nothing but the four phases; else None."""

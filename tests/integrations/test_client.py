@@ -341,7 +341,7 @@ def test_websockets(backend, hypercorn: Hypercorn, authority: Authority, http2):
     pytest.importorskip("wsproto")
     library = _httpx2()
     url = hypercorn.url("/").replace("https://", "wss://")
-    options = {"http2": http2, "verify": authority.client_context()}
+    options = {"http2": http2, "verify": authority.client_context(), "timeout": 30}
 
     async def body() -> None:
         if not backend.asynchronous:

@@ -23,6 +23,7 @@ class Library(NamedTuple):
 
     def client(self, backend: Runner, **options: Any) -> Any:
         options.setdefault("trust_env", False)
+        options.setdefault("timeout", 30)  # seconds; servers may still be starting, on a busy machine
         if backend.asynchronous:
             return self.fast.AsyncFastClient(**options)
         return BlockingClient(self.fast.FastClient(**options))

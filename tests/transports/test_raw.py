@@ -62,7 +62,8 @@ def test_heads_and_timeouts_are_kept_up_to_a_limit():
     first = make(requests)._head
     for number in range(MAX_HEADS):
         make(requests, fields=[*FIELDS, (b"X-N", b"%d" % number)], extensions={"timeout": {**TIMEOUT, "read": number}})
-    assert len(requests._heads) == MAX_HEADS
+        make(requests, url=httpx_fast.URL(f"http://host.example/{number}"))
+    assert len(requests._heads) == len(requests._urls) == MAX_HEADS
     assert len(requests._timeouts) == MAX_TIMEOUTS
     assert make(requests)._head is not first
 
