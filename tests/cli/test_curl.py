@@ -184,7 +184,6 @@ INVOCATIONS = [
     "-o no/such/folder/out.txt /",
     "-o - /",
     "-O /bytes/10",
-    "-O /",
     "-N /chunked",
     "--compressed /",
     "--compressed /bad-gzip",

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from httpx_fast._cli import exchange as _exchange
+from httpx_fast._cli import output as _output
 from httpx_fast._cli import terminal as _terminal
 from httpx_fast._cli.command import main
 from httpx_fast._cli.terminal import MAX_COLORED, Terminal, visible
@@ -293,3 +295,23 @@ def test_sizes_are_told_in_the_unit_that_people_use() -> None:
         5e16: "5e+04 TB",
     }
     assert {data: _terminal._size(data) for data in sizes} == sizes
+
+
+@pytest.mark.parametrize(("more", "laid_out"), [(-1, True), (0, True), (1, False)])
+def test_long_json_is_shown_as_it_comes(
+    more: int, laid_out: bool, show: Any, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len('{"b": [1, "\\u001b[2J\\u009b"], "a": null}')
+    monkeypatch.setattr(_output, "MAX_LAID_OUT", size - more)
+    shown = uncoloured(show(f"{server.url}/odd-json")).partition("\n\n")[2]
+    assert (shown.count("\n") > 5) is laid_out
+    assert shown.replace(" ", "").replace("\n", "").startswith('{"b":[1,"\\u001b[2J')
+
+
+@pytest.mark.parametrize("limit", [1, 99_999, 100_000])
+def test_body_that_is_read_first_is_whole_however_much_of_it_is_in_memory(
+    limit: int, run: Any, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_exchange, "MAX_IN_MEMORY", limit)
+    whole = (bytes(range(256)) * 391)[:100_000]
+    assert run("--journey", f"{server.url}/bytes/100000").out == whole.decode("utf-8", "backslashreplace")
