@@ -1,6 +1,6 @@
-"""Module functions: one request each, with a client of its own that is closed afterwards.
+"""Module functions, which send one request each with a client of its own and close it afterwards.
 
-Every call connects anew. Whoever sends more than one request makes a `Client`, which keeps connections.
+Every call opens a new connection. To send more than one request use a `Client`, which keeps connections.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def request(
     verify: ssl.SSLContext | str | bool = True,
     trust_env: bool = True,
 ) -> Response:
-    """Sends a request and returns the response with its content.
+    """Send a request and return the response with its content.
 
     Parameters are those of `Client` and of `Client.request()`. Raises InvalidURL, RequestError.
     """
@@ -94,7 +94,7 @@ def stream(
     verify: ssl.SSLContext | str | bool = True,
     trust_env: bool = True,
 ) -> Generator[Response]:
-    """Like `request()`, for `with`: gives the response before its body, and closes it at the end of the block."""
+    """Send a request, for `with`: yield the response before its body, and close it at the end of the block."""
     with (
         Client(cookies=cookies, proxy=proxy, verify=verify, timeout=timeout, trust_env=trust_env) as client,
         client.stream(
@@ -127,7 +127,7 @@ def get(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Sends a GET request."""
+    """Send a GET request."""
     return request(
         "GET",
         url,
@@ -157,7 +157,7 @@ def options(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Sends an OPTIONS request."""
+    """Send an OPTIONS request."""
     return request(
         "OPTIONS",
         url,
@@ -187,7 +187,7 @@ def head(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Sends a HEAD request."""
+    """Send a HEAD request."""
     return request(
         "HEAD",
         url,
@@ -221,7 +221,7 @@ def post(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Sends a POST request."""
+    """Send a POST request."""
     return request(
         "POST",
         url,
@@ -259,7 +259,7 @@ def put(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Sends a PUT request."""
+    """Send a PUT request."""
     return request(
         "PUT",
         url,
@@ -297,7 +297,7 @@ def patch(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Sends a PATCH request."""
+    """Send a PATCH request."""
     return request(
         "PATCH",
         url,
@@ -331,7 +331,7 @@ def delete(
     verify: ssl.SSLContext | str | bool = True,
     trust_env: bool = True,
 ) -> Response:
-    """Sends a DELETE request."""
+    """Send a DELETE request."""
     return request(
         "DELETE",
         url,
@@ -365,7 +365,7 @@ def query(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Sends a QUERY request: a safe one with content (RFC 10008)."""
+    """Send a QUERY request: a safe method with content (RFC 10008)."""
     return request(
         "QUERY",
         url,
@@ -405,7 +405,7 @@ def websocket(
     keepalive_ping_interval_seconds: float | None = DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
     keepalive_ping_timeout_seconds: float | None = DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
 ) -> Generator[WebSocketSession]:
-    """Opens a WebSocket, for `with`: gives the session, and closes it after the block. See `Client.websocket`."""
+    """Open a WebSocket, for `with`: yield the session, and close it after the block. See `Client.websocket`."""
     with (
         Client(cookies=cookies, proxy=proxy, verify=verify, timeout=timeout, trust_env=trust_env) as client,
         client.websocket(

@@ -1,9 +1,8 @@
-"""Authentication: how credentials get into requests, and what is done about a 401.
+"""Authentication schemes: they add credentials to requests and answer 401 responses.
 
-A scheme is a generator of requests: it yields one, is sent the response, and yields the next or ends. It never does
-I/O of its own and never knows which client drives it; schemes that must wait override `sync_auth_flow` and
-`async_auth_flow`. Digest follows RFC 7616 (and RFC 2069 where the server names no qop), with the leniency towards
-challenges that is said where they are parsed.
+A scheme is a generator of requests: it yields one, is sent the response, and yields the next or ends. It does no I/O
+and does not know which client drives it; schemes that must wait override `sync_auth_flow` and `async_auth_flow`. Digest
+follows RFC 7616 (and RFC 2069 if the server names no qop); the parser documents its leniencies.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def _bytes(text: str | bytes) -> bytes:
 
 
 def _basic(username: str | bytes, password: str | bytes) -> str:
-    """The value of Authorization (RFC 7617 s.2)."""
+    """Return the value of Authorization (RFC 7617 s.2)."""
     for what, each in (("user name", username), ("password", password)):
         if not isinstance(each, (str, bytes)):
             raise TypeError(f"the {what} is {type(each).__name__}; expected str or bytes")
@@ -42,24 +41,24 @@ def _basic(username: str | bytes, password: str | bytes) -> str:
 
 
 class Auth:
-    """The base of authentication schemes, and the one that does nothing.
+    """Implement authentication; this base class of all schemes sends no credentials.
 
-    Override `auth_flow`. Set `requires_request_body` or `requires_response_body` where the flow looks at `content`:
-    the body is then read before the flow goes on.
+    Override `auth_flow`. Set `requires_request_body` or `requires_response_body` if the flow uses `content`: the body
+    is then read before the flow continues.
     """
 
     requires_request_body = False
     requires_response_body = False
 
     def auth_flow(self, request: Request) -> Generator[Request, Response, None]:
-        """Yields each request to be sent and is sent its response; the last response is the client's answer."""
+        """Yield each request to send and receive its response; the last response is returned by the client."""
         yield request
 
     def _redirected(self, request: Request, following: Request) -> None:
-        """Called with each request that follows a redirect of `request`, before it is sent."""
+        """Observe each request that follows a redirect of `request`, before it is sent."""
 
     def sync_auth_flow(self, request: Request) -> Generator[Request, Response, None]:
-        """What `Client` drives. Override it with `async_auth_flow` for schemes that do I/O or take locks."""
+        """Run the flow for `Client`. Override it with `async_auth_flow` for schemes that do I/O or take locks."""
         if self.requires_request_body:
             request.read()
         flow = self.auth_flow(request)
@@ -77,7 +76,7 @@ class Auth:
             flow.close()
 
     async def async_auth_flow(self, request: Request) -> AsyncGenerator[Request, Response]:
-        """What `AsyncClient` drives. Override it with `sync_auth_flow` for schemes that do I/O or take locks."""
+        """Run the flow for `AsyncClient`. Override it with `sync_auth_flow` for schemes that do I/O or take locks."""
         if self.requires_request_body:
             await request.aread()
         flow = self.auth_flow(request)
@@ -96,7 +95,7 @@ class Auth:
 
 
 class FunctionAuth(Auth):
-    """Sends what `func(request)` returns."""
+    """Send the request that `func(request)` returns."""
 
     def __init__(self, func: Callable[[Request], Request]) -> None:
         self._func = func
@@ -106,7 +105,7 @@ class FunctionAuth(Auth):
 
 
 class BasicAuth(Auth):
-    """Sends user name and password with every request (RFC 7617), text as UTF-8."""
+    """Send user name and password with every request (RFC 7617), text as UTF-8."""
 
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         self._auth_header = _basic(username, password)
@@ -117,7 +116,7 @@ class BasicAuth(Auth):
 
 
 class NetRCAuth(Auth):
-    """Sends what a netrc file has for the URL's host, and nothing to hosts that are not in it.
+    """Send the credentials of a netrc file for the URL's host, and none to other hosts.
 
     `file` is a path; None for `.netrc` in the user's home directory. The file is read once, here: OSError and
     netrc.NetrcParseError are raised from the constructor.
@@ -129,7 +128,7 @@ class NetRCAuth(Auth):
         try:
             self._netrc_info = netrc.netrc(file)
         except netrc.NetrcParseError as error:
-            # Its message quotes the word that it does not like, which may be a password.
+            # Its message quotes the invalid word, which may be a password.
             message = "expected machine, login, password and the like"
             raise netrc.NetrcParseError(message, error.filename, error.lineno) from None
 
@@ -142,7 +141,7 @@ class NetRCAuth(Auth):
 
 # Names and optional values of a challenge (RFC 9110 s.11.2), with blanks around "=" and without a value at the end:
 # auth-param = token BWS "=" BWS ( token / quoted-string )
-# A token ends at a comma; servers send base64 with "=" in it unquoted, so everything else is let through.
+# A token ends at a comma; servers send base64 with "=" unquoted, so every other character is accepted.
 _PARAMETER = re.compile(r'([^\s=,"]+)\s*(?:=\s*("(?:[^"\\]|\\(?s:.))*"|[^,\s]*))?\s*(,|$)?')
 _SCHEME = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s+(?=[^\s=,]+\s*=)")
 _BLANKS = re.compile(r"[\s,]*")
@@ -159,13 +158,13 @@ _HASHES = {
     "SHA-512-256": "sha512_256",
 }
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-# Taken for a moment after a challenge only, so one lock for all is enough and `DigestAuth` can be copied.
+# Held briefly, after a challenge only, so one lock for all is enough and `DigestAuth` can be copied.
 _REMEMBERING = threading.Lock()
-MAX_REMEMBERED = 256  # origins whose last challenge is kept, to answer without asking again
+MAX_REMEMBERED = 256  # origins whose last challenge is kept, to send credentials with the first request
 
 
 class DigestAuth(Auth):
-    """Proves the password without sending it (RFC 7616), after a challenge, and from then on without being asked.
+    """Prove the password without sending it (RFC 7616), after a challenge, and from then on in advance.
 
     Challenges are remembered per origin. `auth-int` needs a request whose content is in memory. Raises
     RemoteProtocolError for challenges that cannot be answered.
@@ -212,7 +211,7 @@ class DigestAuth(Auth):
             request = answered = challenged
 
     def _redirected(self, request: Request, following: Request) -> None:
-        # Method and target are part of an answer, so that the one for `request` is of no use (RFC 7616 s.3.4.3).
+        # Method and target are part of the answer, so that the one for `request` is not valid here (RFC 7616 s.3.4.3).
         if following.url._origin != request.url._origin:
             return
         known = self._challenges.get(request.url._origin)
@@ -224,7 +223,7 @@ class DigestAuth(Auth):
         with _REMEMBERING:
             known = self._challenges.get(origin)
             if known is not None and known.nonce == challenge.nonce:
-                # Two threads were given the same nonce. They share its count: a server refuses one that it has seen.
+                # Two threads received the same nonce. They share its count: a server refuses one that it has seen.
                 challenge.counts = known.counts
             elif known is None and len(self._challenges) >= MAX_REMEMBERED:
                 self._challenges.clear()
@@ -241,7 +240,7 @@ class DigestAuth(Auth):
             self._remember(request.url._origin, known.with_nonce(nonce.encode("utf-8")))
 
     def _choose(self, request: Request, response: Response) -> _Challenge | None:
-        """The first Digest challenge with a known algorithm: servers put what they prefer first (RFC 7616 s.3.7)."""
+        """Return the first Digest challenge with a known algorithm: the server's preference (RFC 7616 s.3.7)."""
         refusal: RemoteProtocolError | None = None
         for parameters in _digest_challenges(response.headers.get_list("www-authenticate")):
             try:
@@ -254,7 +253,7 @@ class DigestAuth(Auth):
         return None
 
     def _answer(self, request: Request, challenge: _Challenge) -> str:
-        """The value of Authorization (RFC 7616 s.3.4)."""
+        """Return the value of Authorization (RFC 7616 s.3.4)."""
         count = next(challenge.counts)
         nc = b"%08x" % count
         cnonce = self._get_client_nonce(count, challenge.nonce)
@@ -298,7 +297,7 @@ class DigestAuth(Auth):
 
 
 class _Challenge:
-    """What a server wants to have proven, and how often it has been."""
+    """Hold a server's challenge, and count how often it was answered."""
 
     __slots__ = (
         "algorithm",
@@ -314,9 +313,9 @@ class _Challenge:
     )
 
     def __init__(self, parameters: dict[str, str], hashes: dict[str, str]) -> None:
-        """Raises RemoteProtocolError if it lacks realm or nonce, or wants what is not known."""
+        """Parse the parameters. Raises RemoteProtocolError if realm or nonce is missing, or a value is unknown."""
         for name in ("realm", "nonce", "opaque"):
-            # What is sent back has to be a field value again.
+            # These values are sent back, so they must be valid field values.
             if _CONTROLS.search(parameters.get(name, "")):
                 raise RemoteProtocolError(f"malformed Digest challenge: its {name} has a control character in it")
         try:
@@ -336,7 +335,7 @@ class _Challenge:
         self.counts: Iterator[int] = itertools.count(1)
 
     def with_nonce(self, nonce: bytes) -> _Challenge:
-        """This challenge, with another nonce."""
+        """Return this challenge with another nonce."""
         other = copy(self)
         if nonce != self.nonce:
             other.nonce = nonce
@@ -345,17 +344,17 @@ class _Challenge:
 
 
 def _may_answer(origin: Origin, url: URL) -> bool:
-    """Whether credentials for `origin` may be used at `url`, which redirects led to."""
+    """Return whether credentials for `origin` may be used at `url`, the target of redirects."""
     return url._origin == origin or is_https_upgrade(origin, url._origin)
 
 
 def is_https_upgrade(before: Origin, after: Origin) -> bool:
-    """Whether `after` is the same host on the default ports, by TLS now: then credentials are safer there."""
+    """Return whether `after` is the same host with TLS on the default port: credentials are then safer."""
     return before == ("http", after.host, 80) and after == ("https", before.host, 443)
 
 
 def is_digest(authorization: str) -> bool:
-    """Whether the value of an Authorization field answers a Digest challenge."""
+    """Return whether the value of an Authorization field answers a Digest challenge."""
     return authorization[:7].lower() == "digest "
 
 
@@ -370,7 +369,7 @@ def _hasher(algorithm: str, hashes: dict[str, str]) -> Callable[[bytes], bytes]:
             f"the Digest challenge wants algorithm {shown(algorithm.encode())}, which is not known here"
         ) from None
 
-    # FIPS builds refuse MD5 unless told that nothing secret rests on it; whether it does is the server's choice.
+    # FIPS builds refuse MD5 unless it is declared as not used for security; the server chooses the algorithm.
     def digest(data: bytes) -> bytes:
         return hashlib.new(name, data, usedforsecurity=False).hexdigest().encode("ascii")
 
@@ -378,7 +377,7 @@ def _hasher(algorithm: str, hashes: dict[str, str]) -> Callable[[bytes], bytes]:
 
 
 def _pick_qop(offered: str | None) -> str | None:
-    """ "auth" before "auth-int", which needs the content in memory; None where the server offers nothing (RFC 2069)."""
+    """Return "auth" before "auth-int", which needs the content in memory; None without any (RFC 2069)."""
     if offered is None:
         return None
     choices = [choice.strip().lower() for choice in offered.split(",")]
@@ -389,16 +388,16 @@ def _pick_qop(offered: str | None) -> str | None:
 
 
 def _digest_challenges(values: list[str]) -> Iterator[dict[str, str]]:
-    """The parameters of each Digest challenge, names in lower case.
+    """Return the parameters of each Digest challenge, names in lower case.
 
-    A field value may hold several challenges, whose parameters are separated by commas just as they are (RFC 9110
-    s.11.6.1); a word that a parameter follows without a comma begins the next one.
+    A field value may hold several challenges, which are separated by commas just as their parameters are (RFC 9110
+    s.11.6.1); a word that a parameter follows without a comma begins the next challenge.
     """
     for value in values:
         scheme = ""
         parameters: dict[str, str] = {}
         position = 0
-        # Blanks are stepped over first: a pattern that began with them would try each of a hostile run of them.
+        # Blanks are skipped first: a pattern that began with them would be tried at each blank of a hostile run.
         while (position := _BLANKS.match(value, position).end()) < len(value):  # type: ignore[union-attr]
             start = _SCHEME.match(value, position)
             if start is not None:
@@ -418,7 +417,7 @@ def _digest_challenges(values: list[str]) -> Iterator[dict[str, str]]:
 
 
 def _parameters(value: str) -> dict[str, str]:
-    """The parameters of a field value that names no scheme, names in lower case."""
+    """Return the parameters of a field value that names no scheme, names in lower case."""
     none: dict[str, str] = {}
     return next(_digest_challenges([f"Digest {value}"]), none)
 

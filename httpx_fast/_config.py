@@ -1,10 +1,9 @@
-"""What a client is set up with: timeouts, limits, proxies and TLS.
+"""The settings of a client: timeouts, limits, proxies and TLS.
 
-Values are checked when they are given, so that a mistake shows where it was made and not in the middle of a request.
+Values are checked in the constructors, so that a mistake raises where it was made and not in the middle of a request.
 
-TLS contexts cost 26 ms each, most of it for reading certifi's bundle, so `shared_ssl_context` builds one per process
-and settings. Of a context that the user made nothing is changed but the ALPN names, for each handshake (see
-`_net/tls`).
+A TLS context costs 26 ms, most of it for reading certifi's bundle, so `shared_ssl_context` builds one per process and
+settings. A context of the user is not changed, except for the ALPN names of each handshake (see `_net/tls`).
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ CertTypes: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
 
 
 class UnsetType:
-    """The type of `UNSET`, which stands for "not given"; None stands for "no timeout"."""
+    """Mark an argument as not given (`UNSET`); None stands for "no timeout"."""
 
     def __repr__(self) -> str:
         return "UNSET"
@@ -48,20 +47,19 @@ _Seconds: TypeAlias = float | None
 
 @dataclasses.dataclass(init=False, repr=False)
 class Timeout:
-    """How long to wait, in seconds, for each phase of a request; None waits without end.
+    """Set how long to wait, in seconds, in each phase of a request; None waits without limit.
 
     - `connect`: DNS, TCP, TLS and every proxy hop together.
     - `read`: for the next bytes of the response.
     - `write`: for the peer to take the next bytes of the request.
     - `pool`: for a connection to become free.
-    - `first_byte`: from the end of sending to the head of the final response, however it comes. `read` counts from
-      there on then.
-    - `total`: for the whole of a `send()`: all phases, redirects, authentication, repetitions, and the body to its
-      last byte, streamed or not. It caps the others, and nothing renews it.
+    - `first_byte`: from the end of sending to the head of the final response; `read` then applies after that head.
+    - `total`: for the whole of a `send()`: all phases, redirects, authentication, retries, and the body to its
+      last byte, streamed or not. It limits the others, and nothing restarts it.
 
     The first argument is for the four phases, or a tuple of two to four in that order (None for those left out), or
-    another Timeout. Keywords replace what it says. Without it all four phases are needed, unless there is a `total`:
-    then those left out are bounded by that alone. Raises TypeError, ValueError.
+    another Timeout. Keywords override it. Without it all four phases are required, unless `total` is given: then only
+    that limits the missing ones. Raises TypeError, ValueError.
     """
 
     connect: float | None
@@ -84,7 +82,7 @@ class Timeout:
         first_byte: float | UnsetType | None = UNSET,
     ) -> None:
         self.total = self.first_byte = None
-        # The common case first: a timeout may be given with each request.
+        # The common case first: each request may come with a timeout.
         if timeout.__class__ is float or timeout.__class__ is int:
             self.connect = self.read = self.write = self.pool = _seconds(timeout, "timeout")
         elif isinstance(timeout, UnsetType):
@@ -113,11 +111,11 @@ class Timeout:
             self.first_byte = _seconds(first_byte, "first_byte")
 
     def as_dict(self) -> dict[str, float | None]:
-        """The seconds by phase, as a request's extensions carry them; `total` and `first_byte` where they are set."""
+        """Return the seconds by phase, as a request's extensions contain them; `total` and `first_byte` if set."""
         return {"connect": self.connect, "read": self.read, "write": self.write, "pool": self.pool} | self._beyond()
 
     def _beyond(self) -> dict[str, float | None]:
-        """What httpx does not have, as far as it is set."""
+        """Return the settings that httpx does not have, if set."""
         granted = {"total": self.total, "first_byte": self.first_byte}
         return {name: seconds for name, seconds in granted.items() if seconds is not None}
 
@@ -131,12 +129,12 @@ class Timeout:
 
 
 def granted(request: Any, name: str) -> float | None:
-    """One of a request's timeouts; checked, since extensions may hold anything. Raises TypeError, ValueError."""
+    """Return one of a request's timeouts, checked, since extensions may hold anything. Raises TypeError, ValueError."""
     return _seconds(timeouts_of(request).get(name), name)
 
 
 def timeouts_of(request: Any) -> Mapping[str, Any]:
-    """A request's timeouts by name, those that are there. Raises TypeError."""
+    """Return a request's timeouts by name, those that are present. Raises TypeError."""
     own: Timeout | None = request._timeout
     if own is not None:
         return own.as_dict()
@@ -148,7 +146,7 @@ def timeouts_of(request: Any) -> Mapping[str, Any]:
 
 
 def _for_phases(timeout: TimeoutTypes) -> tuple[_Seconds, _Seconds, _Seconds, _Seconds]:
-    """What the first argument of `Timeout` says for each phase."""
+    """Return the value of each phase that the first argument of `Timeout` sets."""
     if isinstance(timeout, Timeout):
         return timeout.connect, timeout.read, timeout.write, timeout.pool
     if isinstance(timeout, tuple):
@@ -173,7 +171,7 @@ def _seconds(value: Any, name: str) -> float | None:
 
 
 def ping_after(value: Any) -> float | None:
-    """`http2_ping_after` as it was given, checked."""
+    """Check `http2_ping_after` and return it."""
     seconds = _seconds(value, "http2_ping_after")
     if seconds == 0:
         raise ValueError("expected more than 0 seconds, or None for never, as http2_ping_after, got 0")
@@ -182,11 +180,11 @@ def ping_after(value: Any) -> float | None:
 
 @dataclasses.dataclass(kw_only=True)
 class Limits:
-    """What a connection pool may hold. None sets no limit.
+    """Set how many connections a pool may hold. None sets no limit.
 
     - `max_connections`: connections that are open at the same time.
-    - `max_keepalive_connections`: connections that are kept while nobody uses them.
-    - `keepalive_expiry`: seconds that such a connection is kept.
+    - `max_keepalive_connections`: idle connections that are kept.
+    - `keepalive_expiry`: seconds for which an idle connection is kept.
     - `max_per_host`: connections to one origin that are open at the same time.
     - `max_age`: seconds after which a connection serves no further request.
     """
@@ -194,7 +192,7 @@ class Limits:
     max_connections: int | None = None
     max_keepalive_connections: int | None = None
     keepalive_expiry: float | None = 5.0
-    # These two are left out of the repr, which is httpx's, where they set no limit.
+    # The repr is httpx's, so it omits these two if they set no limit.
     max_per_host: int | None = None
     max_age: float | None = None
 
@@ -224,9 +222,9 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TCPKeepAlive:
-    """Probes on connections that are silent, so that a NAT or firewall on the way does not forget them.
+    """Probe silent connections, so that a NAT or firewall on the path does not forget them.
 
-    Cloud networks forget after 240 to 600 s of silence, and tell nobody: who waits for a slow answer waits for ever.
+    Cloud networks forget a connection after 240 to 600 s of silence, without notice: a slow response never arrives.
     After `idle` seconds a probe is sent every `interval` seconds; `count` probes without an answer end the connection.
     """
 
@@ -235,7 +233,7 @@ class TCPKeepAlive:
     count: int = 4
 
     def __post_init__(self) -> None:
-        for name, most in (("idle", 32767), ("interval", 32767), ("count", 127)):  # what Linux takes
+        for name, most in (("idle", 32767), ("interval", 32767), ("count", 127)):  # the maximum of Linux
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int):
                 raise TypeError(f"expected an int as {name}, got {value!r}")
@@ -243,9 +241,9 @@ class TCPKeepAlive:
                 raise ValueError(f"expected 1 to {most} as {name}, got {value!r}")
 
     def socket_options(self) -> list[tuple[int, int, int]]:
-        """Arguments of `socket.setsockopt`, as far as the system has them."""
+        """Return arguments of `socket.setsockopt`, those that the system supports."""
         options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-        # macOS has its own name for the first; systems without the others keep their own times.
+        # macOS has its own name for the first; systems without the others use their own times.
         idle = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)
         numbers = (idle, getattr(socket, "TCP_KEEPINTVL", None), getattr(socket, "TCP_KEEPCNT", None))
         values = (self.idle, self.interval, self.count)
@@ -254,19 +252,20 @@ class TCPKeepAlive:
         ]
 
 
-# "socks" is what desktops write into the environment, and mean SOCKS5 by; curl, which takes it for SOCKS4, is alone.
+# Desktops write "socks" into the environment for SOCKS5; only curl takes it for SOCKS4.
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks", "socks4", "socks4a")
 
 
 class Proxy:
-    """A proxy server. Credentials in `url` win over `auth`, and are taken out of it.
+    """Configure a proxy server. Credentials in `url` win over `auth`, and are removed from it.
 
-    The scheme says how to speak to it: http and https (TLS to the proxy) forward requests for http URLs and tunnel to
-    https ones; socks5 and socks4 (IPv4 only) tunnel to addresses that are resolved here, socks5h (or socks) and socks4a
-    to names which it resolves.
-    `ssl_context` is for the connection to an https proxy; without it the proxy has to be trusted by the authorities of
-    `verify`. `headers` are sent to http and https proxies with CONNECT, and with each request that they forward.
-    Raises ValueError for other schemes.
+    The scheme selects the protocol: http and https (TLS to the proxy) forward requests for http URLs and tunnel to
+    https ones; socks5 and socks4 (IPv4 only) tunnel to addresses that this client resolves, socks5h (or socks) and
+    socks4a to names that the proxy resolves.
+
+    `ssl_context` is for the connection to an https proxy; without it the authorities of `verify` apply to the proxy.
+    `headers` are sent to http and https proxies with CONNECT, and with each request that they forward. Raises
+    ValueError for other schemes.
     """
 
     def __init__(
@@ -300,13 +299,13 @@ class Proxy:
 
     @property
     def raw_auth(self) -> tuple[bytes, bytes] | None:
-        """User name and password as bytes."""
+        """Return user name and password as bytes."""
         return None if self.auth is None else (self.auth[0].encode("utf-8"), self.auth[1].encode("utf-8"))
 
     def __repr__(self) -> str:
         text = repr(str(self.url))
         if self.auth:
-            # A user without a password is a token.
+            # A user name without a password is a token.
             text += f", auth={(self.auth[0] if self.auth[1] else '********', '********')!r}"
         if self.headers:
             text += f", headers={dict(self.headers._shown_items())!r}"
@@ -321,7 +320,7 @@ DEFAULT_MAX_EVENT_SIZE_BYTES = 1024 * 1024
 
 DEFAULT_MAX_MESSAGE_SIZE_BYTES = 65_536
 DEFAULT_QUEUE_SIZE = 512
-# Half of what many NATs and load balancers grant a silent connection.
+# Half the time after which many NATs and load balancers forget a silent connection.
 DEFAULT_HTTP2_PING_AFTER_SECONDS = 30.0
 DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS = 20.0
 DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS = 20.0
@@ -332,13 +331,13 @@ def create_ssl_context(
     cert: CertTypes | None = None,
     trust_env: bool = True,
 ) -> ssl.SSLContext:
-    """A new TLS context for clients; with a context as `verify`, that context.
+    """Return a new TLS context for clients; if `verify` is a context, return that.
 
-    `verify` says whom to trust: True for certifi's authorities, "system" for those of the operating system, False for
-    anybody. A path of a file or directory of authorities is deprecated, as is `cert`, a client certificate.
+    `verify` selects the trusted authorities: True for certifi's, "system" for those of the operating system, False to
+    trust any peer. A path of a file or directory of authorities is deprecated, as is `cert`, a client certificate.
     With `trust_env`, SSL_CERT_FILE or SSL_CERT_DIR replaces the authorities, and SSLKEYLOGFILE is written to.
-    Raises FileNotFoundError, TypeError, and ssl.SSLError for files that are no certificates; TrustStoreError for what
-    the environment names. Names in certificates are looked for in their subject alternative names alone (RFC 9525).
+    Raises FileNotFoundError, TypeError, and ssl.SSLError for files that are no certificates; TrustStoreError for paths
+    in the environment. Host names are matched with subject alternative names only (RFC 9525).
     """
     check_ssl_settings(verify, cert, trust_env)
     return verify if isinstance(verify, ssl.SSLContext) else _new_context(verify, cert, trust_env)
@@ -349,9 +348,9 @@ def check_ssl_settings(
     cert: CertTypes | None,
     trust_env: bool,
 ) -> None:
-    """Refuses settings that no context can be built from, and warns of deprecated or useless ones; builds none.
+    """Raise for settings that no context can be built from, and warn of deprecated or useless ones.
 
-    Raises what `create_ssl_context` raises, except for what is in the files.
+    Builds no context. Raises what `create_ssl_context` raises, except for errors in the contents of files.
     """
     _check(verify, cert, trust_env)
     if isinstance(verify, str) and verify != "system":
@@ -366,7 +365,7 @@ def check_ssl_settings(
 
 
 def _check(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> None:
-    """Looks for missing files too, since OpenSSL does not say which file it misses."""
+    """Check the settings and that the files exist, since OpenSSL does not say which file is missing."""
     if not isinstance(verify, (ssl.SSLContext, str, bool)):
         raise TypeError(f"expected True, False, 'system' or an ssl.SSLContext as verify, got {verify!r}")
     if isinstance(verify, str) and verify != "system":
@@ -391,9 +390,9 @@ def _cert_files(cert: CertTypes) -> tuple[str, ...]:
 
 
 def _environment_authorities() -> dict[str, str]:
-    """What SSL_CERT_FILE or else SSL_CERT_DIR (which may list several) says, as `load_verify_locations` takes it.
+    """Return the arguments of `load_verify_locations` for SSL_CERT_FILE or else SSL_CERT_DIR (may list several).
 
-    Raises TrustStoreError for what cannot be used, as far as that shows without reading certificates.
+    Raises TrustStoreError for unusable paths, as far as that shows without reading certificates.
     """
     path = os.environ.get("SSL_CERT_FILE")
     if path:
@@ -412,18 +411,18 @@ def _environment_authorities() -> dict[str, str]:
     return {}
 
 
-#: How OpenSSL finds a certificate in a directory: by a hash of its subject, as `openssl rehash` names it.
+#: OpenSSL finds a certificate in a directory by a hash of its subject in the file name (`openssl rehash`).
 _is_hashed = re.compile(r"[0-9a-f]{8}\.[0-9]+").fullmatch
 
 
 def _load_environment_authorities(context: ssl.SSLContext) -> bool:
-    """Loads what SSL_CERT_FILE or SSL_CERT_DIR names; False where they name nothing. Raises TrustStoreError."""
+    """Load the authorities of SSL_CERT_FILE or SSL_CERT_DIR; return False if neither is set. Raises TrustStoreError."""
     named = _environment_authorities()
     path = named.get("cafile")
     if path is not None:
         try:
             context.load_verify_locations(cafile=path)
-        except OSError as error:  # ssl.SSLError is one
+        except OSError as error:  # ssl.SSLError is a subclass
             why = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror or str(error)
             raise TrustStoreError(f"SSL_CERT_FILE says {path!r}: {why} ({error})") from error
     path = named.get("capath")
@@ -445,15 +444,15 @@ def _names_in(folder: str) -> list[str]:
 
 
 def _new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> ssl.SSLContext:
-    # Not ssl.create_default_context(): it writes to SSLKEYLOGFILE whether the environment is trusted or not.
+    # Not ssl.create_default_context(): it writes to SSLKEYLOGFILE even if `trust_env` is false.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ssl.HAS_NEVER_CHECK_COMMON_NAME:
-        # RFC 9525 s.6.3: a certificate without subject alternative names names nobody.
+        # RFC 9525 s.6.3: a certificate without subject alternative names matches no host.
         context.hostname_checks_common_name = False
     if sys.version_info >= (3, 13):
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
     if context.minimum_version < ssl.TLSVersion.TLSv1_2:
-        # Debian's Python leaves it to OpenSSL's configuration; RFC 8996 has ended what came before.
+        # Debian's Python leaves it to OpenSSL's configuration; RFC 8996 deprecates older versions.
         context.minimum_version = ssl.TLSVersion.TLSv1_2
     if verify is False:
         context.check_hostname = False
@@ -484,7 +483,7 @@ def _locations(path: str) -> dict[str, str]:
     return {"capath" if os.path.isdir(path) else "cafile": path}
 
 
-# Where Linux distributions keep their bundle, for Pythons whose OpenSSL was built to look elsewhere.
+# The bundles of Linux distributions, for Pythons whose OpenSSL was built with other paths.
 _SYSTEM_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Arch
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
@@ -494,7 +493,7 @@ _SYSTEM_BUNDLES = (
 
 
 def _trusting_system(context: ssl.SSLContext, trust_env: bool) -> ssl.SSLContext:
-    """`context`, or another, that trusts what the operating system trusts."""
+    """Return `context`, or another one, that trusts the authorities of the operating system."""
     if sys.platform in ("win32", "darwin"):
         try:
             import truststore
@@ -513,7 +512,7 @@ def _trusting_system(context: ssl.SSLContext, trust_env: bool) -> ssl.SSLContext
     return context
 
 
-MAX_SHARED_CONTEXTS = 32  # each holds some 100 to 1000 KiB; the oldest goes first
+MAX_SHARED_CONTEXTS = 32  # each takes some 100 to 1000 KiB; the oldest is evicted first
 _shared: dict[tuple[Any, ...], ssl.SSLContext] = {}
 _shared_lock = threading.Lock()
 
@@ -523,16 +522,16 @@ def shared_ssl_context(
     cert: CertTypes | None,
     trust_env: bool,
 ) -> ssl.SSLContext:
-    """The process's context for these settings, built when it is first asked for.
+    """Return the process's context for these settings, built on first use.
 
-    Never to be changed, but for the ALPN names of a handshake. A context given as `verify` is returned as it is. Raises
-    what `create_ssl_context` raises, and warns of nothing.
+    Only the ALPN names of a handshake may be changed. A context given as `verify` is returned as it is. Raises what
+    `create_ssl_context` raises, without warnings.
     """
     _check(verify, cert, trust_env)
     if isinstance(verify, ssl.SSLContext):
         return verify
     key = settings_key(verify, cert, trust_env)
-    # Held while building: others who want the same context would have to build it too.
+    # Held while building: other threads that need the same context would otherwise build it too.
     with _shared_lock:
         context = _shared.get(key)
         if context is None:
@@ -551,7 +550,7 @@ def trust_is_named(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, 
 
 
 def settings_key(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> tuple[Any, ...]:
-    """All that a context is built from. Files count with their time of change, since certificates are renewed."""
+    """Return all settings that a context is built from, and the times of change of its files."""
     names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE") if trust_env else ()
     environment = tuple([os.environ.get(name) for name in names])
     files = [verify] if isinstance(verify, str) and verify != "system" else []

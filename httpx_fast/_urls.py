@@ -1,8 +1,8 @@
-"""`URL`, `Origin` and `QueryParams`: what users hold of a place on the web. All three are immutable.
+"""`URL`, `Origin` and `QueryParams`, the public classes for URLs. All three are immutable.
 
-`_urlparse` knows the syntax; here it gets a face. A URL that was never seen before has to cost little: the common plain
-one is taken apart by a single match, and everything that can be derived is derived when asked for and then kept,
-`raw_path`, `netloc` and `_origin` above all, which the transport wants for every request.
+`_urlparse` implements the syntax. A new URL must cost little: a single match parses the common plain one, and derived
+parts are computed on first access and then kept, above all `raw_path`, `netloc` and `_origin`, which the transport
+needs for every request.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ URLTypes: TypeAlias = Union["URL", str]
 QueryParamTypes: TypeAlias = Union[
     "QueryParams",
     Mapping[str, PrimitiveData | Sequence[PrimitiveData]],
-    # Not list, of which a variable that is a list[tuple[str, str]] would be none.
+    # Not list, which is invariant: a list[tuple[str, str]] would not match.
     Sequence[tuple[str, PrimitiveData]],
     str,
     bytes,
@@ -64,7 +64,7 @@ _KEYWORDS: dict[str, type] = {
 
 
 class RawURL(NamedTuple):
-    """What the deprecated `URL.raw` gives."""
+    """Hold the parts that the deprecated `URL.raw` returns."""
 
     raw_scheme: bytes
     raw_host: bytes
@@ -73,11 +73,11 @@ class RawURL(NamedTuple):
 
 
 class URL:
-    """A URL, parsed, normalised and checked. Raises InvalidURL.
+    """Represent a URL, parsed, normalised and checked. Raises InvalidURL.
 
     Keywords replace parts of `url`: `scheme`, `username`, `password`, `host`, `path`, `fragment` as text (escaped as
     needed), `userinfo`, `netloc`, `query`, `raw_path` as bytes that are escaped already, `port` as a number, and
-    `params` as anything that `QueryParams` takes. None and nothing remove a part.
+    `params` as anything that `QueryParams` takes. None and empty values remove a part.
     """
 
     __slots__ = (
@@ -134,9 +134,9 @@ class URL:
         self._take(self._parsed(url, kwargs))
 
     def _take_replaced(self, url: URL | str, kwargs: dict[str, Any]) -> bool:
-        """Takes `url` with other params, or with a plain other `raw_path`: what requests are made with.
+        """Set the parts of `url` with other params, or with a plain other `raw_path`: the common case of requests.
 
-        False where that needs the long way.
+        Returns False if the full parser is needed.
         """
         if "params" in kwargs:
             base = url if isinstance(url, URL) else URL(url)
@@ -187,7 +187,7 @@ class URL:
 
     @property
     def _origin(self) -> Endpoint:
-        """Where to connect to: the host IDNA-encoded, addresses in one spelling; port 0 where none is known."""
+        """Return where to connect to: the host IDNA-encoded, addresses in one spelling; port 0 if unknown."""
         where = self._where
         if where is None:
             port = self._port
@@ -200,48 +200,48 @@ class URL:
 
     @property
     def scheme(self) -> str:
-        """The scheme in lower case; "" in a relative URL."""
+        """Return the scheme in lower case; "" in a relative URL."""
         return self._scheme
 
     @property
     def raw_scheme(self) -> bytes:
-        """The scheme as bytes."""
+        """Return the scheme as bytes."""
         return self._scheme.encode("ascii")
 
     @property
     def userinfo(self) -> bytes:
-        """User name and password as they stand in the URL, escaped: `b"jo%40example.org:secret"`."""
+        """Return user name and password as they stand in the URL, escaped: `b"jo%40example.org:secret"`."""
         return self._userinfo.encode("ascii")
 
     @property
     def username(self) -> str:
-        """The user name, unescaped; "" where there is none."""
+        """Return the user name, unescaped; "" if there is none."""
         return unquote(self._userinfo.partition(":")[0])
 
     @property
     def password(self) -> str:
-        """The password, unescaped; "" where there is none."""
+        """Return the password, unescaped; "" if there is none."""
         return unquote(self._userinfo.partition(":")[2])
 
     @property
     def host(self) -> str:
-        """The host in lower case, an internationalised name in Unicode, an IPv6 address without brackets."""
+        """Return the host in lower case, an internationalised name in Unicode, an IPv6 address without brackets."""
         host = self._host
         return decode_host(host) if "xn--" in host else host
 
     @property
     def raw_host(self) -> bytes:
-        """The host as bytes, IDNA-encoded."""
+        """Return the host as bytes, IDNA-encoded."""
         return self._host.encode("ascii")
 
     @property
     def port(self) -> int | None:
-        """The port; None where there is none, or where it is the one that http, https, ws, wss or ftp has anyway."""
+        """Return the port; None if there is none, or it is the default of http, https, ws, wss or ftp."""
         return self._port
 
     @property
     def netloc(self) -> bytes:
-        """Host and port as a Host field has them: without the zone of an IPv6 address (RFC 6874 s.4)."""
+        """Return host and port as in a Host field: without the zone of an IPv6 address (RFC 6874 s.4)."""
         netloc = self._netloc
         if netloc is None:
             text = self._host
@@ -254,7 +254,7 @@ class URL:
 
     @property
     def path(self) -> str:
-        """The path, unescaped; at least "/"."""
+        """Return the path, unescaped; at least "/"."""
         path = self._path
         if "%" in path:
             return unquote(path)
@@ -262,17 +262,17 @@ class URL:
 
     @property
     def query(self) -> bytes:
-        """The query as it stands in the URL, escaped; `b""` where there is none."""
+        """Return the query as it stands in the URL, escaped; `b""` if there is none."""
         return (self._query or "").encode("ascii")
 
     @property
     def params(self) -> QueryParams:
-        """The query, taken apart."""
+        """Return the query, parsed."""
         return QueryParams(self._query)
 
     @property
     def raw_path(self) -> bytes:
-        """Path and query as a request target has them (RFC 9112 s.3.2.1)."""
+        """Return path and query as in a request target (RFC 9112 s.3.2.1)."""
         target = self._raw_path
         if target is None:
             path = self._path or "/"
@@ -282,27 +282,27 @@ class URL:
 
     @property
     def fragment(self) -> str:
-        """The fragment, unescaped; "" where there is none. It never goes to a server."""
+        """Return the fragment, unescaped; "" if there is none. It is never sent to a server."""
         return unquote(self._fragment or "")
 
     @property
     def is_absolute_url(self) -> bool:
-        """Whether scheme and host are there, so that one could connect."""
+        """Return whether the URL has a scheme and a host, so that one could connect."""
         return bool(self._scheme and self._host)
 
     @property
     def is_relative_url(self) -> bool:
-        """Whether scheme or host are missing."""
+        """Return whether the scheme or the host is missing."""
         return not self.is_absolute_url
 
     @property
     def origin(self) -> Origin:
-        """Scheme, host and port, the port filled in. Raises ValueError for a relative URL."""
+        """Return scheme, host and port, the port filled in. Raises ValueError for a relative URL."""
         return Origin(self)
 
     @property
     def raw(self) -> RawURL:
-        """Deprecated: use `raw_scheme`, `raw_host`, `port` and `raw_path`."""
+        """Return the parts as bytes. Deprecated: use `raw_scheme`, `raw_host`, `port` and `raw_path`."""
         warnings.warn(
             "URL.raw is deprecated, use raw_scheme, raw_host, port and raw_path",
             HTTPXDeprecationWarning,
@@ -311,27 +311,27 @@ class URL:
         return RawURL(self.raw_scheme, self.raw_host, self.port, self.raw_path)
 
     def copy_with(self, **kwargs: Any) -> URL:
-        """This URL with parts replaced; keywords as the constructor takes them."""
+        """Return this URL with parts replaced; the keywords are those of the constructor."""
         return URL(self, **kwargs)
 
     def copy_set_param(self, key: str, value: Any = None) -> URL:
-        """This URL with `key` set to `value` in its query."""
+        """Return this URL with `key` set to `value` in its query."""
         return self.copy_with(params=self.params.set(key, value))
 
     def copy_add_param(self, key: str, value: Any = None) -> URL:
-        """This URL with one more `value` of `key` in its query."""
+        """Return this URL with one more `value` of `key` in its query."""
         return self.copy_with(params=self.params.add(key, value))
 
     def copy_remove_param(self, key: str) -> URL:
-        """This URL without `key` in its query."""
+        """Return this URL without `key` in its query."""
         return self.copy_with(params=self.params.remove(key))
 
     def copy_merge_params(self, params: QueryParamTypes) -> URL:
-        """This URL with `params` set in its query."""
+        """Return this URL with `params` set in its query."""
         return self.copy_with(params=self.params.merge(params))
 
     def join(self, url: URL | str) -> URL:
-        """What the link `url` means on a page at this URL (RFC 3986 s.5.2)."""
+        """Return the target of the link `url` in a document at this URL (RFC 3986 s.5.2)."""
         reference = url if isinstance(url, URL) else URL(url)
         return URL._of(resolved(self._uri_reference, reference._uri_reference))
 
@@ -356,7 +356,7 @@ class URL:
         return f"{type(self).__name__}({self._masked()!r})"
 
     def _masked(self) -> str:
-        """The text for messages: without the password, and without a user that has none, which is a token."""
+        """Return the text for messages: without the password, and without a user name alone, which is a token."""
         if not self._host:
             return masked(str(self))
         userinfo = self._userinfo
@@ -367,7 +367,7 @@ class URL:
         return parts.unsplit(f"{user}:[secure]@{parts.netloc}" if password else f"[secure]@{parts.netloc}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # By parts, since text would have to be parsed again.
+        # From parts, since text would have to be parsed again.
         return _restored, (type(self), tuple(self._uri_reference))
 
 
@@ -376,7 +376,7 @@ def _restored(cls: type[URL], parts: tuple[Any, ...]) -> URL:
 
 
 def _components(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The keywords of `URL`, checked for their types, as `_urlparse` takes them."""
+    """Check the types of the keywords of `URL` and return them as `_urlparse` takes them."""
     components: dict[str, Any] = {}
     for key, value in kwargs.items():
         if key not in _KEYWORDS:
@@ -396,9 +396,10 @@ def _components(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 class Origin(Endpoint):
-    """The origin of an absolute URL (RFC 9110 s.4.3.1): scheme, host in Unicode, and port, always filled in.
+    """Represent the origin of an absolute URL (RFC 9110 s.4.3.1): scheme, host in Unicode, and port.
 
-    The port is 0 where the URL has none and its scheme has no default one. Raises ValueError for a relative URL.
+    The port is always filled in: 0 if the URL has none and its scheme has no default. Raises ValueError for a relative
+    URL.
     """
 
     __slots__ = ()
@@ -416,10 +417,10 @@ class Origin(Endpoint):
 
 
 class QueryParams(Mapping[str, str]):
-    """The names and values of a query, in order, names being repeatable.
+    """Represent the names and values of a query, in order; names may repeat.
 
     Takes the query's text or bytes, pairs, a mapping to values or lists of values, or keywords. Values may be str,
-    bool ("true", "false"), None (""), numbers, or anything else that has a text.
+    bool ("true", "false"), None (""), numbers, or anything else that `str()` converts.
     """
 
     __slots__ = ("_dict",)
@@ -456,44 +457,44 @@ class QueryParams(Mapping[str, str]):
         return params
 
     def keys(self) -> KeysView[str]:
-        """The names, each once."""
+        """Return the names, each once."""
         return self._dict.keys()
 
     def values(self) -> ValuesView[str]:
-        """The first value of each name."""
+        """Return the first value of each name."""
         return {k: v[0] for k, v in self._dict.items() if v}.values()
 
     def items(self) -> ItemsView[str, str]:
-        """Each name with its first value."""
+        """Return each name with its first value."""
         return {k: v[0] for k, v in self._dict.items() if v}.items()
 
     def multi_items(self) -> list[tuple[str, str]]:
-        """Each name with each of its values; the values of one name stand together."""
+        """Return each name with each of its values; the values of one name stand together."""
         return [(k, item) for k, v in self._dict.items() for item in v]
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """The first value of `key`, or `default`."""
+        """Return the first value of `key`, or `default`."""
         values = self._dict.get(key)
         return values[0] if values else default
 
     def get_list(self, key: str) -> list[str]:
-        """All values of `key`."""
+        """Return all values of `key`."""
         return list(self._dict.get(str(key), ()))
 
     def set(self, key: str, value: Any = None) -> QueryParams:
-        """A copy in which `key` has `value` and no other."""
+        """Return a copy in which `key` has `value` and no other."""
         return self._of({**self._dict, str(key): [primitive_value_to_str(value)]})
 
     def add(self, key: str, value: Any = None) -> QueryParams:
-        """A copy in which `key` has `value` too."""
+        """Return a copy in which `key` has `value` too."""
         return self._of({**self._dict, str(key): [*self.get_list(key), primitive_value_to_str(value)]})
 
     def remove(self, key: str) -> QueryParams:
-        """A copy without `key`."""
+        """Return a copy without `key`."""
         return self._of({k: v for k, v in self._dict.items() if k != str(key)})
 
     def merge(self, params: QueryParamTypes | None = None) -> QueryParams:
-        """A copy in which each name of `params` has its values from there."""
+        """Return a copy in which the values of `params` replace those of the same names."""
         return self._of({**self._dict, **QueryParams(params)._dict})
 
     def __getitem__(self, key: Any) -> str:
@@ -529,7 +530,7 @@ class QueryParams(Mapping[str, str]):
         return f"{type(self).__name__}({str(self)!r})"
 
     def update(self, params: QueryParamTypes | None = None) -> None:
-        """Always raises RuntimeError: query parameters are immutable."""
+        """Raise RuntimeError: query parameters are immutable."""
         raise RuntimeError("query parameters are immutable: use `params = params.merge(...)`")
 
     def __setitem__(self, key: str, value: str) -> None:

@@ -1,4 +1,4 @@
-"""WebSockets: sessions, what opens them by hand, their events and errors. `client.websocket()` is the usual way in."""
+"""WebSocket sessions, their connectors, events and errors. Most programs call `client.websocket()` instead."""
 
 from __future__ import annotations
 

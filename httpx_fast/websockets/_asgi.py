@@ -1,9 +1,9 @@
-"""WebSockets with an ASGI application in this process: `ASGITransport` that can be upgraded, on asyncio and trio.
+"""WebSockets with an ASGI application in this process, through `ASGITransport`, on asyncio and trio.
 
-The session on this side is the same as over a network, so here frames become messages of the ASGI specification and
-back. The application runs in a task of its own, which ends with the session: it is told of the disconnect, and
-cancelled if it does not return within `GRACE` seconds of that. An exception of it is raised where the session receives,
-unless `raise_app_exceptions` is False: then the session is closed with code 1011.
+The session is the same class as over a network, so this module translates frames into messages of the ASGI
+specification and back. The application runs in its own task, which ends with the session: it receives the disconnect
+message, and is cancelled if it does not return within `GRACE` seconds. The session's `receive` raises an exception of
+the application, unless `raise_app_exceptions` is False: then the session is closed with code 1011.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from ._session import WebSocketDisconnect
 __all__ = ["ASGIWebSocketTransport"]
 
 _INTERNAL_ERROR = 1011
-_ABNORMAL = 1006  # the session was left without a close frame
+_ABNORMAL = 1006  # the session ended without a close frame
 
 
 class ASGIWebSocketTransport(ASGITransport):
-    """`ASGITransport`, for WebSockets as well.
+    """Send requests to an ASGI application, WebSockets included.
 
     `initial_receive_timeout` is how many seconds the application may take to accept or refuse one.
     """
@@ -64,7 +64,7 @@ class ASGIWebSocketTransport(ASGITransport):
 
 
 class _Conversation:
-    """One call of the application, in the shape of a network stream."""
+    """Run one call of the application behind the interface of a network stream."""
 
     def __init__(self, raise_app_exceptions: bool) -> None:
         self._raises = raise_app_exceptions
@@ -89,7 +89,7 @@ class _Conversation:
         self._task = _spawn(run)
 
     async def answer(self, request: Request, patience: float) -> Response:
-        """The application's answer to the handshake."""
+        """Return the application's response to the handshake."""
         message = await self._next_message(patience)
         if message is None:
             self._check()
@@ -115,7 +115,7 @@ class _Conversation:
         return Response(101, headers=[*fields, *message.get("headers", ())], extensions={"network_stream": self})
 
     async def _denial(self, patience: float) -> bytes:
-        """The body of an ordinary response instead of a WebSocket."""
+        """Yield the body of an ordinary response that refuses the WebSocket."""
         body = b""
         while message := await self._next_message(patience):
             body += message.get("body", b"")
@@ -123,7 +123,7 @@ class _Conversation:
                 break
         return body
 
-    # What the application calls.
+    # Called by the application.
 
     async def _receive(self) -> _Message:
         while not self._to_app:
@@ -136,10 +136,10 @@ class _Conversation:
         self._from_app.append(message)
         self._moved.notify()
 
-    # What the session calls.
+    # Called by the session.
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Frames of what the application sends."""
+        """Return frames of the application's messages."""
         while not self._pieces:
             message = await self._next_message(timeout)
             if message is not None:
@@ -159,7 +159,7 @@ class _Conversation:
         return piece
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Takes whole frames, one or more, as our session sends them."""
+        """Send whole frames, one or more, as our session writes them."""
         if self._disconnected or self._finished:
             raise WriteError("the ASGI application has ended the WebSocket")
         for opcode, payload in _frames(buffer):
@@ -176,7 +176,7 @@ class _Conversation:
         self._moved.notify()
 
     async def aclose(self) -> None:
-        """Ends the application."""
+        """End the application."""
         self._disconnect(_ABNORMAL, "")
         if self._finished:
             return
@@ -188,7 +188,7 @@ class _Conversation:
                 await self._task.join(GRACE, shielded=True)
 
     def get_extra_info(self, info: str) -> Any:
-        """There is no network, so there is nothing to tell."""
+        """Return None: there is no network."""
         return None
 
     def _disconnect(self, code: int, reason: str) -> None:
@@ -198,21 +198,21 @@ class _Conversation:
             self._moved.notify()
 
     async def _next_message(self, timeout: float | None) -> _Message | None:
-        """What the application sends next; None if the time is up, or it has returned."""
+        """Return the application's next message; None if the time is up, or it has returned."""
         with anyio.move_on_after(timeout):
             while not self._from_app and not self._finished:
                 await self._moved.wait()
         return self._from_app.popleft() if self._from_app else None
 
     def _check(self) -> None:
-        """Raises what the application raised, unless that is not wanted."""
+        """Raise the application's exception, unless `raise_app_exceptions` is False."""
         if self._error is not None and self._raises:
             error, self._error = self._error, None
             raise error
 
 
 def _bytes_of(message: _Message, size: int) -> Iterator[bytes]:
-    """A message of the application as a frame, in pieces of at most `size` bytes."""
+    """Yield a message of the application as a frame, in pieces of at most `size` bytes."""
     kind = message["type"]
     if kind == "websocket.send":
         text = message.get("text")
@@ -226,7 +226,7 @@ def _bytes_of(message: _Message, size: int) -> Iterator[bytes]:
 
 
 def _frame(opcode: int, payload: bytes) -> bytes:
-    """A frame as a server sends it."""
+    """Return an unmasked frame, as servers send it."""
     size = len(payload)
     if size < 126:
         length = bytes([size])
@@ -238,7 +238,7 @@ def _frame(opcode: int, payload: bytes) -> bytes:
 
 
 def _frames(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Opcode and payload of each frame of a client."""
+    """Yield opcode and payload of each frame of a client."""
     at = 0
     while at < len(data):
         opcode, size = data[at] & 0x0F, data[at + 1] & 0x7F

@@ -1,7 +1,7 @@
-"""WebSockets over `network_stream`: what `client.websocket()` gives, blocking and asynchronous.
+"""WebSocket sessions over `network_stream`, blocking and asynchronous, as `client.websocket()` yields them.
 
-`_websocket_session` does the work; here is how each world takes turns, reads, writes and looks after a session that
-nobody reads. The blocking one has no thread: nothing of it happens between two calls.
+`_session` implements the protocol; this module adds locks, reads and writes for each kind of client, and the task that
+reads an idle asynchronous session. The blocking session has no thread: it does nothing between two calls.
 """
 
 from __future__ import annotations
@@ -79,24 +79,24 @@ __all__ = [
 
 JSONMode = Literal["text", "binary"]
 
-_READ_SIZE = 65536  # bytes asked for at once
-#: How many times within a keep-alive interval the asynchronous session looks in by itself.
+_READ_SIZE = 65536  # bytes of one read
+#: How many times within a keep-alive interval the asynchronous session reads by itself.
 _LOOKS = 8
 
 
 class PongEvent(Heard):
-    """The answer to a ping of a blocking session, in the shape of `threading.Event`."""
+    """Wait for the answer to a ping of a blocking session, with the interface of `threading.Event`."""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits for it, at most `timeout` seconds; whether it has come. Raises what ends the session meanwhile."""
+        """Wait for it, at most `timeout` seconds; return whether it came. Raises the error that ends the session."""
         return drive(self._wait(timeout))
 
 
 class AsyncPongEvent(Heard):
-    """The answer to a ping of an asynchronous session, in the shape of `anyio.Event`."""
+    """Wait for the answer to a ping of an asynchronous session, with the interface of `anyio.Event`."""
 
     async def wait(self) -> None:
-        """Waits for it. Raises what ends the session meanwhile."""
+        """Wait for it. Raises the error that ends the session."""
         await self._wait(None)
 
 
@@ -128,7 +128,7 @@ def _checked(mode: JSONMode) -> JSONMode:
 
 
 class WebSocketSession(Session):
-    """An open WebSocket of `Client`. Threads may send and receive at once.
+    """Send and receive on an open WebSocket of `Client`. Several threads may do so at once.
 
     `subprotocol` is what the server chose, `response` its answer to the handshake. There is no thread of its own: pings
     are sent and answered while a call waits.
@@ -149,7 +149,7 @@ class WebSocketSession(Session):
         self.close()
 
     def ping(self, payload: bytes = b"") -> PongEvent:
-        """Sends a ping; what it returns is set, and can be waited for, when the pong has come.
+        """Send a ping and return an event, which is set when the pong has come and can be waited for.
 
         `payload` tells pings apart; a random one if it is empty. Raises WebSocketNetworkError, WebSocketDisconnect.
         """
@@ -158,40 +158,43 @@ class WebSocketSession(Session):
         return pong
 
     def send(self, event: Event) -> None:
-        """Sends an event. Raises WebSocketNetworkError; WebSocketDisconnect once the session is over."""
+        """Send an event. Raises WebSocketNetworkError; WebSocketDisconnect once the session is over."""
         drive(self._send(event))
 
     def send_text(self, data: str) -> None:
-        """Sends a message of text."""
+        """Send a message of text."""
         self.send(TextMessage(data))
 
     def send_bytes(self, data: bytes) -> None:
-        """Sends a message of bytes."""
+        """Send a message of bytes."""
         self.send(BytesMessage(data))
 
     def send_json(self, data: Any, mode: JSONMode = "text") -> None:
-        """Sends what `json.dumps` makes of `data`, as text or as bytes ("binary")."""
+        """Send `data` as `json.dumps` serializes it, as text or as bytes ("binary")."""
         self.send(_to_json(data, mode))
 
     def receive(self, timeout: float | None = None) -> Event:
-        """The next message. Raises TimeoutError when none came within `timeout` seconds, WebSocketDisconnect when the
-        peer has closed, WebSocketNetworkError."""
+        """Return the next message.
+
+        Raises TimeoutError if none came within `timeout` seconds, WebSocketDisconnect when the peer has closed,
+        WebSocketNetworkError.
+        """
         return drive(self._receive(timeout))
 
     def receive_text(self, timeout: float | None = None) -> str:
-        """The next message, which must be text: WebSocketInvalidTypeReceived else."""
+        """Return the next message, which must be text. Raises WebSocketInvalidTypeReceived otherwise."""
         return _as_text(self.receive(timeout))
 
     def receive_bytes(self, timeout: float | None = None) -> bytes:
-        """The next message, which must be bytes: WebSocketInvalidTypeReceived else."""
+        """Return the next message, which must be bytes. Raises WebSocketInvalidTypeReceived otherwise."""
         return _as_bytes(self.receive(timeout))
 
     def receive_json(self, timeout: float | None = None, mode: JSONMode = "text") -> Any:
-        """The next message, as JSON; exceptions are those of `json.loads` besides."""
+        """Return the next message parsed as JSON. Raises the exceptions of `json.loads` too."""
         return _from_json(self.receive(timeout), mode)
 
     def close(self, code: int = NORMAL, reason: str | None = None) -> None:
-        """Closes the session, waiting a second at most for the peer's answer; repeatable."""
+        """Close the session, waiting at most one second for the peer's answer. May be repeated."""
         drive(self._close(code, reason))
 
     async def _take_turn(self, at: float | None) -> bool:
@@ -218,7 +221,7 @@ class WebSocketSession(Session):
 
 
 class AsyncWebSocketSession(Session):
-    """An open WebSocket of `AsyncClient`. Tasks may send and receive at once.
+    """Send and receive on an open WebSocket of `AsyncClient`. Several tasks may do so at once.
 
     `subprotocol` is what the server chose, `response` its answer to the handshake. While it is entered, a task answers
     and sends pings when nobody receives.
@@ -227,7 +230,7 @@ class AsyncWebSocketSession(Session):
     stream: AsyncNetworkStream
 
     def _set_up(self) -> None:
-        # Not to be woken by the loop where nobody holds it saves a turn of the loop for each message.
+        # An uncontended lock that does not yield saves one iteration of the loop for each message.
         self._reading = anyio.Lock(fast_acquire=True)
         self._writing = anyio.Lock(fast_acquire=True)
         self._tasks: Any = None
@@ -245,12 +248,12 @@ class AsyncWebSocketSession(Session):
             await self.close()
         finally:
             if self._tasks is not None:
-                # The exception that is on its way stays what it is: the group is not told of it.
+                # The exception propagates unchanged: the task group does not see it.
                 self._tasks.cancel_scope.cancel()
                 await self._tasks.__aexit__(None, None, None)
 
     async def ping(self, payload: bytes = b"") -> AsyncPongEvent:
-        """Sends a ping; what it returns is set, and can be waited for, when the pong has come.
+        """Send a ping and return an event, which is set when the pong has come and can be waited for.
 
         `payload` tells pings apart; a random one if it is empty. Raises WebSocketNetworkError, WebSocketDisconnect.
         """
@@ -259,49 +262,52 @@ class AsyncWebSocketSession(Session):
         return pong
 
     async def send(self, event: Event) -> None:
-        """Sends an event. Raises WebSocketNetworkError; WebSocketDisconnect once the session is over."""
+        """Send an event. Raises WebSocketNetworkError; WebSocketDisconnect once the session is over."""
         await self._send(event)
 
     async def send_text(self, data: str) -> None:
-        """Sends a message of text."""
+        """Send a message of text."""
         await self.send(TextMessage(data))
 
     async def send_bytes(self, data: bytes) -> None:
-        """Sends a message of bytes."""
+        """Send a message of bytes."""
         await self.send(BytesMessage(data))
 
     async def send_json(self, data: Any, mode: JSONMode = "text") -> None:
-        """Sends what `json.dumps` makes of `data`, as text or as bytes ("binary")."""
+        """Send `data` as `json.dumps` serializes it, as text or as bytes ("binary")."""
         await self.send(_to_json(data, mode))
 
     async def receive(self, timeout: float | None = None) -> Event:
-        """The next message. Raises TimeoutError when none came within `timeout` seconds, WebSocketDisconnect when the
-        peer has closed, WebSocketNetworkError."""
+        """Return the next message.
+
+        Raises TimeoutError if none came within `timeout` seconds, WebSocketDisconnect when the peer has closed,
+        WebSocketNetworkError.
+        """
         return await self._receive(timeout)
 
     async def receive_text(self, timeout: float | None = None) -> str:
-        """The next message, which must be text: WebSocketInvalidTypeReceived else."""
+        """Return the next message, which must be text. Raises WebSocketInvalidTypeReceived otherwise."""
         return _as_text(await self.receive(timeout))
 
     async def receive_bytes(self, timeout: float | None = None) -> bytes:
-        """The next message, which must be bytes: WebSocketInvalidTypeReceived else."""
+        """Return the next message, which must be bytes. Raises WebSocketInvalidTypeReceived otherwise."""
         return _as_bytes(await self.receive(timeout))
 
     async def receive_json(self, timeout: float | None = None, mode: JSONMode = "text") -> Any:
-        """The next message, as JSON; exceptions are those of `json.loads` besides."""
+        """Return the next message parsed as JSON. Raises the exceptions of `json.loads` too."""
         return _from_json(await self.receive(timeout), mode)
 
     async def close(self, code: int = NORMAL, reason: str | None = None) -> None:
-        """Closes the session, waiting a second at most for the peer's answer; repeatable."""
+        """Close the session, waiting at most one second for the peer's answer. May be repeated."""
         await self._close(code, reason)
 
     async def _say_goodbye(self, code: int, reason: str | None, at: float) -> None:
-        # Who is cancelled tells the peer nevertheless; it hardly ever waits.
+        # A cancelled task sends its close frame nevertheless; this hardly ever waits.
         with anyio.move_on_after(max(at - monotonic(), 0.0), shield=True):
             await super()._say_goodbye(code, reason, at)
 
     async def _look_in(self, pause: float) -> None:
-        """Reads what is there when nobody does, so that the peer's pings are answered and ours are sent."""
+        """Read available data while no call reads, so that the peer's pings are answered and ours are sent."""
         while self._end is None:
             await anyio.sleep(pause)
             if self._end is None and not self._reading.locked():
@@ -335,7 +341,7 @@ class AsyncWebSocketSession(Session):
 
 
 async def _acquired(lock: anyio.Lock, patience: float | None) -> bool:
-    """Takes a lock; False if that takes longer than `patience` seconds."""
+    """Acquire a lock; return False if that takes longer than `patience` seconds."""
     try:
         lock.acquire_nowait()
     except anyio.WouldBlock:
@@ -351,7 +357,7 @@ AsyncSession = TypeVar("AsyncSession", bound=AsyncWebSocketSession)
 
 
 def _handshake(subprotocols: list[str] | None) -> dict[str, str]:
-    """The fields that ask for a WebSocket (RFC 6455 s.4.1)."""
+    """Return the fields that request a WebSocket (RFC 6455 s.4.1)."""
     fields = {
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -364,8 +370,8 @@ def _handshake(subprotocols: list[str] | None) -> dict[str, str]:
 
 
 def _check(response: Response, key: str, subprotocols: list[str] | None) -> Deflate | None:
-    """What is agreed on. Raises WebSocketUpgradeError unless it is the WebSocket that was asked for."""
-    over_http2 = response.http_version == "HTTP/2"  # where it is asked for by CONNECT: RFC 8441 s.5
+    """Return the agreed parameters. Raises WebSocketUpgradeError unless it is the WebSocket that was requested."""
+    over_http2 = response.http_version == "HTTP/2"  # the answer to CONNECT: RFC 8441 s.5
     if over_http2 and not response.is_success:
         raise WebSocketUpgradeError(response, f"the server answered {response.status_code}, expected 200")
     if not over_http2 and response.status_code != 101:
@@ -391,7 +397,7 @@ def _check(response: Response, key: str, subprotocols: list[str] | None) -> Defl
 
 
 class _Connecting:
-    """Settings of sessions to come."""
+    """Hold the settings of sessions to open."""
 
     def __init__(self, client: Any, session_class: Any, **settings: Any) -> None:
         self.client = client
@@ -400,19 +406,19 @@ class _Connecting:
 
 
 class StreamingClient(Protocol):
-    """What `WebSocketClient` asks of a client: `Client` has it."""
+    """Declare what `WebSocketClient` needs of a client: `Client` has it."""
 
     def stream(self, *args: Any, **kwargs: Any) -> contextlib.AbstractContextManager[Response]: ...
 
 
 class AsyncStreamingClient(Protocol):
-    """What `AsyncWebSocketClient` asks of a client: `AsyncClient` has it."""
+    """Declare what `AsyncWebSocketClient` needs of a client: `AsyncClient` has it."""
 
     def stream(self, *args: Any, **kwargs: Any) -> contextlib.AbstractAsyncContextManager[Response]: ...
 
 
 class WebSocketClient(_Connecting, Generic[SyncSession]):
-    """Opens WebSockets with a `Client`."""
+    """Open WebSockets with a `Client`."""
 
     def __init__(
         self,
@@ -447,7 +453,7 @@ class WebSocketClient(_Connecting, Generic[SyncSession]):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Generator[SyncSession, None, None]:
-        """Opens a session for `with`. Raises WebSocketUpgradeError if the server does not accept it."""
+        """Open a session for `with`. Raises WebSocketUpgradeError if the server does not accept it."""
         asked = _handshake(subprotocols)
         with self.client.stream(
             "GET",
@@ -469,7 +475,7 @@ class WebSocketClient(_Connecting, Generic[SyncSession]):
 
 
 class AsyncWebSocketClient(_Connecting, Generic[AsyncSession]):
-    """Opens WebSockets with an `AsyncClient`."""
+    """Open WebSockets with an `AsyncClient`."""
 
     def __init__(
         self,
@@ -504,7 +510,7 @@ class AsyncWebSocketClient(_Connecting, Generic[AsyncSession]):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> AsyncGenerator[AsyncSession, None]:
-        """Opens a session for `async with`. Raises WebSocketUpgradeError if the server does not accept it."""
+        """Open a session for `async with`. Raises WebSocketUpgradeError if the server does not accept it."""
         asked = _handshake(subprotocols)
         async with self.client.stream(
             "GET",

@@ -1,14 +1,14 @@
-"""A WebSocket session, written once for both worlds: what it reads, owes, waits for, and how it ends.
+"""The protocol of a WebSocket session, written once for blocking and asynchronous sessions.
 
-No thread and no queue between the socket and who receives: whoever waits for something reads. The rules:
+There is no thread and no queue between the socket and `receive`: the call that waits for something reads. The rules:
 
-1. One at a time reads and one at a time writes. Who waits for its turn to read looks first whether the one before has
-   read what it waits for.
-2. Pings are answered, and pings of our own sent, by who reads. That waits for no peer that does not read: what is not
-   taken at once goes out at a later look, and of answers that wait so only the newest are kept (RFC 6455 s.5.5.3).
-3. Once it is over, `_end` says how, and everything that waits, or comes, raises it; messages that came before are given
-   first.
-4. What is cancelled loses nothing: bytes stay with the stream, messages in `_ready`, answers in `_owed`.
+1. One call at a time reads and one writes. A call that acquires the read lock checks first whether the previous reader
+   has read what it waits for.
+2. The reading call answers pings and sends our own. It does not wait for a peer that does not read: data that cannot
+   be written at once is sent at a later read, and of such answers only the newest are kept (RFC 6455 s.5.5.3).
+3. When the session is over, `_end` holds its exception, which every waiting or later call raises; messages that came
+   before are returned first.
+4. Cancellation loses nothing: bytes stay with the stream, messages in `_ready`, answers in `_owed`.
 """
 
 from __future__ import annotations
@@ -46,22 +46,22 @@ from .._wire.websocket import (
 from .._wire.websocket_deflate import WORTHWHILE, Deflate
 
 CLOSE_PATIENCE = 1.0  # seconds for the peer to take a close frame, and to answer it (RFC 6455 s.7.1.1)
-MAX_OWED = 16  # frames, answers to what was read; a peer that asks and does not read
-# Seconds until a write that the peer did not take at once is tried again, by who waits for messages meanwhile.
+MAX_OWED = 16  # frames that answer pings; a peer that sends pings and does not read cannot add more
+# Seconds until a call that waits for messages retries a write that the peer did not take at once.
 _WRITE_LOOK = 0.1
-# Reads after the time is up: a message that is there already comes in pieces, and a flood of pings has no end.
+# Reads after the deadline: an available message comes in pieces, but a flood of pings never ends.
 _LATE_READS = 16
-_BREATH = 16  # reads in a row after which other tasks have a turn
+_BREATH = 16  # consecutive reads after which other tasks may run
 
 
 class HTTPXWSException(Exception):
-    """Anything that goes wrong with a WebSocket, once the request for it was answered."""
+    """An error of a WebSocket after its request was answered; base of the others."""
 
     __reduce__ = portable
 
 
 class WebSocketUpgradeError(HTTPXWSException):
-    """The server did not switch to a WebSocket; `response` is what it said."""
+    """The server did not switch to a WebSocket; `response` is its response."""
 
     def __init__(self, response: Response, reason: str = "") -> None:
         super().__init__(reason or f"the server answered {response.status_code}, expected 101")
@@ -69,7 +69,7 @@ class WebSocketUpgradeError(HTTPXWSException):
 
 
 class WebSocketDisconnect(HTTPXWSException):
-    """The session is over: closed by the peer, or here. `code` and `reason` are those of RFC 6455 s.7.1.5."""
+    """The session is over: the peer or this side closed it. `code` and `reason` are those of RFC 6455 s.7.1.5."""
 
     def __init__(self, code: int = NORMAL, reason: str | None = None) -> None:
         super().__init__(f"the WebSocket was closed with code {code}" + (f": {reason}" if reason else ""))
@@ -78,7 +78,7 @@ class WebSocketDisconnect(HTTPXWSException):
 
 
 class WebSocketInvalidTypeReceived(HTTPXWSException):
-    """Text came where bytes were expected, or the other way round; `event` is what came."""
+    """Text came instead of bytes, or bytes instead of text; `event` is the message."""
 
     def __init__(self, event: Event) -> None:
         super().__init__(f"a message of another type came: {type(event).__name__}")
@@ -86,11 +86,11 @@ class WebSocketInvalidTypeReceived(HTTPXWSException):
 
 
 class WebSocketNetworkError(HTTPXWSException):
-    """The connection broke without a closing handshake, or does not answer pings any more."""
+    """The connection broke without a closing handshake, or the peer does not answer pings any more."""
 
 
 class Session:
-    """What both kinds of session do, written once; a kind adds how to take turns, read and write."""
+    """Implement both kinds of session; a subclass adds locks, reads and writes."""
 
     subprotocol: str | None
     response: Response | None
@@ -114,28 +114,28 @@ class Session:
         self._interval = keepalive_ping_interval_seconds
         self._timeout = keepalive_ping_timeout_seconds
         self._next_ping = None if self._interval is None else monotonic() + self._interval
-        self._pong_by: float | None = None  # until then our last keep-alive ping is to be answered
+        self._pong_by: float | None = None  # the deadline of the answer to our last keep-alive ping
         self._own_ping = b""
         self._ready: deque[Event] = deque()
-        self._owed: deque[bytes] = deque(maxlen=MAX_OWED)  # frames that answer what was read
-        self._stuck = False  # the stream holds a part of such frames that the peer did not take
+        self._owed: deque[bytes] = deque(maxlen=MAX_OWED)  # frames to send in answer to those read
+        self._stuck = False  # the stream buffers a part of these frames that the peer did not take
         self._write_timeout = _write_timeout(response)
         self._pings: dict[bytes, Heard] = {}
         self._end: HTTPXWSException | None = None
         self._said_goodbye = False
         self._set_up()
 
-    # How to wait; each kind has its own.
+    # Waiting; implemented by each subclass.
 
     def _agree(self, deflate: Deflate | None) -> None:
-        """What the handshake has agreed on for messages (RFC 7692)."""
+        """Set the agreed message parameters of the handshake (RFC 7692)."""
         self._deflate = self._reader.inflater = deflate
 
     def _set_up(self) -> None:
         raise NotImplementedError
 
     async def _take_turn(self, at: float | None) -> bool:
-        """Becomes the one who reads; False if `at` comes first."""
+        """Acquire the read lock; return False if `at` comes first."""
         raise NotImplementedError
 
     def _pass_turn(self) -> None:
@@ -145,18 +145,18 @@ class Session:
         raise NotImplementedError
 
     async def _take_pen(self, patience: float | None) -> bool:
-        """Becomes the one who writes; False if that takes longer than `patience` seconds."""
+        """Acquire the write lock; return False if that takes longer than `patience` seconds."""
         raise NotImplementedError
 
     def _pass_pen(self) -> None:
         raise NotImplementedError
 
     async def _put(self, raw: bytes, timeout: float | None) -> None:
-        """Writes to the stream, with `timeout` seconds for each bit of progress; b"" for what it holds already."""
+        """Write to the stream, with `timeout` seconds for each bit of progress; b"" flushes its buffer."""
         raise NotImplementedError
 
     async def _breathe(self) -> None:
-        """Lets other tasks have a turn."""
+        """Let other tasks run."""
 
     async def _shut(self) -> None:
         raise NotImplementedError
@@ -170,12 +170,12 @@ class Session:
         return self._ready.popleft()
 
     async def _until(self, ready: Callable[[], bool], at: float | None) -> bool:
-        """Reads until `ready()`; False if `at` comes first. Raises what ended the session."""
+        """Read until `ready()`; return False if `at` comes first. Raises the error that ended the session."""
         reads = late = 0
         while not ready():
             if self._end is not None:
                 raise self._end
-            if reads:  # which brought nothing that is waited for
+            if reads:  # the other call read nothing that is waited for
                 late += at is not None and monotonic() >= at
                 if late >= _LATE_READS:
                     return False
@@ -192,7 +192,7 @@ class Session:
         return True
 
     async def _read_once(self, at: float | None) -> bool:
-        """Reads what comes next, and does what it asks for; False if `at` comes first. It is our turn."""
+        """Read and process the next data, holding the read lock; return False if `at` comes first."""
         if len(self._ready) >= self._queue_size:
             return False
         while True:
@@ -253,7 +253,7 @@ class Session:
             pong._set()
 
     async def _keep_alive(self) -> bool:
-        """Sends the ping that is due; False if the last one was not answered, which ends the session."""
+        """Send the ping that is due; return False if the last one was not answered, which ends the session."""
         now = monotonic()
         if self._pong_by is not None and now >= self._pong_by:
             await self._break_off(f"the peer did not answer a ping within {self._timeout:.3g} s")
@@ -269,7 +269,7 @@ class Session:
         return True
 
     async def _break_off(self, why: str, cause: BaseException | None = None) -> None:
-        """The session is over without a closing handshake."""
+        """End the session without a closing handshake."""
         if self._end is None:
             self._end = WebSocketNetworkError(why)
             self._end.__cause__ = cause
@@ -278,7 +278,7 @@ class Session:
     # Sending.
 
     async def _send(self, event: Any) -> None:
-        """Sends an event of ours, or one of wsproto's, which look alike."""
+        """Send an event of ours, or one of wsproto's, which have the same attributes."""
         kind = type(event).__name__
         if kind in ("TextMessage", "BytesMessage"):
             data = event.data
@@ -298,7 +298,7 @@ class Session:
             raise TypeError(f"{event!r} is no event: expected TextMessage, BytesMessage, Ping, Pong or CloseConnection")
 
     async def _send_frame(self, raw: bytes) -> None:
-        """Sends what is owed, and `raw`."""
+        """Send the owed frames, and `raw`."""
         self._check_open()
         try:
             await self._write(raw, self._write_timeout)
@@ -312,9 +312,9 @@ class Session:
             raise self._end or WebSocketDisconnect(NORMAL, "a close frame was sent before")
 
     async def _write(self, raw: bytes, timeout: float | None, *, goodbye: bool = False) -> None:
-        """Sends what is owed, and `raw`, when it is our turn to write.
+        """Acquire the write lock and send the owed frames, and `raw`.
 
-        Who writes before us has a deadline of its own, so that only the last words have one for waiting, too.
+        The current writer has a deadline of its own, so only the close frame needs one for the lock too.
         """
         if not await self._take_pen(timeout if goodbye else None):
             raise WriteTimeout("somebody else was still writing")
@@ -327,7 +327,7 @@ class Session:
             self._pass_pen()
 
     async def _answer(self) -> None:
-        """Sends what is owed as far as the peer takes it at once; the rest is for a later look."""
+        """Send the owed frames as far as the peer takes them at once; the rest follows at a later read."""
         if self._said_goodbye:
             self._owed.clear()
             return
@@ -336,7 +336,7 @@ class Session:
         try:
             while self._stuck or self._owed:
                 raw = b"" if self._stuck else self._due(b"")
-                self._stuck = True  # until all of it has gone out
+                self._stuck = True  # until all of it was sent
                 await self._put(raw, 0.0)
                 self._stuck = False
         except WriteTimeout:
@@ -347,7 +347,7 @@ class Session:
             self._pass_pen()
 
     def _due(self, raw: bytes) -> bytes:
-        """What is owed, and `bytes`; to be asked for when nothing can come between that and sending it."""
+        """Return the owed frames, and `bytes`; call it directly before sending, with nothing in between."""
         if not self._owed:
             return raw
         owed = [self._owed.popleft() for _ in range(len(self._owed))]
@@ -363,21 +363,21 @@ class Session:
             raise
 
     async def _say_goodbye(self, code: int, reason: str | None, at: float) -> None:
-        """Sends a close frame before `at`, unless one was sent; that it cannot be sent does not matter."""
+        """Send a close frame before `at`, unless one was sent; failure to send it is ignored."""
         if not self._said_goodbye:
             self._said_goodbye = True
             with contextlib.suppress(NetworkError, TimeoutException):
                 await self._write(close_frame(code, reason), max(at - monotonic(), 0.0), goodbye=True)
 
     async def _close(self, code: int, reason: str | None) -> None:
-        """The closing handshake, from this side."""
+        """Perform the closing handshake from this side."""
         try:
             if self._end is None:
                 at = monotonic() + CLOSE_PATIENCE
                 await self._say_goodbye(code, reason, at)
                 self._next_ping = self._pong_by = None
                 with contextlib.suppress(HTTPXWSException):
-                    # Messages that come now come too late for anybody; the peer's close frame is behind them.
+                    # Messages that come now are discarded; the peer's close frame follows them.
                     while await self._until(lambda: bool(self._ready), at):
                         self._ready.clear()
                     self._end = self._end or WebSocketDisconnect(code, reason)
@@ -387,7 +387,7 @@ class Session:
 
 
 def _write_timeout(response: Response | None) -> float | None:
-    """The write timeout of the request that the session began with; the default one where there was none."""
+    """Return the write timeout of the session's request; the default one if there was none."""
     timeouts: dict[str, float | None] = {}
     if response is not None:
         with contextlib.suppress(RuntimeError):  # a response without its request
@@ -396,7 +396,7 @@ def _write_timeout(response: Response | None) -> float | None:
 
 
 class Heard:
-    """The answer to a ping that is to come."""
+    """Hold the pending answer to a ping."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -406,7 +406,7 @@ class Heard:
         self._is_set = True
 
     def is_set(self) -> bool:
-        """Whether it has come."""
+        """Return whether the answer has come."""
         return self._is_set
 
     async def _wait(self, timeout: float | None) -> bool:
