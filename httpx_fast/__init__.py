@@ -1,7 +1,7 @@
 """An HTTP client with httpx's interface: `import httpx_fast as httpx`.
 
-The public names, each of which says that it lives here. Those that pull in much, or that few need, are loaded when they
-are first asked for.
+The public names, whose `__module__` is this package. Names with expensive imports, or that few programs need, are
+loaded on first access.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ __all__ = [
     "websocket",
 ]
 
-#: Public names that are loaded late, and the module of each.
+#: Public names that are loaded on first access, and the module of each.
 _LATE = {
     "ASGITransport": "._transports.asgi",
     "AddressFilter": "._resolvers",
@@ -168,7 +168,7 @@ _LATE = {
 
 
 def _adopt(public: Any) -> Any:
-    """Has a public name say that it lives here, wherever it was written."""
+    """Set the `__module__` of a public name to this package, wherever it is defined."""
     public.__module__ = __name__
     return public
 
@@ -182,7 +182,7 @@ def _adopt_all() -> None:
 _adopt_all()
 
 
-if not TYPE_CHECKING:  # a checker would believe that any name is here
+if not TYPE_CHECKING:  # a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
         module = _LATE.get(name)

@@ -1,7 +1,7 @@
-"""Says the right word where an argument has another name in requests, aiohttp or an older httpx.
+"""Error messages for arguments that have another name in requests, aiohttp or an older httpx.
 
-Python itself refuses an unknown argument; here it is told what to write in its place. Only for what is not called for
-each request of a client: a wrapper costs a call.
+Python itself refuses an unknown argument; the decorator adds what to write in its place. It is not for functions that
+a client calls for each request: a wrapper costs a call.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: What other clients call it, and how it is said here.
+#: The names in other clients, and the advice for each.
 _INSTEAD = {
     "allow_redirects": "follow_redirects=...",
     "app": "transport=ASGITransport(app=...) or WSGITransport(app=...)",

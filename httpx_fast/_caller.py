@@ -1,4 +1,4 @@
-"""Warns in the name of the user's code, however deep below it something is found."""
+"""Warnings that name the line of the user's code, from any depth below it."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Bodies of requests and responses: from what users give to streams of bytes and the fields that describe them.
+"""Bodies of requests and responses: convert users' arguments into streams of bytes and the fields that describe them.
 
-`encode_request()` and `encode_response()` return the default fields and the stream; whether the fields are taken is for
-the message to say, which may have its own. A stream knows no message and no connection.
+`encode_request()` and `encode_response()` return the default fields and the stream; the message, which may have its own
+fields, decides whether to use them. A stream knows no message and no connection.
 
-Rule: a body is sent again (a redirect, an authentication round, a connection that was dead) only when that sends the
-same bytes. What can be read once raises StreamConsumed at the second time; a file is wound back to where it stood.
+Rule: a body is sent again (a redirect, an authentication round, a connection that was dead) only if that sends the same
+bytes. A source that can be read once raises StreamConsumed the second time; a file is reset to its first position.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["ByteStream"]
 RequestContent: TypeAlias = str | bytes | bytearray | memoryview | Iterable[bytes] | AsyncIterable[bytes]
 ResponseContent: TypeAlias = RequestContent
 
-# A set of arguments to json.dumps() costs an encoder for each call; one encoder serves all of them.
+# json.dumps() with arguments makes an encoder for each call; this one serves all of them.
 _to_json = jsonlib.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 _JSON = "application/json"
@@ -35,7 +35,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class ByteStream(AsyncByteStream, SyncByteStream):
-    """A body that is in memory; `_stream` holds its bytes."""
+    """Hold a body in memory; `_stream` is its bytes."""
 
     def __init__(self, stream: bytes) -> None:
         self._stream = stream
@@ -48,7 +48,7 @@ class ByteStream(AsyncByteStream, SyncByteStream):
 
 
 class _OnePiece:
-    """Gives one piece. Not a generator: trio warns of those that are left before their end."""
+    """Yield one piece. Not a generator: trio warns of generators that are left before their end."""
 
     def __init__(self, piece: bytes) -> None:
         self._left = [piece]
@@ -63,7 +63,7 @@ class _OnePiece:
 
 
 class IteratorByteStream(SyncByteStream):
-    """A body that an iterable or a file gives piece by piece."""
+    """Read a body from an iterable or a file, piece by piece."""
 
     CHUNK_SIZE = 65_536  # bytes read from a file at once
 
@@ -75,7 +75,7 @@ class IteratorByteStream(SyncByteStream):
 
     @property
     def restarts(self) -> bool:
-        """Whether it is certain that iterating once more gives the same bytes."""
+        """Return whether another iteration certainly yields the same bytes."""
         source: Any = self._stream
         if hasattr(source, "read"):
             return self._start is not None
@@ -94,7 +94,7 @@ class IteratorByteStream(SyncByteStream):
             empty = False
             self._gave = True
             yield piece
-        # Any other iterator may or may not be able to start again: this one gave nothing, so it is worn out.
+        # Any other iterator may or may not be able to start again: this one yielded nothing, so it is exhausted.
         if empty and self._gave:
             raise StreamConsumed
 
@@ -105,7 +105,7 @@ class IteratorByteStream(SyncByteStream):
 
 
 class AsyncIteratorByteStream(AsyncByteStream):
-    """A body that an asynchronous iterable or file gives piece by piece."""
+    """Read a body from an asynchronous iterable or file, piece by piece."""
 
     CHUNK_SIZE = 65_536  # bytes read from a file at once
 
@@ -117,7 +117,7 @@ class AsyncIteratorByteStream(AsyncByteStream):
 
     @property
     def restarts(self) -> bool:
-        """Whether it is certain that iterating once more gives the same bytes."""
+        """Return whether another iteration certainly yields the same bytes."""
         source: Any = self._stream
         if _async_read(source) is not None:
             return self._start is not None and hasattr(source, "seek")
@@ -152,7 +152,7 @@ class AsyncIteratorByteStream(AsyncByteStream):
 
 
 class UnattachedStream(AsyncByteStream, SyncByteStream):
-    """The body of a message that came out of a pickle: its stream stayed behind."""
+    """Stand for the body of an unpickled message, whose stream was not pickled."""
 
     def __iter__(self) -> Iterator[bytes]:
         raise StreamClosed
@@ -162,19 +162,19 @@ class UnattachedStream(AsyncByteStream, SyncByteStream):
 
 
 def encode_content(content: RequestContent) -> tuple[dict[str, str], SyncByteStream | AsyncByteStream]:
-    """A body as it is: text (UTF-8), bytes, or what gives bytes. TypeError for anything else."""
+    """Return fields and stream of text (UTF-8), bytes, or an iterable of bytes. Raises TypeError otherwise."""
     if isinstance(content, str):
         content = content.encode()
     elif isinstance(content, (bytearray, memoryview)):
         content = bytes(content)
     elif type(content) is ByteStream:
-        # `stream` of a response whose body came with its head, sent on by a client of either kind: it is the network's
-        # doing whether it is one of these.
+        # The `stream` of a response, forwarded by a client of either kind: it is in memory if the body came with the
+        # head, which depends on the network.
         content = content._stream
     if isinstance(content, bytes):
         return ({"Content-Length": str(len(content))} if content else {}), ByteStream(content)
     kind = type(content).__name__
-    # A dict iterates over its keys, which is never what was meant.
+    # A dict iterates over its keys, which no user wants.
     if isinstance(content, Iterable) and not isinstance(content, dict):
         return _length_or_chunked(content), IteratorByteStream(content)
     if isinstance(content, AsyncIterable):
@@ -186,14 +186,14 @@ def encode_content(content: RequestContent) -> tuple[dict[str, str], SyncByteStr
 
 
 def encode_urlencoded_data(data: RequestData) -> tuple[dict[str, str], ByteStream]:
-    """A form as application/x-www-form-urlencoded."""
+    """Encode a form as application/x-www-form-urlencoded."""
     return _typed(_form(data), _FORM)
 
 
 def encode_multipart_data(
     data: RequestData, files: RequestFiles, boundary: bytes | None
 ) -> tuple[dict[str, str], MultipartStream]:
-    """A form with files as multipart/form-data."""
+    """Encode a form with files as multipart/form-data."""
     multipart = MultipartStream(data, files, boundary)
     return multipart.get_headers(), multipart
 
@@ -207,14 +207,14 @@ def encode_html(html: str) -> tuple[dict[str, str], ByteStream]:
 
 
 def encode_json(json: Any) -> tuple[dict[str, str], ByteStream]:
-    """Compact JSON (RFC 8259). ValueError for NaN and infinities, which it does not know."""
+    """Encode compact JSON (RFC 8259). Raises ValueError for NaN and infinities, which JSON does not define."""
     return _typed(_to_json(json).encode(), _JSON)
 
 
 def in_memory(
     content: RequestContent | None, data: RequestData | None, json: Any | None
 ) -> tuple[bytes, bytes | None] | None:
-    """As `encode_request`, of what is most often sent: the bytes and their Content-Type; None for the rest."""
+    """Return the bytes and the Content-Type of the most common bodies; None for others (see `encode_request`)."""
     if data is not None and (data.__class__ is not dict or json is not None or content is not None):
         return None
     if content is not None:
@@ -237,7 +237,7 @@ def encode_request(
     json: Any | None = None,
     boundary: bytes | None = None,
 ) -> tuple[dict[str, str], SyncByteStream | AsyncByteStream]:
-    """Default fields and body stream of a request; the first argument that is given wins, others are warned of."""
+    """Return default fields and body stream of a request; the first given argument wins, others cause a warning."""
     if json is not None or content is not None:
         _warn_of_unsent(content, data, files, json)
     if data is not None and not isinstance(data, Mapping):
@@ -255,7 +255,7 @@ def encode_request(
 
 
 def _warn_of_unsent(content: object, data: object, files: object, json: object) -> None:
-    """One body is sent; `data` and `files` make one together, and empty ones make none."""
+    """Warn of arguments that are not sent: only `data` and `files` form one body; empty ones form none."""
     given = {"content": content is not None, "data": bool(data), "files": bool(files), "json": json is not None}
     names = [name for name, is_given in given.items() if is_given]
     if len(names) < 2 or names == ["data", "files"]:
@@ -276,7 +276,7 @@ def encode_response(
     html: str | None = None,
     json: Any | None = None,
 ) -> tuple[dict[str, str], SyncByteStream | AsyncByteStream]:
-    """Default fields and body stream of a response; the first argument that is given wins."""
+    """Return default fields and body stream of a response; the first given argument wins."""
     if content is not None:
         return encode_content(content)
     if text is not None:
@@ -305,7 +305,7 @@ def _length_or_chunked(file: Any) -> dict[str, str]:
 
 
 def _position(source: Any) -> int | None:
-    """Where a file stands; None for what cannot be positioned."""
+    """Return the position of a file; None if it has none."""
     try:
         position: int = source.tell()
     except (AttributeError, OSError):
@@ -315,9 +315,9 @@ def _position(source: Any) -> int | None:
 
 
 def _async_read(source: Any) -> Any:
-    """How to read an asynchronous file in pieces; None for what is no file.
+    """Return a function that reads an asynchronous file in pieces; None if it is no file.
 
-    Files hand out lines when they are iterated, which costs a search and a call for each.
+    Iterating over a file yields lines, which costs a search and a call for each.
     """
     read = getattr(source, "aread", None) or getattr(source, "read", None)
     return read if inspect.iscoroutinefunction(read) else None

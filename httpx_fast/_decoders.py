@@ -1,14 +1,14 @@
-"""From a body as it was sent to content: content codings (RFC 9110 s.8.4), text, lines, and chunks of one size.
+"""Decoders from a received body to content: content codings (RFC 9110 s.8.4), text, lines, and chunks of one size.
 
 Everything is incremental, and knows no message. Rules for the content codings:
 
-1. A step, which is what the iterators do until they give a piece, takes at most `INPUT_SLICE` bytes of each coding,
-   opens at most `MEMBERS_PER_STEP` members and gives at most about `MAX_PIECE` bytes, however much a few bytes may
-   stand for: so a reader who stops has paid for what it took. Nothing is decoded ahead. A step that has nothing to give
-   yet gives an empty piece, so that the reader can let others run, or stop.
-2. Coded data that stands for nothing, or nearly nothing, is refused beyond a limit: see `_Coding`.
-3. `flush()` raises DecodingError where the coded data ends too early: a part is never taken for the whole.
-4. `br` and `zstd` are there when a package for them is; the standard library has zstd from Python 3.14 on.
+1. A step of an iterator, up to its next piece, takes at most `INPUT_SLICE` bytes of each coding, opens at most
+   `MEMBERS_PER_STEP` members and yields at most about `MAX_PIECE` bytes, even if a few bytes decode to far more: the
+   cost of a reader that stops is limited to what it took. Nothing is decoded ahead. A step without a result yields an
+   empty piece, so that the reader can let other tasks run, or stop.
+2. Coded data without content, or with nearly none, is refused beyond a limit: see `_Coding`.
+3. `flush()` raises DecodingError if the coded data ends too early: a part is never taken for the whole.
+4. `br` and `zstd` require a package; the standard library has zstd from Python 3.14 on.
 """
 
 from __future__ import annotations
@@ -25,19 +25,18 @@ AnyStr = TypeVar("AnyStr", bytes, str)
 
 
 MAX_PIECE = 1024 * 1024  # bytes of decoded content in one step; a bomb grows a thousandfold
-MAX_CODINGS = 5  # chained codings; each multiplies what a few bytes can stand for, and servers apply one
-# Bytes of coded data that are looked at together. What is left over after a member (gzip) or frame (zstd) is copied
-# for each of them, which would cost quadratic time where there are many small ones; and blocks of deflate can be made
-# to cost 0.1 microseconds for each byte without any content.
+MAX_CODINGS = 5  # chained codings; each multiplies the content that a few bytes can decode to, and servers apply one
+# Bytes of coded data that are decoded together. The rest after a member (gzip) or frame (zstd) is copied for each of
+# them, which would cost quadratic time with many small ones; and blocks of deflate without content can cost 0.1
+# microseconds for each byte.
 INPUT_SLICE = 16 * 1024
 MEMBERS_PER_STEP = 64  # a frame of zstd costs some 30 microseconds
-# Members are what gzip and zstd data is put together of, each with a cost of its own. Block gzip has one for each 64
-# KiB of content, logs that are compressed record by record one for some hundred bytes. Nested, 31 KB can stand for
-# millions.
+# gzip and zstd data consist of members, each with a cost of its own. Block gzip has one for each 64 KiB of content,
+# logs that are compressed record by record one for some hundred bytes. Nested, 31 KB can contain millions.
 MAX_MEMBERS = 10_000  # in one coding, and one more for each `MEMBER_CONTENT` bytes of content
 MEMBER_CONTENT = 256  # bytes
-# Empty blocks, frames to be skipped and metadata give no content. Compressors that are told to give all they have after
-# each byte need some 7 bytes for it, 21 with a gzip member for each.
+# Empty blocks, skippable frames and metadata have no content. Compressors that are flushed after each byte need some 7
+# bytes for it, 21 with a gzip member for each.
 MAX_BARREN = 1024 * 1024  # bytes of one coding, and `BARREN_RATIO` more for each byte of content
 BARREN_RATIO = 32
 MAX_ZSTD_WINDOW_LOG = 23  # 8 MiB, which RFC 9659 s.3 sets as the bound for this coding
@@ -47,7 +46,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def _brotli_module() -> Any:
-    """The module that decodes br in bounded steps, which is what 1.2 brought; None without one."""
+    """Return the module that decodes br in bounded steps, which needs brotli 1.2; None without one."""
     try:
         import brotli
     except ImportError:
@@ -60,7 +59,7 @@ def _brotli_module() -> Any:
 
 
 def _zstd_factory() -> tuple[Any, type[Exception]]:
-    """What makes a zstd decompressor, and what that raises; None without one."""
+    """Return a factory of zstd decompressors and the exception that they raise; None without one."""
     try:
         if sys.version_info >= (3, 14):
             import compression.zstd as module
@@ -83,9 +82,9 @@ def _zstandard_factory() -> tuple[Any, type[Exception]]:
 
 
 class _SlicedZstandard:
-    """The `zstandard` package's decompressor with the face of the standard library's.
+    """Give the `zstandard` package's decompressor the interface of the standard library's.
 
-    It knows no limit for its output, so it is fed with little: a block of 4 bytes can stand for 128 KiB.
+    It has no limit for its output, so it is fed in small pieces: a block of 4 bytes can decode to 128 KiB.
     """
 
     SLICE = 32  # bytes; at most 1 MiB of output
@@ -124,19 +123,19 @@ _new_zstd, _ZstdError = _zstd_factory()
 
 
 class ContentDecoder:
-    """One content coding, undone piece by piece. Both methods raise DecodingError."""
+    """Decode one content coding, piece by piece. Both methods raise DecodingError."""
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """The content that `data` adds, in pieces; the iterator has to be used up before the next call."""
+        """Yield the content that `data` adds, in pieces; exhaust the iterator before the next call."""
         raise NotImplementedError
 
     def flush(self) -> Iterator[bytes]:
-        """What is left at the end of the data."""
+        """Return the rest at the end of the data."""
         raise NotImplementedError
 
 
 class IdentityDecoder(ContentDecoder):
-    """No coding."""
+    """Pass data through."""
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         yield data
@@ -154,7 +153,7 @@ def _cut(coding: str) -> DecodingError:
 
 
 def _inflated(inflate: Any, data: bytes, coding: str) -> Iterator[bytes]:
-    """What a zlib decompressor makes of `data`, in pieces."""
+    """Yield the output of a zlib decompressor for `data`, in pieces."""
     while True:
         try:
             piece = inflate.decompress(data, MAX_PIECE)
@@ -163,16 +162,16 @@ def _inflated(inflate: Any, data: bytes, coding: str) -> Iterator[bytes]:
         if piece:
             yield piece
         data = inflate.unconsumed_tail
-        # zlib may hold content back when a piece is full, although it took all input.
+        # zlib may retain content when a piece is full, although it took all input.
         if inflate.eof or (not data and len(piece) < MAX_PIECE):
             return
 
 
 class _Coding(ContentDecoder):
-    """What the codings share: small steps, and limits for data that stands for little.
+    """Share small steps, and limits for data without content, among the codings.
 
-    Without the limits a coding inside another one is an attack: 31 KB of gzip stand for 31 MB of empty gzip members or
-    zstd frames, which take seconds or minutes to find that there is no content.
+    Without the limits a coding inside another one is an attack: 31 KB of gzip decode to 31 MB of empty gzip members or
+    zstd frames, which take seconds or minutes to decode to no content.
     """
 
     name: ClassVar[str]
@@ -203,11 +202,11 @@ class _Coding(ContentDecoder):
             yield b""
 
     def _decoded(self, data: bytes) -> Iterator[bytes]:
-        """What `decode()` gives, for at most `INPUT_SLICE` bytes; b"" where others may be let run."""
+        """Yield what `decode()` yields, for at most `INPUT_SLICE` bytes; b"" where other tasks may run."""
         raise NotImplementedError
 
     def _next_member(self) -> bool:
-        """Count a member that begins; whether this step has seen enough of them."""
+        """Count a new member; return whether this step has reached its limit."""
         self._members += 1
         if self._members > MAX_MEMBERS + self._given // MEMBER_CONTENT:
             raise DecodingError(
@@ -218,7 +217,7 @@ class _Coding(ContentDecoder):
 
 
 class GZipDecoder(_Coding):
-    """gzip (RFC 1952): one member or more, then perhaps padding, which is left out as gzip(1) does."""
+    """Decode gzip (RFC 1952): one member or more, then perhaps padding, which is ignored as in gzip(1)."""
 
     name = "gzip"
 
@@ -226,8 +225,8 @@ class GZipDecoder(_Coding):
         super().__init__()
         self._inflate = zlib.decompressobj(_GZIP)
         self._seen = False
-        self._ended = False  # what follows is no member
-        self._magic = b""  # the first byte of what may be one more member
+        self._ended = False  # the rest is no member
+        self._magic = b""  # the first byte of a possible further member
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         return iter(()) if self._ended else super().decode(data)
@@ -257,7 +256,7 @@ class GZipDecoder(_Coding):
 
 
 class DeflateDecoder(_Coding):
-    """deflate: zlib's format (RFC 1950), or bare RFC 1951, which old Microsoft servers sent under this name."""
+    """Decode deflate: zlib's format (RFC 1950), or bare RFC 1951, which old Microsoft servers sent by this name."""
 
     name = "deflate"
 
@@ -288,7 +287,7 @@ class DeflateDecoder(_Coding):
 
 
 class BrotliDecoder(_Coding):
-    """br (RFC 7932). Raises ImportError without the package."""
+    """Decode br (RFC 7932). Raises ImportError without the package."""
 
     name = "br"
 
@@ -308,7 +307,7 @@ class BrotliDecoder(_Coding):
         self._seen = True
         while True:
             try:
-                # Its buffer may grow to twice the limit.
+                # Its output buffer may grow to twice the limit.
                 piece = self._process(data, output_buffer_limit=MAX_PIECE // 2)
             except _brotli.error as error:
                 raise _broken("br", error) from error
@@ -324,7 +323,7 @@ class BrotliDecoder(_Coding):
 
 
 class ZStandardDecoder(_Coding):
-    """zstd (RFC 8878): one frame or more. Raises ImportError without a package or Python 3.14."""
+    """Decode zstd (RFC 8878): one frame or more. Raises ImportError without a package or Python 3.14."""
 
     name = "zstd"
 
@@ -365,7 +364,7 @@ class ZStandardDecoder(_Coding):
 
 
 class MultiDecoder(ContentDecoder):
-    """Several codings; `encodings` in the order in which they were applied. Unknown ones are left out."""
+    """Decode several codings; `encodings` in the order in which they were applied. Unknown ones are ignored."""
 
     max_decode_links: ClassVar[int] = MAX_CODINGS
 
@@ -393,7 +392,7 @@ def _piped(decoder: ContentDecoder, pieces: Iterator[bytes]) -> Iterator[bytes]:
         if piece:
             yield from decoder.decode(piece)
         else:
-            yield piece  # the step ends here for those who follow, too
+            yield piece  # the step ends here for the following decoders, too
 
 
 def _drained(decoder: ContentDecoder, pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -401,7 +400,7 @@ def _drained(decoder: ContentDecoder, pieces: Iterator[bytes]) -> Iterator[bytes
     yield from decoder.flush()
 
 
-#: By coding. What is here is what a client says that it accepts.
+#: By coding. A client sends these names in Accept-Encoding.
 SUPPORTED_DECODERS: dict[str, type[ContentDecoder]] = {
     "identity": IdentityDecoder,
     "gzip": GZipDecoder,
@@ -414,7 +413,7 @@ if _new_zstd is not None:
 
 
 def content_decoder(codings: Sequence[str]) -> ContentDecoder:
-    """The decoder for codings in the order in which they were applied, in lower case. Unknown ones are left out."""
+    """Return the decoder for codings in the order in which they were applied, in lower case. Ignores unknown ones."""
     # RFC 9110 s.8.4.1.3: x-gzip is the same as gzip.
     known = ["gzip" if coding == "x-gzip" else coding for coding in codings]
     known = [coding for coding in known if coding in SUPPORTED_DECODERS and coding != "identity"]
@@ -423,21 +422,21 @@ def content_decoder(codings: Sequence[str]) -> ContentDecoder:
     return MultiDecoder(known) if known else IdentityDecoder()
 
 
-_FEW = 5  # steps without content; chained codings have one each where there is no content
+_FEW = 5  # steps without content; each of chained codings has one if there is no content
 
 
 def decode_at_once(codings: Sequence[str], data: bytes) -> bytes | None:
-    """The content of a whole body, if a few steps are enough for it; codings as for `content_decoder`.
+    """Return the content of a whole body if a few steps are enough; codings as for `content_decoder`.
 
-    None where more is to be done, from the beginning, by a reader who lets others run between steps. Raises
-    DecodingError.
+    Returns None if more steps are needed: the caller then decodes from the beginning and lets other tasks run between
+    steps. Raises DecodingError.
     """
     if not data:
         return data
     if len(data) > 2 * INPUT_SLICE:
         return None
     if len(codings) == 1 and codings[0] == "gzip":
-        # The common case in one call of zlib. What does not fit in a piece, or has more members, goes the long way.
+        # The common case in one call of zlib. Content that exceeds a piece, or has more members, needs the decoder.
         inflate = zlib.decompressobj(_GZIP)
         try:
             content = inflate.decompress(data, MAX_PIECE)
@@ -457,7 +456,7 @@ def decode_at_once(codings: Sequence[str], data: bytes) -> bytes | None:
 
 
 class _Chunker(Generic[AnyStr]):
-    """Cuts what comes in pieces of any size into chunks of one size, or leaves it as it comes."""
+    """Cut pieces of any size into chunks of one size, or pass them unchanged."""
 
     def __init__(self, join: Callable[[list[AnyStr]], AnyStr], chunk_size: int | None) -> None:
         if chunk_size is not None and not isinstance(chunk_size, int):
@@ -470,7 +469,7 @@ class _Chunker(Generic[AnyStr]):
         self._length = 0
 
     def decode(self, content: AnyStr) -> list[AnyStr]:
-        """The chunks that `content` fills."""
+        """Return the chunks that `content` fills."""
         size = self.chunk_size
         if size is None:
             return [content] if content else []
@@ -485,7 +484,7 @@ class _Chunker(Generic[AnyStr]):
         return [whole[i : i + size] for i in range(0, end, size)]
 
     def flush(self) -> list[AnyStr]:
-        """The last chunk, which may be shorter."""
+        """Return the last chunk, which may be shorter."""
         rest = self._join(self._held)
         self._held = []
         self._length = 0
@@ -493,36 +492,36 @@ class _Chunker(Generic[AnyStr]):
 
 
 class ByteChunker(_Chunker[bytes]):
-    """Bytes in chunks of `chunk_size`; None leaves them as they come."""
+    """Cut bytes into chunks of `chunk_size`; None passes them unchanged."""
 
     def __init__(self, chunk_size: int | None = None) -> None:
         super().__init__(b"".join, chunk_size)
 
 
 class TextChunker(_Chunker[str]):
-    """Text in chunks of `chunk_size` characters; None leaves it as it comes."""
+    """Cut text into chunks of `chunk_size` characters; None passes it unchanged."""
 
     def __init__(self, chunk_size: int | None = None) -> None:
         super().__init__("".join, chunk_size)
 
 
 class TextDecoder:
-    """Bytes as text; what is not valid in the encoding becomes U+FFFD."""
+    """Decode bytes to text; invalid input becomes U+FFFD."""
 
     def __init__(self, encoding: str = "utf-8") -> None:
         self.decoder = text_decoder(encoding)
 
     def decode(self, data: bytes) -> str:
-        """The text that `data` completes."""
+        """Return the text that `data` completes."""
         return self.decoder.decode(data)
 
     def flush(self) -> str:
-        """What is left at the end."""
+        """Return the rest at the end."""
         return self.decoder.decode(b"", True)
 
 
 class LineDecoder:
-    """Text as lines without their ends, which are those of `str.splitlines()`."""
+    """Split text into lines without their ends, which are those of `str.splitlines()`."""
 
     _ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 
@@ -531,7 +530,7 @@ class LineDecoder:
         self._trailing_cr = False  # it may be the first half of CR LF
 
     def decode(self, text: str) -> list[str]:
-        """The lines that `text` completes."""
+        """Return the lines that `text` completes."""
         if self._trailing_cr:
             text = "\r" + text
         self._trailing_cr = text.endswith("\r")
@@ -549,7 +548,7 @@ class LineDecoder:
         return lines
 
     def flush(self) -> list[str]:
-        """The last line, if it has no end."""
+        """Return the last line, if it has no end."""
         if not self._held and not self._trailing_cr:
             return []
         line = "".join(self._held)

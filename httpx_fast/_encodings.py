@@ -1,13 +1,13 @@
 """The character encodings that a peer may name in `charset`, as codecs of the standard library.
 
-What a user sets may be any codec. A peer chooses from a table, for three reasons: some codecs are no encodings of text
-or cost quadratic time (punycode), some raise for what they cannot read whatever they are told, and the registry of
-codecs keeps every name for ever that it was asked for.
+A user may set any codec. A peer chooses from a table, for three reasons: some codecs are no encodings of text or cost
+quadratic time (punycode), some raise for invalid input whatever the error handler, and the registry of codecs keeps
+every name that was ever looked up.
 
 The table has the labels of the WHATWG Encoding standard (section "Names and labels"), UTF-16 and UTF-32 in all their
 forms, and Python's other names for the same codecs. Where Python and the standard mean different
 codecs by one label, as with iso-8859-1 (windows-1252 in the standard), Python's is taken, as httpx does. The standard's
-"replacement" and "x-user-defined" are no encodings that could be decoded, so their labels count as unknown.
+"replacement" and "x-user-defined" cannot be decoded, so their labels count as unknown.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from encodings.aliases import aliases
 
 __all__ = ["known_encoding", "load_codecs", "text_decoder"]
 
-#: What is longer is no label; the longest of the standard has 19 characters.
+#: Longer text is no label; the longest of the standard has 19 characters.
 MAX_LABEL = 40  # characters
 
 _NAMES = """
@@ -77,24 +77,24 @@ _loaded = False
 
 
 def known_encoding(label: str) -> str | None:
-    """A name of the codec that a peer means by `label`, which is in lower case: the label itself if Python knows it.
+    """Return the name of the codec for `label`, which is in lower case: the label itself if Python knows it.
 
-    None for labels that are not in the table. Asks no registry, so it costs nothing that is kept.
+    Returns None for labels that are not in the table. It uses no registry, so it uses no memory permanently.
     """
     if len(label) > MAX_LABEL or not label.isascii():
         return None
     found = _CODEC_OF.get(label)
     if found is not None:
         return found
-    # Punctuation counts for nothing, as in `codecs.lookup()`: some servers send quotes, or "latin-1" for "latin1".
+    # Punctuation is ignored, as in `codecs.lookup()`: some servers send quotes, or "latin-1" for "latin1".
     name = encodings.normalize_encoding(label)
     return label if aliases.get(name, name) in CODECS else None
 
 
 def load_codecs() -> None:
-    """Imports the codecs of the table; to be called before a request is sent, when that can be afforded.
+    """Import the codecs of the table; call it before a request is sent, if the cost is acceptable.
 
-    Once a response is there the interpreter may be shutting down, or no file can be opened any more.
+    When a response arrives, the interpreter may be shutting down, or no more file can be opened.
     """
     global _loaded
     if _loaded:
@@ -108,7 +108,7 @@ def load_codecs() -> None:
 
 
 def text_decoder(encoding: str) -> codecs.IncrementalDecoder:
-    """A decoder for text that comes in pieces; what is not valid becomes U+FFFD. LookupError for unknown encodings."""
+    """Return an incremental decoder; invalid input becomes U+FFFD. Raises LookupError for unknown encodings."""
     found = codecs.lookup(encoding)
     if found.name in _UNITS:
         return _WithoutMark(found.name)
@@ -117,7 +117,7 @@ def text_decoder(encoding: str) -> codecs.IncrementalDecoder:
     return codecs.getincrementaldecoder(encoding)(errors="replace")
 
 
-#: Bytes of a unit, where a mark at the beginning says in which order its bytes are.
+#: Bytes of a unit, of encodings that begin with a byte order mark.
 _UNITS = {"utf-16": 2, "utf-32": 4}
 _MARKS = {
     "utf-16": {codecs.BOM_UTF16_LE: "le", codecs.BOM_UTF16_BE: "be"},
@@ -126,9 +126,10 @@ _MARKS = {
 
 
 class _WithoutMark(codecs.IncrementalDecoder):
-    """UTF-16 or UTF-32 whose byte order mark may be missing: then the order is the machine's, as in `bytes.decode()`.
+    """Decode UTF-16 or UTF-32 whose byte order mark may be missing: then the order is the machine's.
 
-    The standard library's decoders for pieces raise UnicodeError without the mark, whatever they are to do on errors.
+    That is what `bytes.decode()` does. The standard library's incremental decoders raise UnicodeError without the mark,
+    whatever the error handler.
     """
 
     def __init__(self, name: str) -> None:
@@ -153,16 +154,16 @@ class _WithoutMark(codecs.IncrementalDecoder):
         return self._decoder.decode(data, final)
 
 
-#: An ESC that begins none of the escape sequences of ISO-2022-JP, and is not at the end where the rest may follow.
+#: An ESC that begins no escape sequence of ISO-2022-JP, and is not at the end, where the rest may follow.
 _BAD_ESCAPE = re.compile(rb"\x1b(?!\([BJ]|\$[@B]|[($]?\Z)")
 _OPEN_ESCAPE = re.compile(rb"\x1b[($]?\Z")
 
 
 class _WholeEscapes(codecs.IncrementalDecoder):
-    """ISO-2022-JP whose escape sequences are given to the decoder whole, or not at all.
+    """Decode ISO-2022-JP, passing escape sequences to the decoder whole, or not at all.
 
-    The standard library's looks for their end in the next 15 bytes, and raises UnicodeDecodeError where it has to keep
-    more than 8 of them for the next piece.
+    The standard library's decoder looks for their end in the next 15 bytes, and raises UnicodeDecodeError if it must
+    keep more than 8 of them for the next piece.
     """
 
     def __init__(self, name: str) -> None:
@@ -171,7 +172,7 @@ class _WholeEscapes(codecs.IncrementalDecoder):
         self._decoder = codecs.getincrementaldecoder(name)("replace")
 
     def decode(self, data: bytes, final: bool = False) -> str:  # type: ignore[override]
-        data = _BAD_ESCAPE.sub(b"\x80", self._held + data)  # a byte that is replaced just as the ESC would be
+        data = _BAD_ESCAPE.sub(b"\x80", self._held + data)  # a byte that is replaced in the same way as the ESC
         self._held = b""
         if not final:
             start = _OPEN_ESCAPE.search(data, max(len(data) - 2, 0))

@@ -1,7 +1,7 @@
 """Form data with files as multipart/form-data (RFC 7578), sent piece by piece.
 
-Files are read while they are sent and never loaded whole. It knows no request; what it needs of the message around it
-is the boundary that a Content-Type may have fixed already. Names and values are escaped as browsers do (WHATWG HTML,
+Files are read while they are sent and never loaded whole. It knows no request; of the message it needs only the
+boundary that a Content-Type may contain already. Names and values are escaped as browsers do (WHATWG HTML,
 "Multipart form data"), since servers follow those rather than RFC 2231.
 """
 
@@ -34,14 +34,14 @@ FileTypes: TypeAlias = (
 )
 RequestFiles: TypeAlias = Mapping[str, FileTypes] | Sequence[tuple[str, FileTypes]]
 
-# What would end the quoted string or the line is written as browsers write it; ESC stays, as httpx leaves it.
+# Characters that would end the quoted string or the line are escaped as in browsers; ESC is not, as in httpx.
 _ESCAPES = {code: f"%{code:02X}" for code in range(0x20) if code != 0x1B} | {0x22: "%22", 0x5C: "\\\\"}
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def get_multipart_boundary_from_content_type(content_type: bytes | None) -> bytes | None:
-    """The boundary parameter of a multipart/form-data Content-Type; None for another type, or without one."""
+    """Return the boundary parameter of a multipart/form-data Content-Type; None if there is none."""
     if not content_type or not content_type.startswith(b"multipart/form-data"):
         return None
     for parameter in content_type.split(b";")[1:]:
@@ -60,7 +60,7 @@ def _as_bytes(value: str | bytes) -> bytes:
 
 
 class DataField:
-    """A plain value of the form."""
+    """Render a plain value of the form."""
 
     def __init__(self, name: str, value: str | bytes | float | None) -> None:
         if not isinstance(name, str):
@@ -73,15 +73,15 @@ class DataField:
         self.value: str | bytes = value if isinstance(value, bytes) else primitive_value_to_str(value)
 
     def render_headers(self) -> bytes:
-        """The part's field section, with the empty line that ends it."""
+        """Return the part's field section, with the empty line that ends it."""
         return b"Content-Disposition: form-data; " + _quoted("name", self.name) + b"\r\n\r\n"
 
     def render_data(self) -> bytes:
-        """The part's content."""
+        """Return the part's content."""
         return _as_bytes(self.value)
 
     def get_length(self) -> int:
-        """Bytes of headers and content."""
+        """Return the number of bytes of headers and content."""
         return len(self.render_headers()) + len(self.render_data())
 
     def render(self) -> Iterator[bytes]:
@@ -94,7 +94,7 @@ class DataField:
 
 
 class FileField:
-    """A file of the form: an open file, or its content, alone or as `(filename, file[, content_type[, headers]])`.
+    """Render a file of the form: an open file, or its content, or `(filename, file[, content_type[, headers]])`.
 
     A file whose `read()` is a coroutine function can be sent by an async client.
     """
@@ -121,7 +121,7 @@ class FileField:
                 f"form file {name!r} is {type(file).__name__}, which gives text; open it in binary mode, or use BytesIO"
             )
         if content_type is None and filename:
-            import mimetypes  # of use to who uploads files only
+            import mimetypes  # imported here, since only uploads of files need it
 
             content_type = mimetypes.guess_type(filename)[0] or "application/octet-stream"
         if content_type is not None and not any("content-type" in key.lower() for key in headers):
@@ -136,16 +136,16 @@ class FileField:
 
     @property
     def restarts(self) -> bool:
-        """Whether the content can be read again from its beginning."""
+        """Return whether the content can be read again from its beginning."""
         return isinstance(self.file, (str, bytes)) or self._file_length() is not None
 
     def get_length(self) -> int | None:
-        """Bytes of headers and content; None where the file does not tell its length."""
+        """Return the number of bytes of headers and content; None if the file does not tell its length."""
         length = len(self.file) if isinstance(self.file, bytes) else self._file_length()
         return None if length is None else len(self.render_headers()) + length
 
     def render_headers(self) -> bytes:
-        """The part's field section, with the empty line that ends it. ValueError for a header that breaks it."""
+        """Return the part's field section with its empty line. Raises ValueError for a header that breaks it."""
         if self._rendered is None:
             parts = [b"Content-Disposition: form-data; ", _quoted("name", self.name)]
             if self.filename:
@@ -156,7 +156,7 @@ class FileField:
         return self._rendered
 
     def render_data(self) -> Iterator[bytes]:
-        """The file's content from its beginning, in pieces."""
+        """Yield the file's content from its beginning, in pieces."""
         if isinstance(self.file, (str, bytes)):
             yield _as_bytes(self.file)
             return
@@ -188,7 +188,7 @@ class FileField:
             yield _as_bytes(chunk)
 
     def _only_once(self) -> None:
-        """A pipe: what can be read from it is sent, but not a second time."""
+        """Yield the content of a pipe, which can be read and sent only once."""
         if self._again:
             raise StreamConsumed
         self._again = True
@@ -202,9 +202,9 @@ class FileField:
 
 
 class MultipartStream(SyncByteStream, AsyncByteStream):
-    """A form with files as a request body; its boundary is random unless given.
+    """Encode a form with files as a request body; its boundary is random unless given.
 
-    Can be sent again when its files can be read again.
+    It can be sent again if its files can be read again.
     """
 
     def __init__(self, data: RequestData, files: RequestFiles, boundary: bytes | None = None) -> None:
@@ -229,7 +229,7 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
             yield FileField(name, file)
 
     def iter_chunks(self) -> Iterator[bytes]:
-        """The body in pieces, files in pieces of `FileField.CHUNK_SIZE`."""
+        """Yield the body in pieces, files in pieces of `FileField.CHUNK_SIZE`."""
         delimiter = b"--%s\r\n" % self.boundary
         for field in self.fields:
             yield delimiter
@@ -239,11 +239,11 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
 
     @property
     def restarts(self) -> bool:
-        """Whether it is certain that iterating once more gives the same bytes."""
+        """Return whether another iteration certainly yields the same bytes."""
         return all(field.restarts for field in self.fields if isinstance(field, FileField))
 
     def get_content_length(self) -> int | None:
-        """Bytes of the whole body; None where one of the files does not tell its length."""
+        """Return the number of bytes of the body; None if one of the files does not tell its length."""
         around = len(self.boundary) + 6  # the delimiter line, and the line end after the part
         length = len(self.boundary) + 6  # the closing delimiter
         for field in self.fields:
@@ -254,7 +254,7 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
         return length
 
     def get_headers(self) -> dict[str, str]:
-        """The fields that describe the body to the peer."""
+        """Return the fields that describe the body to the peer."""
         length = self.get_content_length()
         if length is None:
             return {"Transfer-Encoding": "chunked", "Content-Type": self.content_type}
@@ -267,7 +267,7 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
         delimiter = b"--%s\r\n" % self.boundary
         for field in self.fields:
             yield delimiter
-            # A body that is given up would leave the inner generator to the garbage collector.
+            # An abandoned body would leave the inner generator to the garbage collector.
             async with contextlib.aclosing(field.arender()) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -276,7 +276,7 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
 
 
 def _file_parts(value: FileTypes) -> tuple[str | None, Any, str | None, dict[str, str]]:
-    """File name, file or content, content type and further headers, of what users may give."""
+    """Return file name, file or content, content type and further headers of a user's argument."""
     if not isinstance(value, tuple):
         from pathlib import Path  # takes as long to import as a tenth of this package
 
@@ -289,11 +289,11 @@ def _file_parts(value: FileTypes) -> tuple[str | None, Any, str | None, dict[str
     return filename, file, content_type, dict(headers)
 
 
-_MAX_PATH = 4096  # characters; what is longer is content for certain
+_MAX_PATH = 4096  # characters; longer text is certainly content
 
 
 def _is_path(text: str) -> bool:
-    """Whether a text is the path of a file that exists, so that the file was meant, probably."""
+    """Return whether a text is the path of an existing file: then the file was probably meant."""
     if not 0 < len(text) <= _MAX_PATH or "\n" in text or "\0" in text:
         return False
     try:
@@ -313,12 +313,12 @@ def _part_header(name: str, value: str) -> bytes:
 
 
 def wrapped_file(file: Any) -> Any:
-    """The blocking file within an asynchronous one, as anyio and trio (`wrapped`) and aiofiles (`_file`) keep it."""
+    """Return the blocking file of an asynchronous one, from anyio and trio (`wrapped`) or aiofiles (`_file`)."""
     return getattr(file, "wrapped", None) or getattr(file, "_file", None)
 
 
 def whole_length(file: Any) -> int | None:
-    """Bytes of a file from its beginning, by looking for its end; None if it cannot be positioned (pipes)."""
+    """Return the length of a file in bytes, by seeking to its end; None if it cannot be positioned (pipes)."""
     try:
         offset = file.tell()
         end: int = file.seek(0, os.SEEK_END)

@@ -1,6 +1,6 @@
-"""Says what is wrong where names and values could not be told apart: in headers, parameters, cookies and files.
+"""Error messages for input without pairs of name and value: in headers, parameters, cookies and files.
 
-It is asked after that has failed, so what is right never pays for it. It shows no values: they may be secrets.
+It is called after parsing has failed, so valid input costs nothing. It shows no values: they may be secrets.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _EXPECTED = "expected a mapping, or pairs of name and value"
 
 
 def check_pairs(given: object, what: str) -> None:
-    """TypeError if nothing comes out of `given`, ValueError for the first thing in it that is no pair."""
+    """Raise TypeError if `given` yields nothing, ValueError for the first item that is no pair."""
     if not isinstance(given, Iterable):
         raise TypeError(f"{what} is {type(given).__name__}; {_EXPECTED}") from None
     if isinstance(given, (str, bytes)):
         raise ValueError(f"{what} is {type(given).__name__}; {_EXPECTED}") from None
-    if not isinstance(given, Collection):  # what has been consumed by now
+    if not isinstance(given, Collection):  # it is consumed by now
         return
     for index, each in enumerate(cast("Collection[object]", given)):
         if not isinstance(each, Sized) or isinstance(each, (str, bytes)):

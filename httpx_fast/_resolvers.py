@@ -1,10 +1,10 @@
-"""Who says where a host is, and where connections may go: for the arguments `resolver` and `address_filter`.
+"""Resolvers of host names and filters of addresses, for the arguments `resolver` and `address_filter`.
 
 A resolver is anything that is called with host and port and gives IP addresses as text: a function, or an object with a
 method `resolve`, blocking or async. Blocking ones run in a thread that is abandoned at the deadline. The classes here
-wrap others, so they can be put into each other: `CachingResolver(StaticResolver({"example.org": "127.0.0.1"}))`.
+wrap others, so they can be nested: `CachingResolver(StaticResolver({"example.org": "127.0.0.1"}))`.
 
-An address filter is asked about each address between resolving and connecting, and about addresses in URLs.
+An address filter is called with each address between resolving and connecting, and with addresses in URLs.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ __all__ = ["AddressFilter", "CachingResolver", "Resolver", "StaticResolver"]
 
 
 class Resolver(Protocol):
-    """An object that resolves."""
+    """Declare the interface of an object that resolves host names."""
 
     def resolve(self, host: str, port: int) -> Found | Awaitable[Found]:
-        """IP addresses as text, in the order to try them; pairs with a port where it is another than `port`."""
+        """Return IP addresses as text, in the order to try them; pairs with a port if it differs from `port`."""
         ...
 
 
@@ -34,7 +34,7 @@ _Answer: TypeAlias = Sequence[str | tuple[str, int]]
 
 
 def _system(host: str, port: int) -> list[str]:
-    """What `socket.getaddrinfo` says; an IPv6 address with its zone."""
+    """Return the addresses of `socket.getaddrinfo`; an IPv6 address with its zone."""
     return [address[0] if len(address) == 2 else _with_zone(address) for _, address in ask_system(host, port)]
 
 
@@ -44,7 +44,7 @@ def _with_zone(address: tuple[str, int, int, int]) -> str:
 
 
 class _Wrapper:
-    """A resolver around another one, by default the system's."""
+    """Wrap another resolver, by default the system's."""
 
     def __init__(self, resolver: ResolverTypes | None) -> None:
         inner: Any = _system if resolver is None else resolver
@@ -54,11 +54,11 @@ class _Wrapper:
 
     @property
     def asynchronous(self) -> bool:
-        """Whether `resolve` gives what is to be awaited: as that of the resolver inside does."""
+        """Return whether `resolve` returns an awaitable, as that of the wrapped resolver does."""
         return is_async(self._inner)
 
     def known(self, host: str, port: int) -> _Answer | None:
-        """What can be said without asking anybody."""
+        """Return the answer that needs no call of the wrapped resolver."""
         return None if self._known is None else self._known(host, port)
 
     def resolve(self, host: str, port: int) -> Any:
@@ -75,7 +75,7 @@ class _Wrapper:
 
 
 class StaticResolver(_Wrapper):
-    """Fixed addresses for some hosts, as an own /etc/hosts; `otherwise` resolves the rest.
+    """Resolve some hosts to fixed addresses, like /etc/hosts; `otherwise` resolves the rest.
 
     `addresses` names hosts as URLs spell them, in lower case and ASCII. Each has an IP address as text, or several in
     the order to try them; a pair of address and port goes to another port.
@@ -105,9 +105,9 @@ def _checked(host: str, found: str | Sequence[str | tuple[str, int]]) -> _Answer
 
 
 class CachingResolver(_Wrapper):
-    """Keeps what another resolver said for `ttl` seconds, for at most `max_entries` hosts. Safe to share.
+    """Keep the answers of another resolver for `ttl` seconds, for at most `max_entries` hosts. Safe to share.
 
-    The system does not say how long its answers hold, so `ttl` is what may pass until a moved service is found again.
+    The system does not report how long its answers are valid, so `ttl` limits the time until a moved service is found.
     Failures are not kept.
     """
 
@@ -138,7 +138,7 @@ class CachingResolver(_Wrapper):
         return super().known(host, port)
 
     def forget(self) -> None:
-        """Lets go of all that is kept, for example after the network changed."""
+        """Discard all answers, for example after the network changed."""
         with self._lock:
             self._kept.clear()
 
@@ -154,15 +154,15 @@ class CachingResolver(_Wrapper):
         return answer
 
 
-#: Networks that are not the public Internet, by kind: the IANA special-purpose address registries, multicast, and what
-#: is allocated to nobody. Some rows of 192.0.0.0/24 and 2001::/23 are globally reachable; no web server is there.
+#: Networks that are not the public Internet, by kind: the IANA special-purpose address registries, multicast, and
+#: unallocated networks. Some rows of 192.0.0.0/24 and 2001::/23 are globally reachable; no web server is there.
 KINDS: dict[str, tuple[str, ...]] = {
     # A provider and its customers share 100.64/10 (RFC 6598); 64:ff9b:1::/48 leads into a local network (RFC 8215).
     "private": (
         "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7", "fec0::/10", "64:ff9b:1::/48",
     ),
     "loopback": ("127.0.0.0/8", "::1/128"),
-    # Where clouds keep their metadata, credentials among them.
+    # Clouds serve their metadata here, credentials included.
     "link-local": ("169.254.0.0/16", "fe80::/10"),
     # Linux connects 0.0.0.0 to the machine itself.
     "unspecified": ("0.0.0.0/8", "::/128"),
@@ -170,13 +170,13 @@ KINDS: dict[str, tuple[str, ...]] = {
     "reserved": (
         "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
         "240.0.0.0/4", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
-        # Outside of 2000::/3 nothing else is allocated (IANA IPv6 address space); mesh networks help themselves there.
+        # Outside of 2000::/3 nothing else is allocated (IANA IPv6 address space); mesh networks use these addresses.
         "100::/8", "200::/7", "400::/6", "800::/5", "1000::/4", "4000::/2", "8000::/2", "c000::/3", "e000::/4",
         "f000::/5", "f800::/6", "fe00::/9",
     ),
 }  # fmt: skip
 
-#: IPv6 networks whose addresses lead to the IPv4 address inside: where that begins, in bits from the left.
+#: IPv6 networks whose addresses contain the IPv4 address that they lead to: its first bit, from the left.
 _EMBEDDING = tuple(
     (ipaddress.IPv6Network(network), start)
     for network, start in (
@@ -198,17 +198,17 @@ _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class AddressFilter:
-    """Which addresses may be connected to: all but those in `deny`, and those in `allow` in any case.
+    """Decide which addresses may be connected to: all except those in `deny`, and always those in `allow`.
 
     Both list networks ("10.0.0.0/8") and kinds: "private", "loopback", "link-local", "unspecified", "multicast",
-    "reserved". By default all kinds are denied, so that only the public Internet is left: what a service needs that
-    fetches URLs which strangers gave it, for each redirect leads through the filter as well.
+    "reserved". By default all kinds are denied, so that only the public Internet is allowed. A service that fetches
+    URLs of strangers needs that; each redirect passes the filter as well.
 
-    An IPv6 address that leads to an IPv4 address is judged as both: IPv4-mapped, IPv4-compatible and IPv4-translated
-    ones, those of NAT64, 6to4, Teredo and ISATAP. None of what it stands for may be denied, unless that is in `allow`.
+    An IPv6 address that leads to an IPv4 address is checked as both: IPv4-mapped, IPv4-compatible and IPv4-translated
+    ones, those of NAT64, 6to4, Teredo and ISATAP. If one of them is denied, and not in `allow`, so is the address.
 
-    It judges what is connected to. With a proxy that is the proxy, which has to be allowed, and where the proxy
-    connects to is for the proxy to judge; only `socks5` proxies are given addresses that have passed the filter.
+    It checks the addresses that this client connects to. With a proxy that is the proxy's, which must be allowed; the
+    proxy decides where it connects to. Only `socks5` proxies receive addresses that have passed the filter.
     """
 
     def __init__(
@@ -220,7 +220,7 @@ class AddressFilter:
         self._allow = _networks(allow, "allow")
 
     def __call__(self, address: IPAddress) -> bool:
-        """Whether `address` may be connected to."""
+        """Return whether `address` may be connected to."""
         return _within(address, self._allow) or not any(
             _within(each, self._deny) and not _within(each, self._allow) for each in (address, *_embedded(address))
         )
@@ -242,7 +242,7 @@ def _networks(listed: Iterable[str | _Network], name: str) -> tuple[_Network, ..
                 kinds = ", ".join(KINDS)
                 raise ValueError(f"expected a network or one of {kinds} in {name}, got {each!r}: {error}") from None
             found.append(network)
-            # A connection to a mapped address is one to the IPv4 address, and is judged as that.
+            # A connection to a mapped address is one to the IPv4 address, and is checked as that.
             mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
             if mapped is not None and network.prefixlen >= 96:
                 found.append(ipaddress.IPv4Network((mapped, network.prefixlen - 96)))
@@ -250,7 +250,7 @@ def _networks(listed: Iterable[str | _Network], name: str) -> tuple[_Network, ..
 
 
 def _embedded(address: IPAddress) -> list[ipaddress.IPv4Address]:
-    """The IPv4 addresses that an IPv6 address may lead to."""
+    """Return the IPv4 addresses that an IPv6 address may lead to."""
     if isinstance(address, ipaddress.IPv4Address) or address in _NO_EMBEDDING:
         return []
     number = int(address)
@@ -260,7 +260,7 @@ def _embedded(address: IPAddress) -> list[ipaddress.IPv4Address]:
     if number >> 32 & 0xFCFFFFFF == 0x5EFE:
         found.append(number & _LOW_32)  # ISATAP (RFC 5214 s.6.1), behind any prefix
     if address in _LOCAL_NAT64:
-        # The operator may have cut a longer prefix out of it; bits 64 to 71 are skipped (RFC 6052 s.2.2). A part of an
+        # The operator may use a longer prefix within it; bits 64 to 71 are skipped (RFC 6052 s.2.2). A part of an
         # address behind 96 bits reads as one of 0.0.0.0/8, to which no translator leads.
         low = number & 0xFFFFFFFFFFFFFFFF
         joined = number >> 64 << 56 | low & 0xFFFFFFFFFFFFFF

@@ -1,12 +1,12 @@
-"""Server-sent events: bytes in, events out, and the face that `client.sse()` gives.
+"""Server-sent events: a parser from bytes to events, and the object that `client.sse()` yields.
 
 The format is that of the WHATWG HTML standard, section "Server-sent events": UTF-8 whatever Content-Type says, lines
-that end by LF, CR or CR LF, an event at each empty line, and what the end cuts off is none. The rules:
+that end by LF, CR or CR LF, an event at each empty line; an incomplete event at the end is dropped. The rules:
 
-1. An event is given as soon as its last byte is there: a CR is an end before anybody knows whether LF follows.
-2. Each byte is looked at once, however small the pieces are, and what an event may hold of memory is limited.
-3. One thing is not the standard's, but httpx2's: an event without data is given too, if it says anything at all. A
-   browser drops it, but a server that names an event or sets `retry` means something by it.
+1. An event is returned as soon as its last byte is there: a CR ends a line before it is known whether LF follows.
+2. Each byte is examined once, however small the pieces are, and the memory of an event is limited.
+3. One rule is not the standard's, but httpx2's: an event without data is returned too, if it has any field. Browsers
+   drop it, but a server that names an event or sets `retry` has a reason.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class ServerSentEvent:
-    """One event. `id` is the last one that the stream set, this event or an earlier one; `retry` is milliseconds."""
+    """Represent one event.
+
+    `id` is the last one of the stream, set by this or an earlier event; `retry` is milliseconds.
+    """
 
     event: str = "message"
     data: str = ""
@@ -40,20 +43,20 @@ class ServerSentEvent:
     retry: int | None = None
 
     def json(self) -> object:
-        """The data as JSON; exceptions are those of `json.loads`."""
+        """Return the data parsed as JSON; exceptions are those of `json.loads`."""
         return jsonlib.loads(self.data)
 
 
 class EventParser:
-    """The parser of one stream. `max_event_size` bounds the bytes of an event's lines; None for no limit."""
+    """Parse one stream. `max_event_size` limits the bytes of an event's lines; None for no limit."""
 
     def __init__(self, max_event_size: int | None = None) -> None:
         self._limit = max_event_size
         self._started = False
-        self._after_cr = False  # an LF that comes next belongs to the CR before it
-        self._line: list[bytes] = []  # a line that has not ended
+        self._after_cr = False  # a following LF belongs to the CR before it
+        self._line: list[bytes] = []  # an incomplete line
         self._line_size = 0
-        self._size = 0  # bytes of the event's lines that have
+        self._size = 0  # bytes of the event's complete lines
         self._event = ""
         self._data: list[str] = []
         self._id = ""
@@ -61,7 +64,7 @@ class EventParser:
         self._says_something = False
 
     def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
-        """The events that `data` completes. To be iterated to its end. Raises SSEError for one that is too large."""
+        """Yield the events that `data` completes. Exhaust the iterator. Raises SSEError for too large events."""
         if self._after_cr and data:
             self._after_cr = False
             if data[:1] == b"\n":
@@ -99,8 +102,8 @@ class EventParser:
         return event
 
     def _read(self, line: bytes) -> None:
-        """A line that is not empty."""
-        if line[:1] == b":":  # a comment: what keeps the connection open
+        """Process a line that is not empty."""
+        if line[:1] == b":":  # a comment, which keeps the connection open
             return
         self._size += len(line)
         self._check(self._size)
@@ -111,7 +114,7 @@ class EventParser:
         elif raw == b"event":
             self._event = value
         elif raw == b"id" and not _CONTROLS.search(value):
-            # It is sent back as Last-Event-ID, of which blanks at the ends are no part (RFC 9110 s.5.5).
+            # It is sent back as Last-Event-ID; blanks at the ends are no part of a field value (RFC 9110 s.5.5).
             self._id = value.strip(" \t")
         elif raw == b"retry" and value.isascii() and value.isdigit():
             self._retry = _milliseconds(value)
@@ -125,12 +128,12 @@ class EventParser:
 
 
 def _milliseconds(digits: str) -> int:
-    # Whatever has more digits is for ever, and would cost the square of their number.
+    # A longer number has no practical meaning, and parsing it would cost quadratic time.
     return int(digits[:18])
 
 
 class EventSource:
-    """The events of a response, for `for` and `async for`; they can be iterated over once."""
+    """Iterate over the events of a response with `for` or `async for`, once."""
 
     def __init__(self, response: Response, max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES) -> None:
         self._response = response
@@ -138,7 +141,7 @@ class EventSource:
 
     @property
     def response(self) -> Response:
-        """The response whose body the events are."""
+        """Return the response whose body contains the events."""
         return self._response
 
     def __iter__(self) -> Iterator[ServerSentEvent]:
@@ -148,7 +151,7 @@ class EventSource:
         return _AsyncEvents(self._parser(), self._response)
 
     def _parser(self) -> EventParser:
-        """Raises SSEError for a response that is no stream of events."""
+        """Return a parser. Raises SSEError for a response that is no stream of events."""
         response = self._response
         content_type = response.headers.get("content-type", "")
         if content_type.partition(";")[0].strip().lower() != "text/event-stream":
@@ -161,7 +164,7 @@ class EventSource:
 
 
 class _Source:
-    """The events of the piece that came last, and where more come from."""
+    """Hold the events of the last piece, and the source of further pieces."""
 
     def __init__(self, parser: EventParser, response: Response) -> None:
         self._parser = parser
@@ -191,7 +194,7 @@ class _Events(_Source):
 
 
 class _AsyncEvents(_Source):
-    """Not a generator, for the reason that `_iterators.AsyncPieces` gives."""
+    """Iterate without a generator, for the reason that `body_iterators.AsyncPieces` gives."""
 
     def __init__(self, parser: EventParser, response: Response) -> None:
         super().__init__(parser, response)
@@ -206,10 +209,10 @@ class _AsyncEvents(_Source):
         return event
 
     async def aclose(self) -> None:
-        """Gives up the rest."""
+        """Close the source; the remaining events are lost."""
         await self._pieces.aclose()
 
 
 def request_headers(headers: HeaderTypes | None) -> Any:
-    """`headers`, and what a request for events has besides."""
+    """Return `headers` with the fields that a request for events adds."""
     return Headers({"Accept": "text/event-stream", "Cache-Control": "no-store"}) | Headers(headers)

@@ -1,4 +1,4 @@
-"""Lets the other tasks of an event loop run, from code that has computed for a while and does not know its loop."""
+"""Let the other tasks of an event loop run, from code that has computed for a while and does not know its loop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import types
 from collections.abc import Generator
 
-#: Seconds of computing after which an asynchronous reader lets others run.
+#: Seconds of computing after which an asynchronous reader lets other tasks run.
 TURN = 0.005
 
 

@@ -1,4 +1,4 @@
-"""The types that signatures name, by httpx's module name: each is defined beside the class that it is for."""
+"""The types in signatures, under httpx's module name: each is defined beside its class."""
 
 from __future__ import annotations
 

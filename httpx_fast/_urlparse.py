@@ -1,14 +1,14 @@
-"""The syntax of URLs: RFC 3986 for what the parts are, WHATWG's percent-encode sets for what is escaped in each.
+"""The syntax of URLs: RFC 3986 defines the parts, WHATWG's percent-encode sets define what is escaped in each.
 
-It turns text into seven parts, and knows nothing of the class that users hold. Its rules:
+It parses text into seven parts, and does not know the public class `URL`. Its rules:
 
 1. Parts are normalised once, here: scheme and host in lower case, host IDNA-encoded, default port dropped, dot segments
-   removed, characters outside a part's set escaped. What is escaped already stays as given, "%" included, so a signed
-   query arrives at the server byte for byte.
-2. A query or fragment that is not there is None; one that is there and empty is "".
-3. Text that cannot be a URL raises `InvalidURL`, which says what was seen and what was expected, and never shows
-   userinfo, nor more than `MAX_SHOWN` characters.
-4. Plain URLs need one match of `plain`; everything else takes the long way, `urlparse`.
+   removed, characters outside a part's set escaped. Escaped characters stay as given, "%" included, so a signed query
+   arrives at the server byte for byte.
+2. A missing query or fragment is None; an empty one is "".
+3. Invalid text raises `InvalidURL`, whose message shows what was seen and what was expected, but never userinfo, nor
+   more than `MAX_SHOWN` characters.
+4. Plain URLs need one match of `plain`; all others need the full parser, `urlparse`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ._origin import DEFAULT_PORTS
 
 MAX_URL_LENGTH = 65536  # characters; servers refuse far shorter targets, so a longer one is a mistake or an attack
 MAX_PORT = 65535
-_PORT_DIGITS = 16  # leading zeros are let through; int() of very long texts costs quadratic time
+_PORT_DIGITS = 16  # leading zeros are allowed; int() of very long texts costs quadratic time
 
 _Parts: TypeAlias = dict[str, str | int | None]
 
@@ -37,9 +37,9 @@ _BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _PLAIN_PATH = "[!$-;=@-_a-z|~]*"
 _PLAIN_QUERY = "[!$-;=?-~]*"
 
-#: Matches a URL whose parts are already in their normal form, but for dot segments and a default port, which the caller
-#: looks for. Groups: scheme, host, port, path, query, fragment. It has scheme and host, or else is a path that could be
-#: nothing else. A name that begins with a digit takes the long way, since it could be an address.
+#: Matches a URL whose parts are already in their normal form, except for dot segments and a default port, for which the
+#: caller checks. Groups: scheme, host, port, path, query, fragment. It has scheme and host, or else is only a path.
+#: A name that begins with a digit needs the full parser, since it could be an address.
 plain = re.compile(
     rf"(?:(https?|wss?)://([a-z][a-z0-9._-]*|(?:{_BYTE}\.){{3}}{_BYTE})(?::([1-9][0-9]{{0,4}}))?(?=[/?#]|$)"
     r"|(?!//)(?=/|[^:]*$))"
@@ -48,10 +48,10 @@ plain = re.compile(
     r"(?:#([!#-;=?-_a-~]*))?"
 ).fullmatch
 
-#: Matches path and query that are in their normal form, but for dot segments. Groups: path, query.
+#: Matches path and query in their normal form, except for dot segments. Groups: path, query.
 plain_target = re.compile(rf"(/{_PLAIN_PATH})(?:\?({_PLAIN_QUERY}))?").fullmatch
 
-# The grammar of RFC 3986 appendix B. An empty scheme before "://" is let through: mount patterns and users of httpx
+# The grammar of RFC 3986 appendix B. An empty scheme before "://" is allowed: mount patterns and users of httpx
 # write "://example.com" for "any scheme".
 _REFERENCE = re.compile(
     r"(?:([a-zA-Z][a-zA-Z0-9+.-]*):|:(?=//))?"
@@ -65,7 +65,7 @@ _HOST_AND_PORT = re.compile(r"(\[.*\]|[^:\[\]]*)(?::(.*))?", re.DOTALL)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _IPV4_SHAPE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 
-#: What each component may hold when it is given by keyword, and how to say so.
+#: The pattern of each component that is given by keyword, and its description for messages.
 _COMPONENTS = {
     "scheme": (re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]*)?"), "a letter, then letters, digits, '+', '-' and '.'"),
     "userinfo": (re.compile(r"[^@]*", re.DOTALL), "no '@'"),
@@ -76,21 +76,21 @@ _COMPONENTS = {
     "fragment": (re.compile(r".*", re.DOTALL), "anything"),
 }
 
-# WHATWG URL s.1.3, each with what it adds to the one before. "%" is in none of them: see rule 1.
+# WHATWG URL s.1.3; each set extends the one before. "%" is in none of them: see rule 1.
 _FRAGMENT_UNSAFE = re.compile("[^!#-;=?-_a-~]+")
 _QUERY_UNSAFE = re.compile("[^!$-;=?-~]+")
 _PATH_UNSAFE = re.compile("[^!$-;=@-_a-z|~]+")
 _USERINFO_UNSAFE = re.compile("[^!$-.0-:A-Z_a-z~]+")
 _CREDENTIAL_UNSAFE = re.compile("[^!$-.0-9A-Z_a-z~]+")
-# RFC 3986 s.3.2.2 (reg-name), and what browsers leave alone in a host besides.
+# RFC 3986 s.3.2.2 (reg-name), and further characters that browsers do not escape in a host.
 _HOST_UNSAFE = re.compile(r'[^!"$-.0-9;=A-Z\\_`a-~]+')
 
-# What `quote_plus` would leave as it is: urlencode for the common key and value without its cost.
+# Text that `quote_plus` would not change: the common key and value are encoded without its cost.
 _form_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 
 class ParseResult(NamedTuple):
-    """The parts of a URL, normalised; an IPv6 host without its brackets."""
+    """Hold the parts of a URL, normalised; an IPv6 host without its brackets."""
 
     scheme: str
     userinfo: str
@@ -102,20 +102,20 @@ class ParseResult(NamedTuple):
 
     @property
     def netloc(self) -> str:
-        """Host and port as a Host field has them."""
+        """Return host and port as in a Host field."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port is None else f"{host}:{self.port}"
 
     @property
     def authority(self) -> str:
-        """Userinfo, host and port."""
+        """Return userinfo, host and port."""
         return f"{self.userinfo}@{self.netloc}" if self.userinfo else self.netloc
 
     def __str__(self) -> str:
         return self.unsplit(self.authority)
 
     def unsplit(self, authority: str) -> str:
-        """The URL as text, with `authority` in place of its own (RFC 3986 s.5.3)."""
+        """Return the URL as text, with `authority` in place of its own (RFC 3986 s.5.3)."""
         text = f"{self.scheme}:" if self.scheme else ""
         if authority:
             text += f"//{authority}"
@@ -128,7 +128,7 @@ class ParseResult(NamedTuple):
 
 
 def urlparse(url: str = "", **components: str | int | None) -> ParseResult:
-    """The parts of `url`, each replaced by the keyword of its name. Raises InvalidURL.
+    """Parse `url`, and replace parts by the keywords of their names. Raises InvalidURL.
 
     Keywords are the names of the parts, and `username`, `password`, `netloc` and `raw_path`.
     """
@@ -139,14 +139,14 @@ def urlparse(url: str = "", **components: str | int | None) -> ParseResult:
 
 
 def replaced(base: ParseResult, **components: str | int | None) -> ParseResult:
-    """`base` with the parts that keywords name replaced, as `urlparse` takes them. Raises InvalidURL."""
+    """Return `base` with the parts in keywords replaced, as `urlparse` takes them. Raises InvalidURL."""
     parts = _taken_apart(base)
     parts.update(_checked(components))
     return _normalised(parts)
 
 
 def resolved(base: ParseResult, reference: ParseResult) -> ParseResult:
-    """What `reference` means where `base` is what is being looked at (RFC 3986 s.5.2.2). Raises InvalidURL."""
+    """Resolve `reference` against `base` (RFC 3986 s.5.2.2). Raises InvalidURL."""
     has_authority = reference.authority != ""
     # "http:page" counts as relative to http URLs: s.5.2.2 allows it, and browsers do it.
     if reference.scheme and (has_authority or reference.scheme != base.scheme):
@@ -161,7 +161,7 @@ def resolved(base: ParseResult, reference: ParseResult) -> ParseResult:
         elif reference.path.startswith("/"):
             parts["path"] = without_dot_segments(reference.path)
         else:
-            # s.5.2.3: everything after the last slash of the base goes.
+            # s.5.2.3: everything after the last slash of the base is removed.
             directory = base.path[: base.path.rfind("/") + 1]
             if not base.path and base.authority:
                 directory = "/"
@@ -170,7 +170,7 @@ def resolved(base: ParseResult, reference: ParseResult) -> ParseResult:
 
 
 def without_dot_segments(path: str) -> str:
-    """Carries out "." and ".." (RFC 3986 s.5.2.4): "/a/b/../c/." is "/a/c/"."""
+    """Apply and remove "." and ".." (RFC 3986 s.5.2.4): "/a/b/../c/." is "/a/c/"."""
     if "." not in path:
         return path
     segments = path.split("/")
@@ -192,7 +192,7 @@ _idna_is_loaded = False
 
 
 def load_idna() -> None:
-    """Imports the package that international host names need; to be called before a response may bring such a name."""
+    """Import the package for international host names; call it before a response may bring such a name."""
     global _idna_is_loaded
     if _idna_is_loaded:
         return
@@ -202,7 +202,7 @@ def load_idna() -> None:
 
 
 def decode_host(host: str) -> str:
-    """An IDNA-encoded host as people write it; a label that cannot be decoded stays as it is."""
+    """Return an IDNA-encoded host in Unicode; a label that cannot be decoded is unchanged."""
     import idna
 
     labels = host.split(".")
@@ -216,7 +216,7 @@ def decode_host(host: str) -> str:
 
 
 def primitive_value_to_str(value: object) -> str:
-    """A value as it stands in a query or a form: booleans as JSON has them, None as nothing."""
+    """Return a value as text of a query or a form: booleans as in JSON, None as ""."""
     if type(value) is str:
         return value
     if value is True:
@@ -227,14 +227,14 @@ def primitive_value_to_str(value: object) -> str:
 
 
 def primitive_values_to_str(value: object) -> list[str]:
-    """What one name of a query or a form stands for: each value of a list or a tuple, or the only one."""
+    """Return the texts of one name of a query or a form: one for each item of a list or tuple, else one."""
     if isinstance(value, (list, tuple)):
         return [primitive_value_to_str(each) for each in cast("Iterable[object]", value)]
     return [primitive_value_to_str(value)]
 
 
 def urlencode(pairs: Iterable[tuple[str, str]]) -> str:
-    """Names and values as application/x-www-form-urlencoded has them (WHATWG URL s.5.2)."""
+    """Encode names and values as application/x-www-form-urlencoded (WHATWG URL s.5.2)."""
     return "&".join([
         f"{name if _form_plain(name) else quote_plus(name)}={value if _form_plain(value) else quote_plus(value)}"
         for name, value in pairs
@@ -242,12 +242,12 @@ def urlencode(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _split(url: str) -> _Parts:
-    """The parts as they stand in the text, the host in its brackets."""
+    """Split text into its parts, unchanged, the host in its brackets."""
     if len(url) > MAX_URL_LENGTH:
         raise InvalidURL(f"the URL has {len(url)} characters, the limit is {MAX_URL_LENGTH}")
     _refuse_unprintable(url, "URL")
     match = _REFERENCE.fullmatch(url)
-    assert match is not None  # each part may be empty, and the last one takes what is left
+    assert match is not None  # each part may be empty, and the last one takes the rest
     scheme, authority, path, query, fragment = match.groups()
     parts = _split_authority(authority or "")
     parts.update(scheme=scheme, path=path, query=query, fragment=fragment)
@@ -255,7 +255,7 @@ def _split(url: str) -> _Parts:
 
 
 def _split_authority(authority: str) -> _Parts:
-    # The last "@" ends the userinfo, as browsers have it.
+    # The last "@" ends the userinfo, as in browsers.
     userinfo, mark, rest = authority.rpartition("@")
     match = _HOST_AND_PORT.fullmatch(rest)
     if match is None:
@@ -271,7 +271,7 @@ def _taken_apart(result: ParseResult) -> _Parts:
 
 
 def _checked(components: _Parts) -> _Parts:
-    """Keywords as parts, each checked by itself, so that none can spill over into another."""
+    """Return the keywords as parts, each checked by itself, so that none can change another."""
     parts = dict(components)
     if "netloc" in parts:
         authority = _split_authority(str(parts.pop("netloc") or ""))
@@ -339,7 +339,7 @@ _NEED_HOST = frozenset({"", "http", "https", "ws", "wss"})
 
 
 def _check_path(path: str, scheme: str, has_authority: bool) -> None:
-    """Refuses a path that would be read as something else in the URL's text (RFC 3986 s.3.3)."""
+    """Raise for a path that would be parsed as another part in the URL's text (RFC 3986 s.3.3)."""
     if has_authority:
         if path and not path.startswith("/"):
             raise InvalidURL(f"expected a path that begins with '/' in a URL with a host, got {shown(path)}")
@@ -350,7 +350,7 @@ def _check_path(path: str, scheme: str, has_authority: bool) -> None:
 
 
 def _encode_host(host: str) -> str:
-    """Name or address as it goes to the resolver and into the Host field."""
+    """Return a name or address in the form for the resolver and the Host field."""
     if host.startswith("["):
         return _checked_ipv6(host)
     if _IPV4_SHAPE.fullmatch(host):
@@ -372,7 +372,7 @@ def _encode_host(host: str) -> str:
 
 
 def _checked_ipv6(host: str) -> str:
-    """The address in the brackets (RFC 3986 s.3.2.2), spelled as it was given."""
+    """Check the address in the brackets (RFC 3986 s.3.2.2) and return it, spelled as it was given."""
     address = host[1:-1]
     try:
         ipaddress.IPv6Address(address)
@@ -384,11 +384,11 @@ def _checked_ipv6(host: str) -> str:
 
 
 def _normal_port(port: str | int | None, scheme: str) -> int | None:
-    """The number of a port; None where there is none, or where it is what the scheme takes anyway."""
+    """Return the number of a port; None if there is none, or it is the default of the scheme."""
     if port is None or port == "":
         return None
     text = str(port)
-    # str.isdigit() is true of other scripts' digits too, and int() lets signs, blanks and underscores pass.
+    # str.isdigit() is true for other scripts' digits too, and int() accepts signs, blanks and underscores.
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= _PORT_DIGITS else -1
     if not 0 <= number <= MAX_PORT:
         raise InvalidURL(f"expected a number from 0 to {MAX_PORT} as the URL's port, got {shown(text)}")
@@ -396,7 +396,7 @@ def _normal_port(port: str | int | None, scheme: str) -> int | None:
 
 
 def escape(text: str, unsafe: re.Pattern[str]) -> str:
-    """Percent-encodes what `unsafe` matches, as UTF-8."""
+    """Percent-encode what `unsafe` matches, as UTF-8."""
     if unsafe.search(text) is None:
         return text
     try:
@@ -409,16 +409,16 @@ def _percent_encoded(match: re.Match[str]) -> str:
     return "".join([f"%{byte:02X}" for byte in match[0].encode("utf-8")])
 
 
-# User info of what was meant as a URL: up to the last "@" of the first segment, after a scheme and slashes.
+# User info of an invalid URL: up to the last "@" of the first segment, after a scheme and slashes.
 _MEANT_AS_USERINFO = re.compile(r"(\[?(?:[A-Za-z][A-Za-z0-9+.-]*:(?=/))?/*)[^/?#]+@")
 
 
 def masked(text: str) -> str:
-    """Text that is no URL, or none with a host, without what may be user info in it."""
+    """Remove possible user info from text that is no URL, or has no host."""
     return _MEANT_AS_USERINFO.sub(r"\1[secure]@", text, count=1) if _MEANT_AS_USERINFO.match(text) else text
 
 
 def shown(text: str) -> str:
-    """The repr of at most `MAX_SHOWN` characters, without what may be user info."""
+    """Return the repr of at most `MAX_SHOWN` characters, without possible user info."""
     text = masked(text)
     return repr(text[:MAX_SHOWN]) + ("..." if len(text) > MAX_SHOWN else "")

@@ -1,6 +1,6 @@
-"""Small helpers of the client's upper floors: which proxy the environment names, which URLs a mount matches, text.
+"""Helpers of the client's upper layers: proxies from the environment, URL patterns of mounts, lengths of files, text.
 
-It reads the environment only in `get_environment_proxies`, and keeps nothing.
+It reads the environment only in `get_environment_proxies`, and has no state.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ __all__ = [
 
 
 def get_environment_proxies() -> dict[str, str | None]:
-    """Mount patterns with the proxy for each, None for none: from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
+    """Return mount patterns with a proxy or None, from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY.
 
-    Where the environment names no proxy, the settings of Windows and macOS count. Entries of NO_PROXY that cannot be
-    understood are left out, as curl does; "*" among them means no proxy at all.
+    If the environment names no proxy, the settings of Windows and macOS apply. Invalid entries of NO_PROXY are ignored,
+    as in curl; "*" among them disables all proxies.
     """
     settings = _proxy_settings()
     mounts: dict[str, str | None] = {}
@@ -54,11 +54,11 @@ def get_environment_proxies() -> dict[str, str | None]:
 
 
 def _proxy_settings() -> dict[str, str]:
-    """By scheme, and "no"; lower-case variables win over upper-case ones, as everywhere."""
+    """Return the settings by scheme, and "no"; lower-case variables win over upper-case ones, as in curl."""
     settings: dict[str, str] = {}
     for name in ("http", "https", "all", "no"):
         value = os.environ.get(f"{name}_proxy")
-        # A CGI script finds the request's Proxy field in HTTP_PROXY, so anybody could set it ("httpoxy").
+        # A CGI script has the request's Proxy field in HTTP_PROXY, so any client could set it ("httpoxy").
         if value is None and not (name == "http" and "REQUEST_METHOD" in os.environ):
             value = os.environ.get(f"{name.upper()}_PROXY")
         if value:
@@ -71,9 +71,9 @@ def _proxy_settings() -> dict[str, str]:
 
 
 def _no_proxy_pattern(entry: str) -> str | None:
-    """One entry of NO_PROXY as a mount pattern; None where it makes none.
+    """Return one entry of NO_PROXY as a mount pattern; None if it is invalid.
 
-    ".example.com" and "*.example.com" mean the names below, "example.com" means that name and the names below.
+    ".example.com" and "*.example.com" match the subdomains, "example.com" matches that name and its subdomains.
     """
     if not entry:
         return None
@@ -96,10 +96,11 @@ def _no_proxy_pattern(entry: str) -> str | None:
 
 
 class URLPattern:
-    """A key of `mounts`: "all://", "https://", "all://*.example.com", "http://example.com:1234", "all://10.0.0.0/8".
+    """Match URLs with a key of `mounts`, such as "all://", "https://", "all://*.example.com", "all://10.0.0.0/8".
 
-    "http://" is for ws URLs too, and "https://" for wss URLs, where no "ws://" or "wss://" is as specific otherwise.
-    Patterns sort from the most to the least specific. Raises InvalidURL, and ValueError for a bare scheme.
+    A port may follow, as in "http://example.com:1234". "http://" matches ws URLs too, and "https://" wss URLs, unless
+    an equally specific "ws://" or "wss://" does. Patterns sort from the most to the least specific. Raises InvalidURL,
+    and ValueError for a bare scheme.
     """
 
     __slots__ = ("_below", "_domain", "_also", "host", "network", "pattern", "port", "priority", "scheme")
@@ -116,7 +117,7 @@ class URLPattern:
         self.host = "" if host == "*" else host
         self.port = url.port
         self.network = _network(url, pattern)
-        #: The host to be equal to, and what a host below it ends with; None where that does not match.
+        #: The host to match, and the end of its subdomains; None for what does not match.
         self._domain: str | None = url._origin.host if ":" in host else host
         self._below: str | None = None
         if host.startswith("*."):
@@ -126,10 +127,7 @@ class URLPattern:
         self.priority = self._priority()
 
     def _priority(self) -> tuple[int, int, int, int, int, int]:
-        """Port before none; name before network before any; small networks first, then long names.
-
-        At last ws and wss before other schemes, which they may be counted among, and those before none.
-        """
+        """Return the sort key: port before none; name before network before any; small networks, then long names."""
         network = self.network
         return (
             0 if self.port is not None else 1,
@@ -141,7 +139,7 @@ class URLPattern:
         )
 
     def matches(self, other: URL) -> bool:
-        """Whether a request for `other` goes to what is mounted here."""
+        """Return whether a request for `other` uses the transport mounted here."""
         scheme = other.scheme
         if self.scheme and self.scheme != scheme and self._also != scheme:
             return False
@@ -179,13 +177,13 @@ class URLPattern:
 
 
 def _network(url: URL, pattern: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """The network of a pattern such as "all://192.168.0.0/16" or "all://[fd00::]/8"."""
+    """Return the network of a pattern such as "all://192.168.0.0/16" or "all://[fd00::]/8"."""
     prefix = url.path.removeprefix("/")
     host = url.host
     if not prefix or not (is_ipv4_hostname(host) or is_ipv6_hostname(host)):
         return None
     try:
-        # Nothing else may hide in it: userinfo, escapes, a zone, a port, a query.
+        # It must contain nothing else: userinfo, escapes, a zone, a port, a query.
         plain = f"[{host}]/{prefix}" if ":" in host else f"{host}/{prefix}"
         if not pattern.endswith(plain) or not prefix.isdigit() or "@" in pattern or "%" in pattern:
             raise ValueError("there is more, or less")
@@ -195,7 +193,7 @@ def _network(url: URL, pattern: str) -> ipaddress.IPv4Network | ipaddress.IPv6Ne
 
 
 def is_ipv4_hostname(hostname: str) -> bool:
-    """Whether this is an IPv4 address, or a network of them."""
+    """Return whether this is an IPv4 address, or a network of them."""
     try:
         ipaddress.IPv4Address(hostname.partition("/")[0])
     except ValueError:
@@ -204,7 +202,7 @@ def is_ipv4_hostname(hostname: str) -> bool:
 
 
 def is_ipv6_hostname(hostname: str) -> bool:
-    """Whether this is an IPv6 address without brackets, or a network of them."""
+    """Return whether this is an IPv6 address without brackets, or a network of them."""
     try:
         ipaddress.IPv6Address(hostname.partition("/")[0])
     except ValueError:
@@ -213,11 +211,11 @@ def is_ipv6_hostname(hostname: str) -> bool:
 
 
 def peek_filelike_length(stream: Any) -> int | None:
-    """The whole length of a file in bytes, without reading it; None where that cannot be known."""
+    """Return the whole length of a file in bytes, without reading it; None if it is unknown."""
     try:
         return os.fstat(stream.fileno()).st_size
     except (AttributeError, OSError):
-        pass  # no file of the operating system: io.BytesIO, for one
+        pass  # no file of the operating system, such as io.BytesIO
     try:
         position = stream.tell()
         length: int = stream.seek(0, os.SEEK_END)
@@ -228,7 +226,7 @@ def peek_filelike_length(stream: Any) -> int | None:
 
 
 def peek_filelike_remaining_length(stream: Any) -> int | None:
-    """The bytes from where a file stands to its end; None where that cannot be known."""
+    """Return the bytes from the position of a file to its end; None if that is unknown."""
     try:
         position: int = stream.tell()
         length: int = stream.seek(0, os.SEEK_END)
@@ -239,12 +237,12 @@ def peek_filelike_remaining_length(stream: Any) -> int | None:
 
 
 def to_bytes(value: str | bytes, encoding: str = "utf-8") -> bytes:
-    """Text as bytes; bytes as they are."""
+    """Return text as bytes; bytes are returned unchanged."""
     return value.encode(encoding) if isinstance(value, str) else value
 
 
 def to_str(value: str | bytes, encoding: str = "utf-8") -> str:
-    """Bytes as text; text as it is."""
+    """Return bytes as text; text is returned unchanged."""
     return value if isinstance(value, str) else value.decode(encoding)
 
 
@@ -253,10 +251,10 @@ def to_bytes_or_str(value: str, match_type_of: str) -> str: ...
 @overload
 def to_bytes_or_str(value: str, match_type_of: bytes) -> bytes: ...
 def to_bytes_or_str(value: str, match_type_of: str | bytes) -> str | bytes:
-    """`value` as text or bytes, as the second argument is."""
+    """Return `value` as text or bytes, whichever the second argument is."""
     return value if isinstance(match_type_of, str) else value.encode()
 
 
 def unquote(value: str) -> str:
-    """`value` without the quotation marks around it, if it has them at both ends."""
+    """Return `value` without the quotation marks around it, if it has them at both ends."""
     return value[1:-1] if len(value) >= 2 and value[0] == value[-1] == '"' else value

@@ -1,4 +1,4 @@
-"""Network streams, backends and locks of httpcore's, for libraries that take them from there.
+"""Network streams, backends and locks with httpcore's interface, for libraries that import them from httpcore.
 
 The streams are thin: a socket, an AnyIO stream or a trio stream with httpcore's methods. Exceptions of the system are
 mapped here, as `_net` maps those of our own streams.
@@ -30,7 +30,7 @@ _READ = 64 * 1024  # bytes
 
 
 class NetworkStream:
-    """The interface of a blocking network stream."""
+    """Define the interface of a blocking network stream."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         raise NotImplementedError
@@ -51,7 +51,7 @@ class NetworkStream:
 
 
 class AsyncNetworkStream:
-    """The interface of an asynchronous network stream."""
+    """Define the interface of an asynchronous network stream."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         raise NotImplementedError
@@ -72,7 +72,7 @@ class AsyncNetworkStream:
 
 
 class NetworkBackend:
-    """The interface of what connects, for pools' `network_backend`."""
+    """Define the interface that opens connections, for pools' `network_backend`."""
 
     def connect_tcp(
         self,
@@ -96,7 +96,7 @@ class NetworkBackend:
 
 
 class AsyncNetworkBackend:
-    """The interface of what connects, for pools' `network_backend`."""
+    """Define the interface that opens connections, for pools' `network_backend`."""
 
     async def connect_tcp(
         self,
@@ -121,7 +121,7 @@ class AsyncNetworkBackend:
 
 @contextlib.contextmanager
 def _mapped(failed: type[TransportError], expired: type[TransportError]) -> Generator[None]:
-    """What the system, AnyIO and trio raise, as exceptions of ours."""
+    """Raise exceptions of the system, AnyIO and trio as ours."""
     try:
         yield
     except TransportError:
@@ -137,12 +137,12 @@ def _mapped(failed: type[TransportError], expired: type[TransportError]) -> Gene
 
 
 def is_socket_readable(sock: Any) -> bool:
-    """Whether a read would not wait; that of a closed socket does not."""
+    """Return whether a read would not wait, as on a closed socket."""
     return sock is None or sock.fileno() < 0 or bool(poller(sock)(0))
 
 
 class SyncStream(NetworkStream):
-    """A socket."""
+    """Wrap a socket."""
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
@@ -191,7 +191,7 @@ def _of_socket(sock: Any, info: str) -> Any:
 
 
 class AnyIOStream(AsyncNetworkStream):
-    """An AnyIO byte stream."""
+    """Wrap an AnyIO byte stream."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -252,7 +252,7 @@ class AnyIOStream(AsyncNetworkStream):
 
 
 class TrioStream(AsyncNetworkStream):
-    """A trio stream."""
+    """Wrap a trio stream."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -304,7 +304,7 @@ class TrioStream(AsyncNetworkStream):
 
 @contextlib.contextmanager
 def _trio_deadline(seconds: float | None) -> Generator[None]:
-    """TimeoutError when the time is up."""
+    """Raise TimeoutError when the time is up."""
     import trio
 
     try:
@@ -318,7 +318,7 @@ def _trio_deadline(seconds: float | None) -> Generator[None]:
 
 
 class SyncBackend(NetworkBackend):
-    """Connects sockets."""
+    """Connect sockets."""
 
     def connect_tcp(
         self,
@@ -352,7 +352,7 @@ class SyncBackend(NetworkBackend):
 
 
 class AnyIOBackend(AsyncNetworkBackend):
-    """Connects by AnyIO, on asyncio and trio."""
+    """Connect by AnyIO, on asyncio and trio."""
 
     async def connect_tcp(
         self,
@@ -385,15 +385,15 @@ class AnyIOBackend(AsyncNetworkBackend):
 
 
 class TrioBackend(AnyIOBackend):
-    """Connects on trio."""
+    """Connect on trio."""
 
 
 class AutoBackend(AnyIOBackend):
-    """Connects wherever it is asked."""
+    """Connect on the running async library."""
 
 
 class Lock:
-    """A lock of threads, for `with`."""
+    """Lock threads, for `with`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -407,7 +407,7 @@ class Lock:
 
 
 class AsyncLock:
-    """A lock of tasks, for `async with`; of the loop that it is entered in first."""
+    """Lock tasks, for `async with`; of the loop that first enters it."""
 
     def __init__(self) -> None:
         self._lock: Any = None

@@ -1,15 +1,15 @@
-"""Lets `import httpx` give this package, for a whole process: `alias("httpx", "httpx2")`.
+"""Make `import httpx` import this package, for a whole process: `alias("httpx", "httpx2")`.
 
-For applications, whose dependencies import an older client by its name; a library never calls it. It works by names
-alone and knows nothing of what the modules contain:
+For applications whose dependencies import an older client by its name; a library must not call it. It works by names
+alone and does not know the contents of the modules:
 
 1. A module under its old name is the very same object as under its own name, submodules included.
-2. An old name that has been imported already is refused, since its classes would live on beside ours.
-3. All names are checked before the first of them is taken. Doing it again does nothing.
-4. httpcore cannot be meant any more either, where httpx is not; see `httpcore.py` for what takes its place.
-5. Loggers answer to the replaced names as well; see `loggers.py`.
+2. An old name that has been imported already is refused, since its classes would exist beside ours.
+3. All names are checked before the first of them is replaced. A second call does nothing.
+4. httpcore is replaced together with httpx; see `httpcore.py` for its stand-in.
+5. Loggers handle the replaced names as well; see `loggers.py`.
 
-What it cannot reach: the metadata of installed distributions, and processes that are spawned, which call it themselves.
+It does not change the metadata of installed distributions; spawned processes must call it themselves.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["alias", "alias_httpx"]
 
 _PACKAGE = __name__.partition(".")[0]
 _CORE = f"{_PACKAGE}._alias.httpcore"
-#: What can be replaced, each with what it brings along.
+#: The names that can be replaced, each with the names replaced along with it.
 _REPLACED = {
     "httpx": {"httpx": _PACKAGE, "httpcore": _CORE},
     "httpx2": {"httpx2": _PACKAGE, "httpcore2": _CORE},
@@ -36,9 +36,9 @@ _REPLACED = {
 
 
 def alias(*names: str, httpcore: bool = True) -> None:
-    """Makes `import httpx` (and "httpx2", whichever is named) give this package, for the whole process.
+    """Make `import httpx` (and "httpx2", whichever is named) import this package, for the whole process.
 
-    To be called before anything imports these names, so at the very start of the program. With `httpcore=False` the
+    Call it before anything imports these names, so at the very start of the program. With `httpcore=False` the
     installed httpcore stays, for other libraries that send requests with it themselves. Raises ValueError for other
     names; RuntimeError when a name has been imported already, and then nothing is changed.
     """
@@ -54,7 +54,7 @@ def alias(*names: str, httpcore: bool = True) -> None:
     for name in new:
         _refuse_imported(name)
     if new:
-        # First, so that nobody finds a second copy of our files by the path that the package shows.
+        # First, so that no other finder finds a second copy of our files by the package's path.
         sys.meta_path.insert(0, _Finder(new))
     for name in names:
         core = next((each for each, real in _REPLACED[name].items() if real == _CORE and each in {*taken, *new}), None)
@@ -62,12 +62,12 @@ def alias(*names: str, httpcore: bool = True) -> None:
 
 
 def alias_httpx() -> None:
-    """Makes `import httpx`, and `import httpcore` with it, give this package: `alias("httpx")` as httpx2 calls it."""
+    """Make `import httpx`, and `import httpcore` with it, import this package: `alias("httpx")` as httpx2 calls it."""
     alias("httpx")
 
 
 def _taken() -> dict[str, str]:
-    """The names that this process has replaced."""
+    """Return the names that this process has replaced."""
     return {
         name: real for finder in sys.meta_path if isinstance(finder, _Finder) for name, real in finder.replaced.items()
     }
@@ -86,7 +86,7 @@ def _refuse_imported(name: str) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds modules of ours under the names in `replaced`, which maps them to the packages that take their place."""
+    """Find our modules under the names in `replaced`, which maps them to their replacements."""
 
     def __init__(self, replaced: dict[str, str]) -> None:
         self.replaced = replaced
@@ -107,13 +107,13 @@ class _Finder(MetaPathFinder):
 
 
 def _core_spec(fullname: str, inside: str) -> ModuleSpec | None:
-    """One module stands for httpcore and for those of its modules that tools import."""
+    """Return the spec of the one module that stands for httpcore and its modules that tools import."""
     core = import_module(_CORE)
     return ModuleSpec(fullname, _Loader(_CORE)) if not inside or inside in core.MODULES else None
 
 
 class _Loader(Loader):
-    """Gives the module that `real` names, and leaves it as it was."""
+    """Load the module named `real`, without changing it."""
 
     def __init__(self, real: str) -> None:
         self._real = real
@@ -125,5 +125,5 @@ class _Loader(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        # The import system has put the alias's spec there, under which the module could not be reloaded.
+        # The import system has set the alias's spec, with which the module could not be reloaded.
         module.__spec__ = self._spec

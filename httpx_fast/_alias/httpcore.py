@@ -1,15 +1,15 @@
-"""What stands at httpcore's name while httpx is replaced: enough for tools that reach below httpx.
+"""The stand-in for httpcore while httpx is replaced: enough for tools that use what is below httpx.
 
 1. `except httpcore.ReadError`: its exceptions are the very classes that clients raise here.
 2. Base classes and annotations: `NetworkStream`, `AsyncNetworkStream` and the backends' interfaces.
-3. `transport._pool` is a `ConnectionPool`, an `HTTPProxy` or a `SOCKSProxy`, and tells what it was set up with.
-4. Patching: whatever takes the place of `ConnectionPool.handle_request` is asked for every request of
-   `HTTPTransport`, with httpcore's kind of request, and may give httpcore's kind of response; the asynchronous pair
-   likewise. The method that was replaced sends for real. Unpatched, a request does not come by here.
+3. `transport._pool` is a `ConnectionPool`, an `HTTPProxy` or a `SOCKSProxy`, and has its settings.
+4. Patching: a replacement of `ConnectionPool.handle_request` is called for every request of `HTTPTransport`, with
+   httpcore's kind of request, and may return httpcore's kind of response; the asynchronous pair likewise. The original
+   method sends the request. Without a patch requests do not pass through this module.
 5. Transports that libraries build on httpcore: pools can be made, and subclassed with connections of one's own, over
    streams of one's own (`HTTP11Connection(origin, stream)`), or by a `network_backend`.
 
-`_alias` gives this one module for httpcore and for each of `MODULES`. What it consists of is in `_transports/core`.
+`_alias` returns this one module for httpcore and for each of `MODULES`. Its parts are in `_transports/core`.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ MODULES = frozenset(
         "_utils",
     }
 )
-#: The import system asks a package for it; there is no folder.
+#: The import system requires it of a package; there is no directory.
 __path__: list[str] = []
 
 SOCKET_OPTION: TypeAlias = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
@@ -169,12 +169,12 @@ def __getattr__(name: str) -> NoReturn:
     )
 
 
-#: What httpcore calls what turns one kind of exceptions into another.
+#: The type of httpcore's tables that map exceptions to exceptions.
 map_exceptions = map_httpcore_exceptions
 
 
 def default_ssl_context() -> ssl.SSLContext:
-    """Return what https connections are verified with unless a context is given."""
+    """Return the TLS context of https connections for which none is given."""
     return create_ssl_context()
 
 
@@ -185,7 +185,7 @@ def request(method: bytes | str, url: URL | bytes | str, **options: Any) -> Resp
 
 
 class Proxy:
-    """A proxy, for the pools' `proxy=`."""
+    """Configure a proxy, for the pools' `proxy=`."""
 
     def __init__(
         self,
@@ -201,7 +201,7 @@ class Proxy:
 
 
 class HTTPConnection:
-    """A name to patch and to test for: a pool's own connections are not made of it."""
+    """Provide a name to patch and to test for: a pool's own connections are not of this class."""
 
     def __init__(self, *arguments: object, **settings: object) -> None:
         raise RuntimeError(
@@ -211,4 +211,4 @@ class HTTPConnection:
 
 
 class AsyncHTTPConnection(HTTPConnection):
-    """A name to patch and to test for."""
+    """Provide a name to patch and to test for."""

@@ -1,11 +1,11 @@
-"""Has our loggers answer to the names of the loggers that `alias()` replaces.
+"""Make our loggers handle the names of the loggers that `alias()` replaces.
 
-A program that configures `logging.getLogger("httpx")` means the client that it imports as httpx. So, once that is ours:
+A program that configures `logging.getLogger("httpx")` means the client that it imports as httpx. So with the alias:
 
 1. A record carries the replaced name, reaches the handlers of both names, and each handler once.
 2. The level of our own logger counts, then that of the replaced one, then the root's. Filters of both apply.
-3. A logger that was disabled silences us, unless the other one is enabled and was configured: `dictConfig` disables
-   all loggers that it does not name.
+3. A disabled logger silences ours, unless the other one is enabled and was configured: `dictConfig` disables all
+   loggers that it does not name.
 4. DEBUG records belong to httpcore's loggers. A level of `httpx` alone can silence them too, but not cause them.
 """
 
@@ -19,25 +19,25 @@ from .._trace import LOGGERS, PACKAGE
 
 __all__ = ["answer_to"]
 
-#: What httpcore calls a logger of ours, where it does not by our name.
+#: httpcore's names of our loggers, where they differ.
 _CORE_NAMES = {"tls": "connection"}
 
 
 def answer_to(name: str, core: str | None) -> None:
-    """Have our loggers answer to `name` ("httpx"), and those of DEBUG records to `core` ("httpcore"), if any."""
+    """Make our loggers handle `name` ("httpx"), and those of DEBUG records `core` ("httpcore"), if given."""
     _aliased(logging.getLogger(PACKAGE))._add(logging.getLogger(name), None)
     for room, logger in LOGGERS.items():
         named = None if core is None else logging.getLogger(f"{core}.{_CORE_NAMES.get(room, room)}")
         _aliased(logger)._add(named, logging.getLogger(name))
-    # Levels that were remembered before hold no longer.
+    # Cached levels are no longer valid.
     cast("Any", logging.Logger.manager)._clear_cache()
 
 
 class AliasedLogger(logging.Logger):
-    """A logger that answers to the names of others, too. An existing logger is made into one by `answer_to`."""
+    """Log under the names of others, too. `answer_to` changes an existing logger to this class."""
 
     _others: tuple[logging.Logger, ...] = ()
-    #: Loggers whose level silences this one where no level was set for it.
+    #: Loggers whose level silences this one if it has no level of its own.
     _louder: tuple[logging.Logger, ...] = ()
     _disabled = False
 
@@ -56,7 +56,7 @@ class AliasedLogger(logging.Logger):
     def _set_disabled(self, value: bool) -> None:
         self._disabled = bool(value)
 
-    disabled = cast("bool", property(_is_disabled, _set_disabled))  # what it is to who asks a logger
+    disabled = cast("bool", property(_is_disabled, _set_disabled))  # the value that other code sees
 
     def getEffectiveLevel(self) -> int:  # noqa: N802
         for start in (self, *self._others):
@@ -70,7 +70,7 @@ class AliasedLogger(logging.Logger):
         for other in self._others:
             if not passed:
                 break
-            # From Python 3.12 on a filter may put another record in the place of this one.
+            # From Python 3.12 on a filter may replace the record.
             record = passed if isinstance(passed, logging.LogRecord) else record
             passed = other.filter(record)
         return passed
@@ -90,7 +90,7 @@ class AliasedLogger(logging.Logger):
                 handler.handle(record)
 
     def _all_handlers(self) -> list[logging.Handler]:
-        """The handlers that a record goes to, each once."""
+        """Return the handlers of a record, each once."""
         found: dict[int, logging.Handler] = {}
         propagates = True
         for start in (self, *self._others):
@@ -107,14 +107,14 @@ class AliasedLogger(logging.Logger):
 
 
 def _up_from(logger: logging.Logger) -> Iterator[logging.Logger]:
-    """A logger and its parents, but for the root."""
+    """Yield a logger and its parents, except for the root."""
     while logger.parent is not None:
         yield logger
         logger = logger.parent
 
 
 def _aliased(logger: logging.Logger) -> AliasedLogger:
-    """The same logger, answering to other names; its own class, which the program may have chosen, stays a base."""
+    """Return the same logger with other names; its own class, which the program may have chosen, stays a base."""
     if not isinstance(logger, AliasedLogger):
         disabled = logger.__dict__.pop("disabled", False)
         kind = type(logger)
