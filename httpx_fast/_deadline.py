@@ -1,8 +1,13 @@
-"""When a whole `send()` has to be over: the instant that no wait of it may pass, whatever else is granted.
+"""Deadlines: how long one phase of a request may take, and how long all of it.
 
-A `Deadline` is made where a `send()` begins, and shared by all that follows from it: further requests of redirects and
-authentication, replays, retries, the body. Nothing renews it. It knows no clock but the system's: which instant it is
-on the clock of a pool is worked out by the first who asks.
+- `PHASES` names every phase: which exception its timeout is, what a stream waits for in it, what messages say.
+- `PhaseTimer` holds the deadline of one kind of wait: this phase until then, the whole until then. Streams have one for
+  each direction, exchanges of HTTP/2 and tunnels one for each side, a wait for a connection has one.
+- `Deadline` is the end of a whole `send()`. It is made where that begins, and shared by all that follows from it:
+  further requests of redirects and authentication, replays, retries, the body. Nothing renews it.
+
+Instants are seconds on the clock of a pool; `NEVER` is a deadline that never comes. A new phase is a line in `PHASES`,
+a field of `RequestTimeouts`, and one of the public `Timeout`.
 """
 
 from __future__ import annotations
@@ -10,14 +15,64 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from math import inf
+from typing import Final, NamedTuple
 
-__all__ = ["Deadline", "Total", "sooner"]
+from ._exceptions import ConnectTimeout, PoolTimeout, ReadTimeout, TimeoutException, WriteTimeout
+
+__all__ = ["NEVER", "PHASES", "Deadline", "Phase", "PhaseTimer", "RequestTimeouts", "Total", "sooner", "timed_out"]
+
+NEVER: Final = inf
+
+
+class Phase(NamedTuple):
+    """What distinguishes the timeout of one phase from others."""
+
+    name: str
+    reported: str  # the phase that the exception names
+    error: type[TimeoutException]
+    doing: str  # what goes on meanwhile, for messages
+    receiving: bool  # it bounds what a stream receives
+    sending: bool  # it bounds what a stream sends
+    renewed: bool  # whenever the peer makes progress its budget begins anew
+    silence: str  # what a peer does that lets it run out
+
+
+PHASES: Final = {
+    phase.name: phase
+    for phase in (
+        Phase("connect", "connect", ConnectTimeout, "connecting", True, True, False, "sent nothing"),
+        Phase("read", "read", ReadTimeout, "reading", True, False, True, "sent nothing"),
+        Phase("first_byte", "read", ReadTimeout, "waiting for the response", True, False, False, "did not answer"),
+        Phase("write", "write", WriteTimeout, "sending", False, True, True, "took nothing more"),
+        Phase("pool", "pool", PoolTimeout, "waiting for a connection", False, False, False, ""),
+    )
+}
 
 
 class Total(float):
     """Seconds granted to a whole `send()`: a budget that is not its phase's own, as messages then say."""
 
     __slots__ = ()
+
+
+def timed_out(phase: str, elapsed: float, budget: float, detail: str) -> TimeoutException:
+    """Return the exception of a phase (a name in `PHASES`); times in seconds.
+
+    Where `budget` is a `Total` it was not the phase's own time that ran out, but that of the whole request.
+    """
+    found = PHASES[phase]
+    whole = isinstance(budget, Total)
+    limit = "total" if whole else phase
+    meanwhile = f", while {found.doing}" if whole else ""
+    failure = found.error(f"{limit} timed out after {elapsed:.3g} s of {budget:.3g} s{meanwhile}: {detail}")
+    failure.phase, failure.limit, failure.elapsed, failure.budget = found.reported, limit, elapsed, float(budget)
+    return failure
+
+
+def expired(phase: str, now: float, at: float, budget: float | None, detail: str) -> TimeoutException:
+    """Return the timeout of a phase whose deadline `at` has come; it began `budget` seconds before."""
+    granted = budget if budget is not None else max(at - now, 0.0)
+    return timed_out(phase, max(now - at + granted, 0.0), granted, detail)
 
 
 class Deadline:
@@ -29,27 +84,115 @@ class Deadline:
         self.budget = Total(seconds)
         self._began = time.monotonic()
         self._clock: Callable[[], float] = time.monotonic
-        self.at = inf  # on the clock of the pools; not known before `on()`
+        self.at = NEVER  # on the clock of the pools; not known before `on()`
 
     def on(self, clock: Callable[[], float]) -> Deadline:
-        """Itself, with `at` on this clock; what has passed so far is counted."""
-        if self.at == inf:
+        """Set `at` on this clock, counting what has passed so far, and return the deadline itself."""
+        if self.at == NEVER:
             self.at = clock() + self.budget - (time.monotonic() - self._began)
             self._clock = clock
         return self
 
     def elapsed(self, now: float) -> float:
-        """Seconds since the `send()` began."""
+        """Return the seconds since the `send()` began."""
         return now - self.at + self.budget
 
     def overdue(self) -> float | None:
-        """Seconds since the `send()` began, if they are more than it was granted."""
+        """Return the seconds since the `send()` began, if they are more than it was granted."""
         now = self.on(self._clock)._clock()
         return self.elapsed(now) if now >= self.at else None
 
+    def expired(self, phase: str, now: float, detail: str) -> TimeoutException:
+        """Return the timeout of a `send()` that was in this phase when its deadline came."""
+        return timed_out(phase, self.elapsed(now), self.budget, detail)
+
+
+class PhaseTimer:
+    """The deadline of one kind of wait: `at`, the sooner of the phase's own and of a hard one that nothing moves."""
+
+    __slots__ = ("at", "budget", "hard", "hard_budget", "phase")
+
+    def __init__(self, phase: str, deadline: Deadline | None = None) -> None:
+        self.phase = phase
+        self.budget: float | None = None
+        self.hard = NEVER
+        self.hard_budget: float | None = None
+        if deadline is not None:
+            self.hard, self.hard_budget = deadline.at, deadline.budget
+        self.at = self.hard
+
+    def set(self, phase: str, at: float | None, budget: float | None) -> None:
+        """Begin a phase, which ends at `at` (None for never) or with the hard deadline; `budget` is what it is granted.
+
+        A stream's code for the hot path does the same by itself.
+        """
+        self.phase = phase
+        self.at = self.hard if at is None or at > self.hard else at
+        self.budget = budget
+
+    def set_hard(self, at: float | None, budget: float | None) -> None:
+        """From the next `set()` or `postpone()` on let no phase end later than this; None for no hard deadline."""
+        self.hard = NEVER if at is None else at
+        self.hard_budget = budget
+
+    def postpone(self, clock: Callable[[], float]) -> None:
+        """Begin the budget anew, since the peer has made progress, if the phase is one of those."""
+        if self.budget is not None and self.at != NEVER and PHASES[self.phase].renewed:
+            at = clock() + self.budget
+            self.at = min(self.hard, at)
+
+    def renewed(self, heard: float) -> float:
+        """Count the budget from when something was last `heard` of the peer, in a phase in which that renews it.
+
+        Returns when the wait ends now: for who looks at that only when the time seems to be up.
+        """
+        kind = PHASES[self.phase]
+        if self.budget is not None and kind.receiving and kind.renewed:
+            at = heard + self.budget
+            if at > self.at:
+                self.at = min(self.hard, at)
+        return self.at
+
+    @property
+    def until(self) -> float | None:
+        """When the wait ends, None for never."""
+        return None if self.at == NEVER else self.at
+
+    def expired(self, now: float, complaint: str, unfinished: str) -> TimeoutException:
+        """Return the timeout: of the phase, with a complaint about the peer, or of the whole, with what it cut off."""
+        if self.at >= self.hard:
+            return self.hard_expired(self.phase, now, unfinished)
+        return expired(self.phase, now, self.at, self.budget, complaint)
+
+    def hard_expired(self, phase: str, now: float, unfinished: str) -> TimeoutException:
+        """Return the timeout of the whole, in this phase."""
+        return expired(phase, now, self.hard, self.hard_budget, unfinished)
+
+
+class RequestTimeouts(NamedTuple):
+    """Seconds granted to each phase of a request, None for no limit; and the deadline of the whole `send()`."""
+
+    connect: float | None
+    read: float | None
+    write: float | None
+    pool: float | None
+    first_byte: float | None = None  # from the end of sending to the response's head, in place of `read`
+    deadline: Deadline | None = None
+
+    def until_head(self, sent: float, heard: float) -> tuple[str, float | None, float | None]:
+        """Return phase, end and budget of the wait for a response's head.
+
+        The request was sent at `sent`, and something last came of the peer at `heard`.
+        """
+        budget = self.first_byte
+        if budget is not None:
+            return "first_byte", sent + budget, budget
+        budget = self.read
+        return "read", None if budget is None else heard + budget, budget
+
 
 def sooner(at: float | None, budget: float | None, deadline: Deadline | None) -> tuple[float | None, float | None]:
-    """The end of a wait, and the budget that ends it: the phase's own, or the whole send's where that comes first."""
+    """Return the end of a wait, and the budget that ends it: the phase's own, or the whole's where that comes first."""
     if deadline is None or (at is not None and at <= deadline.at):
         return at, budget
     return deadline.at, deadline.budget

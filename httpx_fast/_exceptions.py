@@ -22,7 +22,6 @@ import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from ._deadline import Total
 from ._masking import without_userinfo
 
 if TYPE_CHECKING:
@@ -348,29 +347,6 @@ def map_httpcore_exceptions() -> Generator[None]:
                 if isinstance(ours, type) and issubclass(ours, TransportError):
                     raise ours(str(error)) from error
         raise
-
-
-_TIMEOUTS: dict[str, tuple[str, type[TimeoutException], str]] = {
-    "connect": ("connect", ConnectTimeout, "connecting"),
-    "read": ("read", ReadTimeout, "reading"),
-    "first_byte": ("read", ReadTimeout, "waiting for the response"),
-    "write": ("write", WriteTimeout, "sending"),
-    "pool": ("pool", PoolTimeout, "waiting for a connection"),
-}
-
-
-def timed_out(phase: str, elapsed: float, budget: float, detail: str) -> TimeoutException:
-    """Return the exception of a phase ("connect", "read", "first_byte", "write", "pool"); times in seconds.
-
-    If `budget` is a `Total`, the total timeout of the request expired, not that of the phase.
-    """
-    name, kind, doing = _TIMEOUTS[phase]
-    whole = isinstance(budget, Total)
-    limit = "total" if whole else phase
-    meanwhile = f", while {doing}" if whole else ""
-    failure = kind(f"{limit} timed out after {elapsed:.3g} s of {budget:.3g} s{meanwhile}: {detail}")
-    failure.phase, failure.limit, failure.elapsed, failure.budget = name, limit, elapsed, float(budget)
-    return failure
 
 
 def retold(timeout: TimeoutException, message: str) -> TimeoutException:

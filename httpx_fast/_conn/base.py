@@ -10,28 +10,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
-from .._deadline import Deadline
+from .._deadline import RequestTimeouts
 from .._journey import ConnectionFacts, Journey
 from .._kernel.select import FieldSection, ResponseHead
 from .._net.base import Backend, Stream
 from .._origin import Route
 from .._wire.events import FieldLine, RequestHead
 
+__all__ = ["Connection", "Exchange", "Head", "MakeConnection", "Owner", "RequestTimeouts"]
+
 #: The head of a response, as the kernel of its protocol gives it.
 Head: TypeAlias = ResponseHead | FieldSection
-
-
-class RequestTimeouts(NamedTuple):
-    """Seconds granted to each phase of a request, None for no limit; and the deadline of the whole `send()`."""
-
-    connect: float | None
-    read: float | None
-    write: float | None
-    pool: float | None
-    first_byte: float | None = None  # from the end of sending to the response's head, in place of `read`
-    deadline: Deadline | None = None
 
 
 class Owner(Protocol):

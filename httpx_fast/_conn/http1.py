@@ -23,7 +23,6 @@ from .._exceptions import (
     WriteError,
     WriteTimeout,
     retold,
-    timed_out,
 )
 from .._journey import ConnectionFacts, Journey
 from .._kernel.constants import HAS_KEEP_ALIVE
@@ -154,7 +153,7 @@ class Http1Connection(ResponseReader):
                 read = timeouts.read
                 stream.set_deadline("read", None if read is None else now + read, read)
             else:
-                stream.set_deadline("first_byte", now + timeouts.first_byte, timeouts.first_byte)
+                stream.set_deadline(*timeouts.until_head(now, now))
             if self.state == HEAD or not self.ready:
                 # Cancelled here, the answer may still be on its way: the connection is closed below.
                 await stream.receive()
@@ -363,7 +362,7 @@ class Http1Connection(ResponseReader):
         assert deadline is not None
         if now < deadline.at:
             return None
-        return timed_out(phase, deadline.elapsed(now), deadline.budget, f"{self.route.origin}: {detail}")
+        return deadline.expired(phase, now, f"{self.route.origin}: {detail}")
 
     def _check_deadline(self, detail: str) -> None:
         late = self._late("write", detail)

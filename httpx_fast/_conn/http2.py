@@ -16,7 +16,8 @@ from collections.abc import AsyncIterable, Callable
 from math import inf
 from typing import ClassVar, Final
 
-from .._exceptions import NetworkError, ReadError, TransportError, timed_out
+from .._deadline import NEVER, PHASES
+from .._exceptions import NetworkError, ReadError, TransportError
 from .._journey import ConnectionFacts, Journey
 from .._kernel.h2_constants import ENHANCE_YOUR_CALM
 from .._kernel.h2_control import goaway_frame
@@ -28,7 +29,7 @@ from .._wire.events import FieldLine, NoWebSockets, RequestHead
 from .._wire.h2 import INITIAL_LIMIT
 from .._wire.h2_stream import ENDED
 from .base import Head, Owner, RequestTimeouts
-from .http2_shared import NEVER, SharedSession, StreamWaiter
+from .http2_shared import SharedSession, StreamWaiter
 from .http2_stream import Http2Stream
 
 #: Seconds that a peer has to answer a PING.
@@ -138,8 +139,7 @@ class Http2Connection(SharedSession):
         )
         no_body = isinstance(body, bytes) and not body
         trace = journey.trace
-        if timeouts.deadline is not None:
-            self.check_deadline(stream, "write")
+        self.check_deadline(stream, "write")
         self._users[stream] = journey
         try:
             if trace is not None:
@@ -157,10 +157,8 @@ class Http2Connection(SharedSession):
                 await trace.complete()
                 await trace.started("http2.receive_response_headers")
             while not stream.ready:
-                if timeouts.first_byte is None:
-                    await self.hear(stream, "read", timeouts.read)
-                else:
-                    await self.hear(stream, "first_byte", timeouts.first_byte, journey.sent)
+                stream.timer.set(*timeouts.until_head(journey.sent, stream.moment))
+                await self.hear(stream)
             if stream.error is not None and (stream.whole or stream.head is None):
                 raise stream.error
             if trace is not None:
@@ -236,22 +234,15 @@ class Http2Connection(SharedSession):
 
     # For exchanges.
 
-    async def hear(self, stream: StreamWaiter, phase: str, budget: float | None, since: float | None = None) -> None:
-        """Waits until something happens to `stream` that it was not told yet. Raises the timeout of `phase`.
-
-        Time counts from `since`, or from when something last came for the stream.
-        """
+    async def hear(self, stream: StreamWaiter) -> None:
+        """Wait until something happens to `stream` that it was not told yet. Raises the timeout of its timer."""
+        timer = stream.timer
         while not stream.told:
             now = self.clock()
-            began = stream.moment if since is None else since
-            at = NEVER if budget is None else began + budget
-            if stream.deadline is not None and stream.deadline.at <= at:
-                self.check_deadline(stream, phase)
-                at = stream.deadline.at
-            elif now >= at:
-                assert budget is not None
-                raise timed_out(phase, now - began, budget, self._complaint(stream, phase))
-            wake_at = min(at, self._look(now))
+            if now >= timer.at and now >= timer.renewed(stream.moment):
+                phase = timer.phase
+                raise timer.expired(now, self._complaint(stream, phase), self._unfinished(stream, phase))
+            wake_at = min(timer.at, self._look(now))
             if self._pushes:
                 waiter = stream.waiter = self._new_waiter()
                 if wake_at != NEVER:
@@ -268,13 +259,10 @@ class Http2Connection(SharedSession):
         stream.told = False
 
     def check_deadline(self, stream: StreamWaiter, phase: str) -> None:
-        """Raises the timeout of all that an exchange is part of, if that has come: where nothing is waited for, too."""
-        deadline, now = stream.deadline, self.clock()
-        if deadline is not None and now >= deadline.at:
-            on = f"on stream {stream.id} of {self.route.origin}"
-            ended = "ended" if getattr(stream, "head", stream) is not None else "begun"
-            detail = f"the response {on} had not {ended}" if phase != "write" else f"the request {on} was not sent"
-            raise timed_out(phase, deadline.elapsed(now), deadline.budget, detail)
+        """Raise the timeout of all that an exchange is part of, if that has come: where nothing is waited for, too."""
+        timer = stream.timer
+        if timer.hard != NEVER and (now := self.clock()) >= timer.hard:
+            raise timer.hard_expired(phase, now, self._unfinished(stream, phase))
 
     def claim_piece(self, stream: Http2Stream) -> bytes:
         """The oldest piece of a body that nobody has claimed; the peer gets its credit back."""
@@ -289,8 +277,7 @@ class Http2Connection(SharedSession):
     async def send_some(self, stream: Http2Stream, raw: Buffer, last: bool, budget: float | None) -> int:
         """Sends of `bytes` what windows and the socket take; how many. 0 as `Session.send()` has it."""
         if self.stream.unsent:
-            now = self.clock()
-            await self.flush(stream, now, NEVER if budget is None else now + budget, budget)
+            await self.flush(stream, NEVER if budget is None else self.clock() + budget, budget)
         with self._lock:
             if not stream.sending:
                 return 0
@@ -313,8 +300,7 @@ class Http2Connection(SharedSession):
     async def flush_body(self, stream: Http2Stream, budget: float | None) -> None:
         """Waits until the last of a body is sent, where nobody else sees to that."""
         if not self._pushes and self.stream.unsent:
-            now = self.clock()
-            await self.flush(stream, now, NEVER if budget is None else now + budget, budget)
+            await self.flush(stream, NEVER if budget is None else self.clock() + budget, budget)
 
     def exchange_ended(self, stream: Http2Stream, now: float) -> bool:
         """Whether the connection takes others."""
@@ -515,6 +501,7 @@ class Http2Connection(SharedSession):
 
     async def _settle(self, stream: Http2Stream, timeouts: RequestTimeouts) -> None:
         stream.moment = now = self.clock()
+        read = timeouts.read
         with self._lock:
             if not self.streams:
                 self._busy_since = now
@@ -522,7 +509,8 @@ class Http2Connection(SharedSession):
             self._write_out()
         try:
             while not self.settled and self.broken is None:
-                await self.hear(stream, "read", timeouts.read)
+                stream.timer.set("read", None if read is None else stream.moment + read, read)
+                await self.hear(stream)
         finally:
             with self._lock:
                 self.unsettled.remove(stream)
@@ -537,11 +525,15 @@ class Http2Connection(SharedSession):
         if not stream.id:
             return "peer sent no settings"
         after = f" after {self.farewell}" if self.farewell is not None else ""
-        if phase == "read":
-            return f"peer sent nothing on stream {stream.id}{after}"
-        if phase == "first_byte":
-            return f"peer did not answer on stream {stream.id}{after}"
-        return f"peer gave no window for more of the body on stream {stream.id}{after}"
+        silence = "gave no window for more of the body" if phase == "write" else PHASES[phase].silence
+        return f"peer {silence} on stream {stream.id}{after}"
+
+    def _unfinished(self, stream: StreamWaiter, phase: str) -> str:
+        on = f"on stream {stream.id} of {self.route.origin}"
+        if phase == "write":
+            return f"the request {on} was not sent"
+        ended = "ended" if getattr(stream, "head", stream) is not None else "begun"
+        return f"the response {on} had not {ended}"
 
 
 def _told_head(stream: Http2Stream) -> tuple[int, list[FieldLine]]:

@@ -15,13 +15,12 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from .._deadline import Deadline
-from .._exceptions import NetworkError, ProtocolError, ReadTimeout, TransportError, WriteError, WriteTimeout, timed_out
+from .._deadline import NEVER, Deadline, PhaseTimer
+from .._exceptions import NetworkError, ProtocolError, ReadTimeout, TransportError, WriteError, WriteTimeout
 from .._net.base import Backend, Stream, Waiter, forget
 from .._wire.h2 import Session
 from .._wire.h2_stream import StreamReader
 
-NEVER: Final = float("inf")
 _SLICE: Final = 64 * 1024  # bytes written in one go: TLS encrypts so many at once
 # Bytes that wait for a peer which reads nothing: bodies wait elsewhere, so these are heads, resets and answers.
 MAX_UNSENT: Final = 16 * 1024 * 1024
@@ -32,7 +31,7 @@ class StreamWaiter(Protocol):
     """Who waits for news of a stream."""
 
     id: int
-    deadline: Deadline | None
+    timer: PhaseTimer
     moment: float
     told: bool
     waiter: Waiter | None
@@ -43,7 +42,7 @@ class StreamWaiter(Protocol):
 class WaitingStream(StreamReader):
     """A stream for whose news somebody may wait."""
 
-    __slots__ = ("deadline", "told", "waiter")
+    __slots__ = ("timer", "told", "waiter")
 
     @property
     def says_goodbye(self) -> bool:
@@ -52,7 +51,7 @@ class WaitingStream(StreamReader):
 
     def __init__(self, method: bytes, whole: bool, deadline: Deadline | None = None) -> None:
         super().__init__(method, whole)
-        self.deadline = deadline  # of all that the exchange is part of
+        self.timer = PhaseTimer("read", deadline)
         self.told = False  # something has happened that was not looked at yet
         self.waiter: Waiter | None = None  # of who waits, if anybody does
 
@@ -168,12 +167,15 @@ class SharedSession(Session):
         if self.stream.unsent > MAX_UNSENT:
             self.fail(WriteError(f"the peer took nothing of more than {MAX_UNSENT} bytes"))
 
-    async def flush(self, stream: StreamWaiter, now: float, at: float, budget: float | None) -> None:
-        """Waits until what was written is sent, or something is read for `stream`. Raises WriteTimeout."""
-        end = stream.deadline
+    async def flush(self, stream: StreamWaiter, at: float, budget: float | None) -> None:
+        """Wait until what was written is sent, or something is read for `stream`. Raises WriteTimeout.
+
+        With `budget` that is how long the peer may take nothing; without one the wait just ends at `at`.
+        """
+        timer = PhaseTimer("write")
+        timer.set_hard(stream.timer.hard, stream.timer.hard_budget)
+        timer.set("write", at, budget)
         while True:
-            if end is not None and end.at < at:
-                at = end.at
             waiter = None
             reads = False
             with self._lock:
@@ -189,30 +191,29 @@ class SharedSession(Session):
                     if reads:
                         self._reader = stream
             if waiter is None:
-                await self._be_drainer(at, budget, reads, self._reader is stream, end)
+                await self._be_drainer(timer, reads, self._reader is stream)
                 return
             try:
-                in_time = await waiter.wait(None if at == NEVER else at)
+                in_time = await waiter.wait(timer.until)
             finally:
                 stream.waiter = None
             now = self.clock()
-            if end is not None and now >= end.at:
-                raise timed_out("write", end.elapsed(now), end.budget, f"the peer had {left} bytes more to take")
+            if now >= timer.hard:
+                raise timer.hard_expired("write", now, f"the peer had {left} bytes more to take")
             if budget is None:
                 if not in_time:
                     return
             elif in_time or self.stream.unsent < left:
-                at = now + budget
+                timer.postpone(self.clock)
             else:
-                raise timed_out("write", now - (at - budget), budget, f"the peer took nothing of {left} bytes")
+                raise timer.expired(now, f"the peer took nothing of {left} bytes", "")
 
-    async def _be_drainer(
-        self, at: float, budget: float | None, reads: bool, reading: bool, end: Deadline | None
-    ) -> None:
-        if end is not None:
+    async def _be_drainer(self, timer: PhaseTimer, reads: bool, reading: bool) -> None:
+        bounded = timer.hard != NEVER
+        if bounded:
             # Taken off below: writing is bounded by the deadline of who drains now, and by nobody else's.
-            self.stream.set_hard_deadline("write", end.at, end.budget)
-        self.stream.set_deadline("write", None if at == NEVER else at, budget)
+            self.stream.set_hard_deadline("write", timer.hard, timer.hard_budget)
+        self.stream.set_deadline("write", timer.until, timer.budget)
         try:
             await self.stream.flush(reading and not self._pushes)
         except WriteTimeout:
@@ -222,7 +223,7 @@ class SharedSession(Session):
         except (NetworkError, ProtocolError) as error:
             self._break(error)
         finally:
-            if end is not None:
+            if bounded:
                 self.stream.set_hard_deadline("write", None, None)
             with self._lock:
                 self._drainer = None
@@ -235,7 +236,7 @@ class SharedSession(Session):
         """Reads for all, or waits for who does, until `stream` is told something, or `at`, or sooner."""
         if self._reader is not None and self._drainer is None and self.stream.unsent and not self._mute:
             try:
-                await self.flush(stream, now, at, None)
+                await self.flush(stream, at, None)
             except WriteTimeout:  # the caller looks at the time
                 pass
             return
@@ -268,7 +269,7 @@ class SharedSession(Session):
             until = min(at, now + _LOOK)
             try:
                 if self.stream.unsent and self._drainer is None and not self._mute:
-                    await self.flush(stream, now, at, None)
+                    await self.flush(stream, at, None)
                 else:
                     self.stream.set_deadline("read", until, None)
                     await self.stream.receive()

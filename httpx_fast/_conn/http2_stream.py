@@ -77,7 +77,7 @@ class Http2Stream(WaitingStream):
     async def _next_chunk(self) -> bytes:
         connection = self._connection
         while True:
-            if self.deadline is not None and self.state < ENDED:
+            if self.state < ENDED:
                 connection.check_deadline(self, "read")
             piece = connection.claim_piece(self)
             if piece:
@@ -92,7 +92,9 @@ class Http2Stream(WaitingStream):
                     continue
             if not self.told:
                 self.moment = connection.clock()
-            await connection.hear(self, "read", self._timeouts.read)
+            budget = self._timeouts.read
+            self.timer.set("read", None if budget is None else self.moment + budget, budget)
+            await connection.hear(self)
 
     def rest(self, now: float) -> bool:
         """The exchange is over: True if its connection takes others. What has not ended is reset, without waiting."""
@@ -136,8 +138,7 @@ class Http2Stream(WaitingStream):
         connection = self._connection
         budget = self._timeouts.write
         while self.sending:
-            if self.deadline is not None:
-                connection.check_deadline(self, "write")
+            connection.check_deadline(self, "write")
             piece = self._piece
             if piece is None:
                 piece = self._piece = await self._next_piece()
@@ -165,7 +166,8 @@ class Http2Stream(WaitingStream):
             elif not patient or self._is_full():
                 return
             else:
-                await connection.hear(self, "write", budget, self._took_at)
+                self.timer.set("write", None if budget is None else self._took_at + budget, budget)
+                await connection.hear(self)
 
     def _is_full(self) -> bool:
         """Whether the peer may wait for its response to be read, before it takes any more of the body."""

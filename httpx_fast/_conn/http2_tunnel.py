@@ -16,14 +16,13 @@ from collections import deque
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._deadline import Deadline
+from .._deadline import PHASES, PhaseTimer
 from .._exceptions import NetworkError, ReadError, WriteError
 from .._journey import Journey
 from .._net.base import DONE, Buffer, Sink, Stream, Waiter
 from .._net.tls import handshake
 from .._wire.h2_stream import ENDED
 from .base import RequestTimeouts
-from .http2_shared import NEVER
 from .http2_stream import Http2Stream
 
 if TYPE_CHECKING:
@@ -35,11 +34,11 @@ _CLOSED = "the tunnel was closed on this side"
 class Writer:
     """Who writes to a tunnel, and waits for that."""
 
-    __slots__ = ("deadline", "id", "moment", "told", "waiter")
+    __slots__ = ("id", "moment", "timer", "told", "waiter")
 
     def __init__(self) -> None:
         self.id = 0
-        self.deadline: Deadline | None = None
+        self.timer = PhaseTimer("write")
         self.moment = 0.0
         self.told = False
         self.waiter: Waiter | None = None
@@ -93,7 +92,7 @@ class TunnelExchange(Http2Stream):
 class Tunnel(Stream):
     """The bytes of one stream, as a connection of their own."""
 
-    __slots__ = ("_closed", "_connection", "_exchange", "_read_by", "_sink", "_unsent", "_write_by")
+    __slots__ = ("_closed", "_connection", "_exchange", "_sink", "_unsent")
 
     def __init__(self, connection: Http2Connection, exchange: TunnelExchange) -> None:
         self._connection = connection
@@ -101,9 +100,6 @@ class Tunnel(Stream):
         self._sink: Any = None
         self._closed = False
         self._unsent: deque[Buffer] = deque()
-        # The budget of a wait, and since when it counts.
-        self._read_by: tuple[float | None, float | None] = (None, None)
-        self._write_by: tuple[float | None, float | None] = (None, None)
 
     def attach(self, sink: Sink) -> None:
         self._sink = sink
@@ -119,17 +115,14 @@ class Tunnel(Stream):
 
     async def flush(self, reading: bool) -> None:
         connection, writer = self._connection, self._exchange.writer
-        budget, since = self._write_by
+        timer = writer.timer
         while self._unsent:
-            now = connection.clock()
-            if since is None:
-                since = now
             if connection.stream.unsent:
-                await connection.flush(writer, now, NEVER if budget is None else since + budget, budget)
+                await connection.flush(writer, timer.at, timer.budget)
             if self._send():
-                since = connection.clock()
+                timer.postpone(connection.clock)
             elif self._unsent:
-                await connection.hear(writer, "write", budget, since)
+                await connection.hear(writer)
         if self._closed:
             raise WriteError(_CLOSED)
 
@@ -140,21 +133,18 @@ class Tunnel(Stream):
         """Whoever waits on the connection reads for this stream, too."""
 
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
-        since = None if at is None or budget is None else at - budget
-        if phase != "write":
-            self._read_by = budget, since
-        if phase != "read":
-            self._write_by = budget, since
+        kind = PHASES[phase]
+        if kind.receiving:
+            self._exchange.timer.set(phase, at, budget)
+        if kind.sending:
+            self._exchange.writer.timer.set(phase, at, budget)
 
     def set_hard_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
-        deadline = None
-        if at is not None:
-            deadline = Deadline(budget or 0.0)
-            deadline.at = at
-        if phase != "write":
-            self._exchange.deadline = deadline
-        if phase != "read":
-            self._exchange.writer.deadline = deadline
+        kind = PHASES[phase]
+        if kind.receiving:
+            self._exchange.timer.set_hard(at, budget)
+        if kind.sending:
+            self._exchange.writer.timer.set_hard(at, budget)
 
     async def start_tls(
         self,
@@ -179,11 +169,12 @@ class Tunnel(Stream):
     # Inside.
 
     async def _receive(self) -> None:
-        budget, since = self._read_by
+        timer, clock = self._exchange.timer, self._connection.clock
         while True:
-            await self._connection.hear(self._exchange, "read", budget, since)
+            await self._connection.hear(self._exchange)
             if self._push():
                 return
+            timer.postpone(clock)
 
     def _push(self) -> bool:
         """Pushes what has come into the sink; whether it has what it wants."""

@@ -17,8 +17,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
+from .._deadline import timed_out
 from .._decoders import INPUT_SLICE, ByteChunker, ContentDecoder, LineDecoder, TextChunker, TextDecoder
-from .._exceptions import RequestError, request_context, timed_out
+from .._exceptions import RequestError, request_context
 from .._turns import TURN, give_turn
 
 T = TypeVar("T")

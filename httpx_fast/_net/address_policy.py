@@ -15,9 +15,10 @@ import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
+from .._deadline import expired
 from .._exceptions import AddressDenied, ConnectError, RequestError
 from .base import Address, Backend
-from .errors import expired, resolve_failed
+from .errors import resolve_failed
 from .getaddrinfo import lookup, numeric
 
 IPAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address

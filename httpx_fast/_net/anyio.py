@@ -18,11 +18,12 @@ from typing import Any, TypeVar
 import anyio
 import anyio.abc
 
+from .._deadline import expired
 from .._exceptions import TimeoutException
 from .auto import backend_for, current_token
 from .base import Abortable, Address, Backend, Buffer, SocketOption, Stream, Waiter
 from .deadline_stream import NEVER, DeadlineStream, Scopes
-from .errors import connect_failed, expired, peer_name, resolve_failed
+from .errors import connect_failed, peer_name, resolve_failed
 from .getaddrinfo import distinct, numeric
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ class AnyIOStream(DeadlineStream):
         if self._fault is not None:
             raise self._fault
         if self._arrived:
-            self._postpone()
+            self._read_timer.postpone(self._clock)
         await self._scopes.wait(self._receive_on, writes=False)
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
@@ -115,7 +116,7 @@ class AnyIOStream(DeadlineStream):
             self._arrived = True
             if self._sink.data_received(memoryview(data)):
                 return
-            self._postpone()
+            self._read_timer.postpone(self._clock)
             self._scopes.move()
 
     async def _receive_until_fault(self) -> None:
@@ -140,7 +141,7 @@ class AnyIOStream(DeadlineStream):
                         self._torn = True
                         self._fault = self._read_failed(OSError(errno.ECANCELED, "a write was cancelled half way"))
                         raise
-                    self._postpone_write()
+                    self._write_timer.postpone(self._clock)
                     self._scopes.move()
 
 

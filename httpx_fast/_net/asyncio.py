@@ -63,9 +63,11 @@ class LoopStream(SocketStream):
 
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         if phase == "read":
-            self._phase = phase
-            self._at = self._bound if at is None or at > self._bound else at
-            self._budget = budget
+            # The same as for any phase, without a call: this is done for each request.
+            timer = self._read_timer
+            timer.phase = phase
+            timer.at = timer.hard if at is None or at > timer.hard else at
+            timer.budget = budget
             self._arrived = False
         else:
             super().set_deadline(phase, at, budget)
@@ -84,8 +86,8 @@ class LoopStream(SocketStream):
             self._receive_halted(future)
         if self._arrived:
             self._arrived = False
-            self._postpone()
-        if self._at < self._timer_at:
+            self._read_timer.postpone(self._clock)
+        if self._read_timer.at < self._timer_at:
             self._set_timer()
         return future
 
@@ -160,7 +162,7 @@ class LoopStream(SocketStream):
         if future is not None:
             if not future.done():  # else who waited was cancelled
                 if not done:
-                    self._postpone()
+                    self._read_timer.postpone(self._clock)
                     return
                 future.set_result(None)
             self._future = None
@@ -235,8 +237,8 @@ class LoopStream(SocketStream):
 
     def _next_deadline(self) -> float:
         """The first one that anybody waits under."""
-        at = NEVER if self._future is None or self._future.done() else self._at
-        return min(at, self._write_at) if self._senders else at
+        at = NEVER if self._future is None or self._future.done() else self._read_timer.at
+        return min(at, self._write_timer.at) if self._senders else at
 
     def _set_timer(self) -> None:
         at = self._next_deadline()
@@ -255,11 +257,11 @@ class LoopStream(SocketStream):
         if not receiving and not self._senders:
             return
         now = self._clock()
-        if self._senders and now >= self._write_at and self._has_sent():
-            self._postpone_write()
-        if receiving and now >= self._at:
+        if self._senders and now >= self._write_timer.at and self._has_sent():
+            self._write_timer.postpone(self._clock)
+        if receiving and now >= self._read_timer.at:
             self._fail_receiver(self._expired(now))
-        if self._senders and now >= self._write_at:
+        if self._senders and now >= self._write_timer.at:
             self._fail_senders(self._write_expired(now, f", {self.unsent} bytes are left"))
         self._set_timer()
 

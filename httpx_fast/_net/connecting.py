@@ -16,9 +16,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
+from .._deadline import expired
 from .base import Address, SocketOption
 from .deadline_stream import NEVER
-from .errors import connect_failed, expired, peer_name
+from .errors import connect_failed, peer_name
 
 ATTEMPT_DELAY = 0.25  # seconds; what RFC 8305 s.8 recommends
 _QUEUE_PAUSE = 0.01  # seconds; how soon to ask a Unix socket again whose queue is full: there is nothing to wait for

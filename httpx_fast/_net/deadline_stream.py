@@ -9,51 +9,38 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from .._deadline import NEVER, PHASES, PhaseTimer
 from .._exceptions import ReadError, TimeoutException, WriteError
 from .base import Sink, Stream
-from .errors import closed_here, expired, peer_closed, peer_name, read_failed, write_failed
+from .errors import closed_here, peer_closed, peer_name, read_failed, write_failed
 from .tls import TLSStream, handshake
 
-NEVER = float("inf")  # a deadline that never comes
+__all__ = ["NEVER", "DeadlineStream", "Scopes"]
 
 
 class DeadlineStream(Stream):
-    """What every stream keeps that waits by itself. Deadlines are NEVER where none is armed; `_at` is the reader's."""
+    """What every stream keeps that waits by itself, with a timer for each direction."""
 
     __slots__ = (
         "_address",
         "_arrived",
-        "_at",
-        "_bound",
-        "_bound_budget",
-        "_budget",
         "_clock",
         "_closed",
         "_ended",
         "_fault",
-        "_phase",
+        "_read_timer",
         "_sink",
         "_told",
         "_unsent",
-        "_write_at",
-        "_write_bound",
-        "_write_budget",
-        "_write_phase",
+        "_write_timer",
     )
 
     def __init__(self, address: Any, clock: Callable[[], float]) -> None:
         self._address = address
         self._clock = clock
         self._sink: Any = None
-        self._phase = "connect"
-        self._at = NEVER
-        self._budget: float | None = None
-        self._write_phase = "connect"
-        self._write_at = NEVER
-        self._write_budget: float | None = None
-        self._bound = NEVER  # beyond which `_at` is never set
-        self._write_bound = NEVER
-        self._bound_budget: float | None = None
+        self._read_timer = PhaseTimer("connect")
+        self._write_timer = PhaseTimer("connect")
         self._arrived = False  # something came since the deadline was set
         self._ended = False  # the peer will send no more
         self._told = False  # the sink knows that
@@ -66,25 +53,27 @@ class DeadlineStream(Stream):
         self._told = False
 
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
-        if at is None:
-            at = NEVER
-        if phase != "write":
-            self._phase = phase
-            self._at = min(self._bound, at)
-            self._budget = budget
+        if phase == "read":
+            # The same as for any phase, without a call: this is done for each request.
+            timer = self._read_timer
+            timer.phase = phase
+            timer.at = timer.hard if at is None or at > timer.hard else at
+            timer.budget = budget
             self._arrived = False
-            if phase != "connect":
-                return
-        self._write_phase = phase
-        self._write_at = min(self._write_bound, at)
-        self._write_budget = budget
+            return
+        kind = PHASES[phase]
+        if kind.receiving:
+            self._read_timer.set(phase, at, budget)
+            self._arrived = False
+        if kind.sending:
+            self._write_timer.set(phase, at, budget)
 
     def set_hard_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
-        if phase != "write":
-            self._bound = NEVER if at is None else at
-        if phase != "read":
-            self._write_bound = NEVER if at is None else at
-        self._bound_budget = budget
+        kind = PHASES[phase]
+        if kind.receiving:
+            self._read_timer.set_hard(at, budget)
+        if kind.sending:
+            self._write_timer.set_hard(at, budget)
 
     @property
     def unsent(self) -> int:
@@ -99,32 +88,13 @@ class DeadlineStream(Stream):
     ) -> TLSStream:
         return await handshake(self, context, server_hostname, session, alpn)
 
-    def _postpone(self) -> None:
-        """Something arrived: in phase "read" its budget begins anew."""
-        if self._phase == "read" and self._budget is not None and self._at != NEVER:
-            at = self._clock() + self._budget
-            self._at = min(self._bound, at)
-
-    def _postpone_write(self) -> None:
-        """Something was taken: in phase "write" its budget begins anew."""
-        if self._write_phase == "write" and self._write_budget is not None and self._write_at != NEVER:
-            at = self._clock() + self._write_budget
-            self._write_at = min(self._write_bound, at)
-
     def _expired(self, now: float) -> TimeoutException:
-        peer = peer_name(self._address)
-        if self._at >= self._bound:
-            return expired(self._phase, now, self._bound, self._bound_budget, f"{peer} had more to send")
-        detail = f"{peer} did not answer" if self._phase == "first_byte" else f"{peer} sent nothing"
-        return expired(self._phase, now, self._at, self._budget, detail)
+        peer, timer = peer_name(self._address), self._read_timer
+        return timer.expired(now, f"{peer} {PHASES[timer.phase].silence}", f"{peer} had more to send")
 
     def _write_expired(self, now: float, detail: str = "") -> TimeoutException:
         peer = peer_name(self._address)
-        if self._write_at >= self._write_bound:
-            complaint = f"{peer} had more to take{detail}"
-            return expired(self._write_phase, now, self._write_bound, self._bound_budget, complaint)
-        complaint = f"{peer} took nothing more{detail}"
-        return expired(self._write_phase, now, self._write_at, self._write_budget, complaint)
+        return self._write_timer.expired(now, f"{peer} took nothing more{detail}", f"{peer} had more to take{detail}")
 
     def _tell_end(self) -> bool:
         """Tells the sink, once, that no more will come; whether that is enough for who waits. May raise."""
@@ -178,7 +148,7 @@ class Scopes:
     async def wait(self, wait: Callable[[], Awaitable[None]], writes: bool) -> None:
         """Awaits `wait()` until the stream's deadline for it, wherever that moves meanwhile."""
         stream = self._stream
-        scope = self._new_scope(deadline=self.deadline(stream._write_at if writes else stream._at))
+        scope = self._new_scope(deadline=self.deadline((stream._write_timer if writes else stream._read_timer).at))
         self._going_on[scope] = writes
         try:
             with scope:
@@ -195,7 +165,7 @@ class Scopes:
         """The stream's deadlines have moved."""
         stream = self._stream
         for scope, writes in self._going_on.items():
-            scope.deadline = self.deadline(stream._write_at if writes else stream._at)
+            scope.deadline = self.deadline((stream._write_timer if writes else stream._read_timer).at)
 
     def cancel(self) -> None:
         """The stream is closed."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from .._exceptions import ConnectError, ReadError, TimeoutException, WriteError, timed_out
+from .._exceptions import ConnectError, ReadError, WriteError
 
 
 def peer_name(address: tuple[Any, ...] | str | bytes | None) -> str:
@@ -64,9 +64,3 @@ def connect_failed(faults: Sequence[tuple[Any, OSError]]) -> ConnectError:
     failure = ConnectError(f"could not connect to {each}")
     failure.__cause__ = faults[-1][1]
     return failure
-
-
-def expired(phase: str, now: float, at: float, budget: float | None, detail: str) -> TimeoutException:
-    """The timeout of a phase whose deadline `at` has come; it began `budget` seconds before."""
-    granted = budget if budget is not None else max(at - now, 0.0)
-    return timed_out(phase, max(now - at + granted, 0.0), granted, detail)

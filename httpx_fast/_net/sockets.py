@@ -16,11 +16,11 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+from .._deadline import expired
 from .._exceptions import ConnectError
 from .base import HIGH_WATER, Address, Backend, Buffer, SocketOption, Stream
 from .connecting import Connector, Race, open_socket
 from .deadline_stream import DeadlineStream
-from .errors import expired
 from .getaddrinfo import lookup, numeric
 from .scratch import scratch
 
@@ -75,7 +75,7 @@ class SocketStream(DeadlineStream):
         rest = self._send(some, flags)
         self._unsent[: len(some)] = rest
         if len(rest) < len(some) or len(rest[0]) < len(some[0]):
-            self._postpone_write()
+            self._write_timer.postpone(self._clock)
 
 
 class PulledStream(SocketStream):

@@ -66,17 +66,17 @@ class SyncStream(PulledStream):
             if self._fault is not None:  # there is one if the stream was closed
                 raise self._fault
             if self._arrived:
-                self._postpone()
+                self._read_timer.postpone(self._clock)
             while True:
                 try:
                     if self._kernel_times:
                         self._set_kernel_time()
                     if self._pull():
                         return DONE
-                    self._postpone()
+                    self._read_timer.postpone(self._clock)
                     # A peer that always has something there never lets us wait, and so never run out of time.
                     now = self._clock()
-                    if now >= self._at:
+                    if now >= self._read_timer.at:
                         raise self._expired(now)
                 except BlockingIOError:
                     self._nothing_came()
@@ -124,7 +124,7 @@ class SyncStream(PulledStream):
                     if not self._unsent:
                         return
                 self._check_write_time()
-                movable(_milliseconds(self._write_at - self._clock()))
+                movable(_milliseconds(self._write_timer.at - self._clock()))
                 if reading and self._pull_some():
                     return
         except ValueError as error:
@@ -146,7 +146,7 @@ class SyncStream(PulledStream):
 
     def _set_kernel_time(self) -> None:
         """Lets the kernel give up before the deadline; set anew only where that would be too late, or much too soon."""
-        left = self._at - self._clock()
+        left = self._read_timer.at - self._clock()
         granted = self._granted
         if left * 0.5 <= granted <= left * 0.9 or granted == left:
             return
@@ -163,9 +163,9 @@ class SyncStream(PulledStream):
     def _nothing_came(self) -> None:
         """The time is up; or poll waits for the rest of it, or for all where the socket does not wait."""
         now = self._clock()
-        if now >= self._at:
+        if now >= self._read_timer.at:
             raise self._expired(now)
-        self._readable(_milliseconds(self._at - now))
+        self._readable(_milliseconds(self._read_timer.at - now))
 
     async def _flush(self) -> None:
         self._draining = True
@@ -184,14 +184,14 @@ class SyncStream(PulledStream):
             writable = poller(self._sock, write=True)
             while self._unsent:
                 self._check_write_time()
-                writable(_milliseconds(self._write_at - self._clock()))
+                writable(_milliseconds(self._write_timer.at - self._clock()))
                 self._send_on(NO_WAIT)
         except ValueError as error:  # closed by another thread: a closed socket has no descriptor to poll
             raise self._write_failed(OSError(errno.EBADF, os.strerror(errno.EBADF))) from error
 
     def _check_write_time(self) -> None:
         now = self._clock()
-        if now >= self._write_at:
+        if now >= self._write_timer.at:
             raise self._write_expired(now, f", {self.unsent} bytes are left")
 
     def _pull_some(self) -> bool:

@@ -36,7 +36,7 @@ class TrioStream(PulledStream):
         if self._fault is not None:
             raise self._fault
         if self._arrived:
-            self._postpone()
+            self._read_timer.postpone(self._clock)
         try:
             if self._pull():
                 return
@@ -89,7 +89,7 @@ class TrioStream(PulledStream):
                     return
             except BlockingIOError:
                 continue
-            self._postpone()
+            self._read_timer.postpone(self._clock)
             self._scopes.move()
 
     async def _pull_on(self, scope: trio.CancelScope) -> None:

@@ -29,14 +29,13 @@ from .._conn.base import RequestTimeouts
 from .._conn.dial import Dialled, DialOptions, dial
 from .._conn.http1 import Http1Connection
 from .._conn.protocols import PROTOCOLS
-from .._deadline import Deadline, sooner
+from .._deadline import Deadline, sooner, timed_out
 from .._encodings import load_codecs
 from .._exceptions import (
     PoolTimeout,
     RequestError,
     TransportError,
     UnsupportedProtocol,
-    timed_out,
 )
 from .._journey import ConnectionFacts, Journey
 from .._kernel.constants import HAS_KEEP_ALIVE

@@ -22,8 +22,8 @@ from time import monotonic
 from typing import Any, Protocol
 
 from .._byte_streams import AsyncByteStream
-from .._deadline import Deadline
-from .._exceptions import RemoteProtocolError, timed_out
+from .._deadline import Deadline, timed_out
+from .._exceptions import RemoteProtocolError
 from .._models import Request, Response
 from .._net.auto import in_trio_task
 from .base import AsyncBaseTransport, deadline_of

@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from .._byte_streams import AsyncByteStream, SyncByteStream
-from .._deadline import Deadline
-from .._exceptions import timed_out
+from .._deadline import Deadline, timed_out
 
 
 class Outgoing:

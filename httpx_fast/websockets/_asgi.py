@@ -14,7 +14,8 @@ from typing import Any
 
 import anyio
 
-from .._exceptions import WriteError, timed_out
+from .._deadline import timed_out
+from .._exceptions import WriteError
 from .._models import Request, Response
 from .._transports.asgi import GRACE, ASGITransport, _ASGIApp, _Message, _Signal, _spawn
 from .._wire.websocket import BINARY, CLOSE, NORMAL, PING, PONG, TEXT, accept_for, mask

@@ -10,7 +10,7 @@ import pytest
 
 from httpx_fast._conn.base import RequestTimeouts
 from httpx_fast._conn.http1 import Http1Connection
-from httpx_fast._deadline import Deadline, Total
+from httpx_fast._deadline import Deadline, Total, expired
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import (
     LocalProtocolError,
@@ -21,7 +21,6 @@ from httpx_fast._exceptions import (
     WriteTimeout,
 )
 from httpx_fast._journey import ConnectionFacts, Journey
-from httpx_fast._net.errors import expired
 from httpx_fast._net.sync import SyncBackend
 from httpx_fast._origin import Origin, Route
 from httpx_fast._wire.events import RequestHead

@@ -12,6 +12,7 @@ from either import close, done
 from kernels import KERNELS, speak_http2
 
 import httpx_fast
+from httpx_fast._deadline import NEVER
 from httpx_fast.testing import FaultLab, Hold, Http2, Read, ReadFrames, ReadHead, Repeat, Send, Tell, frames
 
 pytest_plugins = ["httpx_fast.testing.pytest_plugin"]
@@ -75,10 +76,23 @@ def test_a_tunnel_is_not_bound_by_the_total_of_its_request(backend, fault_lab, n
             tunnel(client, fault_lab) as network,
         ):
             exchange = network._stream._exchange
-            assert exchange.deadline is exchange.writer.deadline is None
+            assert exchange.timer.hard == exchange.writer.timer.hard == NEVER
             await done(network.write(b"x", timeout=20))
             assert await read_exactly(network, 1) == b"x"
             await close(network)
+
+    backend.run(body)
+
+
+def test_tls_over_a_tunnel_in_silence_fails_as_connecting(backend, fault_lab, new_client):
+    fault_lab.serve(Http2(), ReadHead(), Send(frames.headers(1, OK)), Hold())
+
+    async def body():
+        async with new_client() as client, tunnel(client, fault_lab) as network:
+            with pytest.raises(
+                httpx_fast.ConnectTimeout, match=r"^connect timed out after .* of 0\.02 s: peer sent nothing"
+            ):
+                await done(network.start_tls(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), "example.org", timeout=0.02))
 
     backend.run(body)
 

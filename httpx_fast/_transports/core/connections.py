@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 
 from ..._byte_streams import AsyncByteStream, SyncByteStream
 from ..._config import Limits
-from ..._exceptions import PoolTimeout, timed_out
+from ..._deadline import timed_out
+from ..._exceptions import PoolTimeout
 from ..._net.auto import backend_for, current_token
 from ..._net.base import Backend, Waiter
 from ..._net.sync import SyncBackend

@@ -74,21 +74,21 @@ class BlockingStream(DeadlineStream):
         waiting, self._unsent = b"".join(self._unsent), []
         for start in range(0, len(waiting), _READ):
             try:
-                self._network.write(waiting[start : start + _READ], self._left(self._write_at))
+                self._network.write(waiting[start : start + _READ], self._left(self._write_timer.at))
             except (TimeoutException, TimeoutError) as error:
                 raise self._write_expired(self._clock()) from error
             except OSError as error:
                 raise self._write_failed(error) from error
-            self._postpone_write()
+            self._write_timer.postpone(self._clock)
 
     def receive(self) -> Awaitable[None]:
         if self._fault is not None:
             raise self._fault
         if self._arrived:
-            self._postpone()
+            self._read_timer.postpone(self._clock)
         while True:
             try:
-                data = self._network.read(_READ, self._left(self._at))
+                data = self._network.read(_READ, self._left(self._read_timer.at))
             except (TimeoutException, TimeoutError) as error:
                 raise self._expired(self._clock()) from error
             except OSError as error:
@@ -99,9 +99,9 @@ class BlockingStream(DeadlineStream):
             self._arrived = True
             if self._sink.data_received(memoryview(data)):
                 return DONE
-            self._postpone()
+            self._read_timer.postpone(self._clock)
             now = self._clock()
-            if now >= self._at:
+            if now >= self._read_timer.at:
                 raise self._expired(now)
 
     def poll_idle(self) -> None:
@@ -129,9 +129,9 @@ class BlockingStream(DeadlineStream):
             return self
         _set_alpn(context, alpn)
         with _connecting(server_hostname):
-            network = self._network.start_tls(context, server_hostname, self._left(self._at))
+            network = self._network.start_tls(context, server_hostname, self._left(self._read_timer.at))
         secure = BlockingStream(network, self._clock, secured=True)
-        secure.set_deadline("connect", None if self._at == NEVER else self._at, self._budget)
+        secure.set_deadline("connect", self._read_timer.until, self._read_timer.budget)
         return secure
 
     def get_extra_info(self, name: str) -> Any:
@@ -177,11 +177,11 @@ class AsyncStream(AnyIOStream):
         if self._secured:
             return self
         _set_alpn(context, alpn)
-        left = None if self._at == NEVER else max(self._at - self._clock(), 0.001)
+        left = None if self._read_timer.at == NEVER else max(self._read_timer.at - self._clock(), 0.001)
         with _connecting(server_hostname):
             network = await self._network.start_tls(context, server_hostname, left)
         secure = AsyncStream(network, self._clock, secured=True)
-        secure.set_deadline("connect", None if self._at == NEVER else self._at, self._budget)
+        secure.set_deadline("connect", self._read_timer.until, self._read_timer.budget)
         return secure
 
     def get_extra_info(self, name: str) -> Any:
