@@ -1,14 +1,14 @@
-"""What is looked at before a request that may not be repeated is given a connection that was used before.
+"""Checks before a request that may not be repeated is given a connection that was used before.
 
-A peer may close an idle connection at any time (RFC 9112 s.9.3.1). Others are sent again when they meet that; of these
-nobody could say whether they were done. So, in this order:
+A peer may close an idle connection at any time (RFC 9112 s.9.3.1). Other requests are sent again when they meet that;
+of these nobody could say whether they were processed. So, in this order:
 
 1. What the connection has received is looked at now, not when the event loop would.
 2. A peer that closed connections after so many responses, twice running, is not given one that has served as many.
 3. A peer of which it is not known what it does after so few responses, or that closed once after as many, or others
-   just now, is given a moment: those that close after a response do so at once. Who comes later need not wait.
-4. What the peer had acknowledged until now is written down (`Http1Connection.set_mark`), which on Linux tells a request
-   that crossed the peer's FIN from one that was read.
+   just now, is given a moment: those that close after a response do so at once. A later request need not wait.
+4. What the peer had acknowledged until now is noted (`Connection.set_mark`), which on Linux tells a request that
+   crossed the peer's FIN from one that was read.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from .._conn.http1 import Http1Connection
+from .._conn.base import Connection
 from .._deadline import Deadline
 from .._exceptions import NetworkError, RemoteProtocolError, TimeoutException
-from .._wire.h1 import IDLE
 from .origin_hints import OriginHints, Verdict
 
 # From the end of a response on. A proxy or server that closes after it does so within a tenth of this, if it is not
@@ -28,11 +27,11 @@ GRACE: Final = 0.005  # seconds
 
 
 async def fit(
-    connection: Http1Connection, hints: OriginHints, clock: Callable[[], float], deadline: Deadline | None
+    connection: Connection, hints: OriginHints, clock: Callable[[], float], deadline: Deadline | None
 ) -> bool:
-    """Whether a leased connection may carry a request that may not be repeated.
+    """Return whether a leased connection, of one request at a time, may carry one that may not be repeated.
 
-    Cancelled here, the connection is as before, and is the caller's to give back.
+    Cancelled here, the connection is as before, and is the caller's to release.
     """
     if not connection.alive_now():
         return False
@@ -53,8 +52,8 @@ async def fit(
     return True
 
 
-async def _stays(connection: Http1Connection, until: float, deadline: Deadline | None) -> bool:
-    """Waits until then whether the peer closes."""
+async def _stays(connection: Connection, until: float, deadline: Deadline | None) -> bool:
+    """Wait until then for the peer to close; return whether it did not."""
     stream = connection.stream
     if deadline is not None:
         until = min(until, deadline.at)
@@ -65,4 +64,4 @@ async def _stays(connection: Http1Connection, until: float, deadline: Deadline |
         pass
     except (NetworkError, RemoteProtocolError):
         return False
-    return connection.state == IDLE
+    return connection.alive()

@@ -1,7 +1,7 @@
-"""What who uses a pool is told when it is closed under his hands: ClientClosed, whatever was going on.
+"""What requests raise when their pool is closed under them: ClientClosed, whatever was going on.
 
-Closing wakes him by closing his connection, so what he meets first is an error of the network. It is replaced where it
-leaves the pool.
+Closing wakes them by closing their connections, so what they meet first is an error of the network. It is replaced
+where it leaves the pool.
 """
 
 from __future__ import annotations
@@ -24,15 +24,13 @@ _DOING: Final = {
 
 
 def closed_while(origin: Origin, journey: Journey) -> ClientClosed:
-    """The exception for a request on this journey."""
+    """Return the exception for a request on this journey."""
     doing = _DOING.get(journey.phase, "connecting")
-    failure = ClientClosed(f"the client was closed, by close() or aclose(), while a request to {origin} was {doing}")
-    failure.journey = journey
-    return failure
+    return ClientClosed(f"the client was closed, by close() or aclose(), while a request to {origin} was {doing}")
 
 
-def comes_of_closing(error: BaseException) -> bool:
-    """Whether an exception that is met after closing is what closing does to connections, waits and dials.
+def is_caused_by_closing(error: BaseException) -> bool:
+    """Return whether an exception that is met after closing is what closing does to connections, waits and dials.
 
     Others say something else that is true as well: a timeout, a message that breaks the protocol.
     """

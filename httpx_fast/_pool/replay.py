@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
-from .._conn.http1 import Http1Connection
+from .._conn.base import Connection
 from .._exceptions import ReadError, RemoteProtocolError, RequestError, WriteError
 from .._journey import Journey
 from .._wire.events import Http1Required, RequestHead
-from .lease import Connection
 
 # Requests that the peer did nothing with are sent again for as long as connections make progress: a server that takes
 # five requests on each connection, and is asked three hundred at once, gives most of them back many times. Over
 # connections on which the peer has answered nothing at all they are sent again at most so many times: a peer that
-# refuses everything (RFC 9113 s.8.7), or says GOAWAY at once, must be an error some day.
+# refuses everything (RFC 9113 s.8.7), or sends GOAWAY at once, must be an error some day.
 MAX_REPLAYS: Final = 3
 
-_BROKEN: Final = ReadError, WriteError, RemoteProtocolError
+#: What a request meets whose connection ends.
+BROKEN: Final = ReadError, WriteError, RemoteProtocolError
 
 
 class Pieces(Protocol):
@@ -34,15 +34,24 @@ class Pieces(Protocol):
 class Replays:
     """Counts how often one request was sent again, by the reason for it."""
 
-    __slots__ = ("_dead", "_given_up", "_http1", "_idle_rounds")
+    __slots__ = ("_dead", "_given_up", "_http1", "_idle_rounds", "since")
 
-    def __init__(self) -> None:
+    def __init__(self, since: float) -> None:
+        #: When waiting for a connection began; later by the time that failed attempts took with theirs.
+        self.since = since
         self._idle_rounds = 0  # tries on connections that made no progress
         self._dead = 0  # connections that turned out dead
         self._given_up = 0  # connections that the peer ended with this request under way
         self._http1 = 0
 
-    def reason(
+    def begin_again(self, journey: Journey, reason: str) -> None:
+        """Begin another attempt. The pool timeout is for all waits together, and for nothing else."""
+        leased = journey.leased
+        journey.begin_again(reason)
+        if leased is not None:
+            self.since += journey.started - leased
+
+    def replay_reason(
         self, error: BaseException, connection: Connection, journey: Journey, head: RequestHead, replay: bool | None
     ) -> str | None:
         """Return why a request that failed is sent again; None if it is not."""
@@ -53,20 +62,18 @@ class Replays:
         if isinstance(error, Http1Required) and not self._http1:
             self._http1 += 1
             return f"the peer wants HTTP/1.1: {error}"
-        if not isinstance(error, _BROKEN):
+        if not isinstance(error, BROKEN):
             return None
-        if not isinstance(connection, Http1Connection) and connection.farewell and connection.broken is not None:
+        if connection.ended_by_peer:
             # Nobody has seen anything of an answer that had begun: it was wanted whole, or would have been handed on.
             return self._after_end(error)
-        if (
-            journey.attempts
-            and not isinstance(connection, Http1Connection)
-            and connection.draining
-            and not journey.first
-        ):
+        if journey.attempts and connection.draining and not journey.first:
             # A server that sends connections away may be about to end, and drop new ones, too.
             return self._after_end(error)
-        if not self._dead and met_dead_connection(error, connection, journey):
+        # A server may close any time (RFC 9112 s.9.3.1). That nothing of an answer was seen does not prove that nothing
+        # was done, hence `replay`. One further try is enough: it is sent over a connection that was looked at after
+        # the failure.
+        if not self._dead and journey.reused and connection.left_unanswered(journey):
             self._dead += 1
             return f"the reused connection was dead: {error}"
         return None
@@ -78,28 +85,10 @@ class Replays:
 
     def _may_progress(self, connection: Connection, journey: Journey) -> bool:
         """Return whether sending a request again that the peer did nothing with can end."""
-        if not isinstance(connection, Http1Connection):
-            if connection.progressed:
-                self._idle_rounds = 0
-                return True
-            if not journey.nth and not connection.draining:
-                return True  # it was never sent, for want of a stream: the pool has it wait for one now
+        if connection.progressed:
+            self._idle_rounds = 0
+            return True
+        if not journey.nth and not connection.draining:
+            return True  # it was never sent, for want of a stream: the pool has it wait for one now
         self._idle_rounds += 1
         return self._idle_rounds <= MAX_REPLAYS
-
-
-def met_dead_connection(error: BaseException, connection: Connection, journey: Journey) -> bool:
-    """Return whether a request failed because the peer had closed, or was closing, the idle connection it was given.
-
-    A server may close any time (RFC 9112 s.9.3.1). That nothing of an answer was seen does not prove that nothing was
-    done, hence `replay`. One further try is enough: it is sent over a connection that was looked at after the failure.
-    """
-    if isinstance(connection, Http1Connection):
-        return left_unanswered(error, connection, journey)
-    # A peer that resets a stream and goes on with the others is not dead.
-    return isinstance(error, _BROKEN) and journey.reused and connection.draining and not journey.first
-
-
-def left_unanswered(error: BaseException, connection: Http1Connection, journey: Journey) -> bool:
-    """Whether a reused connection ended before anything of the answer was seen."""
-    return isinstance(error, _BROKEN) and journey.reused and not connection.touched

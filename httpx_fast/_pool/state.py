@@ -15,6 +15,7 @@ from typing import Any, Final, Generic
 from .wait_queue import C, Host, PendingRequest, RouteState, StreamSlots, WaitQueue
 
 GOING_AWAY: Final = -1  # the limit of a shared connection that takes no more uses
+UNLIMITED: Final = 2**31 - 1  # the limit of a shared connection whose peer sets none
 
 # Entries of connections that expire sooner than the others, which may be of idle times that are over.
 _MIN_TIDY: Final = 64

@@ -15,7 +15,7 @@ from collections.abc import Hashable
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Final, Generic, TypeVar
 
-C = TypeVar("C", bound=Hashable)
+C = TypeVar("C")  # connections, which are compared by identity
 
 # Entries of the line that may stand for nothing before it is looked through: they vanish when they come to its top,
 # which is never while the first of all waits and others come and give up behind it.
@@ -27,6 +27,10 @@ class Answer(enum.Enum):
 
     DIAL = "dial"  # a place is reserved: dial, then say connected() or dial_failed()
     CLOSED = "closed"  # the plan is closed: there will be no connection
+
+    def alive(self) -> bool:
+        """Return False: it is no connection. All that `Leases.ask()` returns is asked this."""
+        return False
 
 
 class PendingRequest(Generic[C]):
@@ -40,6 +44,10 @@ class PendingRequest(Generic[C]):
         self.grant: C | Answer | None = None  # None while waiting
         self.overtaken = 0  # connections, or uses of one, handed past this ticket while it was the first of all
         self.reserved: C | None = None  # the shared connection that takes no more uses, so that this ticket gets room
+
+    def alive(self) -> bool:
+        """Return False, as `Answer` does."""
+        return False
 
 
 class Host(Generic[C]):

@@ -1,71 +1,82 @@
-"""Opens connections of one route before requests ask for them. A part of the pool, whose lock it is given.
+"""Opens connections of one route before requests ask for them.
 
-Whoever warms up never takes what requests have or wait for: it counts what is there, and dials into free places only.
+It never takes what requests have or wait for: it counts what is there, and dials into free places only.
 """
 
 from __future__ import annotations
 
-import threading
 from functools import partial
-from typing import TYPE_CHECKING
 
-from .._conn.http1 import Http1Connection
-from .lease import Connection
-from .plan import Plan
-from .retired import RetiredConnections
-
-if TYPE_CHECKING:
-    from .._origin import Route
-    from .pool import Pool
+from .._conn.base import Connection
+from .._exceptions import RequestError
+from .._journey import Journey
+from .._origin import Route
+from .dialler import Dialler
+from .leases import Leases
 
 
 class Warming:
-    """One call of `Pool.warm()`."""
+    """Opens connections ahead of requests."""
 
-    def __init__(self, pool: Pool, plan: Plan[Connection], lock: threading.Lock, retired: RetiredConnections) -> None:
-        self._pool = pool
-        self._plan = plan
-        self._lock = lock
-        self._retired = retired
+    __slots__ = ("_dialler", "_leases")
+
+    def __init__(self, leases: Leases, dialler: Dialler) -> None:
+        self._leases = leases
+        self._dialler = dialler
 
     async def run(self, route: Route, count: int, budget: float | None) -> int:
-        """As `Pool.warm()`."""
+        """Open connections until there are `count`; see `Pool.warm()`."""
+        leases = self._leases
         self._look_at_idle(route)
         for _ in range(2):  # where one may turn out to be enough it is dialled alone first
-            with self._lock:
+            with leases.lock:
                 missing = self._missing(route, count)
             if missing:
-                await self._pool.backend.together([partial(self._open, route, count, budget)] * missing)
-        with self._lock:
-            connections, dialled = self._plan.serving(route)
+                await leases.backend.together([partial(self._open, route, count, budget)] * missing)
+        with leases.lock:
+            connections, dialled = leases.plan.serving(route)
             return len(self._fresh(connections)) + dialled
 
     def _look_at_idle(self, route: Route) -> None:
-        """Finds idle connections that their peers have closed: not in all worlds that is pushed."""
-        with self._lock:
-            idle = self._plan.hide(route)
+        """Find idle connections that their peers have closed: not all backends push that."""
+        leases = self._leases
+        with leases.lock:
+            idle = leases.plan.hide(route)
         try:
             for connection in idle:
                 connection.alive_now()
         finally:
-            with self._lock:
-                self._plan.show(idle)
+            with leases.lock:
+                leases.plan.show(idle)
 
     async def _open(self, route: Route, count: int, budget: float | None) -> None:
+        """Open one connection, if there are still too few. A RequestError that is raised carries a journey."""
         # A place is taken when it is used: a task that is cancelled before it begins could give none back.
-        with self._lock:
+        leases = self._leases
+        with leases.lock:
             if not self._missing(route, count):
                 return
-            self._plan.reserve(route, self._pool.may_share)
-        await self._pool.open_ahead(route, budget)
+            leases.plan.reserve(route, leases.may_share)
+        journey = Journey(leases.clock(), leases.clock)
+        journey.leased = journey.started
+        try:
+            connection = await self._dialler.dial(route, budget, journey)
+        except RequestError as error:
+            leases.explain(error, route.origin, journey)
+            journey.stopped = leases.clock()
+            raise
+        connection.facts.warmed = True
+        leases.release_idle(connection)
 
     def _missing(self, route: Route, count: int) -> int:
-        """Under the lock: how many connections may be dialled for there to be `count`."""
-        connections, dialled = self._plan.serving(route)
+        """Count, under the lock, how many connections may be dialled for there to be `count`."""
+        plan, may_share = self._leases.plan, self._leases.may_share
+        connections, dialled = plan.serving(route)
         fresh = self._fresh(connections)
-        if any(not isinstance(connection, Http1Connection) for connection in fresh):
+        if any(connection.multiplexed for connection in fresh):
             return 0
-        return self._plan.warm(route, count - len(fresh) - dialled, self._pool.may_share)
+        return plan.warm(route, count - len(fresh) - dialled, may_share)
 
     def _fresh(self, connections: list[Connection]) -> list[Connection]:
-        return [connection for connection in connections if connection.facts not in self._retired]
+        retired = self._leases.retired
+        return [connection for connection in connections if connection.facts not in retired]

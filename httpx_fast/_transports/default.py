@@ -504,7 +504,7 @@ class _Body:
 
     def abandon(self) -> None:
         """Gives up the rest without waiting for anything; callable from finalizers."""
-        self._lease.abandon()
+        self._lease.close()
 
 
 class SyncBody(_Body, SyncByteStream):

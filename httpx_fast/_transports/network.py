@@ -160,7 +160,7 @@ class _Network:
     def _raise_told(self, error: BaseException) -> None:
         """Raises what is to be told in place of `error`, if that came of closing the client."""
         assert self._lease is not None
-        told = self._lease.told(error)
+        told = self._lease.explain(error)
         if told is not error:
             raise told from error
 

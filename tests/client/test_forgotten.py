@@ -40,7 +40,7 @@ def forget(holder: list[Any]) -> None:
 
 def sockets_of(client: Any) -> list[Any]:
     pool = client.pool
-    return [connection.stream.get_extra_info("socket") for connection, *_ in pool._plan.connections()]
+    return [connection.stream.get_extra_info("socket") for connection, *_ in pool.leases.plan.connections()]
 
 
 def test_forgotten_clients_keep_no_sockets(backend: Runner, server: Any) -> None:

@@ -93,7 +93,7 @@ def settled(pool: Any) -> None:
     check(pool)
     stats = pool.stats()
     assert (stats.leased, stats.connecting, stats.waiting) == (0, 0, 0)
-    assert not pool.held
+    assert not pool.leases.held
 
 
 async def has_all_its_places(client: httpx_fast.AsyncClient, url: str) -> None:

@@ -154,7 +154,7 @@ def test_windows_and_places_are_whole_after_ten_thousand_cancellations(backend, 
             assert (stats.leased, stats.idle, stats.waiting, stats.connecting) == (0, 1, 0, 0)
             for _ in range(2):
                 assert (await client.get(f"{model.url}/last")).content == b"last!"
-            ((connection, *_),) = pool._plan.connections()
+            ((connection, *_),) = pool.leases.plan.connections()
             assert connection.streams == {}
             assert (connection.room, connection.window_out) == model.reckoned[-1]
             assert connection._reader is None

@@ -167,11 +167,11 @@ def test_cancelled_waits_leave_nothing(backend: Runner) -> None:
         assert lease is not None
         waiting = [asyncio.ensure_future(house.get()) for _ in range(10)]
         await asyncio.sleep(0)
-        assert house.pool._plan.waiting == 10
+        assert house.pool.leases.plan.waiting == 10
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        assert house.pool._plan.waiting == 0
+        assert house.pool.leases.plan.waiting == 0
         assert await lease.next_chunk() == b"ok"
         assert house.counts == (0, 1, 0)
 
@@ -312,7 +312,7 @@ class Reader:
         self.itself = self
 
     def __del__(self) -> None:
-        self.lease.abandon()
+        self.lease.close()
 
 
 @pytest.mark.filterwarnings("ignore:a response of:ResourceWarning")
@@ -328,14 +328,13 @@ def test_response_that_is_forgotten_with_its_reader_is_given_back_once(run: Any)
     run(body)
 
 
-@pytest.mark.parametrize("end", ["close", "abandon"])
-def test_response_that_is_let_go_within_a_locked_block_hangs_nobody(run: Any, end: str) -> None:
+def test_response_that_is_let_go_within_a_locked_block_hangs_nobody(run: Any) -> None:
     async def body(runner: Runner) -> None:
         house = House(runner, connections=1)
         house.backend.scripts = [[SLOW, b"ok"]]
         *_, lease = await house.get(whole=False)
-        with house.pool._lock:  # where a collection may run finalizers
-            getattr(lease, end)()
+        with house.pool.leases.lock:  # where a collection may run finalizers
+            lease.close()
         assert house.counts == (1, 0, 0)
         await house.get()
         assert house.counts == (0, 1, 0)
@@ -349,7 +348,7 @@ def test_response_that_is_abandoned_in_another_thread_is_given_back_in_its_own(r
         house.backend.scripts = [[SLOW, b"ok"]]
         *_, lease = await house.get(whole=False)
         assert lease is not None
-        thread = threading.Thread(target=lease.abandon)
+        thread = threading.Thread(target=lease.close)
         thread.start()
         thread.join()
         assert house.counts == ((1, 0, 0) if runner.asynchronous else (0, 0, 0))
@@ -380,7 +379,7 @@ def test_finalizer_within_the_pools_own_lines_waits_for_the_lock(whole: bool) ->
     house = House(RUNNERS["blocking"](), connections=1)
     house.backend.scripts = [[SLOW, b"ok"]]
     held = [drive(house.get(whole=False))]
-    with house.pool._lock, pytest.warns(ResourceWarning, match="neither read"):
+    with house.pool.leases.lock, pytest.warns(ResourceWarning, match="neither read"):
         collect(held)
     assert house.counts == (1, 0, 0)
     drive(house.get(whole=whole))

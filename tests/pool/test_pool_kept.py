@@ -219,7 +219,7 @@ def test_snapshots_tell_of_each_connection(run: Any) -> None:
         assert stats.longest == leased
         lease.close()
         assert house.pool.stats().longest is None
-        assert not house.pool.held
+        assert not house.pool.leases.held
 
     run(body)
 

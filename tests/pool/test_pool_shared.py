@@ -23,7 +23,8 @@ from httpx_fast._exceptions import PoolTimeout, ReadError, RemoteProtocolError
 from httpx_fast._journey import MAX_ATTEMPTS, ConnectionFacts
 from httpx_fast._kernel.select import HeadParser
 from httpx_fast._origin import Origin, Route
-from httpx_fast._pool.pool import FIRST_STREAMS, UNLIMITED
+from httpx_fast._pool.dialler import FIRST_STREAMS
+from httpx_fast._pool.state import UNLIMITED
 
 BYTES = b"HTTP/1.1 200 OK\r\n\r\n"
 
@@ -216,7 +217,7 @@ def test_protocol_is_what_tls_agreed_on_or_what_is_known(
         negotiated = None if alpn == "none was agreed on" else alpn
         dialled = Dialled(ScriptedStream([]), protocol_of(negotiated, http1, http2, forward))
         route = Route(Origin("http", "a.example", 80), None, forward)
-        assert isinstance(house.pool._connected(dialled, route, ConnectionFacts()), spoken)
+        assert isinstance(house.pool.dialler.make_connection(dialled, route, ConnectionFacts()), spoken)
 
     run(body)
 
@@ -257,7 +258,7 @@ def test_first_burst_waits_for_the_peers_word(run: Any) -> None:
             asked.append(None)
             if len(asked) == 10:
                 assert house.pool.stats().waiting == 20
-                house.pool.limit_changed(Shared.made[0], 30)
+                house.pool.owner.limit_changed(Shared.made[0], 30)
             await full()
 
         house.backend.close_gate(waiting=29)
@@ -291,8 +292,8 @@ def test_next_connection_begins_with_what_was_learnt(run: Any) -> None:
         house = house_of(runner)
         await house.get()
         for limit, first in ((30, 30), (None, UNLIMITED), (0, 1)):
-            house.pool.limit_changed(Shared.made[-1], limit)
-            house.pool.lost(Shared.made[-1])
+            house.pool.owner.limit_changed(Shared.made[-1], limit)
+            house.pool.owner.lost(Shared.made[-1])
             await house.get()
             assert Shared.made[-1].first_limit == first
         await house.get(B)
@@ -493,8 +494,8 @@ def test_failed_exchange_leaves_the_others_of_its_connection_alone(run: Any) -> 
         assert await lease.next_chunk() == b"ok"
         assert house.counts == (0, 1, 0)
         assert not Shared.made[0].closed
-        assert not house.pool._guests
-        assert not house.pool.held
+        assert not any(connection.users() for connection, *_ in house.pool.leases.plan.connections())
+        assert not house.pool.leases.held
 
     run(body)
 
@@ -526,7 +527,7 @@ def test_raised_limit_wakes_who_waits(run: Any) -> None:
         assert lease is not None
 
         async def raise_limit() -> None:
-            house.pool.limit_changed(Shared.made[0], None)
+            house.pool.owner.limit_changed(Shared.made[0], None)
 
         reply, _ = await runner.together(house.get, raise_limit)
         assert reply[1] == b"ok"
@@ -540,7 +541,7 @@ def test_peer_that_takes_nothing_now_is_left_for_another_connection(run: Any) ->
     async def body(runner: Runner) -> None:
         house = house_of(runner)
         await house.get()
-        house.pool.limit_changed(Shared.made[0], 0)
+        house.pool.owner.limit_changed(Shared.made[0], 0)
         await house.get()
         assert len(Shared.made) == 2
         assert house.counts == (0, 2, 0)
@@ -552,9 +553,9 @@ def test_idle_connection_that_is_lost_leaves_the_pool(run: Any) -> None:
     async def body(runner: Runner) -> None:
         house = house_of(runner)
         await house.get()
-        house.pool.lost(Shared.made[0])
-        house.pool.draining(Shared.made[0])
-        house.pool.limit_changed(Shared.made[0], 5)
+        house.pool.owner.lost(Shared.made[0])
+        house.pool.owner.draining(Shared.made[0])
+        house.pool.owner.limit_changed(Shared.made[0], 5)
         assert Shared.made[0].closed
         assert house.counts == (0, 0, 0)
 
@@ -691,8 +692,8 @@ def test_random_cancellations_leave_full_capacity(backend: Runner, seed: int, li
         await asyncio.gather(*tasks, return_exceptions=True)
         assert any(task.cancelled() for task in tasks)
         assert house.pool.stats().leased == house.pool.stats().connecting == house.pool.stats().waiting == 0
-        assert not house.pool._guests
-        assert not house.pool.held
+        assert not any(connection.users() for connection, *_ in house.pool.leases.plan.connections())
+        assert not house.pool.leases.held
         Shared.script = [barrier(house, 3)] * 3
         Shared.first_limit = 1
         await asyncio.gather(*[house.get() for _ in range(3)])

@@ -175,7 +175,7 @@ def test_connection_in_use_while_draining_is_closed_when_it_comes_back(run: Any)
         assert [stream.closed for stream in house.backend.streams] == [1, 1]
         assert await house.pool.drain(0) == 0
         # From then on releases are as cheap as before.
-        assert not house.pool._watchful
+        assert not house.pool.leases.expiry.watchful
 
     run(body)
 
@@ -238,7 +238,7 @@ def test_failed_dial_is_waited_for_no_longer(run: Any) -> None:
         with pytest.raises(ConnectError, match="refused"):
             await house.get()
         house.backend.on_connect = list
-        assert not house.pool._retired
+        assert not house.pool.leases.retired
         assert await house.pool.drain(None) == 0
 
     run(body)
@@ -274,6 +274,6 @@ def test_waiter_that_gives_up_does_not_keep_a_drained_connection(backend: Runner
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         assert house.counts == (0, 0, 0)
-        assert not house.pool._retired
+        assert not house.pool.leases.retired
 
     backend.run(body)

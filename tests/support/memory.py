@@ -147,6 +147,6 @@ class House:
     @property
     def counts(self) -> tuple[int, int, int]:
         """Leased, idle, dialling; the three are what is open."""
-        plan = self.pool._plan
+        plan = self.pool.leases.plan
         assert plan.leased + plan.idle + plan.dialling == plan.open
         return plan.leased, plan.idle, plan.dialling

@@ -33,9 +33,9 @@ def test_sockets_of_a_loop_that_has_ended_are_closed_by_the_next_request(server,
     else:
         asyncio.run(client.get(server.url))
     before = client._transport._last[1]
-    assert before._plan.open == 1
+    assert before.leases.plan.open == 1
     asyncio.run(client.get(server.url))
-    assert before._plan.open == 0
+    assert before.leases.plan.open == 0
     assert len(client._transport._pools) == 1
     asyncio.run(client.aclose())
 

@@ -368,7 +368,7 @@ def test_a_watched_response_that_was_forgotten_is_told_of_outside_of_the_pools_l
     class Handler(logging.Handler):
         def emit(self, record):
             if "response_closed" in record.getMessage():
-                locked.append(client.pool._lock.locked())
+                locked.append(client.pool.leases.lock.locked())
 
     handler = Handler()
     level = logger.level
@@ -377,7 +377,10 @@ def test_a_watched_response_that_was_forgotten_is_told_of_outside_of_the_pools_l
     try:
         with httpx_fast.Client() as client:
             held = [client.send(client.build_request("GET", server.url()), stream=True)]
-            with client.pool._lock if within else contextlib.nullcontext(), pytest.warns(ResourceWarning, match="read"):
+            with (
+                client.pool.leases.lock if within else contextlib.nullcontext(),
+                pytest.warns(ResourceWarning, match="read"),
+            ):
                 forget(held)
             assert bool(locked) is not within
             client.get(server.url())

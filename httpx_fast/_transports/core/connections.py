@@ -142,7 +142,7 @@ class _Connection:
             return self.is_closed()
         if self._keepalive_expiry is not None and infos[0].idle >= self._keepalive_expiry:
             return True
-        return not all(each.alive_now() for each, *_ in self._pool()._plan.connections())
+        return not all(each.alive_now() for each, *_ in self._pool().leases.plan.connections())
 
     def is_idle(self) -> bool:
         infos = self._infos()
