@@ -1,7 +1,7 @@
-"""The record of one request's way: when each step ended, and over which connection it went.
+"""Records the steps of one request: when each ended, and over which connection it went.
 
-Always on, so it is nothing but marks: floats of the pool's clock (monotonic seconds), set by whoever ends a step.
-Durations are worked out when asked for. It knows no rendering; `_cli` draws it.
+Always on, so it is nothing but times: floats of the pool's clock (monotonic seconds), set by the code that ends a step.
+Durations are computed when asked for. It knows no rendering; `_cli` draws it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def _span(start: float | None, end: float | None) -> float | None:
 
 
 def _slots_of(record: object) -> dict[str, Any]:
-    """What can be pickled of a record, so that exceptions which carry one can be; no process has another's sockets."""
+    """Return what can be pickled of a record, so that exceptions which carry one can be; sockets cannot."""
     return {name: getattr(record, name) for name in type(record).__slots__ if name != "__weakref__"}  # type: ignore[attr-defined]
 
 
 class ConnectionFacts:
-    """What is known of one connection: when its dialling ended which step, and what came of it."""
+    """Holds what is known of one connection: when each step of dialling ended, and the result."""
 
     __slots__ = (
         "cipher",
@@ -75,7 +75,7 @@ class ConnectionFacts:
 
 
 class Journey:
-    """The way of one request. All durations are in seconds, and None where the step did not happen (yet)."""
+    """Records the steps of one request. All durations are in seconds, None where the step did not happen (yet)."""
 
     # Slots, and all set at once: CPython quickens no access to what an object has and its class has a default for, so
     # that one mark costs more than all of these.
@@ -119,7 +119,7 @@ class Journey:
         return None, _slots_of(self) | {"_clock": time.monotonic, "trace": None}
 
     def begin_again(self, failure: str) -> None:
-        """The attempt so far goes to `attempts`; another begins."""
+        """Move the attempt so far to `attempts`, and begin another."""
         attempt = copy(self)
         attempt.attempts = ()
         attempt.failure = failure
@@ -133,23 +133,23 @@ class Journey:
 
     @property
     def reused(self) -> bool:
-        """Whether the connection was there before: it had served a request, or `warm()` had opened it."""
+        """Return whether the connection was there before: it had served a request, or `warm()` had opened it."""
         facts = self.connection
         return self.nth > 1 or (facts is not None and facts.warmed and self.nth == 1)
 
     @property
     def idle(self) -> float | None:
-        """How long a reused connection had been idle."""
+        """Return how long a reused connection had been idle."""
         return _span(self.rested_since, self.sending)
 
     @property
     def pool(self) -> float | None:
-        """Waiting for a connection, for a stream of one (HTTP/2), or for leave to dial one."""
+        """Return the time of waiting for a connection, for a stream of one (HTTP/2), or for a slot to dial."""
         return _span(self.started, self.leased)
 
     @property
     def dns(self) -> float | None:
-        """Resolving the host (next to nothing for an address); None on a reused connection and for Unix sockets."""
+        """Return the time of resolving the host (near 0 for an address); None if reused and for Unix sockets."""
         facts = self.connection
         if facts is None or self.reused:
             return None
@@ -157,7 +157,7 @@ class Journey:
 
     @property
     def tcp(self) -> float | None:
-        """Connecting; None on a reused connection."""
+        """Return the time of connecting; None on a reused connection."""
         facts = self.connection
         if facts is None or self.reused:
             return None
@@ -165,7 +165,7 @@ class Journey:
 
     @property
     def proxy(self) -> float | None:
-        """TLS with the proxy, and its leave to pass through; None on a reused connection, and where neither is asked.
+        """Return the time of TLS with the proxy, and of its permission to pass; None if reused, or neither is asked.
 
         A proxy that only forwards requests, without TLS, is asked for nothing.
         """
@@ -176,7 +176,7 @@ class Journey:
 
     @property
     def tls(self) -> float | None:
-        """TLS handshake with the origin; None on a reused connection, and without TLS."""
+        """Return the time of the TLS handshake with the origin; None on a reused connection, and without TLS."""
         facts = self.connection
         if facts is None or self.reused:
             return None
@@ -184,30 +184,30 @@ class Journey:
 
     @property
     def send(self) -> float | None:
-        """Sending head and body."""
+        """Return the time of sending head and body."""
         return _span(self.sending, self.sent)
 
     @property
     def wait(self) -> float | None:
-        """From the end of sending to the first byte of the final response; 0 if it came while sending."""
+        """Return the time from the end of sending to the final response's first byte; 0 if it came while sending."""
         waited = _span(self.sent, self.first)
         return None if waited is None else max(waited, 0.0)
 
     @property
     def receive(self) -> float | None:
-        """From the first byte of the final response to the end of its body."""
+        """Return the time from the first byte of the final response to the end of its body."""
         return _span(self.first, self.done)
 
     @property
     def total(self) -> float:
-        """From entering the transport to the end of the body, to where it stopped short of it, or until now."""
+        """Return the time from entering the transport to the end of the body, to where it stopped, or until now."""
         end = self.stopped if self.done is None else self.done
         start = self.attempts[0].started if self.attempts else self.started
         return (self._clock() if end is None else end) - start
 
     @property
     def phase(self) -> str:
-        """The step that is going on, or that a failure ended: one of `PHASES`, or "done"."""
+        """Return the step that is going on, or that a failure ended: one of `PHASES`, or "done"."""
         facts = self.connection
         if self.done is not None:
             return "done"
@@ -224,7 +224,7 @@ class Journey:
         return "dns" if facts.dns_done is None else "tcp"
 
     def phases(self) -> dict[str, float]:
-        """The steps that happened, in order, with their seconds."""
+        """Return the steps that happened, in order, with their seconds."""
         spans = ((name, getattr(self, name)) for name in PHASES)
         return {name: span for name, span in spans if span is not None}
 

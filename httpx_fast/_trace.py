@@ -1,10 +1,10 @@
-"""What happens to a request, told step by step: to `extensions={"trace": callable}` and to the DEBUG loggers.
+"""Reports the steps of a request: to `extensions={"trace": callable}` and to the DEBUG loggers.
 
 Event names and what goes with them are httpcore's, where it has such an event: `connection.connect_tcp.started`, then
 `.complete` with `{"return_value": ...}` or `.failed` with `{"exception": ...}`. Beyond that `pool.wait` and
 `dns.resolve`. The rules:
 
-1. A request that nobody watches has no tracer: `journey.trace` is None, and that is all it costs.
+1. A request that is not traced has no tracer: `journey.trace` is None, and that is all it costs.
 2. The callable runs where the request's own code runs, never in a callback of an event loop, and may be `async`: what
    cannot be awaited where it happens is noted, and told, in order, when the request goes on.
 3. Whether anybody listens to the loggers is asked once per request.
@@ -36,7 +36,7 @@ _SECRET = frozenset(
 
 
 def answers_of(logger: logging.Logger) -> Callable[[int], bool | None]:
-    """What `logger.isEnabledFor` said of a level, as far as the logger remembers it; None: it has to be asked.
+    """Return what `logger.isEnabledFor` said of a level, as the logger remembers it; None: it has to be asked.
 
     Loggers forget what they said when any level changes. Asking costs a request as much as ten look-ups; a logger that
     was disabled by itself may still be remembered as enabled, so only a False is the answer.
@@ -46,7 +46,7 @@ def answers_of(logger: logging.Logger) -> Callable[[int], bool | None]:
 
 
 class _AnyLogger(logging.Logger):
-    """Enabled for a level as soon as one of `LOGGERS` is. It asks them again only when some level was changed."""
+    """Is enabled for a level as soon as one of `LOGGERS` is. It asks them again only when some level was changed."""
 
     # Set for loggers that a configuration does not name; it may name one of ours and not this.
     disabled = cast("bool", property(lambda self: False, lambda self, value: None))  # what it is to who asks a logger
@@ -63,7 +63,7 @@ any_logger_answered = answers_of(_any_logger)
 
 
 class Tracer:
-    """The steps of one request. Of those that `started` begins one is open at a time."""
+    """Reports the steps of one request. Of those that `started` begins one is open at a time."""
 
     __slots__ = ("_call", "_logs", "_noted", "_open", "request")
 
@@ -77,11 +77,11 @@ class Tracer:
 
     @property
     def idle(self) -> bool:
-        """Whether no step is open."""
+        """Return whether no step is open."""
         return self._open is None
 
     def note(self, name: str, info: dict[str, Any] | None = None) -> None:
-        """Something happened that is told when the request goes on: `deliver()`."""
+        """Note an event, which is delivered when the request goes on: `deliver()`."""
         info = {} if info is None else info
         if self._logs:
             _log(name, info)
@@ -89,7 +89,7 @@ class Tracer:
             self._noted.append((name, info))
 
     async def deliver(self) -> None:
-        """Tells what was noted."""
+        """Call the callable with what was noted."""
         noted, call = self._noted, self._call
         assert call is not None or not noted
         while noted:
@@ -99,13 +99,13 @@ class Tracer:
                 await told
 
     async def started(self, name: str, info: dict[str, Any] | None = None) -> None:
-        """A step begins; `complete` or `failed` ends it."""
+        """Begin a step; `complete` or `failed` ends it."""
         self._open = name
         self.note(f"{name}.started", {"request": self.request} if info is None else info)
         await self.deliver()
 
     def ended(self, value: Any = None, error: BaseException | None = None) -> None:
-        """The open step, if there is one, is done or failed; to be told when the request goes on."""
+        """End the open step, if there is one; that is delivered when the request goes on."""
         name, self._open = self._open, None
         if name is None:
             return
@@ -115,17 +115,17 @@ class Tracer:
             self.note(f"{name}.failed", {"exception": error})
 
     async def complete(self, value: Any = None) -> None:
-        """The open step is done."""
+        """End the open step, and deliver."""
         self.ended(value)
         await self.deliver()
 
     async def failed(self, error: BaseException) -> None:
-        """The open step, if there is one, ended with an exception."""
+        """End the open step, if there is one, with an exception, and deliver."""
         self.ended(error=error)
         await self.deliver()
 
     def closed(self, protocol: str, reusable: bool) -> None:
-        """The response is done with, and so is its connection unless it is `reusable`."""
+        """Note the end of the response, and of its connection unless it is `reusable`."""
         self._open = None
         self.note(f"{protocol}.response_closed.started", {"request": self.request})
         if not reusable:
@@ -134,9 +134,9 @@ class Tracer:
         self.note(f"{protocol}.response_closed.complete", {"return_value": None})
 
     async def step(self, name: str, info: dict[str, Any], do: Callable[[], Awaitable[T]]) -> T:
-        """Awaits `do()` as a step, which may have others in it; what it gives is the event's "return_value".
+        """Await `do()` as a step, which may have others in it; its result is the event's "return_value".
 
-        The end is told with what comes next: nobody could take care of the value if telling was cancelled.
+        The end is delivered with what comes next: the value would be lost if delivering was cancelled.
         """
         self.note(f"{name}.started", info)
         await self.deliver()
@@ -151,7 +151,7 @@ class Tracer:
 
 
 def tracer(extensions: dict[str, Any] | None, request: Any) -> Tracer | None:
-    """The tracer of a request with these extensions; None if nobody watches."""
+    """Return the tracer of a request with these extensions; None if it is not traced."""
     if extensions is None or extensions.get("trace") is None:
         return Tracer(None, request, True) if any_logger_listens(logging.DEBUG) else None
     return Tracer(extensions["trace"], request, any_logger_listens(logging.DEBUG))
@@ -166,7 +166,7 @@ def _log(name: str, info: dict[str, Any]) -> None:
 
 
 def _shown(value: object) -> str:
-    """The repr; of a response's head without what is secret in its fields."""
+    """Return the repr; of a response's head without what is secret in its fields."""
     parts = cast("tuple[object, ...]", value) if isinstance(value, tuple) else ()
     if parts and isinstance(parts[-1], list):
         lines = cast("list[tuple[bytes, bytes]]", parts[-1])

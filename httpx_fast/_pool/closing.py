@@ -1,4 +1,4 @@
-"""What requests raise when their pool is closed under them: ClientClosed, whatever was going on.
+"""Errors of requests whose pool is closed under them: ClientClosed, whatever was going on.
 
 Closing wakes them by closing their connections, so what they meet first is an error of the network. It is replaced
 where it leaves the pool.

@@ -1,4 +1,4 @@
-"""When idle connections are closed: what limits their time, and the timer that ends it.
+"""Expiry of idle connections: what limits their time, and the timer that closes them.
 
 asyncio has timers that are neither task nor thread. trio and blocking code have none: there the next request closes
 what has expired, whatever its route.

@@ -1,7 +1,8 @@
-"""After a fork parent and child hold the same sockets, and two who speak on one connection read each other's answers.
+"""Has the child of a fork forget the connections of its parent.
 
-So the child forgets every connection: it closes its descriptors, without a word to the peers, and begins anew. Nothing
-else runs in it yet, so locks that other threads of the parent held are replaced, not taken.
+Both hold the same sockets, and two processes that use one connection read each other's answers. So the child closes
+its descriptors, without sending anything to the peers, and begins anew. Nothing else runs in it yet, so locks that
+other threads of the parent held are replaced, not taken.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from weakref import WeakSet
 
 class Forkable(Protocol):
     def begin_anew(self) -> None:
-        """Called in the child of a fork, before anything else."""
+        """Forget all connections; called in the child of a fork before anything else."""
 
 
 _known: WeakSet[Forkable] = WeakSet()
 
 
 def watch(pool: Forkable) -> None:
-    """Has `pool` begin anew in children from now on."""
+    """Have `pool` begin anew in children from now on."""
     _known.add(pool)
 
 

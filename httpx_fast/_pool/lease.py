@@ -58,7 +58,7 @@ class Lease:
 
     @property
     def sending(self) -> bool:
-        """Whether the request's body is sent while the response is read."""
+        """Return whether the request's body is sent while the response is read."""
         exchange = self._exchange
         return exchange is not None and exchange.sending
 

@@ -69,7 +69,7 @@ class Ended(NamedTuple):
 
 
 class Leases:
-    """What the parts of a pool share: plan, lock and hints. Gives out connections and takes them back."""
+    """Holds what the parts of a pool share: plan, lock and hints. Gives out connections and takes them back."""
 
     def __init__(self, backend: Backend, options: DialOptions, limits: PoolLimits) -> None:
         self.backend = backend

@@ -1,4 +1,4 @@
-"""What is learnt of peers, so that the next connection is used as they like it.
+"""Remembers what was learnt of peers, so that the next connection is used as they like it.
 
 How long they keep idle connections: what they say, and what is learnt from those that they closed. A request on a
 connection that the peer is just closing fails, and not every request may be sent again. So a connection is not used
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class Verdict(enum.Enum):
-    """What a peer does with a connection after so many responses."""
+    """Says what a peer does with a connection after so many responses."""
 
     KEEPS = enum.auto()
     UNKNOWN = enum.auto()
@@ -48,7 +48,7 @@ class Verdict(enum.Enum):
 
 
 class _Ends:
-    """How connections of one origin ended early, and how far others came."""
+    """Records how connections of one origin ended early, and how many responses others gave."""
 
     __slots__ = ("at", "last", "stayed", "times")
 
@@ -60,7 +60,7 @@ class _Ends:
 
 
 class _Memory(Generic[T]):
-    """One thing learnt of each origin, until it is too old, or too much."""
+    """Remembers one thing of each origin, until it is too old, or there are too many origins."""
 
     __slots__ = ("_known",)
 
@@ -88,7 +88,7 @@ class _Memory(Generic[T]):
 
 
 class OriginHints:
-    """What is learnt of origins."""
+    """Remembers what was learnt of origins."""
 
     __slots__ = ("_ends", "_idle", "_old", "_streams")
 
@@ -99,7 +99,7 @@ class OriginHints:
         self._ends: _Memory[_Ends] = _Memory()
 
     def learn(self, origin: Origin, age: float, now: float) -> bool:
-        """A connection to `origin` was found closed by the peer after `age` seconds; whether that says anything."""
+        """Note that the peer had closed a connection after `age` seconds; return whether that says anything."""
         if age < MIN_AGE:
             return False
         known = self.expiry(origin, now)
@@ -108,7 +108,7 @@ class OriginHints:
         return True
 
     def ended(self, origin: Origin, served: int, now: float) -> None:
-        """A peer closed a connection without a word, soon after the last of `served` responses."""
+        """Note that a peer closed a connection unannounced, soon after the last of `served` responses."""
         ends = self._ends.get(origin, now) or _Ends()
         ends.times = ends.times + 1 if ends.last == served else 1
         ends.last = served
@@ -116,7 +116,7 @@ class OriginHints:
         self._ends.put(origin, ends, now)
 
     def stayed(self, origin: Origin, served: int, now: float) -> None:
-        """A connection is open some time after its response number `served`."""
+        """Note that a connection is open some time after its response number `served`."""
         ends = self._ends.get(origin, now)
         if ends is None:
             ends = _Ends()
@@ -126,7 +126,7 @@ class OriginHints:
             ends.last = ends.times = 0
 
     def after(self, origin: Origin, served: int, made: float, now: float) -> Verdict:
-        """What the peer does with a connection of time `made` that has given `served` responses, the last just now."""
+        """Return what the peer does with a connection made at `made` after `served` responses, the last just now."""
         ends = self._ends.get(origin, now)
         if ends is None:
             return Verdict.UNKNOWN if served <= WATCHED else Verdict.KEEPS
@@ -139,26 +139,26 @@ class OriginHints:
         return Verdict.KEEPS if served <= ends.stayed or served > WATCHED else Verdict.UNKNOWN
 
     def expiry(self, origin: Origin, now: float) -> float | None:
-        """Seconds that a connection may be idle; None where nothing was learnt."""
+        """Return the seconds that a connection may be idle; None where nothing was learnt."""
         return self._idle.get(origin, now)
 
     def learnt(self, now: float) -> Mapping[Origin, float]:
-        """The idle times that are known."""
+        """Return the idle times that are known."""
         return self._idle.all(now)
 
     def learn_streams(self, origin: Origin, count: int, now: float) -> None:
-        """The peer takes so many requests at once on one connection.
+        """Note that the peer takes so many requests at once on one connection.
 
         A peer that takes none for now is remembered to take one: a connection on which nothing is asked hears nothing.
         """
         self._streams.put(origin, max(count, 1), now)
 
     def streams(self, origin: Origin, now: float) -> int | None:
-        """How many requests at once a new connection may begin with; None where nothing was learnt."""
+        """Return how many requests at once a new connection may begin with; None where nothing was learnt."""
         return self._streams.get(origin, now)
 
     def learn_http1(self, origin: Origin, now: float) -> None:
-        """The peer wants HTTP/1.1 (RFC 9113 s.7, HTTP_1_1_REQUIRED)."""
+        """Note that the peer wants HTTP/1.1 (RFC 9113 s.7, HTTP_1_1_REQUIRED)."""
         self._old.put(origin, True, now)
 
     def wants_http1(self, origin: Origin, now: float) -> bool:

@@ -1,4 +1,4 @@
-"""What connections report to the pool that owns them.
+"""Receives what connections report to the pool that owns them.
 
 Called from any thread, or from a callback of the event loop; a connection holds none of its own locks then.
 """

@@ -1,15 +1,15 @@
-"""Which connection a request gets: the pool's decisions, told what happened and answering what to do.
+"""Decides which connection a request gets: told what happened, it answers what to do.
 
 It does no I/O, reads no clock, holds no lock and knows no HTTP: routes are anything hashable, connections any objects
-compared by identity. Whoever owns it calls it under one lock, and after every call closes what is in `to_close`, wakes
-what is in `granted`, and clears both.
+compared by identity. Its owner calls it under one lock, and after every call closes what is in `to_close`, wakes what
+is in `granted`, and clears both.
 
 1. A connection is leased, idle, or being dialled; the three together never pass `max_connections`, nor those of one
    host `max_per_host`.
 2. Of the idle connections of a route the one released last is taken: the others may then grow old and go.
 3. At a limit the connection idle for longest, of whatever route (of the host), makes room for one that is needed now.
-4. Who finds neither waits. While anybody waits who could use a place nothing is idle and no place is free, so that
-   nobody is overtaken by a newcomer, and only a release, a failed dial or a cancelled grant can serve him.
+4. A request that finds neither waits. While one waits that could use a place, nothing is idle and no place is free: so
+   no newcomer overtakes it, and only a release, a failed dial or a cancelled grant can serve it.
 5. A freed connection goes to the first waiter of its route, a place without a connection to the first of all who could
    use it. A route that keeps its connections busy could so starve the others; hence MAX_OVERTAKEN.
 6. A shared connection (HTTP/2) has as many uses as its peer allows, and is leased while it has any. A route that may
@@ -49,7 +49,7 @@ def _itself(route: Hashable) -> Hashable:
 
 
 class Plan(PoolState[C]):
-    """The state of a pool. Counts of connections, `None` for no limit; `keepalive_expiry` and `now` in seconds.
+    """Decides for a pool. Counts of connections, `None` for no limit; `keepalive_expiry` and `now` in seconds.
 
     `host_of` gives the host of a route, for `max_per_host`.
     """
@@ -68,7 +68,7 @@ class Plan(PoolState[C]):
         self._last_number = 0
 
     def request(self, route: Hashable, now: float, may_share: bool = False) -> C | Answer | None:
-        """A connection, leave to dial one, or None: then `wait()`, under the same lock.
+        """Return a connection, DIAL (a place is taken), or None: then call `wait()`, under the same lock.
 
         `may_share` says that a connection of this route may turn out to be shared.
         """
@@ -95,7 +95,7 @@ class Plan(PoolState[C]):
         return DIAL if route_state.may_dial and self._reserve(route_state) else None
 
     def wait(self, route: Hashable, pending: PendingRequest[C]) -> None:
-        """Queues `pending`; when its turn comes it is in `granted`, with what it gets in `ticket.grant`."""
+        """Queue `pending`; when it is served it is in `granted`, with what it gets in `pending.grant`."""
         route_state = pending.route_state = self._route_states[route]
         self._last_number += 1
         pending.number = self._last_number
@@ -105,7 +105,7 @@ class Plan(PoolState[C]):
             self._wait_queue.add(route_state)
 
     def cancel(self, pending: PendingRequest[C], now: float, reusable: bool = True) -> None:
-        """Ends a wait; what was granted meanwhile, and not taken up, is given back, as `release()` has it."""
+        """End a wait; what was granted meanwhile, and not taken, is released, as `release()` has it."""
         route_state = pending.route_state
         assert route_state is not None
         grant = pending.grant
@@ -121,7 +121,7 @@ class Plan(PoolState[C]):
             self.release(grant, reusable, now)
 
     def connected(self, route: Hashable, connection: C, limit: int | None = None, settled: bool = True) -> None:
-        """A dial came to its end: its connection is leased to the one who dialled.
+        """Note that a dial has succeeded: its connection is leased to the request that dialled.
 
         `limit` is how many uses it has at once if it is shared (GOING_AWAY: only this), None if it is not. It is
         not `settled` as long as its peer has not said so: then no other is dialled before `limit()` tells what it does.
@@ -148,7 +148,7 @@ class Plan(PoolState[C]):
             self._fill()
 
     def dial_failed(self, route: Hashable) -> None:
-        """A dial failed or was given up: its place goes to the next in line."""
+        """Note that a dial failed or was given up: its place goes to the next in the queue."""
         if self._ended:
             return
         route_state = self._route_states[route]
@@ -158,7 +158,7 @@ class Plan(PoolState[C]):
         self._reuse_place(route_state)
 
     def release(self, connection: C, reusable: bool, now: float, until: float | None = None) -> None:
-        """A lease ends, or a use of a shared connection, which takes no more of them if it is not `reusable`.
+        """End a lease, or a use of a shared connection, which takes no more of them if it is not `reusable`.
 
         A connection that is not wanted any more is in `to_close` then. `until` is when it expires if it is idle then,
         where that is sooner than `keepalive_expiry` says.
@@ -188,9 +188,9 @@ class Plan(PoolState[C]):
             self._close_idle(next(iter(self._idle_since)))
 
     def replace(self, connection: C, now: float) -> C | Answer | None:
-        """A leased connection turned out to be dead: what its holder gets for it, ahead of all who wait.
+        """Return the replacement for a leased connection that turned out dead, ahead of all requests that wait.
 
-        Its turn has come already; with a release and a new request it would go to the end of the queue. It goes there
+        It was served already; with a release and a new request it would go to the end of the queue. It goes there
         only where others still use a shared connection, or have another or are dialling one: then None may be the
         answer, as to a request.
         """
@@ -219,14 +219,14 @@ class Plan(PoolState[C]):
         return other
 
     def dead(self, connection: C) -> bool:
-        """Forgets an idle connection, which the caller closes; False, and nothing done, if it is not idle."""
+        """Forget an idle connection, which the caller closes; return False, and do nothing, if it is not idle."""
         if connection not in self._idle_since:
             return False
         self._forget(connection)
         return True
 
     def limit(self, connection: C, limit: int) -> None:
-        """The peer of a shared connection allows another number of uses at once; nothing if it is not known here."""
+        """Set how many uses at once the peer of a shared connection allows; do nothing if it is not known here."""
         slots = self._slots_of.get(connection)
         if slots is None or slots.limit == GOING_AWAY:
             return
@@ -248,7 +248,7 @@ class Plan(PoolState[C]):
             self._fill()
 
     def going_away(self, connection: C) -> None:
-        """A shared connection takes no more uses, and goes with the last one; nothing if it is not known here."""
+        """Give out no more uses of a shared connection, and close it after the last; nothing if it is not known."""
         slots = self._slots_of.get(connection)
         if slots is None or slots.limit == GOING_AWAY:
             return
@@ -260,8 +260,8 @@ class Plan(PoolState[C]):
         self._reuse_place(route_state)
 
     def close(self) -> None:
-        """Dooms every connection and turns away who waits. Nothing is left then, and later calls change nothing: a
-        connection whose dial ends is doomed at once.
+        """Close every connection and refuse the requests that wait. Nothing is left, and later calls change nothing: a
+        connection whose dial ends is closed at once.
         """
         self.stop_accepting()
         self._ended = True
@@ -272,7 +272,7 @@ class Plan(PoolState[C]):
         self._wait_queue = WaitQueue()
 
     def stop_accepting(self) -> None:
-        """Dooms what is idle and turns away who waits; what is leased or dialled is doomed when it is released."""
+        """Close what is idle and refuse the requests that wait; what is leased or dialled is closed when released."""
         self._closed = True
         self._max_keepalive = 0
         while self._idle_since:
@@ -290,7 +290,7 @@ class Plan(PoolState[C]):
     # What is done ahead of requests, and behind them.
 
     def warm(self, route: Hashable, count: int, may_share: bool) -> int:
-        """How many of `count` further connections of a route may be dialled; `reserve()` them, under the same lock.
+        """Return how many of `count` further connections may be dialled; `reserve()` them, under the same lock.
 
         Only free places count, of which the connections are to be idle: what is idle makes room for requests, never for
         this. One connection is tried first where it may turn out to be shared.
@@ -308,11 +308,11 @@ class Plan(PoolState[C]):
         return max(int(room), 0)
 
     def reserve(self, route: Hashable, may_share: bool) -> None:
-        """Takes one of the places that `warm()` told of: dial, then say connected() or dial_failed()."""
+        """Take one of the places that `warm()` returned: dial, then call connected() or dial_failed()."""
         self._reserve(self._route_states.get(route) or self._add_route_state(route, may_share))
 
     def hide(self, route: Hashable) -> list[C]:
-        """The idle connections of a route, oldest first, which no request is given until `show()`."""
+        """Return the idle connections of a route, oldest first, which no request is given until `show()`."""
         route_state = self._route_states.get(route)
         if route_state is None:
             return []
@@ -321,21 +321,21 @@ class Plan(PoolState[C]):
         return hidden
 
     def show(self, connections: Iterable[C]) -> None:
-        """Connections that were hidden may be given to requests again, as far as they are still here."""
+        """Let hidden connections be given to requests again, as far as they are still here."""
         for connection in connections:
             slots = self._slots_of.get(connection)
             if connection in self._idle_since and (slots is None or slots.limit):
                 self._route_state_of[connection].idle[connection] = None
 
     def serving(self, route: Hashable) -> tuple[list[C], int]:
-        """The connections of a route that take requests, now or when they are released; how many are dialled."""
+        """Return the connections of a route that take requests, now or when released, and how many are dialled."""
         route_state = self._route_states.get(route)
         if route_state is None:
             return [], 0
         return [each for each, its in self._route_state_of.items() if its is route_state], route_state.dialling
 
     def retire(self) -> list[C]:
-        """Dooms what is idle; shared connections take no more uses. Gives what is leased, for the caller to remember:
+        """Close what is idle; shared connections take no more uses. Return what is leased, for the caller to remember:
         it is to be released as not reusable.
         """
         while self._idle_since:
@@ -347,7 +347,7 @@ class Plan(PoolState[C]):
     # Uses of shared connections.
 
     def _use(self, route_state: RouteState[C]) -> C | None:
-        """A use of the connection of the lane that had one to spare last, or else an idle one."""
+        """Take a use of the connection of the route that had one to spare last, or else an idle one."""
         while route_state.spare:
             connection = next(reversed(route_state.spare))
             slots = self._slots_of[connection]
@@ -361,7 +361,7 @@ class Plan(PoolState[C]):
         return self._lease_idle(route_state) if route_state.idle else None
 
     def _lease_idle(self, route_state: RouteState[C]) -> C:
-        """Leases the idle connection of the lane that was released last."""
+        """Lease the idle connection of the route that was released last."""
         connection, _ = route_state.idle.popitem()
         self._end_idle(route_state, connection)
         self.leased += 1
@@ -373,7 +373,7 @@ class Plan(PoolState[C]):
         return connection
 
     def _becomes_idle(self, route_state: RouteState[C], connection: C, reusable: bool) -> bool:
-        """Ends a lease, or a use; whether the connection is to be idle then."""
+        """End a lease, or a use; return whether the connection is to be idle then."""
         slots = self._slots_of.get(connection)
         if slots is not None:
             if not reusable:
@@ -389,7 +389,7 @@ class Plan(PoolState[C]):
         return not (self.waiting and self._pass_on(route_state, connection))
 
     def _end_use(self, route_state: RouteState[C], connection: C, slots: StreamSlots[C]) -> bool:
-        """One use of a shared connection less; whether that was the last one."""
+        """End one use of a shared connection; return whether that was the last one."""
         slots.uses -= 1
         if slots.uses:
             if route_state.waiting:
@@ -402,7 +402,7 @@ class Plan(PoolState[C]):
         return True
 
     def _spread(self, route_state: RouteState[C], connection: C) -> None:
-        """Gives the uses that a leased connection has left to who waits for its route, and keeps the rest to spare."""
+        """Give the uses that a leased connection has left to waiting requests of its route; keep the rest to spare."""
         slots = self._slots_of[connection]
         while slots.spare and (next_pending := route_state.first()) is not None:
             if not self._may_use(route_state, connection, slots, next_pending.number):
@@ -415,9 +415,9 @@ class Plan(PoolState[C]):
             route_state.spare.pop(connection, None)
 
     def _may_use(self, route_state: RouteState[C], connection: C, slots: StreamSlots[C], number: float) -> bool:
-        """Whether a use may go to the ticket of that number; if not, the connection is promised to the first of all.
+        """Return whether a use may go to that request; if not, reserve the connection for the first of all.
 
-        It takes one connection to make room for a ticket: when it was promised that, the others serve freely.
+        It takes one connection to make room for a request: when one is reserved, the others serve freely.
         """
         first = self._first_pending(route_state)
         if first is None or first.reserved is not None or self._may_pass(first, route_state, number):
@@ -429,7 +429,7 @@ class Plan(PoolState[C]):
     # Who gets what is free.
 
     def _first_pending(self, route_state: RouteState[C]) -> PendingRequest[C] | None:
-        """The first of all who could use the place of a connection of `route_state`."""
+        """Return the first of all requests that could use the place of a connection of `route_state`."""
         first = self._wait_queue.first(self._max_per_host)
         if route_state.host is not None:
             for other in route_state.host.blocked:
@@ -448,7 +448,7 @@ class Plan(PoolState[C]):
         return True
 
     def _hand_over(self, route_state: RouteState[C], connection: C) -> None:
-        """Gives a leased connection to the next of its route: what `_pass_on` does where nobody else is to be asked.
+        """Give a leased connection to the next of its route: what `_pass_on` does where no other route waits.
 
         A pool whose requests are all to one host does nothing else while there is more to do than it has connections.
         """
@@ -460,7 +460,7 @@ class Plan(PoolState[C]):
             self._cancel_reservation(pending)
 
     def _pass_on(self, route_state: RouteState[C], connection: C) -> bool:
-        """Gives a freed connection to one who waits for its route, or up for who could use its place; False if none."""
+        """Give a freed connection to a request of its route, or close it for one that needs a place; False if none."""
         slots = self._slots_of.get(connection)
         next_pending = route_state.first() if slots is None or slots.limit else None
         first = self._first_pending(route_state)
@@ -477,20 +477,20 @@ class Plan(PoolState[C]):
         return True
 
     def _close_leased(self, route_state: RouteState[C], connection: C) -> None:
-        """Dooms a connection that was leased."""
+        """Close a connection that was leased."""
         self.to_close.append(connection)
         self._unbind(route_state, connection)
         self._reuse_place(route_state)
 
     def _reuse_place(self, route_state: RouteState[C]) -> None:
-        """Passes a place of this lane on."""
+        """Give a freed place of this route to the next request."""
         self._free(route_state)
         if self.waiting:
             self._fill()
         self._tidy(route_state)
 
     def _fill(self) -> None:
-        """Gives places to the first of all, as long as there are any."""
+        """Give places to the first of all requests, as long as there are any."""
         while (pending := self._wait_queue.first(self._max_per_host)) is not None:
             route_state = pending.route_state
             assert route_state is not None
@@ -504,14 +504,14 @@ class Plan(PoolState[C]):
         self._unqueue(route_state, pending)
 
     def _unqueue(self, route_state: RouteState[C], pending: PendingRequest[C]) -> None:
-        """Ends a wait."""
+        """End a wait."""
         del route_state.waiting[pending]
         self.waiting -= 1
         if pending.reserved is not None:
             self._cancel_reservation(pending)
 
     def _cancel_reservation(self, pending: PendingRequest[C]) -> None:
-        """A wait has ended: the connection that was to make room for it takes uses again."""
+        """End the reservation of a connection for a wait that has ended: it takes uses again."""
         connection, pending.reserved = pending.reserved, None
         assert connection is not None
         self._slots_of[connection].reserved_for = None

@@ -1,4 +1,4 @@
-"""Whether a request that failed is sent once more: only if it cannot have been processed, or may be processed twice."""
+"""Decides whether a request that failed is sent again: if it cannot have been processed, or may be processed twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Pieces(Protocol):
 
     @property
     def again(self) -> bool:
-        """Whether it gives all of its bytes when it is iterated now."""
+        """Return whether it gives all of its bytes when it is iterated now."""
         ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...

@@ -1,7 +1,7 @@
-"""Connections that serve no request after the one that they serve now, and who waits until they are gone.
+"""Connections that serve no request after the one that they serve now, and the waiters for their end.
 
-What `drain()` leaves behind: names of connections by their facts, which each has from before it is dialled. It decides
-nothing and closes nothing. Everything is called under the pool's lock.
+`drain()` retires connections. They are named by their facts, which each has from before it is dialled. Nothing is
+decided or closed here. Everything is called under the pool's lock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .._net.base import Waiter
 
 
 class RetiredConnections:
-    """Facts of the connections that were there when the pool was drained, and of those that were being dialled then."""
+    """Holds the facts of connections that were there, or were being dialled, when the pool retired its connections."""
 
     __slots__ = ("_dials", "_left", "_waiters")
 
@@ -37,13 +37,13 @@ class RetiredConnections:
             self.gone((facts,))
 
     def begin(self, leased: Iterable[ConnectionFacts]) -> set[ConnectionFacts]:
-        """What is `leased` now, and dialled, is outdated; all of that."""
+        """Retire what is `leased` now, and what is being dialled; return all of that."""
         found = {*leased, *self._dials}
         self._left |= found
         return found
 
     def gone(self, closed: Iterable[ConnectionFacts]) -> None:
-        """These are closed, or never came to be; wakes those who wait if they were the last."""
+        """Note that these are closed, or were never made; wake the waiters if they were the last."""
         if not self._left:
             return
         self._left.difference_update(closed)
@@ -52,11 +52,11 @@ class RetiredConnections:
                 waiter.set()
 
     def left_of(self, found: set[ConnectionFacts]) -> int:
-        """How many of those that `begin()` gave are still there."""
+        """Return how many of those that `begin()` returned are still there."""
         return len(found & self._left)
 
     def wait(self, waiter: Waiter) -> None:
-        """Has `waiter` be set when nothing is left."""
+        """Have `waiter` set when nothing is left."""
         self._waiters.add(waiter)
 
     def give_up(self, waiter: Waiter) -> None:

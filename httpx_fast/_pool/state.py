@@ -1,7 +1,7 @@
-"""The places of a pool, and what takes them: connections that are leased, idle or being dialled, by route and host.
+"""The state of a pool's plan: connections that are leased, idle or being dialled, by route and host.
 
-The books, kept right at every step; which request gets what is decided in `plan.py`. No step looks through more than
-it changes.
+Counts are right after every step; which request gets what is decided in `plan.py`. No step looks through more than it
+changes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MIN_TIDY: Final = 64
 
 
 class PoolState(Generic[C]):
-    """Counts of connections, `None` for no limit; `keepalive_expiry` in seconds."""
+    """Counts connections against limits, `None` for no limit; `keepalive_expiry` in seconds."""
 
     __slots__ = (
         "_going_away",
@@ -77,7 +77,7 @@ class PoolState(Generic[C]):
         self._route_states: dict[Hashable, RouteState[C]] = {}
         self._route_state_of: dict[C, RouteState[C]] = {}  # of every connection that is leased or idle
         self._slots_of: dict[C, StreamSlots[C]] = {}  # of every connection that is shared
-        # Lanes of shared connections that take no more uses: they have no place, and go with their last use.
+        # Routes of shared connections that take no more uses: they have no place, and are closed after their last use.
         self._going_away: dict[C, RouteState[C]] = {}
         self._idle_since: OrderedDict[C, float] = OrderedDict()  # oldest first
         # When idle connections go that go sooner than the others: time, number, connection, and since when it is idle.
@@ -89,11 +89,11 @@ class PoolState(Generic[C]):
 
     @property
     def open(self) -> int:
-        """Places taken."""
+        """Return the count of places taken."""
         return self.leased + self.idle + self.dialling
 
     def next_expiry(self) -> float | None:
-        """When the first of the idle connections expires; None where none will."""
+        """Return when the first of the idle connections expires; None where none will."""
         at = next(iter(self._idle_since.values())) + self._expiry if self.idle else math.inf
         sooner = self._early
         while sooner and self._idle_since.get(sooner[0][2]) != sooner[0][3]:
@@ -103,7 +103,7 @@ class PoolState(Generic[C]):
         return None if at == math.inf else at
 
     def expire(self, now: float) -> None:
-        """Dooms what has been idle for `keepalive_expiry`, or until its own time."""
+        """Close what has been idle for `keepalive_expiry`, or until its own time."""
         while (at := self.next_expiry()) is not None:
             if at > now:
                 self._expire_from = at
@@ -114,17 +114,17 @@ class PoolState(Generic[C]):
         self._expire_from = now + self._expiry
 
     def connections(self) -> Iterator[tuple[C, float | None, StreamSlots[C] | None]]:
-        """Every connection that is leased, idle or adrift, since when it is idle, and how it is shared."""
+        """Iterate over all connections: each with the time since when it is idle, and its slots if it is shared."""
         for connection in (*self._route_state_of, *self._going_away):
             yield connection, self._idle_since.get(connection), self._slots_of.get(connection)
 
     @property
     def draining(self) -> int:
-        """Connections without a place, whose last uses have yet to end."""
+        """Return the count of connections without a place, whose last uses have yet to end."""
         return len(self._going_away)
 
     def dials(self) -> list[tuple[Any, int]]:
-        """The routes that are dialled, and how many times."""
+        """Return the routes that are dialled, and how many times."""
         return [
             (route_state.route, route_state.dialling)
             for route_state in self._route_states.values()
@@ -132,7 +132,7 @@ class PoolState(Generic[C]):
         ]
 
     def pending_requests(self) -> list[PendingRequest[C]]:
-        """Who waits, first come first."""
+        """Return the requests that wait, first come first."""
         return sorted(
             (each for route_state in self._route_states.values() for each in route_state.waiting),
             key=lambda each: each.number,
@@ -141,7 +141,7 @@ class PoolState(Generic[C]):
     # Places.
 
     def _reserve(self, route_state: RouteState[C]) -> bool:
-        """Takes a place for the lane to dial, that of an idle connection if need be; False if there is none."""
+        """Take a place for a route to dial, that of an idle connection if need be; return False if there is none."""
         host = route_state.host
         oldest: C | None = None
         if host is not None and host.open >= self._max_per_host:
@@ -162,7 +162,7 @@ class PoolState(Generic[C]):
         return True
 
     def _free(self, route_state: RouteState[C]) -> None:
-        """A place of this lane is free; lanes that waited for one of its host need places as all others do."""
+        """Free a place of this route; routes that waited for one of its host need places as all others do."""
         route_state.open -= 1
         host = route_state.host
         if host is not None:
@@ -172,12 +172,12 @@ class PoolState(Generic[C]):
             host.blocked.clear()
 
     def _close_idle(self, connection: C) -> None:
-        """Dooms a connection that is idle."""
+        """Close a connection that is idle."""
         self.to_close.append(connection)
         self._forget(connection)
 
     def _forget(self, connection: C) -> None:
-        """Frees the place of a connection that is idle; nobody can be waiting for it."""
+        """Free the place of a connection that is idle; no request can be waiting for it."""
         route_state = self._route_state_of[connection]
         self._end_idle(route_state, connection)
         self._unbind(route_state, connection)
@@ -185,7 +185,7 @@ class PoolState(Generic[C]):
         self._tidy(route_state)
 
     def _unbind(self, route_state: RouteState[C], connection: C) -> None:
-        """Forgets whose a connection was, and how it was shared."""
+        """Forget the route of a connection, and its slots."""
         del self._route_state_of[connection]
         slots = self._slots_of.pop(connection, None) if route_state.special else None
         if slots is not None:
@@ -194,14 +194,14 @@ class PoolState(Generic[C]):
             self._settle(route_state, slots)
 
     def _settle(self, route_state: RouteState[C], slots: StreamSlots[C]) -> None:
-        """A limit is not waited for any more: who did so may stand in the line."""
+        """Stop waiting for the peer's limit: requests that did so may be queued for a place."""
         if not slots.settled:
             slots.settled = True
             route_state.unsettled -= 1
             self._wait_queue.add(route_state)
 
     def _set_going_away(self, connection: C) -> None:
-        """Frees the place of a shared connection that is in use, and takes no more uses."""
+        """Free the place of a shared connection that is in use, and takes no more uses."""
         route_state, slots = self._route_state_of[connection], self._slots_of[connection]
         self.leased -= 1
         self._unbind(route_state, connection)
@@ -210,7 +210,7 @@ class PoolState(Generic[C]):
         slots.limit = GOING_AWAY
 
     def _end_use_going_away(self, connection: C) -> None:
-        """A use of a connection that has no place ends."""
+        """End a use of a connection that has no place."""
         slots = self._slots_of[connection]
         slots.uses -= 1
         if not slots.uses:
@@ -218,7 +218,7 @@ class PoolState(Generic[C]):
             self.to_close.append(connection)
 
     def _drop_reservation(self, slots: StreamSlots[C]) -> None:
-        """A shared connection is not what makes room for somebody any more."""
+        """Free a shared connection from making room for a waiting request."""
         reserved_for, slots.reserved_for = slots.reserved_for, None
         if reserved_for is not None:
             reserved_for.reserved = None
@@ -226,7 +226,7 @@ class PoolState(Generic[C]):
     # Rest.
 
     def _begin_idle(self, route_state: RouteState[C], connection: C, now: float) -> None:
-        """A leased connection is idle from now on."""
+        """Note that a leased connection is idle from now on."""
         route_state.idle[connection] = None
         self._idle_since[connection] = now
         self.idle += 1
@@ -238,7 +238,7 @@ class PoolState(Generic[C]):
                 del route_state.idle[connection]  # of no use until its peer allows one
 
     def _end_idle(self, route_state: RouteState[C], connection: C) -> None:
-        """A connection is idle no longer."""
+        """Note that a connection is idle no longer."""
         route_state.idle.pop(connection, None)
         del self._idle_since[connection]
         self.idle -= 1
@@ -246,7 +246,7 @@ class PoolState(Generic[C]):
             del route_state.host.idle[connection]
 
     def _expire_at(self, until: float, connection: C, now: float) -> None:
-        """An idle connection goes sooner than the others."""
+        """Have an idle connection expire sooner than the others."""
         self._expire_from = min(self._expire_from, until)
         self._early_count += 1
         heappush(self._early, (until, self._early_count, connection, now))
@@ -268,7 +268,7 @@ class PoolState(Generic[C]):
         return route_state
 
     def _tidy(self, route_state: RouteState[C]) -> None:
-        """Drops an empty lane: a crawler meets millions of routes, and is in touch with a few."""
+        """Drop a route without connections: a crawler meets millions of routes, and uses a few at a time."""
         if route_state.open or route_state.waiting or self._route_states.get(route_state.route) is not route_state:
             return
         del self._route_states[route_state.route]

@@ -1,4 +1,4 @@
-"""What a pool can tell of itself: snapshots that stay as they are while the pool goes on."""
+"""Snapshots of a pool for users; they stay as they are while the pool goes on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .._origin import Origin, Route
 
 
 class Windows(NamedTuple):
-    """Bytes of bodies that may be sent now on a connection of HTTP/2, all its streams together (RFC 9113 s.5.2)."""
+    """Counts the bytes of bodies that may be sent now on a connection of HTTP/2, over all streams (RFC 9113 s.5.2)."""
 
     #: By us; requests with a body wait while it is 0.
     send: int
@@ -20,7 +20,7 @@ class Windows(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionInfo:
-    """One connection, or one that is being made. Times in seconds."""
+    """Describes one connection, or one that is being made. Times in seconds."""
 
     route: Route
     #: "draining" is one that takes no more requests and ends with those that it has: it counts against no limit.
@@ -53,7 +53,7 @@ class ConnectionInfo:
 
 @dataclass(frozen=True, slots=True)
 class WaiterInfo:
-    """One request that waits for a connection."""
+    """Describes one request that waits for a connection."""
 
     route: Route
     #: Seconds since it came.
@@ -66,7 +66,7 @@ class WaiterInfo:
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """Counts of a pool's connections and of who waits for one. None sets no limit."""
+    """Counts a pool's connections, and the requests that wait for one. None sets no limit."""
 
     leased: int
     idle: int
@@ -83,7 +83,7 @@ class PoolStats:
 
     @property
     def open(self) -> int:
-        """Connections that count against the limit."""
+        """Return the count of connections that count against the limit."""
         return self.leased + self.idle + self.connecting
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
-"""Who waits in a pool, for what, and in which order: the queues that the plan decides over.
+"""The requests that wait in a pool, and their order: the queues that the plan decides over.
 
-- The requests of a route that wait stand in its lane, first come first served.
-- A lane that needs a place to dial stands in the line. The line knows the lanes by their first tickets: so a place goes
-  to the ticket that came first of all that could use it, and lanes that can do nothing with one now (what they dial
+- The waiting requests of a route are in its `RouteState`, first come first served.
+- A route that needs a place to dial is in the `WaitQueue`. That orders routes by their first requests: so a place goes
+  to the request that came first of all that could use it, and routes that can do nothing with one now (what they dial
   already may serve all of them; their host has all it may have) are passed by without being looked through.
 - Nothing here decides, dials or counts places.
 """
@@ -17,13 +17,13 @@ from typing import Final, Generic, TypeVar
 
 C = TypeVar("C")  # connections, which are compared by identity
 
-# Entries of the line that may stand for nothing before it is looked through: they vanish when they come to its top,
+# Stale entries of the queue that are left alone before it is looked through: they vanish when they come to its top,
 # which is never while the first of all waits and others come and give up behind it.
 _MIN_TIDY: Final = 64
 
 
 class Answer(enum.Enum):
-    """What a request is told where it gets no connection."""
+    """Says what a request gets in place of a connection."""
 
     DIAL = "dial"  # a place is reserved: dial, then say connected() or dial_failed()
     CLOSED = "closed"  # the plan is closed: there will be no connection
@@ -34,15 +34,15 @@ class Answer(enum.Enum):
 
 
 class PendingRequest(Generic[C]):
-    """One wait. Subclasses add how the one who waits is woken."""
+    """Holds one waiting request. Subclasses add how it is woken."""
 
     __slots__ = ("grant", "route_state", "number", "overtaken", "reserved")
 
     def __init__(self) -> None:
         self.route_state: RouteState[C] | None = None
-        self.number = 0  # tickets are numbered as they come
+        self.number = 0  # requests are numbered as they come
         self.grant: C | Answer | None = None  # None while waiting
-        self.overtaken = 0  # connections, or uses of one, handed past this ticket while it was the first of all
+        self.overtaken = 0  # connections, or uses of one, handed past this request while it was the first of all
         self.reserved: C | None = None  # the shared connection that takes no more uses, so that this ticket gets room
 
     def alive(self) -> bool:
@@ -51,7 +51,7 @@ class PendingRequest(Generic[C]):
 
 
 class Host(Generic[C]):
-    """What the routes to one origin have together, where connections are limited by origin."""
+    """Holds what the routes to one host share, where connections are limited by host."""
 
     __slots__ = ("blocked", "idle", "route_states", "name", "open")
 
@@ -60,11 +60,11 @@ class Host(Generic[C]):
         self.route_states = 0
         self.open = 0
         self.idle: OrderedDict[C, None] = OrderedDict()  # oldest first
-        self.blocked: dict[RouteState[C], None] = {}  # lanes that were in the line, and wait for a place of this host
+        self.blocked: dict[RouteState[C], None] = {}  # routes that were in the queue, and wait for a place of this host
 
 
 class RouteState(Generic[C]):
-    """A route's share of a pool; it exists as long as there is anything in it."""
+    """Holds what a pool has for one route; it exists as long as there is anything in it."""
 
     __slots__ = (
         "dialling",
@@ -86,7 +86,7 @@ class RouteState(Generic[C]):
         self.open = 0
         self.dialling = 0
         self.unsettled = 0  # shared connections whose peer has yet to say how many uses it takes
-        self.is_queued = False  # it has an entry in the line
+        self.is_queued = False  # it has an entry in the queue
         self.dials_singly = may_share  # one dial at a time: its connection may serve all who wait
         self.special = host is not None  # there is more to it than `idle`: a host, or shared connections
         # What can be used, newest last: for that a plain dict is enough, at a third of the cost of an ordered one.
@@ -100,12 +100,12 @@ class RouteState(Generic[C]):
 
     @property
     def may_dial(self) -> bool:
-        """Whether it would use a place: nothing is under way that may serve all who wait."""
+        """Return whether it would use a place: nothing is being made that may serve all its requests."""
         return not (self.dials_singly and (self.dialling or self.unsettled))
 
 
 class StreamSlots(Generic[C]):
-    """How a shared connection is used."""
+    """Counts the uses of a shared connection."""
 
     __slots__ = ("limit", "reserved_for", "settled", "uses")
 
@@ -123,10 +123,10 @@ class StreamSlots(Generic[C]):
 
 
 class WaitQueue(Generic[C]):
-    """Lanes that need a place, by the numbers of their first tickets.
+    """Orders the routes that need a place, by the numbers of their first requests.
 
-    A lane has one entry at most. Its number may be that of a ticket which left: then it is too low, never too high, so
-    it is put right when it comes to the top. Each step takes the logarithm of the number of lanes that wait.
+    A route has one entry at most. Its number may be that of a request which left: then it is too low, never too high,
+    so it is put right when it comes to the top. Each step takes the logarithm of the number of routes that wait.
     """
 
     __slots__ = ("_entries", "_tidy_at")
@@ -136,7 +136,7 @@ class WaitQueue(Generic[C]):
         self._tidy_at = _MIN_TIDY
 
     def add(self, route_state: RouteState[C]) -> None:
-        """Lets a lane stand in the line, if anybody waits in it."""
+        """Queue a route, if a request waits for it."""
         first = route_state.first()
         if route_state.is_queued or first is None:
             return
@@ -146,12 +146,12 @@ class WaitQueue(Generic[C]):
             self._tidy()
 
     def only(self, route_state: RouteState[C]) -> bool:
-        """Whether no other lane stands in the line."""
+        """Return whether no other route is queued."""
         entries = self._entries
         return not entries or (len(entries) == 1 and entries[0][1] is route_state)
 
     def first(self, max_per_host: float) -> PendingRequest[C] | None:
-        """The ticket that came first of those whose lane could use a place; the others' lanes leave the line."""
+        """Return the first request whose route could use a place; routes before it that could not leave the queue."""
         entries = self._entries
         while entries:
             number, route_state = entries[0]
