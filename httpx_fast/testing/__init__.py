@@ -1,7 +1,7 @@
-"""What tests and demonstrations need of the other side: a local server, and one that goes wrong as a script says.
+"""Servers for tests: `LocalServer` answers requests, `FaultLab` follows a script and can break every rule.
 
-It speaks HTTP with code of its own, so that the client is never its own witness, and uses the standard library only
-(`pytest_plugin` needs pytest).
+They speak HTTP with code of their own, so that the client's code is not tested against itself, and need the standard
+library only (`pytest_plugin` needs pytest).
 """
 
 from . import frames

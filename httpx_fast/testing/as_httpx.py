@@ -1,4 +1,4 @@
-"""A plugin of pytest that has all tests use this package as httpx and httpx2.
+"""Make all tests use this package as httpx and httpx2. A plugin for pytest.
 
 `pytest -p httpx_fast.testing.as_httpx`: plugins named by -p are imported before those that packages install, some of
 which import httpx.

@@ -1,4 +1,4 @@
-"""A certificate for a server on this machine, made on the spot from nothing but the standard library.
+"""Create a certificate for a server on this machine, with the standard library only.
 
 `ssl` can use certificates, not make them, and neither an openssl program nor a library for it is everywhere. So this
 makes what a local server needs and no more: a fresh ECDSA key on P-256 and a self-signed X.509 v3 certificate that is
@@ -37,7 +37,7 @@ _Point: TypeAlias = tuple[int, int] | None  # None is the point at infinity
 
 
 class Certificate:
-    """A self-signed certificate for `names` (host names and IP addresses) and its private key.
+    """Create a self-signed certificate for `names` (host names and IP addresses) and its private key.
 
     Valid from `not_before` until `not_after`, by default for a day.
     """
@@ -60,7 +60,7 @@ class Certificate:
         self.key_pem = _key_pem(secret, public)
 
     def server_context(self) -> ssl.SSLContext:
-        """A context that shows this certificate."""
+        """Return a new context for a server that presents this certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # `ssl` reads keys from files only; nobody else can look into this folder, and it is gone at once.
         with tempfile.TemporaryDirectory() as folder:
@@ -70,12 +70,12 @@ class Certificate:
         return context
 
     def client_context(self) -> ssl.SSLContext:
-        """A context that trusts this certificate and no other."""
+        """Return a new context for a client that trusts this certificate and no other."""
         return ssl.create_default_context(cadata=self.pem)
 
 
 def _add(left: _Point, right: _Point) -> _Point:
-    """Adds two points of the curve (SEC 1 s.2.2.1)."""
+    """Add two points of the curve (SEC 1 s.2.2.1)."""
     if left is None:
         return right
     if right is None:
@@ -91,7 +91,7 @@ def _add(left: _Point, right: _Point) -> _Point:
 
 
 def _times(factor: int, point: _Point) -> tuple[int, int]:
-    """A multiple of a point; `factor` is between 1 and the curve's order, so it is never the point at infinity."""
+    """Multiply a point; `factor` is between 1 and the curve's order, so the result is never the point at infinity."""
     product: _Point = None
     while factor:
         if factor & 1:
@@ -103,12 +103,12 @@ def _times(factor: int, point: _Point) -> tuple[int, int]:
 
 
 def _bytes_of(point: tuple[int, int]) -> bytes:
-    """A point in its uncompressed form (SEC 1 s.2.3.3)."""
+    """Return a point in its uncompressed form (SEC 1 s.2.3.3)."""
     return b"\x04" + point[0].to_bytes(32, "big") + point[1].to_bytes(32, "big")
 
 
 def _signature(secret: int, message: bytes) -> bytes:
-    """ecdsa-with-SHA256 (SEC 1 s.4.1.3); r or s being zero has odds of 2^-256."""
+    """Sign with ecdsa-with-SHA256 (SEC 1 s.4.1.3); r or s is zero with a probability of 2^-256."""
     once = secrets.randbelow(_N - 1) + 1
     digest = int.from_bytes(hashlib.sha256(message).digest(), "big")
     r = _times(once, _G)[0] % _N
@@ -117,7 +117,7 @@ def _signature(secret: int, message: bytes) -> bytes:
 
 
 def _der(tag: int, *contents: bytes) -> bytes:
-    """One element: tag, length, contents (X.690 s.8.1)."""
+    """Return one element: tag, length, contents (X.690 s.8.1)."""
     content = b"".join(contents)
     length = len(content)
     if length < 0x80:
@@ -131,7 +131,7 @@ def _sequence(*contents: bytes) -> bytes:
 
 
 def _integer(number: int) -> bytes:
-    """A number that is not negative: a leading zero bit keeps it so."""
+    """Return a non-negative number; a leading zero bit keeps it positive (X.690 s.8.3)."""
     return _der(0x02, number.to_bytes(number.bit_length() // 8 + 1, "big"))
 
 
@@ -140,7 +140,7 @@ def _bits(data: bytes, unused: int = 0) -> bytes:
 
 
 def _oid(dotted: str) -> bytes:
-    """An object identifier, its arcs in base 128 (X.690 s.8.19)."""
+    """Return an object identifier, its arcs in base 128 (X.690 s.8.19)."""
     first, second, *rest = map(int, dotted.split("."))
     content = bytes((40 * first + second,))
     for arc in rest:
@@ -152,7 +152,7 @@ def _oid(dotted: str) -> bytes:
 
 
 def _time(moment: datetime) -> bytes:
-    """UTCTime through 2049, GeneralizedTime from 2050 on (RFC 5280 s.4.1.2.5)."""
+    """Return UTCTime through 2049, GeneralizedTime from 2050 on (RFC 5280 s.4.1.2.5)."""
     moment = moment.astimezone(UTC)
     if moment.year < 2050:
         return _der(0x17, moment.strftime("%y%m%d%H%M%SZ").encode())
@@ -160,7 +160,7 @@ def _time(moment: datetime) -> bytes:
 
 
 def _general_name(name: str) -> bytes:
-    """An entry of subjectAltName: iPAddress or dNSName (RFC 5280 s.4.2.1.6)."""
+    """Return an entry of subjectAltName: iPAddress or dNSName (RFC 5280 s.4.2.1.6)."""
     try:
         return _der(0x87, ipaddress.ip_address(name).packed)
     except ValueError:
@@ -179,7 +179,7 @@ _SERVER_AUTH = _oid("1.3.6.1.5.5.7.3.1")
 
 
 def _extensions(names: Iterable[str], public: bytes) -> bytes:
-    """What a server certificate that is its own authority has to say (RFC 5280 s.4.2)."""
+    """Return the extensions of a server certificate that is its own authority (RFC 5280 s.4.2)."""
     key_identifier = _der(0x04, hashlib.sha1(public, usedforsecurity=False).digest())
     # Bits 0 and 5 of KeyUsage: digitalSignature, for the handshake, and keyCertSign, for being an authority.
     key_usage = _bits(b"\x84", unused=2)
@@ -193,7 +193,7 @@ def _extensions(names: Iterable[str], public: bytes) -> bytes:
 
 
 def _certificate(wanted: Certificate, public: bytes, secret: int) -> bytes:
-    """The signed certificate (RFC 5280 s.4.1)."""
+    """Return the signed certificate (RFC 5280 s.4.1)."""
     serial = secrets.randbits(63) + 1
     # The subject tells certificates of several servers apart, for whoever reads an error message about one.
     name = _sequence(_der(0x31, _sequence(_COMMON_NAME, _der(0x0C, f"httpx-fast local {serial:x}".encode()))))
@@ -211,7 +211,7 @@ def _certificate(wanted: Certificate, public: bytes, secret: int) -> bytes:
 
 
 def _key_pem(secret: int, public: bytes) -> str:
-    """ECPrivateKey (RFC 5915 s.3), as PEM."""
+    """Return ECPrivateKey (RFC 5915 s.3) as PEM."""
     der = _sequence(
         _integer(1),
         _der(0x04, secret.to_bytes(32, "big")),

@@ -1,7 +1,7 @@
-"""A connection as the local server sees it: bytes in and out of an accepted socket, through TLS if there is any.
+"""Send and receive bytes on a connection that a local server has accepted, with or without TLS.
 
-A socket and not a stream, so that everything that can happen on a wire can be made to happen. It knows no HTTP. Every
-wait can be cancelled; then the connection is good for `close()` only.
+It works on a socket, not on a stream, so that everything that can happen on a network can be produced. It knows no
+HTTP. Every wait can be cancelled; then the connection can only be closed.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ READ_SIZE = 64 * 1024  # bytes
 
 
 class PeerClosed(Exception):
-    """The peer closed where more was expected of it."""
+    """Report that the peer closed the connection before it had sent what a step expected."""
 
 
 class TooLong(Exception):
-    """What was to be read does not end within its limit."""
+    """Report that what was to be read does not end within its limit."""
 
 
 class Connection:
-    """An accepted connection; `number` counts those of a server from 1."""
+    """Send and receive on an accepted connection; `number` counts the connections of a server from 1."""
 
     def __init__(self, sock: socket.socket, number: int) -> None:
         self.number = number
@@ -40,12 +40,12 @@ class Connection:
         self._unread = bytearray()
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
-        """Shakes hands as the server. Raises ssl.SSLError; the peer has been sent the alert then."""
+        """Do the TLS handshake as the server. Raises ssl.SSLError after the alert was sent to the peer."""
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         await self._with_tls(self.tls.do_handshake)
 
     async def send(self, data: bytes) -> None:
-        """Returns when the socket has taken all of it."""
+        """Send all of `data`; return when the socket has taken it."""
         if self.tls is None:
             await self._loop.sock_sendall(self._socket, data)
             return
@@ -54,7 +54,7 @@ class Connection:
             rest = rest[await self._with_tls(lambda rest=rest: tls.write(rest)) :]  # type: ignore[misc]
 
     async def receive(self) -> bytes:
-        """What comes next, at least one byte; empty at the end."""
+        """Return the next bytes, at least one; b"" at the end of the stream."""
         if self._unread:
             data = bytes(self._unread)
             self._unread.clear()
@@ -68,7 +68,7 @@ class Connection:
             return b""
 
     async def read_until(self, separator: bytes, limit: int) -> bytes:
-        """Everything through `separator`; empty when the peer closed before it sent anything.
+        """Return everything through `separator`; b"" if the peer closed before it sent anything.
 
         Raises TooLong when that takes more than `limit` bytes, PeerClosed at an end within.
         """
@@ -87,7 +87,7 @@ class Connection:
         return bytes(data[:end])
 
     async def read_exactly(self, size: int) -> bytes:
-        """`size` bytes. Raises PeerClosed when fewer come."""
+        """Return `size` bytes. Raises PeerClosed if the peer closes before."""
         data = bytearray()
         while len(data) < size:
             piece = await self.receive()
@@ -98,12 +98,12 @@ class Connection:
         return bytes(data[:size])
 
     def close(self) -> None:
-        """Says goodbye, as far as the socket takes that at once, and lets go of it; repeatable."""
+        """Send close_notify (with TLS) and FIN, as far as the socket takes them at once, and close it. Repeatable."""
         self.half_close()
         self._socket.close()
 
     def half_close(self, *, notify: bool = True) -> None:
-        """Says that nothing more comes, by close_notify too if there is TLS and `notify`."""
+        """Send FIN, with TLS and `notify` after close_notify, and stay open for reading."""
         with contextlib.suppress(OSError):  # ssl.SSLError is one
             if self.tls is not None and notify:
                 with contextlib.suppress(ssl.SSLWantReadError):
@@ -112,16 +112,16 @@ class Connection:
             self._socket.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
-        """Lets go of the socket without goodbye: FIN, and no close_notify."""
+        """Close the socket with FIN, without close_notify."""
         self._socket.close()
 
     def reset(self) -> None:
-        """Lets go of the socket with RST, which is what lingering for no time means."""
+        """Close the socket with RST: SO_LINGER with a time of 0 does that."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()
 
     async def _with_tls(self, step: Callable[[], T]) -> T:
-        """Does one step of TLS, carrying bytes to and fro until it is done."""
+        """Run one step of TLS, and send and receive what it needs until it is done."""
         while True:
             try:
                 result = step()

@@ -1,9 +1,9 @@
-"""HTTP/2 as a scripted server hears it: frames in, lines and requests out.
+"""Read HTTP/2 for a scripted server: frames in, lines and requests out.
 
-It answers what every server has to, so that scripts say what is special only: settings and pings are acknowledged, and
-DATA is credited as soon as it was read. `answers=False` leaves all of that to the script. Requests may come interleaved
-and are given in the order in which they are complete. Field blocks are decoded by the package's own HPACK, which is
-tested against another; windows of the client are not looked at.
+It sends the answers that every server has to send, so that scripts contain only what is special: settings and pings are
+acknowledged, and DATA is credited when it was read. `answers=False` leaves all of that to the script. Requests may be
+interleaved and are returned in the order of their completion. Field blocks are decoded by the package's own HPACK,
+which is tested against another one; the client's windows are ignored.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ MAX_TABLE = 4096  # bytes of HPACK's table until the settings say otherwise
 
 
 class Malformed(Exception):
-    """What came is no HTTP/2."""
+    """Report that the peer does not speak HTTP/2."""
 
 
 class _Arriving:
-    """A request that has begun."""
+    """Collect a request that has begun."""
 
     def __init__(self, fields: list[Field], ended: bool) -> None:
         self.fields = fields
@@ -46,7 +46,7 @@ class _Arriving:
 
 
 class Conversation:
-    """One connection that speaks HTTP/2; what is heard is told to `lines`."""
+    """Speak HTTP/2 on one connection; a line for each frame that is read is added to `lines`."""
 
     def __init__(self, connection: Connection, lines: list[str], answers: bool, table_size: int = MAX_TABLE) -> None:
         self._connection = connection
@@ -58,7 +58,7 @@ class Conversation:
         self._block: tuple[int, bool, bytes] | None = None
 
     async def begin(self, settings: bytes) -> None:
-        """Says our settings, and hears the client's preface (RFC 9113 s.3.4)."""
+        """Send `settings`, and read the client's preface and SETTINGS (RFC 9113 s.3.4)."""
         await self._connection.send(settings)
         preface = await self._connection.read_exactly(len(PREFACE))
         if preface != PREFACE:
@@ -66,7 +66,7 @@ class Conversation:
         await self.hear()
 
     async def hear(self) -> str:
-        """Hears one frame, and does what is to be done about it; its line. Raises PeerClosed at the end."""
+        """Read one frame, answer it if it needs one, and return its line. Raises PeerClosed at the end."""
         head = await self._connection.read_exactly(FRAME_HEAD_SIZE)
         size, kind, flags = int.from_bytes(head[:3], "big"), head[3], head[4]
         stream = int.from_bytes(head[5:], "big")
@@ -79,7 +79,7 @@ class Conversation:
         return line
 
     async def receive(self, nth: int, *, body: bool = True) -> Request:
-        """The next request that is complete, or the next head. Raises PeerClosed if none comes."""
+        """Return the next complete request, without `body` the next head. Raises PeerClosed if none arrives."""
         while True:
             for stream in self._unread:
                 if self._streams[stream].ended or not body:
@@ -88,7 +88,7 @@ class Conversation:
             await self.hear()
 
     async def receive_body(self, request: Request) -> bytes:
-        """The body of a request whose head was given."""
+        """Return the body of a request whose head was returned before."""
         arriving = self._streams.get(request.stream)
         if arriving is None:  # it had ended with its head
             return request.body
@@ -98,7 +98,7 @@ class Conversation:
         return bytes(arriving.body)
 
     async def receive_data(self, stream: int) -> bytes:
-        """What has come of a body since this was last asked, at least one byte; b"" at its end."""
+        """Return the bytes of a body that arrived since the last call, at least one; b"" at its end."""
         arriving = self._streams.get(stream)
         if arriving is None:
             return b""

@@ -1,11 +1,11 @@
-"""Frames of HTTP/2 as bytes, right or wrong (RFC 9113 s.4, s.6), for the steps `Send` and `Drip`.
+"""Build HTTP/2 frames as bytes, valid or not (RFC 9113 s.4, s.6), for the steps `Send` and `Drip`.
 
     frames.settings(max_concurrent_streams=1)         frames.headers(1, (":status", "200"), end=True)
     frames.data(1, b"hello", end=True)                frames.reset(1, "REFUSED_STREAM")
 
-Nothing is checked: what is said is what is sent. Names in lower case are settings, those in capitals error codes, both
-as RFC 9113 has them; a number stands for any other. Field blocks are plain literals (RFC 7541 s.6.2), so that any name
-and value can be sent; bytes among the fields stand in the block as they are.
+Nothing is checked. Names in lower case are settings, those in capitals error codes, both as in RFC 9113; a number
+stands for any other. Field blocks are plain literals (RFC 7541 s.6.2), so that any name and value can be sent; bytes
+among the fields are put into the block as they are.
 """
 
 from __future__ import annotations
@@ -49,12 +49,15 @@ _setting = struct.Struct(">HI")
 
 
 def frame(kind: int, flags: int, stream: int, raw: bytes = b"") -> bytes:
-    """Any frame: RFC 9113 s.4.1."""
+    """Return any frame (RFC 9113 s.4.1)."""
     return len(raw).to_bytes(3, "big") + struct.pack(">BBI", kind, flags, stream) + raw
 
 
 def settings(*pairs: tuple[int, int], **named: int) -> bytes:
-    """SETTINGS, by number or name, in that order; TypeError for a name that is none."""
+    """Return SETTINGS, first those given by number, then those by name (RFC 9113 s.6.5).
+
+    TypeError for an unknown name.
+    """
     unknown = named.keys() - _NUMBERS
     if unknown:
         raise TypeError(f"no setting has the name {min(unknown)!r}; expected one of {', '.join(_NUMBERS)}")
@@ -66,7 +69,7 @@ SETTINGS_ACK = frame(SETTINGS, ACK, 0)
 
 
 def headers(stream: int, *fields: Field | bytes, end: bool = False, cuts: Sequence[int] = ()) -> bytes:
-    """HEADERS, and a CONTINUATION from each of `cuts`, which are offsets in the field block."""
+    """Return HEADERS, and a CONTINUATION from each of `cuts`, offsets in the field block (RFC 9113 s.6.2)."""
     raw = block(*fields)
     edges = [0, *cuts, len(raw)]
     frames: list[bytes] = []
@@ -78,12 +81,12 @@ def headers(stream: int, *fields: Field | bytes, end: bool = False, cuts: Sequen
 
 
 def block(*fields: Field | bytes, index: bool = False) -> bytes:
-    """A field block; with `index` its fields go into the peer's table (RFC 7541 s.6.2.1)."""
+    """Return a field block; with `index` its fields are added to the peer's table (RFC 7541 s.6.2.1)."""
     return b"".join(field if isinstance(field, bytes) else _literal(*field, index) for field in fields)
 
 
 def data(stream: int, raw: bytes = b"", *, end: bool = False, padding: int | None = None) -> bytes:
-    """DATA; with `padding` bytes of that, if it is not None."""
+    """Return DATA (RFC 9113 s.6.1), padded with `padding` bytes unless that is None."""
     flags = END_STREAM if end else 0
     if padding is None:
         return frame(DATA, flags, stream, raw)
@@ -91,27 +94,27 @@ def data(stream: int, raw: bytes = b"", *, end: bool = False, padding: int | Non
 
 
 def reset(stream: int, code: int | str = "CANCEL") -> bytes:
-    """RST_STREAM."""
+    """Return RST_STREAM (RFC 9113 s.6.4); `code` is a number or a name such as "CANCEL"."""
     return frame(RST_STREAM, 0, stream, _code(code).to_bytes(4, "big"))
 
 
 def goaway(last: int, code: int | str = "NO_ERROR", debug: bytes = b"") -> bytes:
-    """GOAWAY; `last` is the highest stream that was, or will be, processed."""
+    """Return GOAWAY (RFC 9113 s.6.8); `last` is the highest stream that was, or will be, processed."""
     return frame(GOAWAY, 0, 0, struct.pack(">II", last, _code(code)) + debug)
 
 
 def ping(raw: bytes = bytes(8), *, ack: bool = False) -> bytes:
-    """PING."""
+    """Return PING (RFC 9113 s.6.7)."""
     return frame(PING, ACK if ack else 0, 0, raw)
 
 
 def window_update(stream: int, increment: int) -> bytes:
-    """WINDOW_UPDATE; stream 0 is the connection."""
+    """Return WINDOW_UPDATE of `increment` bytes (RFC 9113 s.6.9); stream 0 is the connection."""
     return frame(WINDOW_UPDATE, 0, stream, increment.to_bytes(4, "big"))
 
 
 def push_promise(stream: int, promised: int, *fields: Field | bytes) -> bytes:
-    """PUSH_PROMISE."""
+    """Return PUSH_PROMISE (RFC 9113 s.6.6), which the client has switched off."""
     return frame(PUSH_PROMISE, END_HEADERS, stream, promised.to_bytes(4, "big") + block(*fields))
 
 
@@ -122,7 +125,9 @@ def response(
     length: int | None = None,
     trailers: Sequence[Field] = (),
 ) -> Callable[[Request], bytes]:
-    """What gives a response to the request that was read last; `length` is what its Content-Length says, if not None.
+    """Return a function for `Send` that builds a response to the request that was read last.
+
+    `length` is the value of Content-Length, None for no such field.
 
     One DATA frame has all of the body. Windows are not looked at: a client's first ones have room for 64 KiB.
     """
@@ -137,11 +142,11 @@ def response(
     return to
 
 
-# How frames that came are told.
+# Lines that describe the frames that were read.
 
 
 def line(kind: int, flags: int, stream: int, raw: bytes) -> str:
-    """A frame in words: "DATA 1 5 end", "SETTINGS ack", "RST_STREAM 3 CANCEL"."""
+    """Return a line that describes a frame: "DATA 1 5 end", "SETTINGS ack", "RST_STREAM 3 CANCEL"."""
     name = FRAME_NAMES[kind] if kind < len(FRAME_NAMES) else f"0x{kind:02x}"
     return " ".join([name, *_words(kind, flags, stream, raw)])
 
@@ -173,7 +178,7 @@ def _literal(name: str, value: str, index: bool) -> bytes:
 
 
 def _string(text: str) -> bytes:
-    """A string as it is, one byte for each character (RFC 7541 s.5.2)."""
+    """Return a string without Huffman coding, one byte for each character (RFC 7541 s.5.2)."""
     raw = text.encode("latin-1")
     size = len(raw)
     if size < 0x7F:

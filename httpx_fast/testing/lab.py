@@ -1,14 +1,14 @@
-"""A server that goes wrong as a script says: real sockets on this machine, in a thread of their own.
+"""Run a server that follows a script: real sockets on this machine, in a thread of its own.
 
     from httpx_fast.testing import FaultLab, Read, Repeat, Reset, Send, response
 
     with FaultLab() as lab:
         lab.serve([Read(), Send(response(bytes(100))[:60]), Reset()], [Repeat(Read(), Send(response(b"good")))])
-        ...  # the first connection is reset within the body; all later ones are served well
+        ...  # the first connection is reset within the body; all later ones get good responses
         assert lab.accepted == 2
 
-`steps.py` has what scripts are made of, and `frames.py` what those of HTTP/2 send. Plain and TLS connections come to
-the same port; the step `Tls()` shakes hands. What a peer does ends its script at worst; what is wrong with a script is
+`steps.py` has the steps of scripts, and `frames.py` the bytes that those of HTTP/2 send. Plain and TLS connections use
+the same port; the step `Tls()` does the handshake. A peer can only end its own script; an exception of a script is
 raised by `close()`.
 """
 
@@ -37,10 +37,19 @@ _KNOCKS = 2  # connections; Linux lets one more wait than a backlog of 0 says, a
 
 
 class FaultLab(Listening):
-    """A scripted server; a context manager. Until `serve()` is called it answers every request with an empty 200.
+    """Run a scripted server on a free port of this machine, in a thread of its own. A context manager.
 
-    `sleep` is the clock of `Delay`: it is given seconds and awaited in the lab's thread. `certificate` is what `Tls`
-    shows, None for one that is made when it is needed.
+    Until `serve()` is called it answers every request with an empty 200:
+
+        with FaultLab() as lab:
+            lab.serve(Read(), Send(response(bytes(100))[:60]), Reset())
+            with pytest.raises(httpx.ReadError):
+                httpx.get(lab.url())
+            assert lab.accepted == 1
+
+    `sleep` is the clock of `Delay`: it is called with seconds and awaited in the lab's thread. `certificate` is what
+    `Tls` presents, None for one that is created on first use. `port` is the port, `accepted` the number of connections
+    so far.
     """
 
     def __init__(
@@ -50,7 +59,7 @@ class FaultLab(Listening):
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         super().__init__()
-        #: What was read so far, in the order in which it was complete; `Request.connection` and `.nth` count from 1.
+        #: The requests read so far, in the order of their completion; `Request.connection` and `.nth` count from 1.
         self.requests: list[Request] = []
         self._lines: dict[int, list[str]] = {}
         self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
@@ -63,7 +72,7 @@ class FaultLab(Listening):
         self._holes = contextlib.ExitStack()
 
     def serve(self, *scripts: Step | Script) -> None:
-        """What the connections from now on get: one script, given step by step, or a script for each in turn.
+        """Set the script of later connections: one script, given as steps, or several scripts, one for each in turn.
 
         The last script is for all later connections. TypeError where steps and scripts are mixed.
         """
@@ -73,19 +82,19 @@ class FaultLab(Listening):
         several = [each for each in scripts if isinstance(each, Sequence)]
         if steps and several:
             raise TypeError("expected either the steps of one script, or several scripts; these are both")
-        # Popped in the lab's thread; to be replaced by one store.
+        # The lab's thread pops from it, so it is replaced by one assignment.
         self._scripts = several[::-1] if several else [steps]
 
     def url(self, path: str = "/") -> str:
-        """Where to reach the lab without TLS."""
+        """Return the lab's URL without TLS."""
         return f"http://127.0.0.1:{self.port}{path}"
 
     def tls_url(self, path: str = "/") -> str:
-        """Where to reach the lab with TLS; `client_context()` trusts it."""
+        """Return the lab's URL with TLS; the script needs the step `Tls`. `client_context()` trusts the lab."""
         return f"https://127.0.0.1:{self.port}{path}"
 
     def frames(self, connection: int = 1) -> list[str]:
-        """A line for each frame of HTTP/2 that was read from that connection; they count from 1.
+        """Return a line for each HTTP/2 frame that was read from a connection; connections count from 1.
 
         "HEADERS 1 end", "DATA 1 5 end", "SETTINGS ack", "SETTINGS enable_push=0", "RST_STREAM 1 CANCEL",
         "GOAWAY 0 NO_ERROR", "PING ack 0000000000000000", "WINDOW_UPDATE 0 65535"; stream 0 is the connection.
@@ -93,7 +102,7 @@ class FaultLab(Listening):
         return list(self._lines.get(connection, ()))
 
     def black_hole(self) -> str:
-        """The URL of a port that answers no attempt to connect: it listens, and its queue is full.
+        """Return the URL of a port that answers no attempt to connect: it listens, and its queue is full.
 
         Open until the lab is closed. NotImplementedError on systems other than Linux, which refuse then.
         """
@@ -107,7 +116,7 @@ class FaultLab(Listening):
         return f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
     def release(self, count: int | None = 1) -> None:
-        """Lets `count` steps pass that hold, or will: a `Hold`, or one piece of a `Drip`; None for all, for ever.
+        """Let `count` waiting or later steps continue: a `Hold`, or one piece of a `Drip`; None for all, for ever.
 
         RuntimeError when the lab is not running.
         """
@@ -117,21 +126,21 @@ class FaultLab(Listening):
 
     @property
     def certificate(self) -> Certificate:
-        """What TLS clients are shown."""
+        """Return the certificate that TLS clients are shown, created on first use."""
         with self._making:
             if self._certificate is None:
                 self._certificate = Certificate()
             return self._certificate
 
     def client_context(self, *protocols: str) -> ssl.SSLContext:
-        """A context that trusts this lab and no other, and offers these protocols: "h2", "http/1.1"."""
+        """Return a context that trusts this lab and no other, and offers `protocols` by ALPN: "h2", "http/1.1"."""
         context = self.certificate.client_context()
         if protocols:
             context.set_alpn_protocols(protocols)
         return context
 
     def close(self) -> None:
-        """Ends all scripts and connections; raises what a script raised, once. Repeatable."""
+        """End all scripts and connections; raise the first exception of a script, once. May be repeated."""
         super().close()
         self._holes.close()
         failures, self._failures = self._failures, []
@@ -144,14 +153,14 @@ class FaultLab(Listening):
         if error is None:
             self.close()
         else:
-            # What went wrong in the block is told first; a script that failed may be why.
+            # The exception of the block comes first; a failed script may be its cause.
             try:
                 self.close()
             except Exception as failure:  # noqa: BLE001 - any script's
                 error.add_note(f"a script of the lab failed: {type(failure).__name__}: {failure}")
 
     async def converse(self, connection: Connection) -> None:
-        """Follows the script of one connection to its end."""
+        """Run the script of one connection to its end."""
         scripts = self._scripts
         script = scripts.pop() if len(scripts) > 1 else scripts[0]
         lines = self._lines[connection.number] = []
@@ -167,7 +176,7 @@ class FaultLab(Listening):
             connection.close()
 
     def _server_context(self, protocols: tuple[str, ...]) -> ssl.SSLContext:
-        """A context for TLS that agrees to these protocols; kept, since tickets are of one."""
+        """Return a TLS context that agrees to `protocols`; kept, since session tickets are valid for one context."""
         context = self._contexts.get(protocols)
         if context is None:
             context = self._contexts[protocols] = self.certificate.server_context()

@@ -1,7 +1,7 @@
-"""A thread that accepts connections on this machine; what it says to them is a subclass's business.
+"""Accept connections on this machine in a thread; subclasses serve them.
 
-One event loop serves all connections. Listening begins in `start()`, so that the port is known and connections are
-taken from the moment it returns; `close()` lets go of everything. It knows no HTTP.
+One event loop serves all connections. `start()` listens, so that the port is known and connections are accepted when it
+returns; `close()` releases everything. It knows no HTTP.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .connection import Connection
 
 
 class Listening:
-    """Accepts on `port`; a context manager."""
+    """Accept connections on `port`. A context manager."""
 
     def __init__(self) -> None:
         self.accepted = 0  # count of connections so far
@@ -29,22 +29,22 @@ class Listening:
         self._stop = asyncio.Event()
 
     async def converse(self, connection: Connection) -> None:
-        """Owns an accepted connection, in this thread's loop, and closes it."""
+        """Serve an accepted connection, in this thread's event loop, and close it."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """Listens on a free port. RuntimeError when it has been started before."""
+        """Listen on a free port. RuntimeError if it has been started before."""
         if self._thread is not None:
             raise RuntimeError("this server has been started already")
         self._listeners = _listen()
         self.port = self._listeners[0].getsockname()[1]
-        # Not what the user's policy says: the same sockets on every platform, and nothing to install.
+        # Independent of the user's event loop policy: the same sockets on every platform, and nothing to install.
         self._loop = asyncio.SelectorEventLoop()
         self._thread = threading.Thread(target=self._run, args=(self._loop,), name="httpx-fast server", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Closes all connections and waits for the thread to end; repeatable."""
+        """Close all connections and wait for the thread to end. May be repeated."""
         if self._thread is None or self._loop is None:
             return
         with contextlib.suppress(RuntimeError):  # the loop is closed already
@@ -84,7 +84,7 @@ class Listening:
         # Not `sock_accept()`, which loses what it has accepted when it is cancelled then.
         try:
             sock, _ = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):  # the peer is gone again
+        except (BlockingIOError, ConnectionAbortedError):  # the peer has closed already
             return
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -98,7 +98,7 @@ class Listening:
 
 
 def _listen() -> list[socket.socket]:
-    """Listens on a free port of 127.0.0.1, and on the same of ::1 if there is such: "localhost" may mean either."""
+    """Listen on a free port of 127.0.0.1, and on the same of ::1 if there is such: "localhost" may mean either."""
     listeners = [socket.create_server(("127.0.0.1", 0))]
     with contextlib.suppress(OSError):
         listeners.append(socket.create_server(("::1", listeners[0].getsockname()[1]), family=socket.AF_INET6))

@@ -1,6 +1,6 @@
-"""HTTP/1.1 messages as the local server reads and writes them (RFC 9112).
+"""Read and write HTTP/1.1 messages for the local server (RFC 9112).
 
-Written apart from the client's own code, so that a fault of that cannot hide here. Bodies are held in memory.
+It shares no code with the client, so that a bug of the client cannot hide here. Bodies are held in memory.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ MAX_BODY = 64 * 1024 * 1024  # bytes of a request's body: it is held in memory
 
 
 class Malformed(Exception):
-    """A request that is no HTTP/1.1, or not one that this server takes."""
+    """Report a request that is not HTTP/1.1, or not accepted by this server."""
 
 
 async def receive(connection: Connection, nth: int) -> Request | None:
-    """The next request, with its body; None at the end of the connection."""
+    """Return the next request with its body; None at the end of the connection."""
     request = await receive_head(connection, nth)
     if request is None:
         return None
@@ -30,7 +30,7 @@ async def receive(connection: Connection, nth: int) -> Request | None:
 
 
 async def receive_head(connection: Connection, nth: int) -> Request | None:
-    """The next request (RFC 9112 s.3) as far as its head goes, None at the end of the connection."""
+    """Return the next request (RFC 9112 s.3) without its body; None at the end of the connection."""
     head = await connection.read_until(b"\r\n\r\n", MAX_HEAD)
     if not head:
         return None
@@ -48,7 +48,7 @@ async def receive_head(connection: Connection, nth: int) -> Request | None:
 
 
 def _field(line: str) -> tuple[str, str]:
-    """Name and value of a field line; ValueError without a name, or with whitespace around it (RFC 9112 s.5.1)."""
+    """Return name and value of a field line; ValueError for no name or whitespace around it (RFC 9112 s.5.1)."""
     name, colon, value = line.partition(":")
     if not colon or not name or name != name.strip():
         raise ValueError(line)
@@ -56,7 +56,7 @@ def _field(line: str) -> tuple[str, str]:
 
 
 async def receive_body(connection: Connection, request: Request) -> bytes:
-    """The body that follows the head of `request` (RFC 9112 s.6)."""
+    """Return the body that follows the head of `request` (RFC 9112 s.6)."""
     length, coding = request.field("Content-Length"), request.field("Transfer-Encoding")
     if coding is not None:
         if coding.lower() != "chunked" or length is not None:
@@ -71,7 +71,7 @@ async def receive_body(connection: Connection, request: Request) -> bytes:
 
 
 async def _receive_chunks(connection: Connection) -> bytes:
-    """A chunked body and its trailer section, which is dropped (RFC 9112 s.7.1)."""
+    """Read a chunked body and its trailer section, which is dropped (RFC 9112 s.7.1)."""
     body = bytearray()
     while True:
         line = await connection.read_until(b"\r\n", MAX_HEAD)
@@ -93,7 +93,7 @@ async def _receive_chunks(connection: Connection) -> bytes:
 
 
 async def send(connection: Connection, request: Request | None, reply: Reply) -> bool:
-    """Sends the reply; False when the connection does not outlive it. `request` is None when it could not be read."""
+    """Send the reply; return whether the connection stays open. `request` is None if it could not be read."""
     keep = request is not None and request.http_version == "HTTP/1.1"
     if request is None or "close" in (request.field("Connection") or "").lower():
         keep = False
@@ -115,7 +115,7 @@ async def send(connection: Connection, request: Request | None, reply: Reply) ->
 
 
 def _framed(reply: Reply, *, chunks_allowed: bool) -> tuple[bytes | Iterable[bytes], list[tuple[str, str]]]:
-    """The body as it is sent, and the fields that say how long it is."""
+    """Return the body as it is sent, and the fields that frame it."""
     body = reply.body
     if not isinstance(body, bytes):
         if chunks_allowed:

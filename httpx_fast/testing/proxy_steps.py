@@ -1,4 +1,4 @@
-"""Steps of a scripted server that is a proxy. What follows them in a script is what the origin does.
+"""Steps of a scripted server that is a proxy. The steps after them in a script are those of the origin.
 
 Read(), Send(established()), Tls(), Read(), Send(response())     an http proxy that tunnels to an https origin
 Tls(), Read(), Send(response(status=407))                        an https proxy that wants credentials
@@ -11,21 +11,21 @@ from __future__ import annotations
 
 from .steps import Dialogue
 
-_LOGIN = 2  # the way to log in by user name and password (RFC 1929)
-_NAME, _LENGTHS = 3, {1: 4, 4: 16}  # kinds of addresses, and how long they are (RFC 1928 s.5)
+_LOGIN = 2  # authentication by user name and password (RFC 1929)
+_NAME, _LENGTHS = 3, {1: 4, 4: 16}  # address types, and their length in bytes (RFC 1928 s.5)
 
 
 def established() -> bytes:
-    """The leave of an http(s) proxy to go on through its tunnel (RFC 9110 s.9.3.6)."""
+    """Return the response with which an http(s) proxy opens a tunnel (RFC 9110 s.9.3.6), for `Send`."""
     return b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 class Socks5:
-    """Lets in and answers as a SOCKS5 proxy (RFC 1928).
+    """Answer as a SOCKS5 proxy (RFC 1928).
 
-    `way` is how to log in (0: not at all, 2: by user name and password; after any other nothing more is read), `login`
-    what comes of that, `reply` what comes of the request; 0 is leave for both. `cut` is the number of bytes that the
-    last answer is cut to.
+    `way` is the authentication method (0: none, 2: user name and password, RFC 1929; after any other nothing more is
+    read), `login` the status of the authentication, `reply` the reply to the request; 0 is success for both. `cut` is
+    the number of bytes that the last answer is cut to.
     """
 
     def __init__(self, reply: int = 0, *, way: int = 0, login: int = 0, cut: int | None = None) -> None:
@@ -53,7 +53,7 @@ class Socks5:
 
 
 class Socks4:
-    """Answers as a SOCKS4 or SOCKS4a proxy: `reply` is 90 for leave. `cut` is as with `Socks5`."""
+    """Answer as a SOCKS4 or SOCKS4a proxy. `reply` 90 grants the connection; `cut` is as with `Socks5`."""
 
     def __init__(self, reply: int = 90, *, cut: int | None = None) -> None:
         self._reply = reply

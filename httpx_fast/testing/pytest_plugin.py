@@ -1,4 +1,4 @@
-"""Fixtures for pytest: `pytest_plugins = ["httpx_fast.testing.pytest_plugin"]` in the topmost conftest.py."""
+"""Provide fixtures for pytest: `pytest_plugins = ["httpx_fast.testing.pytest_plugin"]` in the topmost conftest.py."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def fault_lab() -> Iterator[FaultLab]:
-    """A server that goes wrong as the test says; a script that fails, fails the test."""
+    """Provide a running `FaultLab`. An exception of a script fails the test."""
     with FaultLab() as lab:
         yield lab
 

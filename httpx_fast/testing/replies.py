@@ -1,6 +1,6 @@
-"""What the local server answers. No sockets here: a request in, a reply out.
+"""Answer requests of the local server. No sockets here: a request in, a reply out.
 
-`answer` is the default; a test gives the server a function of its own with the same signature.
+`answer` is the default; a test passes a function of its own with the same signature to the server.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HELP = """\
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sent. `connection` and `nth` count from 1: the n-th request on that connection of the server."""
+    """Hold a request that a client sent. `connection` and `nth` count from 1: the n-th request on that connection."""
 
     method: str
     target: str
@@ -37,16 +37,16 @@ class Request:
     connection: int
     nth: int
     tls_version: str | None
-    stream: int = 0  #: its number, of HTTP/2; there `fields` begin with the pseudo fields
+    stream: int = 0  #: number of the HTTP/2 stream, whose `fields` begin with the pseudo fields; 0 for HTTP/1.1
 
     def field(self, name: str) -> str | None:
-        """The value of the first field line of that name, whatever its case."""
+        """Return the value of the first field line with this name in any case, None if there is none."""
         return next((value for each, value in self.fields if each.lower() == name.lower()), None)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server sends. A body of several pieces goes out as chunks, one for each."""
+    """Hold a reply for the server to send. A body of several pieces is sent chunked, one chunk for each."""
 
     status: int = 200
     fields: list[Field] = field(default_factory=list[Field])
@@ -58,7 +58,7 @@ def text(status: int, content: str) -> Reply:
 
 
 def answer(request: Request) -> Reply:
-    """Chooses by the target's path; `HELP` lists what there is, and is what an unknown path gets, as a 404."""
+    """Return the default reply to a request, chosen by its path: `HELP` lists the paths. Others get `HELP` with 404."""
     path = request.target.partition("?")[0]
     kind, _, argument = path.removeprefix("/").partition("/")
     if path == "/":
@@ -107,7 +107,7 @@ _COUNTED = {
 
 
 def reason(status: int) -> str:
-    """The reason phrase; empty for a status that has none."""
+    """Return the reason phrase of a status, "" for an unknown one."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

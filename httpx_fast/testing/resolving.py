@@ -1,9 +1,9 @@
-"""A resolver whose answers are scripted, for the argument `resolver` of transports.
+"""Resolve names with scripted answers, for the argument `resolver` of transports.
 
     resolver = ScriptedResolver(OSError("SERVFAIL"), Held("127.0.0.1"), ["127.0.0.1", "::1"])
 
-The first question fails, the second is answered when the resolver is released, all later ones at once. It blocks, and
-so it serves every kind of client: a question that waits has a thread of its own, which ends at `close()`.
+The first query fails, the second is answered after `release()`, all later ones at once. The resolver blocks, so it
+works with every kind of client: a query that waits has a thread of its own, which ends at `close()`.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ Addresses: TypeAlias = str | Sequence[str | tuple[str, int]]
 
 
 class Held:
-    """An answer that is given when the resolver is released."""
+    """Hold back an answer until `ScriptedResolver.release()` is called."""
 
     def __init__(self, answer: Addresses | Exception) -> None:
         self.answer = answer
 
 
 class ScriptedResolver:
-    """Answers in turn; the last answer is for all later questions. An exception is raised. A context manager."""
+    """Resolve with the given answers in turn; the last one is repeated. An exception is raised. A context manager."""
 
     def __init__(self, *answers: Addresses | Exception | Held) -> None:
         if not answers:
             raise TypeError("expected answers to give")
-        #: Host and port of each question.
+        #: Host and port of each query.
         self.asked: list[tuple[str, int]] = []
         self._answers = list(answers)
         self._turn = threading.Condition()
@@ -38,7 +38,7 @@ class ScriptedResolver:
         self._closed = False
 
     def resolve(self, host: str, port: int) -> Sequence[str | tuple[str, int]]:
-        """The next answer."""
+        """Return the next answer, or raise it if it is an exception. Blocks while it is a `Held` one."""
         with self._turn:
             self.asked.append((host, port))
             answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
@@ -51,13 +51,13 @@ class ScriptedResolver:
         return [answer] if isinstance(answer, str) else answer
 
     def release(self, count: int = 1) -> None:
-        """Lets so many answers be given that are held, or will be."""
+        """Release `count` answers that are held back now or later."""
         with self._turn:
             self._permits += count
             self._turn.notify_all()
 
     def close(self) -> None:
-        """Lets all answers be given."""
+        """Release all answers."""
         with self._turn:
             self._closed = True
             self._turn.notify_all()

@@ -1,6 +1,6 @@
-"""An HTTP/1.1 server on this machine, in a thread of its own, with or without TLS.
+"""Serve HTTP/1.1 on this machine, in a thread, with or without TLS.
 
-For demonstrations and tests: it is plain, strict where a client could be wrong, and lets go of everything when its
+For demonstrations and tests: it is simple, strict where a client could be wrong, and releases everything when its
 `with` block ends.
 """
 
@@ -18,10 +18,15 @@ from .replies import Reply, Request, answer, text
 
 
 class LocalServer(Listening):
-    """A server at `url`; a context manager.
+    """Serve HTTP/1.1 at `url`, in a thread of its own. A context manager.
 
-    `tls` is True (a certificate for localhost is made on the spot), False, or the certificate to show. `answer` gives
-    the reply to a request, in the server's thread; an exception of it becomes a reply with status 500.
+        with LocalServer(answer=lambda request: Reply(200, [], request.body)) as server:
+            with httpx.Client(verify=server.client_context()) as client:
+                assert client.post(server.url, content=b"echo").content == b"echo"
+
+    `tls` is True (a new certificate for localhost is created), False, or the certificate to present. `answer` returns
+    the reply to a request, in the server's thread; an exception of it becomes a reply with status 500. A request that
+    cannot be read is answered with 400. RuntimeError if the server is started twice.
     """
 
     def __init__(self, *, tls: bool | Certificate = True, answer: Callable[[Request], Reply] = answer) -> None:
@@ -32,17 +37,17 @@ class LocalServer(Listening):
 
     @property
     def url(self) -> str:
-        """The server's origin as a URL, without a path."""
+        """Return the server's origin as a URL, without a path."""
         return f"{'https' if self.certificate else 'http'}://localhost:{self.port}"
 
     def client_context(self) -> ssl.SSLContext:
-        """A context that trusts this server and no other. RuntimeError without TLS."""
+        """Return a context that trusts this server and no other. RuntimeError without TLS."""
         if self.certificate is None:
             raise RuntimeError("this server has no certificate: it was made with tls=False")
         return self.certificate.client_context()
 
     async def converse(self, connection: Connection) -> None:
-        """Serves one connection to its end."""
+        """Serve one connection to its end."""
         try:
             if self._context is not None:
                 await connection.start_tls(self._context)
@@ -58,7 +63,7 @@ class LocalServer(Listening):
             connection.close()
 
     async def _exchange(self, connection: Connection, nth: int) -> bool:
-        """One request and its reply; False when the connection is to be closed then."""
+        """Answer one request; return whether the connection stays open."""
         request = await receive(connection, nth)
         if request is None:
             return False

@@ -1,18 +1,19 @@
-"""What a scripted server does, step by step. A script is a sequence of steps for one connection.
+"""The steps of a scripted server. A script is a sequence of steps for one connection.
 
     Read(), Send(response(b"hello"))                       answers one request, then closes
     Tls(), Repeat(Read(), Send(response()))                a good server, over TLS
     Read(), Send(response(bytes(100))[:60]), Reset()       resets the connection after byte 60
-    Mute()                                                 accepts and says nothing; to https, TLS without a handshake
+    Mute()                                                 accepts and sends nothing; https: TLS without a handshake
     Tls("h2"), Http2(), Repeat(Read(), Send(frames.response(b"hello")))   a good server of HTTP/2
     Http2(), ReadFrames("HEADERS 3"), Send(frames.goaway(1)), ReadFrames()     takes one of two requests, without TLS
 
 Rules:
 
-- A step ends when the peer goes away, and the script with it: peers may. After the last step the connection is closed.
-- Nothing waits for time but `Delay`, whose clock is the lab's. `Hold` and `Drip` wait for the lab's `release()`.
-- What arrives is written down by the steps that read requests or frames, and by no other.
-- After `Http2` the steps that read requests read those of HTTP/2, each complete one in turn; `frames` has what to send.
+- When the peer closes, the step and its script end without an error. After the last step the connection is closed.
+- Only `Delay` waits for time, on the lab's clock. `Hold` and `Drip` wait for the lab's `release()`.
+- Only the steps that read requests or frames record what arrives.
+- After `Http2` the steps that read requests read those of HTTP/2, in the order of their completion; `frames` builds
+  what to send.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ from .replies import Field, Request, reason
 
 
 class Gate:
-    """Lets those who wait pass one by one, in the order in which they came, as often as it was told to."""
+    """Let waiting tasks continue one by one, in the order of their arrival, as often as `let()` permits."""
 
     def __init__(self) -> None:
         self._permits: float = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def let(self, count: float) -> None:
-        """Lets `count` more pass, math.inf for all. To be called in the loop of those who wait."""
+        """Let `count` more tasks continue, math.inf for all. Call it in the event loop of the tasks."""
         self._permits += count
         while self._permits and self._waiting:
             waiting = self._waiting.popleft()
@@ -50,7 +51,7 @@ class Gate:
                 waiting.set_result(None)
 
     async def passed(self) -> None:
-        """Waits for leave to pass, and uses it up."""
+        """Wait for a permission to continue, and take it."""
         if self._permits:
             self._permits -= 1
             return
@@ -60,7 +61,7 @@ class Gate:
 
 
 class Dialogue:
-    """One connection, and what its script knows of it."""
+    """Hold one connection and the state of its script."""
 
     def __init__(
         self,
@@ -74,15 +75,15 @@ class Dialogue:
         self.connection = connection
         self.gate = gate
         self.sleep = sleep
-        self.context = context  # of the server side, for TLS that offers these protocols
-        self.lines = lines  # of frames that were heard
-        self.request: Request | None = None  # what was read last
-        self.http2: Conversation | None = None  # once HTTP/2 is spoken
+        self.context = context  # returns the server's TLS context that agrees to these protocols
+        self.lines = lines  # one for each frame that was read
+        self.request: Request | None = None  # the last one that was read
+        self.http2: Conversation | None = None  # after the step `Http2`
         self._nth = 0
         self._requests = requests
 
     async def read(self, *, body: bool = True) -> None:
-        """Reads the next request, or its head only, and writes it down. Raises PeerClosed if there is none."""
+        """Read the next request, or its head only, and record it. Raises PeerClosed if there is none."""
         request: Request | None
         if self.http2 is not None:
             request = await self.http2.receive(self._nth + 1, body=body)
@@ -95,7 +96,7 @@ class Dialogue:
         self._requests.append(request)
 
     async def read_body(self) -> None:
-        """Reads the body of the request whose head was read, and writes it down with that."""
+        """Read the body of the request whose head was read, and record it."""
         request = self.last_request()
         if self.http2 is not None:
             body = await self.http2.receive_body(request)
@@ -105,42 +106,47 @@ class Dialogue:
         self._requests[self._requests.index(request)] = self.request
 
     def last_request(self) -> Request:
-        """What was read last. RuntimeError when nothing was."""
+        """Return the request that was read last. RuntimeError if there is none."""
         if self.request is None:
             raise RuntimeError("this step needs a request: have the script read one before")
         return self.request
 
 
 class Step(Protocol):
-    """What a server does next; one object may serve any number of connections."""
+    """Describe a step of a script. One object may run for any number of connections at once."""
 
     async def run(self, dialogue: Dialogue) -> None:
-        """Does it. OSError and PeerClosed end the script quietly, any other exception fails the lab."""
+        """Run the step. OSError and PeerClosed end the script; any other exception is raised by `lab.close()`."""
 
 
 class Read:
-    """Reads a request with its body; says 100 Continue where that is expected."""
+    """Read a request with its body into `lab.requests`; send 100 Continue if the request expects it."""
 
     async def run(self, dialogue: Dialogue) -> None:
         await dialogue.read()
 
 
 class ReadHead:
-    """Reads the head of a request, to answer before its body."""
+    """Read the head of a request, to answer before its body arrives."""
 
     async def run(self, dialogue: Dialogue) -> None:
         await dialogue.read(body=False)
 
 
 class ReadBody:
-    """Reads the body of the request whose head was read."""
+    """Read the body of the request whose head was read. RuntimeError if none was."""
 
     async def run(self, dialogue: Dialogue) -> None:
         await dialogue.read_body()
 
 
 class Send:
-    """Sends bytes as they are, or those that a function gives for the request that was read last."""
+    """Send bytes as they are, or those that a function returns for the request that was read last.
+
+    Send(response(b"hello"))                          a complete response
+    Send(response(bytes(100))[:60])                   one that is cut after 60 bytes
+    Send(lambda request: response(request.body))      one that depends on the request
+    """
 
     def __init__(self, data: bytes | Callable[[Request], bytes]) -> None:
         self._bytes = data
@@ -151,9 +157,9 @@ class Send:
 
 
 class Drip:
-    """Sends bytes in pieces, each when the lab releases it.
+    """Send bytes in pieces, each when `lab.release()` permits it.
 
-    `cuts` are the offsets at which pieces begin (0 is understood); None for one byte at a time.
+    `cuts` are the offsets at which pieces begin (0 is implied); None for one byte at a time.
     """
 
     def __init__(self, data: bytes, cuts: list[int] | None = None) -> None:
@@ -161,7 +167,7 @@ class Drip:
         self._cuts = list(range(1, len(data))) if cuts is None else sorted(cuts)
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes, cut; none of the pieces is empty."""
+        """Yield the pieces; none of them is empty."""
         for start, end in zip([0, *self._cuts], [*self._cuts, len(self._bytes)], strict=True):
             if start < end:
                 yield self._bytes[start:end]
@@ -173,14 +179,14 @@ class Drip:
 
 
 class Hold:
-    """Does nothing, and notices nothing, until the lab releases it."""
+    """Wait until `lab.release()` is called, without reading or noticing what the peer does."""
 
     async def run(self, dialogue: Dialogue) -> None:
         await dialogue.gate.passed()
 
 
 class Delay:
-    """Does nothing for `seconds` of the lab's clock."""
+    """Wait for `seconds` of the lab's clock, its argument `sleep`."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -190,7 +196,7 @@ class Delay:
 
 
 class Receive:
-    """Takes what comes next, at least one byte, whatever it is."""
+    """Read and drop the next bytes, at least one."""
 
     async def run(self, dialogue: Dialogue) -> None:
         if not await dialogue.connection.receive():
@@ -198,7 +204,7 @@ class Receive:
 
 
 class Mute:
-    """Takes whatever comes and says nothing, until the peer closes."""
+    """Read and drop everything, and send nothing, until the peer closes."""
 
     async def run(self, dialogue: Dialogue) -> None:
         while await dialogue.connection.receive():
@@ -206,9 +212,10 @@ class Mute:
 
 
 class Tls:
-    """Shakes hands as the TLS server; all that follows goes through TLS.
+    """Do the TLS handshake as the server; later steps go through TLS.
 
-    `protocols` are those that it agrees to, the preferred one first (RFC 7301); with none it ignores the offer.
+    `protocols` are those that the server accepts by ALPN, the preferred one first (RFC 7301); with none it ignores the
+    client's offer.
     """
 
     def __init__(self, *protocols: str) -> None:
@@ -219,10 +226,10 @@ class Tls:
 
 
 class Http2:
-    """Begins HTTP/2: says these settings, and reads the client's preface and settings.
+    """Begin HTTP/2: send these settings, and read the client's preface and settings (RFC 9113 s.3.4).
 
-    What a server has to answer is answered while frames are read, unless `answers` is False: settings, pings, and DATA
-    by credit. Settings are given as to `frames.settings()`.
+    While frames are read, SETTINGS and PING are acknowledged and DATA is credited, unless `answers` is False. Settings
+    are given as to `frames.settings()`.
     """
 
     def __init__(self, *pairs: tuple[int, int], answers: bool = True, **named: int) -> None:
@@ -237,10 +244,10 @@ class Http2:
 
 
 class ReadFrames:
-    """Reads frames of HTTP/2 until these have come, in any order; with none, until the peer goes away.
+    """Read HTTP/2 frames until the wanted ones have arrived, in any order; with none, until the peer closes.
 
-    Each is told by the first words of its line, as `lab.frames()` has it: "HEADERS 1", "RST_STREAM 3 CANCEL". Frames
-    that were read before do not count.
+    A frame is given by the first words of its line in `lab.frames()`: "HEADERS 1", "RST_STREAM 3 CANCEL". Frames that
+    were read before do not count. RuntimeError without `Http2` before.
     """
 
     def __init__(self, *wanted: str) -> None:
@@ -259,7 +266,7 @@ class ReadFrames:
 
 
 class HalfClose:
-    """Says that nothing more comes (FIN; with close_notify, unless `notify` is False), and leaves the rest open."""
+    """Send FIN, with TLS after close_notify unless `notify` is False, and stay open for reading."""
 
     def __init__(self, *, notify: bool = True) -> None:
         self._notify = notify
@@ -269,10 +276,10 @@ class HalfClose:
 
 
 class Close:
-    """Closes the connection; without close_notify if `notify` is False.
+    """Close the connection; without close_notify if `notify` is False.
 
-    If the peer has sent what was not read the system makes a reset of it: the peer may lose what it has not read.
-    `HalfClose(), Mute()` is how to close so that the answer arrives.
+    If bytes of the peer were not read, the system sends RST: the peer may lose data that it has not read.
+    `HalfClose(), Mute()` closes such that the response arrives.
     """
 
     def __init__(self, *, notify: bool = True) -> None:
@@ -286,14 +293,14 @@ class Close:
 
 
 class Reset:
-    """Ends the connection with RST."""
+    """Close the connection with RST."""
 
     async def run(self, dialogue: Dialogue) -> None:
         dialogue.connection.reset()
 
 
 class Tell:
-    """Sets an event: the steps before it are done."""
+    """Set a `threading.Event`, so that a test can wait until the steps before it are done."""
 
     def __init__(self, event: threading.Event) -> None:
         self._event = event
@@ -303,7 +310,7 @@ class Tell:
 
 
 class Repeat:
-    """Does its steps again and again: `times`, or None until the peer goes away."""
+    """Repeat its steps `times` times, with None until the peer closes."""
 
     def __init__(self, *steps: Step, times: int | None = None) -> None:
         self._steps = steps
@@ -315,26 +322,26 @@ class Repeat:
             done += 1
             for step in self._steps:
                 await step.run(dialogue)
-            await asyncio.sleep(0)  # a socket that always takes more would let nobody else have a turn
+            await asyncio.sleep(0)  # a socket that is always writable would keep other tasks from running
 
 
 # Bytes for `Send` and `Drip`.
 
 
 def response(body: bytes = b"", *fields: Field, status: int = 200, length: int | None = None) -> bytes:
-    """A response; `length` is what its Content-Length says, None for the truth."""
+    """Return a response as bytes; `length` is the value of Content-Length, None for the true one."""
     size = len(body) if length is None else length
     return _head(status, *fields, ("Content-Length", str(size))) + body
 
 
 def chunked(*pieces: bytes, fields: tuple[Field, ...] = (), status: int = 200) -> bytes:
-    """A response with one chunk for each piece (RFC 9112 s.7.1)."""
+    """Return a response as bytes, with one chunk for each piece (RFC 9112 s.7.1)."""
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces if piece)
     return _head(status, *fields, ("Transfer-Encoding", "chunked")) + chunks + b"0\r\n\r\n"
 
 
 def redirect(location: str, *fields: Field, status: int = 302) -> bytes:
-    """A redirect without content."""
+    """Return a redirect without content as bytes."""
     return response(b"", ("Location", location), *fields, status=status)
 
 
