@@ -15,7 +15,8 @@ that have arrived, and sends what `outgoing` holds soon. Rules:
    are tried one by one as it answers.
 6. Everything that a peer may send without end is counted, per stretch of time (`begin_stretch`), against a named limit.
 
-`windows` explains flow control, `h2_stream` messages.
+`windows` explains flow control, `h2_stream` messages, `h2_admission` how many streams there may be, `h2_limits` what is
+counted.
 """
 
 from __future__ import annotations
@@ -33,9 +34,7 @@ from .._kernel.h2_constants import (
     ENABLE_CONNECT_PROTOCOL,
     ENABLE_PUSH,
     END_STREAM,
-    ENHANCE_YOUR_CALM,
     ERROR,
-    ERROR_NAMES,
     FLOW_CONTROL_ERROR,
     GOAWAY,
     HEADER_TABLE_SIZE,
@@ -67,6 +66,8 @@ from .._kernel.h2_control import (
 from .._kernel.h2_errors import Http2Error, SectionTooLarge
 from .._kernel.select import FrameReader, HpackDecoder, HpackEncoder, data_head, headers_frames
 from .events import Http1Required, RequestHead
+from .h2_admission import StreamAdmission, error_name
+from .h2_limits import UPDATES_PER_DATA, FloodGuard, ResetStreams, check_settings
 from .h2_stream import ENDED, StreamReader
 from .windows import CONNECTION_WINDOW, STREAM_WINDOW, grown
 
@@ -74,28 +75,13 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 
 # Bytes of one frame that we take: as much as is read from a socket at once, so that it costs one object.
 FRAME_SIZE: Final = 256 * 1024
-# Bytes of DATA that one stream puts into `outgoing` at once: others get their turn in between, and with the heads of
+# Bytes of DATA that one stream puts into `outgoing` at once: other streams send in between, and with the heads of
 # the frames they fit what is written in one go.
 BATCH: Final = 48 * 1024
 # Bytes up to which all that has arrived is returned in one piece: what is read from a socket at once.
 MAX_CLAIM: Final = 256 * 1024
 # Streams that we begin before the peer has said how many it takes; s.6.5.2 advises it to take no fewer.
 INITIAL_LIMIT: Final = 100
-
-# Per stretch, for a connection. Each costs about a microsecond and most of them an answer, so that a peer gets a
-# hundredth of a second of work for each stretch; servers send a few per second.
-MAX_CONTROL_FRAMES: Final = 2000  # SETTINGS, PING, RST_STREAM, GOAWAY, PRIORITY, unknown ones, HEADERS nobody waits for
-# Besides these for each stream that we begin: nginx and HAProxy reset every one whose request they did not read to its
-# end, which are thousands per second where many requests with a body are answered at once.
-CONTROL_PER_STREAM: Final = 2
-MAX_EMPTY_DATA: Final = 1000  # frames of DATA without a byte that do not end their stream
-# Besides those that answer our DATA, of which a peer may send two (stream, connection) for each frame, and it may
-# split what it gives back.
-MAX_WINDOW_UPDATES: Final = 2000
-UPDATES_PER_DATA: Final = 8
-MAX_SETTINGS: Final = 64  # in one frame; there are some ten
-# Numbers remembered of streams that we reset; a peer that sends for older ones is believed to be late.
-MAX_RESETS_KEPT: Final = 1000
 
 _SETTINGS = settings_frame(
     [
@@ -108,68 +94,42 @@ _SETTINGS = settings_frame(
 _OPENING = PREFACE + _SETTINGS + window_update_frame(0, CONNECTION_WINDOW - DEFAULT_WINDOW_SIZE)
 
 
-class Session:
+class Session(StreamAdmission):
     """Hold the state of one connection and its open streams."""
 
     __slots__ = (
-        "_allowed",
         "_blocked",
-        "_control",
         "_decoder",
-        "_empty",
         "_encoder",
-        "_forgotten",
+        "_flood",
         "_frame_size",
         "_frames",
         "_list_limit",
-        "_promised",
-        "_raise_at",
         "_resets",
         "_stream_window",
-        "_stretch_began",
-        "_unanswered",
-        "_updates",
-        "broken",
-        "draining",
         "extended_connect",
-        "farewell",
         "moment",
-        "next_id",
         "opened_at",
         "outgoing",
-        "peer_limit",
         "pinged",
         "pinged_at",
         "room",
         "rtt",
         "settled",
-        "streams",
         "unsettled",
-        "wants_http1",
         "window_out",
     )
 
     def __init__(self, first_limit: int = INITIAL_LIMIT) -> None:
-        self.streams: dict[int, StreamReader] = {}
+        super().__init__(first_limit)
         #: What is to be sent, in this order. The preface waits there for the first request.
         self.outgoing: list[Buffer] = [_OPENING]
-        self.next_id = 1
         self.moment = 0.0  # of what arrived last
-        # Streams that the peer takes at once, None for any number; before its settings, a number that peers accept.
-        self.peer_limit: int | None = first_limit
-        self._allowed: int | None = (
-            first_limit  # as the peer's settings say it; `peer_limit` is less where it refused streams
-        )
-        self._raise_at = -1  # once it has answered so many streams one more is tried; below 0 it refused none
         self.room = CONNECTION_WINDOW  # bytes that the peer may send now
         self.window_out = DEFAULT_WINDOW_SIZE  # bytes that we may send now
         self.settled = False  # the peer has sent its settings
         self.unsettled: list[StreamReader] = []  # streams that wait for the settings before they begin
         self.extended_connect = False  # the peer takes CONNECT with a protocol: RFC 8441 s.3
-        self.draining = False  # no stream may begin any more
-        self.broken: TransportError | None = None
-        self.farewell: str | None = None  # the peer's GOAWAY, for messages
-        self.wants_http1 = False  # its code was HTTP_1_1_REQUIRED
         self.pinged = b""  # data of our PING that has not been answered
         self.pinged_at = 0.0
         self.opened_at = 0.0  # when our settings were sent; set by the owner
@@ -182,22 +142,8 @@ class Session:
         self._stream_window = DEFAULT_WINDOW_SIZE  # bytes that the peer takes first on a stream
         self._list_limit: int | None = None  # bytes of a field section that the peer takes
         self._blocked: dict[StreamReader, None] = {}  # streams that wait for the connection's window
-        self._resets: dict[int, None] = {}
-        self._unanswered = 0  # streams that are over, and were not processed by the peer as far as we know
-        self._promised = False  # by GOAWAY the peer processes a stream that was open then
-        self._forgotten = 0  # up to this number it is not known any more which streams we reset
-        self._control = self._empty = self._updates = 0
-        self._stretch_began = 1  # the number that the next stream had then
-
-    @property
-    def limit(self) -> int | None:
-        """Return how many streams may be open at once now; None for any number (RFC 9113 s.5.1.2)."""
-        return 0 if self.draining else self.peer_limit
-
-    @property
-    def progressed(self) -> bool:
-        """Return whether the peer has answered a stream, or says by GOAWAY that it processes one."""
-        return self._promised or self._answered() > 0
+        self._resets = ResetStreams()
+        self._flood = FloodGuard()
 
     # Our side.
 
@@ -249,7 +195,7 @@ class Session:
             if part:
                 outgoing.append(view[at : at + part])
             at += part
-            self._updates -= UPDATES_PER_DATA
+            self._flood.updates -= UPDATES_PER_DATA
             if last:
                 break
         stream.window_out -= count
@@ -281,7 +227,7 @@ class Session:
         """Reset a stream unless it has ended on both sides (RFC 9113 s.6.4)."""
         if self.streams.pop(stream.id, None) is not None:
             self._unanswered += not stream.touched
-            self._remember(stream.id)
+            self._resets.add(stream.id)
             self._blocked.pop(stream, None)
             self.outgoing.append(reset_frame(stream.id, code))
             stream.sending = False
@@ -294,8 +240,7 @@ class Session:
 
     def begin_stretch(self) -> None:
         """Reset the counters of what a peer may send per stretch of time."""
-        self._control = self._empty = self._updates = 0
-        self._stretch_began = self.next_id
+        self._flood.restart(self.next_id)
 
     def fail(self, error: TransportError) -> None:
         """Mark the connection as broken and fail all streams; GOAWAY tells the peer what it did wrong."""
@@ -370,9 +315,7 @@ class Session:
         if raw:
             stream.take_data(raw)
         elif not flags & END_STREAM:
-            self._empty += 1
-            if self._empty > MAX_EMPTY_DATA:
-                raise _flood(f"{MAX_EMPTY_DATA} empty DATA frames")
+            self._flood.empty_data()
         if flags & END_STREAM:
             stream.end()
             if not stream.sending:
@@ -414,10 +357,10 @@ class Session:
             raise Http2Error(
                 f"{what} came after the end of stream {stream_id} (RFC 9113 s.5.1)", STREAM_CLOSED, stream_id
             )
-        if stream_id > self._forgotten and stream_id not in self._resets:
+        if stream_id not in self._resets:
             raise Http2Error(f"{what} came after the end of stream {stream_id} (RFC 9113 s.5.1)", STREAM_CLOSED)
         if what != "DATA":
-            self._count_control()
+            self._flood.control_frame(self.next_id)
 
     def _known(self, stream_id: int) -> None:
         if stream_id >= self.next_id or not stream_id & 1:
@@ -427,7 +370,7 @@ class Session:
         if kind == WINDOW_UPDATE:
             self._window_update(stream_id, contents)
             return
-        self._count_control()
+        self._flood.control_frame(self.next_id)
         if kind == SETTINGS:
             if not flags & ACK:
                 self._settings(contents)
@@ -442,16 +385,8 @@ class Session:
         elif kind == ERROR:
             raise contents
 
-    def _count_control(self) -> None:
-        self._control += 1
-        begun = self.next_id - self._stretch_began >> 1
-        if self._control > MAX_CONTROL_FRAMES + begun * CONTROL_PER_STREAM:
-            raise _flood(f"{MAX_CONTROL_FRAMES} control frames beyond {CONTROL_PER_STREAM} for each stream")
-
     def _window_update(self, stream_id: int, increment: int) -> None:
-        self._updates += 1
-        if self._updates > MAX_WINDOW_UPDATES:
-            raise _flood(f"{MAX_WINDOW_UPDATES} WINDOW_UPDATE frames beyond {UPDATES_PER_DATA} for each DATA")
+        self._flood.window_update()
         if stream_id == 0:
             self.window_out = grown(self.window_out, increment, 0)
             blocked, self._blocked = self._blocked, {}
@@ -472,8 +407,7 @@ class Session:
         stream.wake()
 
     def _settings(self, settings: Sequence[tuple[int, int]]) -> None:
-        if len(settings) > MAX_SETTINGS:
-            raise _flood(f"{MAX_SETTINGS} settings in one frame")
+        check_settings(len(settings))
         self.outgoing.append(SETTINGS_ACK)
         first_window = self._stream_window
         if not self.settled:
@@ -526,7 +460,7 @@ class Session:
             return
         self._blocked.pop(stream, None)
         kind = Http1Required if code == HTTP_1_1_REQUIRED else RemoteProtocolError
-        error = kind(f"peer reset stream {stream_id}: {_name(code)}")
+        error = kind(f"peer reset stream {stream_id}: {error_name(code)}")
         if code in (REFUSED_STREAM, HTTP_1_1_REQUIRED):
             error.unprocessed = True  # s.8.7; s.7
             self._unanswered += 1
@@ -541,7 +475,7 @@ class Session:
         self.draining = True
         # An earlier GOAWAY stays true when a bare NO_ERROR follows, which Node sends before it closes.
         if code or debug or self.farewell is None:
-            self.farewell = f"GOAWAY: {_name(code)}" + (f" {shown(debug)}" if debug else "")
+            self.farewell = f"GOAWAY: {error_name(code)}" + (f" {shown(debug)}" if debug else "")
             self.wants_http1 = code == HTTP_1_1_REQUIRED
         kind = Http1Required if self.wants_http1 else RemoteProtocolError
         gone = [stream for stream_id, stream in self.streams.items() if stream_id > last]
@@ -556,26 +490,6 @@ class Session:
         if code:
             self.fail(kind(f"peer ended the connection, its last stream is {last}: {self.farewell}"))
 
-    def try_more(self) -> None:
-        """Raise the limit of a peer that has refused streams, if it has since answered as many as it takes at once."""
-        limit, allowed = self.peer_limit, self._allowed
-        if self._raise_at < 0 or limit is None or self._answered() < self._raise_at:
-            return
-        if allowed is None or limit < allowed:
-            self.peer_limit = limit + 1
-            self._raise_at = self._answered() + limit + 1
-        else:
-            self._raise_at = -1
-
-    @property
-    def careful(self) -> bool:
-        """Return whether the peer has refused streams and so takes fewer than its settings say, as far as we know."""
-        return self._raise_at >= 0
-
-    def _answered(self) -> int:
-        """Return how many streams have ended with an answer."""
-        return (self.next_id >> 1) - len(self.streams) - self._unanswered
-
     def _refuse(self, error: Http2Error) -> None:
         """Reset and fail a stream on which the peer broke a rule, if it is still open."""
         stream = self.streams.get(error.stream_id)
@@ -583,38 +497,3 @@ class Session:
             return
         self.reset(stream, error.code)
         stream.fail(self._for_stream(error))
-
-    def _remember(self, stream_id: int) -> None:
-        resets = self._resets
-        resets[stream_id] = None
-        if len(resets) > MAX_RESETS_KEPT:
-            oldest = next(iter(resets))
-            del resets[oldest]
-            self._forgotten = max(self._forgotten, oldest)
-
-    def _refusal(self) -> TransportError:
-        error: TransportError
-        if self.broken is not None and self.farewell is None:
-            error = self._for_stream(self.broken)
-        elif self.draining:
-            kind = Http1Required if self.wants_http1 else RemoteProtocolError
-            error = kind(f"the connection takes no more streams: {self.farewell or 'numbers are used up'}")
-        else:
-            error = RemoteProtocolError(
-                f"the peer takes {self.peer_limit} streams at once, {len(self.streams)} are open"
-            )
-        error.unprocessed = True
-        return error
-
-    def _for_stream(self, error: TransportError) -> TransportError:
-        """Return a new exception for one stream: several tasks and threads may raise them at once."""
-        kind = RemoteProtocolError if isinstance(error, Http2Error) else type(error)
-        return kind(str(error))
-
-
-def _name(code: int) -> str:
-    return ERROR_NAMES[code] if code < len(ERROR_NAMES) else f"error 0x{code:x}"
-
-
-def _flood(what: str) -> Http2Error:
-    return Http2Error(f"peer sent more than {what} in a short time, the most that is taken", ENHANCE_YOUR_CALM)

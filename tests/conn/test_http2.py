@@ -836,7 +836,7 @@ def test_a_peer_that_answers_no_ping_is_dead(play: Any, monkeypatch: pytest.Monk
 
 def test_answers_that_the_peer_does_not_read_are_bounded(play: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(http2, "MAX_BACKLOG", 1000)
-    monkeypatch.setattr("httpx_fast._wire.h2.MAX_CONTROL_FRAMES", 10**9)
+    monkeypatch.setattr("httpx_fast._wire.h2_limits.MAX_CONTROL_FRAMES", 10**9)
 
     def script(server: Server) -> None:
         server.until("HEADERS 1 end")

@@ -9,7 +9,7 @@ from far_end import SETTINGS_ACK, data, frame, goaway, ping, reset, settings, wi
 
 from httpx_fast._exceptions import LocalProtocolError, RemoteProtocolError
 from httpx_fast._kernel.h2_constants import MAX_STREAM_ID, MAX_WINDOW_SIZE
-from httpx_fast._wire import h2
+from httpx_fast._wire import h2, h2_limits
 from httpx_fast._wire.windows import CONNECTION_WINDOW, MAX_STREAM_WINDOW, STREAM_WINDOW
 
 FRAME = h2.FRAME_SIZE
@@ -369,13 +369,13 @@ def test_what_the_peer_says_is_tried_again_in_the_end(talk: Any):
 
 def test_resets_of_streams_that_were_begun_are_no_flood(talk: Any):
     """Servers that answer before they have read a request reset its stream then, thousands of times per second."""
-    for _ in range(3 * h2.MAX_CONTROL_FRAMES):
+    for _ in range(3 * h2_limits.MAX_CONTROL_FRAMES):
         stream = talk.open()
         talk.respond(stream)
         talk.say(reset(stream.id, 0))
     assert talk.session.broken is None
     talk.session.begin_stretch()
-    talk.say(*[ping(bytes(8))] * h2.MAX_CONTROL_FRAMES)
+    talk.say(*[ping(bytes(8))] * h2_limits.MAX_CONTROL_FRAMES)
     assert talk.session.broken is None
     talk.say(ping(bytes(8)))
     assert "more than 2000 control frames" in str(talk.session.broken)
@@ -518,10 +518,10 @@ def test_control_frames_are_limited_per_stretch(talk: Any, said: bytes):
     talk.session.begin_stretch()
     sibling = talk.open()
     for _ in range(2):
-        talk.say(said * h2.MAX_CONTROL_FRAMES)
+        talk.say(said * h2_limits.MAX_CONTROL_FRAMES)
         assert talk.session.broken is None
         talk.session.begin_stretch()
-    talk.say(said * (h2.MAX_CONTROL_FRAMES + 1))
+    talk.say(said * (h2_limits.MAX_CONTROL_FRAMES + 1))
     assert str(sibling.error) == (
         "peer sent more than 2000 control frames beyond 2 for each stream in a short time, the most that is taken"
     )
@@ -534,7 +534,7 @@ def test_empty_data_is_limited_per_stretch(talk: Any):
     talk.say(talk.far.head(1))
     for empty in (data(1), data(1, padding=0)):
         talk.session.begin_stretch()
-        talk.say(empty * h2.MAX_EMPTY_DATA)
+        talk.say(empty * h2_limits.MAX_EMPTY_DATA)
         assert talk.session.broken is None
     talk.say(data(1))
     assert "more than 1000 empty DATA frames" in str(stream.error)
@@ -542,19 +542,19 @@ def test_empty_data_is_limited_per_stretch(talk: Any):
 
 def test_window_updates_are_limited_by_what_is_sent(talk: Any):
     stream = talk.open(b"POST", end=False)
-    talk.say(settings((4, 1_000_000)), window_update(1, 1) * h2.MAX_WINDOW_UPDATES)
+    talk.say(settings((4, 1_000_000)), window_update(1, 1) * h2_limits.MAX_WINDOW_UPDATES)
     assert talk.session.broken is None
     assert talk.session.send(stream, b"x", False) == 1
-    talk.say(window_update(1, 1) * h2.UPDATES_PER_DATA)
+    talk.say(window_update(1, 1) * h2_limits.UPDATES_PER_DATA)
     assert talk.session.broken is None
     talk.say(window_update(0, 1))
     assert "more than 2000 WINDOW_UPDATE frames beyond 8 for each DATA" in str(stream.error)
 
 
-@pytest.mark.parametrize("count", [h2.MAX_SETTINGS, h2.MAX_SETTINGS + 1])
+@pytest.mark.parametrize("count", [h2_limits.MAX_SETTINGS, h2_limits.MAX_SETTINGS + 1])
 def test_settings_of_one_frame_are_limited(talk: Any, count: int):
     talk.say(settings(*((0xFF00, 1),) * count))
-    assert (talk.session.broken is not None) is (count > h2.MAX_SETTINGS)
+    assert (talk.session.broken is not None) is (count > h2_limits.MAX_SETTINGS)
     if talk.session.broken:
         assert "more than 64 settings in one frame" in str(talk.session.broken)
 
@@ -570,11 +570,11 @@ def test_continuations_are_limited(talk: Any, count: int):
 
 
 def test_of_resets_only_the_last_ones_are_remembered(talk: Any):
-    for _ in range(h2.MAX_RESETS_KEPT + 10):
+    for _ in range(h2_limits.MAX_RESETS_KEPT + 10):
         talk.session.reset(talk.open())
         talk.session.outgoing.clear()
-    assert len(talk.session._resets) == h2.MAX_RESETS_KEPT
-    talk.say(data(1, b"very late"), data(2 * h2.MAX_RESETS_KEPT + 1, b"late"))
+    assert len(talk.session._resets) == h2_limits.MAX_RESETS_KEPT
+    talk.say(data(1, b"very late"), data(2 * h2_limits.MAX_RESETS_KEPT + 1, b"late"))
     assert talk.session.broken is None
     talk.respond(talk.open())
     talk.say(data(talk.session.next_id - 2, b"wrong"))
