@@ -27,7 +27,12 @@ Reply: TypeAlias = "tuple[Head, bytes | None, Sequence[Head], Sequence[FieldLine
 
 
 class Exchanges:
-    """Sends the requests of a pool."""
+    """Sends the requests of a pool, each over a connection of its route.
+
+    Where a reply has a lease the caller owns it: it reads the rest of the body there, and closes it. `replay` says
+    whether the request may be sent again when a reused connection turns out to be dead: None for those that are
+    idempotent. A RequestError that is raised carries `journey`.
+    """
 
     __slots__ = ("_acquirer", "_leases", "_options", "_traced")
 
@@ -47,12 +52,7 @@ class Exchanges:
         whole: bool,
         replay: bool | None = None,
     ) -> Reply:
-        """Send a request over a connection of its route and return its response, with all of its body if `whole`.
-
-        Where the reply has a lease the caller owns it: it reads the rest of the body there, and closes it. `replay`
-        says whether the request may be sent again when a reused connection turns out to be dead: None for those that
-        are idempotent. A RequestError that is raised carries `journey`.
-        """
+        """Send a request and return its response, with all of its body if `whole`."""
         if journey.trace is not None and self._traced is not None:
             return await self._traced.request(head, body, framing, timeouts, journey, whole, replay)
         leases = self._leases
@@ -81,14 +81,12 @@ class Exchanges:
                 exchange = await connection.exchange(head, body, framing, timeouts, journey, together)
                 break
             except BaseException as caught:
-                if replays is None:
-                    replays = Replays(journey.started)
+                replays = replays or Replays(journey.started)
                 again = self._route_of_replay(caught, route, connection, replays, head, body, journey, replay)
                 if again is None:
                     raise
                 route = again
-        # Wanted whole it is there whole, but where the reader found that nothing of it is to be had so (`whole` is off
-        # then). It may have come at once even if it was wanted in pieces.
+        # `whole` is off where the reader cannot give the body whole; wanted in pieces it may have come at once anyway.
         if not exchange.whole and (journey.trace is not None or not exchange.ended):
             return exchange.head, None, exchange.interim, (), self._lend(connection, exchange, journey)
         reply = (exchange.head, exchange.take_whole(), exchange.interim, exchange.trailers, None)

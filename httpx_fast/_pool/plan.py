@@ -28,7 +28,7 @@ that goes).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 from .state import GOING_AWAY, PoolState
@@ -218,13 +218,6 @@ class Plan(PoolState[C]):
         self._reuse_place(route_state)
         return other
 
-    def dead(self, connection: C) -> bool:
-        """Forget an idle connection, which the caller closes; return False, and do nothing, if it is not idle."""
-        if connection not in self._idle_since:
-            return False
-        self._forget(connection)
-        return True
-
     def limit(self, connection: C, limit: int) -> None:
         """Set how many uses at once the peer of a shared connection allows; do nothing if it is not known here."""
         slots = self._slots_of.get(connection)
@@ -287,53 +280,6 @@ class Plan(PoolState[C]):
             self._grant(pending.route_state, pending, CLOSED)
             self._tidy(pending.route_state)
 
-    # What is done ahead of requests, and behind them.
-
-    def warm(self, route: Hashable, count: int, may_share: bool) -> int:
-        """Return how many of `count` further connections may be dialled; `reserve()` them, under the same lock.
-
-        Only free places count, of which the connections are to be idle: what is idle makes room for requests, never for
-        this. One connection is tried first where it may turn out to be shared.
-        """
-        if self._closed:
-            return 0
-        route_state = self._route_states.get(route)
-        dials_singly = may_share if route_state is None else route_state.dials_singly
-        room = min(count, self._max_connections - self.open, self._max_keepalive - self.idle)
-        if self._max_per_host != math.inf:
-            host = self._hosts.get(self._host_of(route))
-            room = min(room, self._max_per_host - (0 if host is None else host.open))
-        if dials_singly:
-            room = min(room, 0 if route_state is not None and route_state.dialling else 1)
-        return max(int(room), 0)
-
-    def reserve(self, route: Hashable, may_share: bool) -> None:
-        """Take one of the places that `warm()` returned: dial, then call connected() or dial_failed()."""
-        self._reserve(self._route_states.get(route) or self._add_route_state(route, may_share))
-
-    def hide(self, route: Hashable) -> list[C]:
-        """Return the idle connections of a route, oldest first, which no request is given until `show()`."""
-        route_state = self._route_states.get(route)
-        if route_state is None:
-            return []
-        hidden = list(route_state.idle)
-        route_state.idle.clear()
-        return hidden
-
-    def show(self, connections: Iterable[C]) -> None:
-        """Let hidden connections be given to requests again, as far as they are still here."""
-        for connection in connections:
-            slots = self._slots_of.get(connection)
-            if connection in self._idle_since and (slots is None or slots.limit):
-                self._route_state_of[connection].idle[connection] = None
-
-    def serving(self, route: Hashable) -> tuple[list[C], int]:
-        """Return the connections of a route that take requests, now or when released, and how many are dialled."""
-        route_state = self._route_states.get(route)
-        if route_state is None:
-            return [], 0
-        return [each for each, its in self._route_state_of.items() if its is route_state], route_state.dialling
-
     def retire(self) -> list[C]:
         """Close what is idle; shared connections take no more uses. Return what is leased, for the caller to remember:
         it is to be released as not reusable.
@@ -359,18 +305,6 @@ class Plan(PoolState[C]):
                 del route_state.spare[connection]
             return connection
         return self._lease_idle(route_state) if route_state.idle else None
-
-    def _lease_idle(self, route_state: RouteState[C]) -> C:
-        """Lease the idle connection of the route that was released last."""
-        connection, _ = route_state.idle.popitem()
-        self._end_idle(route_state, connection)
-        self.leased += 1
-        slots = self._slots_of.get(connection)
-        if slots is not None:
-            slots.uses = 1
-            if slots.spare:
-                route_state.spare[connection] = None
-        return connection
 
     def _becomes_idle(self, route_state: RouteState[C], connection: C, reusable: bool) -> bool:
         """End a lease, or a use; return whether the connection is to be idle then."""
@@ -427,16 +361,6 @@ class Plan(PoolState[C]):
         return False
 
     # Who gets what is free.
-
-    def _first_pending(self, route_state: RouteState[C]) -> PendingRequest[C] | None:
-        """Return the first of all requests that could use the place of a connection of `route_state`."""
-        first = self._wait_queue.first(self._max_per_host)
-        if route_state.host is not None:
-            for other in route_state.host.blocked:
-                pending = other.first()
-                if pending is not None and other.may_dial and (first is None or pending.number < first.number):
-                    first = pending
-        return first
 
     def _may_pass(self, first: PendingRequest[C], route_state: RouteState[C], number: float) -> bool:
         """Return whether something of `route_state` may go to that request; it counts if it passes the first."""
