@@ -66,7 +66,6 @@ FACE_ORDER = [
 CIRCLES: list[set[str]] = [
     {"_conn.http2", "_conn.http2_stream", "_conn.http2_tunnel"},
     {"_kernel.h2_errors", "_kernel.hpack_py"},
-    {"_pool.lease", "_pool.pool", "_pool.replay", "_pool.view", "_pool.warming"},
     {"_transports.core.connections", "_transports.core.pools", "_transports.default"},
 ]
 FOREIGN = {"h11", "h2", "hpack", "httptools", "httpcore", "httpcore2", "httpx", "httpx2", "hyperframe", "zttp"}

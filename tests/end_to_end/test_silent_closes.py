@@ -17,7 +17,7 @@ import pytest
 from peers import OK, PATIENCE, answering
 
 import httpx_fast
-from httpx_fast._pool import caution, pool
+from httpx_fast._pool import acquirer, caution
 from httpx_fast.testing import Close, Delay, Http2, Read, ReadFrames, Repeat, Reset, Send, Tell, Tls, frames, response
 
 pytest_plugins = ["httpx_fast.testing.pytest_plugin"]
@@ -159,7 +159,7 @@ def test_request_that_crossed_the_peers_close_is_sent_again(backend, peer, hasty
         assert leave.wait(PATIENCE)
 
     server = peer(stays_for_a_moment, answering(OK))
-    look = pool.fit
+    look = acquirer.fit
 
     async def look_too_early(*arguments):
         found = await look(*arguments)
@@ -167,7 +167,7 @@ def test_request_that_crossed_the_peers_close_is_sent_again(backend, peer, hasty
         assert server.closed[0].wait(PATIENCE)
         return found
 
-    monkeypatch.setattr(pool, "fit", look_too_early)
+    monkeypatch.setattr(acquirer, "fit", look_too_early)
 
     async def body():
         async with backend.client() as client:
