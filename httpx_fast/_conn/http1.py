@@ -102,7 +102,7 @@ class Http1Connection(ResponseReader):
         journey: Journey,
         whole: bool,
     ) -> Self:
-        """Sends a request and waits for its response: for all of it if `whole`, else for the head.
+        """Send a request and wait for its response: for all of it if `whole`, else for the head.
 
         `body` is bytes (none at all are no body), or pieces of them; `framing` its length, or CHUNKED. With
         `timeouts.first_byte` the head is waited for, never `whole`. Raises what `_net` raises, RemoteProtocolError for
@@ -190,7 +190,7 @@ class Http1Connection(ResponseReader):
         return self
 
     async def next_chunk(self) -> bytes:
-        """The next piece of the body as it arrived; b"" after its end. Closes the connection when it fails."""
+        """Return the next piece of the body as it arrived; b"" after its end. Close the connection if that fails."""
         if self.state == TUNNEL:
             return b""
         journey = self.journey
@@ -233,17 +233,17 @@ class Http1Connection(ResponseReader):
 
     @property
     def ended(self) -> bool:
-        """Whether the response has ended."""
+        """Return whether the response has ended."""
         return self.state == ENDED
 
     @property
     def complete(self) -> bool:
-        """Whether the response has ended and all of its body was claimed."""
+        """Return whether the response has ended and all of its body was claimed."""
         return self.state == ENDED and not self.pending
 
     @property
     def upgraded(self) -> bool:
-        """Whether the connection no longer speaks HTTP (101, or 2xx to CONNECT)."""
+        """Return whether the connection no longer speaks HTTP (101, or 2xx to CONNECT)."""
         return self.state == TUNNEL
 
     def detach(self) -> tuple[Stream, bytes]:
@@ -252,7 +252,7 @@ class Http1Connection(ResponseReader):
         return self.stream, self.take_whole()
 
     def rest(self, now: float) -> bool:
-        """The exchange is over: True if the connection can serve another, and is now idle; else it is closed."""
+        """End the exchange; return whether the connection can serve another and is now idle, else close it."""
         reusable = self.state == ENDED and self.persistent
         if self._bounded:
             self._unbind()
@@ -315,7 +315,7 @@ class Http1Connection(ResponseReader):
         return not self.touched
 
     def close(self) -> None:
-        """Closes the stream at once; repeatable."""
+        """Close the stream at once; repeatable."""
         if self.state != ENDED:
             self.state = DEAD
         self.persistent = False

@@ -124,7 +124,7 @@ class Http2Connection(SharedSession):
         journey: Journey,
         whole: bool,
     ) -> Http2Stream:
-        """Sends a request and waits for its response: for all of it if `whole`, else for the head.
+        """Send a request and wait for its response: for all of it if `whole`, else for the head.
 
         `body` is bytes (none at all are no body), or pieces of them; `framing` its length, or below 0. With
         `timeouts.first_byte` the head is waited for, never `whole`. Raises what `_net` raises, RemoteProtocolError for
@@ -197,7 +197,7 @@ class Http2Connection(SharedSession):
 
     @property
     def ended_by_peer(self) -> bool:
-        """Whether the peer has sent GOAWAY, and the connection has ended since."""
+        """Return whether the peer has sent GOAWAY, and the connection has ended since."""
         return bool(self.farewell) and self.broken is not None
 
     @property
@@ -213,7 +213,7 @@ class Http2Connection(SharedSession):
         return self.draining and not journey.first
 
     def close(self) -> None:
-        """Closes the stream at once; what is under way fails. Repeatable."""
+        """Close the stream at once; what is under way fails. Repeatable."""
         if self._closed:
             return
         self._closed = True
@@ -298,12 +298,12 @@ class Http2Connection(SharedSession):
         return sent
 
     async def flush_body(self, stream: Http2Stream, budget: float | None) -> None:
-        """Waits until the last of a body is sent, where nobody else sees to that."""
+        """Wait until the last of a body is sent, on backends where nobody else does."""
         if not self._pushes and self.stream.unsent:
             await self.flush(stream, NEVER if budget is None else self.clock() + budget, budget)
 
     def exchange_ended(self, stream: Http2Stream, now: float) -> bool:
-        """Whether the connection takes others."""
+        """End an exchange; return whether the connection takes others."""
         self._users.pop(stream, None)
         if stream.sending or stream.state < ENDED:
             self.abandon(stream)
@@ -408,7 +408,7 @@ class Http2Connection(SharedSession):
         self._cancel_timer = self._start_timer(max(at - now, 0.0), self._on_time)
 
     def _on_time(self) -> None:
-        """Has those look at the time who wanted to; what that means is theirs to say."""
+        """Wake the waiters whose deadline has passed."""
         self._cancel_timer = None
         self._timer_at = NEVER
         now = self.clock()
@@ -443,7 +443,7 @@ class Http2Connection(SharedSession):
             self._owner.limit_changed(self, self.peer_limit)
 
     def _take_care(self) -> None:
-        """Tells the owner how many streams at once a peer takes that refuses some; that changes as it answers."""
+        """Tell the owner how many streams at once a peer takes that refuses some; that changes as it answers."""
         with self._lock:
             self.try_more()
             limit = self.peer_limit

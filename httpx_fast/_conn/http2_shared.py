@@ -46,7 +46,7 @@ class WaitingStream(StreamReader):
 
     @property
     def says_goodbye(self) -> bool:
-        """Whether our side is to be ended before the stream is reset."""
+        """Return whether our side is to be ended before the stream is reset."""
         return False
 
     def __init__(self, method: bytes, whole: bool, deadline: Deadline | None = None) -> None:
@@ -103,7 +103,7 @@ class SharedSession(Session):
         self._draining: deque[StreamWaiter] = deque()  # who waits for the drainer
 
     def abandon(self, stream: WaitingStream) -> None:
-        """Resets a stream, soon if not now: callable from finalizers."""
+        """Reset a stream, at once or soon; callable from finalizers."""
         self._abandoned.append(stream)
         self._take_up()
 
@@ -139,7 +139,7 @@ class SharedSession(Session):
                 self._lock.release()
 
     def _write_out(self) -> None:
-        """Under the lock: hands all that is to be sent to the stream."""
+        """Write all that is to be sent to the stream; call it under the lock."""
         outgoing = self.outgoing
         if not outgoing:
             return
@@ -264,7 +264,7 @@ class SharedSession(Session):
                 self._hand_on()
 
     async def _read(self, stream: StreamWaiter, now: float, at: float) -> None:
-        """Reads for all until `stream` is told something, or `at`."""
+        """Read for all waiters until `stream` is told something, or until `at`."""
         while not stream.told and now < at and self.broken is None:
             until = min(at, now + _LOOK)
             try:
@@ -280,7 +280,7 @@ class SharedSession(Session):
             now = self.clock()
 
     def _hand_on(self) -> None:
-        """The reader leaves; the one who has waited longest takes its place."""
+        """Make the waiter that has waited longest the reader, in place of the one that leaves."""
         with self._lock:
             self._reader = None
             if self._heirs:

@@ -45,7 +45,7 @@ class Http2Stream(WaitingStream):
 
     @property
     def complete(self) -> bool:
-        """Whether the response has ended and all of its body was claimed."""
+        """Return whether the response has ended and all of its body was claimed."""
         return self.state == ENDED and not self.chunks
 
     @property
@@ -58,7 +58,7 @@ class Http2Stream(WaitingStream):
         raise RuntimeError("this stream speaks HTTP")
 
     async def next_chunk(self) -> bytes:
-        """The next piece of the body as it arrived; b"" after its end."""
+        """Return the next piece of the body as it arrived; b"" after its end."""
         journey = self._journey
         trace = None if journey is None else journey.trace
         if trace is None:
@@ -97,7 +97,7 @@ class Http2Stream(WaitingStream):
             await connection.hear(self)
 
     def rest(self, now: float) -> bool:
-        """The exchange is over: True if its connection takes others. What has not ended is reset, without waiting."""
+        """End the exchange; return whether its connection takes others. Reset what has not ended, without waiting."""
         journey = self._journey
         if journey is not None:
             self._journey = None
@@ -170,7 +170,7 @@ class Http2Stream(WaitingStream):
                 await connection.hear(self)
 
     def _is_full(self) -> bool:
-        """Whether the peer may wait for its response to be read, before it takes any more of the body."""
+        """Return whether the peer may wait for its response to be read, before it takes any more of the body."""
         return self.state != HEAD and self.pending >= self.granted >> 1
 
     async def _next_piece(self) -> Buffer:

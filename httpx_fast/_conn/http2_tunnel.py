@@ -63,7 +63,7 @@ class TunnelExchange(Http2Stream):
 
     @property
     def upgraded(self) -> bool:
-        """Whether the stream speaks HTTP no longer."""
+        """Return whether the stream speaks HTTP no longer."""
         return self.tunnels
 
     @property
@@ -177,7 +177,7 @@ class Tunnel(Stream):
             timer.postpone(clock)
 
     def _push(self) -> bool:
-        """Pushes what has come into the sink; whether it has what it wants."""
+        """Push what has come into the sink; return whether it has what it wants."""
         exchange, sink = self._exchange, self._sink
         while piece := self._connection.claim_piece(exchange):
             if sink.data_received(memoryview(piece)):

@@ -51,12 +51,12 @@ class ProxyHop:
 
     @property
     def forwards(self) -> bool:
-        """Whether it passes on requests for http origins, without a tunnel."""
+        """Return whether it passes on requests for http origins, without a tunnel."""
         return self.scheme in ("http", "https")
 
     @property
     def resolves(self) -> bool:
-        """Whether names of origins are its business, and none of ours."""
+        """Return whether names of origins are its business, and none of ours."""
         return self.scheme not in ("socks5", "socks4")
 
     def __str__(self) -> str:

@@ -44,12 +44,12 @@ class Sessions:
             self._read(route, stream)
 
     def find(self, route: Route) -> ssl.SSLSession | None:
-        """What the next handshake can resume."""
+        """Return the session that the next handshake can resume, if there is one."""
         found = self._found.get(route)
         return found if found is None or isinstance(found, ssl.SSLSession) else self._read(route, found)
 
     def clear(self) -> None:
-        """Forgets all."""
+        """Forget all."""
         self._found.clear()
 
     def forget_open(self) -> None:

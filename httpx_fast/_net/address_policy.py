@@ -47,7 +47,7 @@ async def resolve(
 
 
 def is_async(resolver: Any) -> bool:
-    """Whether a resolver is to be awaited; one that only passes questions on says so by its `asynchronous`."""
+    """Return whether a resolver is to be awaited; one that only passes questions on says so by its `asynchronous`."""
     told = getattr(resolver, "asynchronous", None)
     if told is not None:
         return bool(told)
@@ -82,7 +82,7 @@ async def _ask(backend: Backend, host: str, port: int, at: float | None, budget:
 
 
 async def _within(backend: Backend, answer: Awaitable[Any], at: float | None, budget: float | None, host: str) -> Any:
-    """Awaits an answer until the deadline. In the blocking world it cannot suspend, so there is nothing to bound."""
+    """Await an answer until the deadline. In the blocking world it cannot suspend, so there is nothing to bound."""
     if at is None or backend.name == "blocking":
         return await answer
     import anyio

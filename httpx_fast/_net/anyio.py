@@ -263,7 +263,7 @@ _closing: set[asyncio.Task[None]] = set()
 
 
 def _let_go(stream: anyio.abc.ByteStream) -> None:
-    """Closes without waiting. The first steps of a socket's `aclose` let go of it; others are closed in a task.
+    """Close without waiting. The first steps of a socket's `aclose` let go of it; others are closed in a task.
 
     On asyncio it gives the loop a turn before it drops what is unsent (until AnyIO 4.15 that was not done if the turn
     never ended): a bare yield, which anybody may answer.
@@ -305,7 +305,7 @@ def _as_oserror(error: Exception) -> OSError:
 
 
 def _peer_left(raw: Any) -> bool:
-    """Whether an idle socket has come to its end; bytes that lie there are left for who reads."""
+    """Return whether an idle socket has come to its end; bytes that lie there are left for who reads."""
     if not hasattr(select, "poll") or raw.fileno() < 0:
         return False
     poll = select.poll()

@@ -617,7 +617,7 @@ class _SteppedWork(Abortable[T]):
 
 
 def _is_cancelled(thrown: object) -> bool:
-    """Whether it is the cancellation of the task that runs."""
+    """Return whether it is the cancellation of the task that runs."""
     if not isinstance(thrown, asyncio.CancelledError):
         return False
     task = asyncio.current_task()

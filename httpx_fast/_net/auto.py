@@ -62,7 +62,7 @@ def current_token() -> object:
 
 
 def has_ended(token: Any) -> bool:
-    """Whether the world that a token of `current_token` stands for is over; callable from any thread."""
+    """Return whether the world that a token of `current_token` stands for is over; callable from any thread."""
     if _is_loop(token):
         return bool(token.is_closed())
     try:

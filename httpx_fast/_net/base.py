@@ -108,7 +108,7 @@ class Stream(abc.ABC):
 
     @abc.abstractmethod
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
-        """Sends at once what the socket takes. None when that was all; otherwise what to await, at most once.
+        """Send at once what the socket takes. None when that was all; otherwise what to await, at most once.
 
         The buffers belong to the stream until all of them is sent. Raises WriteError, WriteTimeout.
         """
@@ -264,7 +264,7 @@ class Backend(abc.ABC):
         local_address: str | None = None,
         socket_options: Sequence[SocketOption] = (),
     ) -> Coroutine[Any, Any, Stream]:
-        """Connects to the first address that answers. Raises ConnectError (all failed), ConnectTimeout."""
+        """Connect to the first address that answers. Raises ConnectError (all failed), ConnectTimeout."""
         ...
 
     @abc.abstractmethod
@@ -276,7 +276,7 @@ class Backend(abc.ABC):
         *,
         socket_options: Sequence[SocketOption] = (),
     ) -> Stream:
-        """Connects to a Unix domain socket. Raises ConnectError, ConnectTimeout."""
+        """Connect to a Unix domain socket. Raises ConnectError, ConnectTimeout."""
 
     @abc.abstractmethod
     def waiter(self) -> Waiter:
@@ -302,7 +302,7 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     async def sleep(self, seconds: float) -> None:
-        """Lets time pass (connect retries)."""
+        """Let time pass (connect retries)."""
 
     def abortable(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Abortable[T]:
         """`work`, which connects, so that it may be aborted while it waits."""

@@ -41,7 +41,7 @@ class Connector(Protocol):
         """Why a connect that has ended failed; None if it is connected."""
 
     def drop(self, sock: socket.socket) -> None:
-        """Closes a socket that lost."""
+        """Close a socket that lost."""
 
 
 def open_socket(

@@ -383,7 +383,7 @@ def _shut(sock: socket.socket) -> None:
 
 
 def _timers_interrupt() -> bool:
-    """Whether the program handles signals that timers send.
+    """Return whether the program handles signals that timers send.
 
     Where a signal's handler returns, Python calls recv() again (PEP 475), for which SO_RCVTIMEO begins anew: a signal
     every second, and five seconds never end. Rarer signals only make them longer.

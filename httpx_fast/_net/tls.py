@@ -66,7 +66,7 @@ async def handshake(
     session: ssl.SSLSession | None,
     alpn: Sequence[str] | None = None,
 ) -> TLSStream:
-    """Shakes hands over `inner` under its armed deadline. Closes it when that fails or is cancelled."""
+    """Shake hands over `inner` under its armed deadline. Closes it when that fails or is cancelled."""
     try:
         stream = TLSStream(inner, context, server_hostname, session, alpn)
         await stream.shake_hands()
