@@ -34,7 +34,7 @@ def measure(
     size: int = len(JSON_BODY),
     batch: int = BATCH,
 ) -> dict[str, list[float]]:
-    """Microseconds for each request, in every round, by name."""
+    """Return the microseconds for each request, in every round, by name."""
     given = (nginx.url(path, listener), size, str(nginx.authority.path))
     for kind in kinds:
         if kind.missing() is not None:

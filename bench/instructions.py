@@ -37,7 +37,7 @@ ANSWER = memoryview(
 
 
 class Echo(Stream):
-    """Answers each write before it returns."""
+    """Answer each write before it returns."""
 
     def attach(self, sink: Any) -> None:
         self._sink = sink
@@ -62,7 +62,7 @@ class Echo(Stream):
 
 
 def echoing(backend: type[Backend]) -> Callable[..., Backend]:
-    """What makes a backend of that world whose connections are echoes."""
+    """Return a factory for a backend of that kind whose connections are echoes."""
 
     async def connect(self: Backend, *arguments: Any, **options: Any) -> Stream:
         return Echo()
@@ -105,7 +105,7 @@ def ask(world: str, asked: str, count: int) -> None:
 
 
 def instructions(world: str, asked: str, count: int) -> int:
-    """Of a whole run."""
+    """Return the instructions of a whole run."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, __file__]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     arguments = ["--world", world, "--ask", asked, "--count", str(count)]

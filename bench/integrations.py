@@ -45,7 +45,7 @@ FIELDS = [
 
 
 class Body(httpx2.AsyncByteStream):
-    """A body that is there."""
+    """Hold a body that has arrived already."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -55,7 +55,7 @@ class Body(httpx2.AsyncByteStream):
 
 
 class Nothing(httpx2.AsyncBaseTransport):
-    """Answers without any work."""
+    """Answer without any work."""
 
     def __init__(self, size: int) -> None:
         self.body = bytes(size)
@@ -91,7 +91,7 @@ def compare(rounds: int) -> None:
 
 
 class EchoedStream:
-    """A connection of httpx2 whose peer has answered before it reads."""
+    """Stand for a connection of httpx2 whose peer has answered before it reads."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return bytes(ANSWER)
@@ -130,7 +130,7 @@ def ask(kind: str, count: int) -> None:
 
 
 def instructions(kind: str, count: int) -> int:
-    """Of a whole run."""
+    """Return the instructions of a whole run."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, __file__]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     done = subprocess.run(

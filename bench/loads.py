@@ -22,7 +22,7 @@ AT_ONCE = 100
 
 
 class Load:
-    """One client, opened on the URL that it will be asked for; `run` is one batch."""
+    """Open one client on the URL that it will request; `run` is one batch."""
 
     name: ClassVar[str]
     needs: ClassVar[str] = "asyncio"
@@ -34,7 +34,7 @@ class Load:
 
     @classmethod
     def missing(cls) -> str | None:
-        """What to install first, None when all is there."""
+        """Return what has to be installed first, None when nothing is missing."""
         try:
             importlib.import_module(cls.needs)
         except ImportError:
@@ -153,7 +153,7 @@ class Aiohttp(AsyncLoad):
 
 
 class Framing:
-    """Counts the content of one response that has a Content-Length."""
+    """Count the content of one response that has a Content-Length."""
 
     __slots__ = ("left", "received", "start")
 
@@ -241,7 +241,7 @@ class FloorProtocolUvloop(FloorProtocol, OnUvloop):
 
 
 class BlockingLoad(Load):
-    """One request after the other."""
+    """Send one request after the other."""
 
     def get(self) -> int:
         raise NotImplementedError
@@ -285,7 +285,7 @@ class Httpx2Blocking(BlockingLoad):
 
 
 class FloorSocket(BlockingLoad):
-    """A blocking socket."""
+    """Measure a blocking socket."""
 
     name = "floor.socket"
 
@@ -318,13 +318,13 @@ SEQUENTIAL_LOADS: Sequence[type[Load]] = (FastBlocking, Httpx2Blocking, FloorSoc
 
 
 def note_cost(benchmark: Any, batch: int = BATCH) -> None:
-    """Adds what one request of a batch cost to the figures; there are none under --benchmark-disable."""
+    """Add the cost of one request of a batch to the figures; there are none under --benchmark-disable."""
     if benchmark.stats is not None:
         benchmark.extra_info["microseconds_per_request"] = round(benchmark.stats.stats.median / batch * 1e6, 2)
 
 
 def apart() -> list[str]:
-    """Keeps this process on all processors but the last; the words that start a server on that one."""
+    """Keep this process on all processors but the last; return the arguments that start a server on that one."""
     gc.collect()
     gc.freeze()  # what was imported would be walked again and again, and be charged to whom is measured then
     taskset = shutil.which("taskset")

@@ -21,7 +21,7 @@ LARGE = 10 * 1024 * 1024  # bytes of one
 
 
 class OverHttp2(Load):
-    """A context of ours says by itself what it offers."""
+    """Open a client for HTTP/2; a context of ours sets its ALPN protocols itself."""
 
     def context(self) -> ssl.SSLContext:
         context = super().context()
@@ -98,7 +98,7 @@ class Pyreqwest(AsyncLoad):
 
 
 class FrameCounter(asyncio.Protocol):
-    """One connection that counts what each stream gets."""
+    """Count what each stream of one connection gets."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, block: bytes) -> None:
         self.loop = loop
@@ -171,7 +171,7 @@ class FloorFrames(OverHttp2, AsyncLoad):
 
 
 class OneAtATime(AsyncLoad):
-    """A batch of downloads."""
+    """Run a batch of downloads."""
 
     batch: ClassVar[int] = DOWNLOADS
 

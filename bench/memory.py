@@ -35,7 +35,7 @@ Get = Callable[[str], Awaitable[object]]
 
 
 class Patient(asyncio.Protocol):
-    """Answers /now at once, and everything else when `wanted` requests are there."""
+    """Answer /now at once, and everything else when `wanted` requests have arrived."""
 
     wanted = 0
     waiting: list[asyncio.Transport] = []
@@ -147,7 +147,7 @@ def resident() -> int:
 
 
 async def growth(kind: str, connections: int, folder: str) -> float:
-    """Bytes for each connection."""
+    """Return the bytes for each connection."""
     context = ssl.create_default_context(cafile=str(Path(folder) / "authority.pem")) if folder else None
     server = subprocess.Popen(
         [sys.executable, __file__, "--serve", "--connections", str(connections), "--tls", folder],

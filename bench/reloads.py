@@ -57,7 +57,7 @@ CASES: dict[str, tuple[str, dict[str, Any], bool]] = {
 
 
 class Load:
-    """Tasks that POST until the time is up."""
+    """Run tasks that POST until the time is up."""
 
     def __init__(self, server: Origin, tasks: int, seconds: float) -> None:
         self.server = server
@@ -152,7 +152,7 @@ WORLDS = {"blocking": in_threads, "asyncio": in_asyncio, "uvloop": in_uvloop, "t
 
 @contextmanager
 def reloading(server: Origin) -> Iterator[None]:
-    """Reloads the server again and again during the block."""
+    """Reload the server again and again during the block."""
     over = threading.Event()
 
     def reload() -> None:

@@ -46,7 +46,7 @@ def client(connections: int, context: ssl.SSLContext | bool = True) -> httpx_fas
 
 
 class LastChunk(Framing):
-    """Sees the end of a short chunked response."""
+    """Detect the end of a short chunked response."""
 
     def feed(self, data: bytes) -> bool:
         return data.endswith(b"0\r\n\r\n")

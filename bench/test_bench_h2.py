@@ -32,7 +32,7 @@ COUNT = 200  # exchanges of a round; the answers are made before
 
 
 def answers(first: int) -> list[bytes]:
-    """What a server sends for `COUNT` streams from `first` on; its table is warm after the first of all."""
+    """Return what a server sends for `COUNT` streams from `first` on; its table is warm after the first one."""
     hpack = pytest.importorskip("hpack")
     encoder = hpack.Encoder()
     fields = [(":status", "200"), *FIELDS]
@@ -47,7 +47,7 @@ def answers(first: int) -> list[bytes]:
 
 
 def rounds(setup: Callable[[], Callable[[bytes, int], Any]]) -> Callable[[], tuple[tuple[Any, ...], dict[str, Any]]]:
-    """Arguments for each round: the same connection goes on."""
+    """Return the arguments for each round: the same connection continues."""
     exchange = setup()
     first = 1
 

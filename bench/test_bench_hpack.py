@@ -55,7 +55,7 @@ REQUESTS = [(*REQUEST[:3], (b":path", b"/api/v1/items/%d" % number), *REQUEST[4:
 
 
 def changed(number: int) -> list[tuple[bytes, bytes]]:
-    """The response with another date and another identifier."""
+    """Return the response with another date and another identifier."""
     news = {
         b"date": b"Sun, 22 Nov 2026 07:%02d:%02d GMT" % divmod(number % 3600, 60),
         b"x-request-id": b"%036x" % number,
@@ -64,7 +64,7 @@ def changed(number: int) -> list[tuple[bytes, bytes]]:
 
 
 def blocks(kind: str) -> tuple[bytes, list[bytes]]:
-    """The first block of a connection, and a batch of those after it."""
+    """Return the first block of a connection, and a batch of those after it."""
     encoder = hpack.Encoder()
     first = encoder.encode(RESPONSE)
     if kind == "cold":

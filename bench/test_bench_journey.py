@@ -15,7 +15,7 @@ ROUNDS = 15
 
 
 def one(action: Callable[[], object], count: int) -> float:
-    """Seconds of processor time for one of `count` calls."""
+    """Return the seconds of processor time for one of `count` calls."""
     started = time.process_time()
     for _ in range(count):
         action()
@@ -23,7 +23,7 @@ def one(action: Callable[[], object], count: int) -> float:
 
 
 def recorder() -> Callable[[], None]:
-    """All that is done for the journey of a request on a warm connection, the looks at the clock included."""
+    """Record the journey of a request on a warm connection, with the readings of the clock."""
     clock = time.monotonic
     facts = ConnectionFacts()
 

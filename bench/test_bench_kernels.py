@@ -90,7 +90,7 @@ def by_twin(name: str, ask: bool) -> Callable[[bytes], Any]:
 
 
 class Collector:
-    """What httptools tells its callbacks, collected."""
+    """Collect what httptools passes to its callbacks."""
 
     def on_message_begin(self) -> None:
         self.fields: list[tuple[bytes, bytes]] = []
@@ -143,7 +143,7 @@ def by_zttp() -> Callable[[bytes], Any]:
 
 
 class Canned:
-    """What http.client takes for a socket."""
+    """Stand for the socket of http.client."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -303,7 +303,7 @@ def test_bench_request_head_of_6_fields(benchmark, writer):
 
 
 def collected(name: str, body: memoryview) -> bytes:
-    """A body received in pieces of 64 KiB, as `recv_into` writes them."""
+    """Receive a body in pieces of 64 KiB, as `recv_into` writes them."""
     collector = twin(name)[1].BodyBuffer(len(body))
     at = 0
     while at < len(body):

@@ -35,7 +35,7 @@ def library(request):
 
 @pytest.fixture
 def make_request(library):
-    """Makes the GET of a client with default headers."""
+    """Build the GET of a client with default headers."""
     url = library.URL("https://example.org/path?a=1")
     if library is httpx2:
         merged = httpx2.Headers(DEFAULTS)
@@ -49,7 +49,7 @@ def make_request(library):
 
 @pytest.fixture
 def make_response(library, make_request):
-    """Makes a response of 12 fields with its whole body."""
+    """Build a response of 12 fields with its whole body."""
     request = make_request()
     head = HeadParser().feed(RAW, 0, len(RAW))
     if library is httpx_fast:

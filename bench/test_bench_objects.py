@@ -63,7 +63,7 @@ CASES = {
 
 
 def ready(library: ModuleType) -> Any:
-    """A transport that has its response ready, for both clients of `library`."""
+    """Return a transport that has its response ready, for both clients of `library`."""
     response = library.Response(200, content=b'{"a": 1}', headers={"Content-Type": "application/json"})
     stream = response.stream
 
@@ -121,7 +121,7 @@ def test_asynchronous_client(benchmark, library: ModuleType, case: str):
 @PROCESSOR_TIME
 @LIBRARIES
 def test_making_a_client(benchmark, library: ModuleType):
-    """What construction costs without a TLS context; httpx2 is spared its own by a transport that is given."""
+    """Measure construction without a TLS context; httpx2 makes none because a transport is passed."""
     benchmark.group = "making a client"
     transport = ready(library)
 

@@ -40,12 +40,12 @@ COLD = {
 
 
 def for_transport(url: Any) -> None:
-    """Reads what a request line, a Host field and a connection are made of."""
+    """Read the parts of a URL that a request line, a Host field and a connection need."""
     url.raw_scheme, url.raw_host, url.port, url.netloc, url.raw_path  # noqa: B018
 
 
 def batches(texts: Callable[[int], str]) -> Callable[[], tuple[tuple[list[str]], dict[str, Any]]]:
-    """Sets up rounds with a thousand texts that were never seen before."""
+    """Set up rounds with a thousand texts that were never seen before."""
     numbers = itertools.count()
     return lambda: (([texts(next(numbers)) for _ in range(BATCH)],), {})
 
