@@ -57,6 +57,7 @@ FACE_ORDER = [
     "_content _models.cookie_jar _models.body_iterators",
     "_models.cookies",
     "_models.request",
+    "_models.response_body",
     "_models.response",
     "_models",
     "_auth _sse",

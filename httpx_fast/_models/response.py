@@ -2,48 +2,29 @@
 
 An ordinary class, which users may subclass, patch and construct for tests. It keeps received data as it came: the
 kernel's head, the body if it arrived at once, else a stream; headers, extensions, text and the like are made on first
-access. The rules:
-
-1. `_body` is a whole body that was not read yet; reading moves it to `_content`, streaming to a stream.
-2. A body is read once. Its end, an error and stopping early close the stream, which releases the connection.
-3. `_flags` says what the head contains (`_kernel.constants`), so that most responses need no search of their fields.
+access. `response_body` reads the body. `_flags` says what the head contains (`_kernel.constants`), so that most
+responses need no search of their fields.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json as jsonlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._content import ByteStream, ResponseContent, UnattachedStream, encode_response
-from .._decoders import ContentDecoder, content_decoder, decode_at_once
-from .._exceptions import (
-    HTTPStatusError,
-    ResponseNotRead,
-    StreamClosed,
-    StreamConsumed,
-    request_context,
-    shown,
-    status_message,
-)
+from .._exceptions import HTTPStatusError, shown, status_message
 from .._journey import NO_JOURNEY, Journey
-from .._kernel.constants import (
-    BAD_LENGTH,
-    FIELD_FLAGS,
-    HAS_CONTENT_ENCODING,
-    HAS_LOCATION,
-    HAS_SET_COOKIE,
-    MAX_INTERMEDIATE,
-)
+from .._kernel.constants import FIELD_FLAGS, HAS_LOCATION, HAS_SET_COOKIE
 from .._status_codes import codes
 from .._urls import URL
-from .body_iterators import AsyncPieces, bytes_stage, lines_stage, pieces, raw_stage, text_stage
 from .cookies import Cookies
 from .field_values import charset_of, links_of
 from .headers import Headers, HeaderTypes
 from .request import Request
+from .response_body import ResponseBody
 
 __all__ = ["Response"]
 
@@ -69,7 +50,7 @@ _UNPICKLED = (
 )
 
 
-class Response:
+class Response(ResponseBody):
     """Represent a response, from a client or made by hand.
 
     `content` is a body as it is, `text`, `html` and `json` bodies of those types; fields that describe it are added
@@ -79,35 +60,21 @@ class Response:
 
     # No defaults for what each response sets: CPython does not specialize access to what both object and class have.
     status_code: int
-    is_closed: bool
-    is_stream_consumed: bool
     default_encoding: str | Callable[[bytes], str | None]
     #: The request to send to follow a redirect that the client did not follow.
     next_request: Request | None = None
-    #: Whether `content` is only the beginning of the body: bodies of redirects and authentication rounds, which appear
-    #: in `history`, are read up to a limit.
-    is_truncated: bool = False
 
     # Attributes without a value are unset until they are known.
-    _content: bytes
     _text: str
     _encoding: str
     _elapsed: dt.timedelta
-    _decoder: ContentDecoder
     _cookies: Cookies
     _informational: tuple[Response, ...]
-    _head: Any
-    _journey: Journey | None
-    _headers: Headers | None
-    _request: Request | None
-    _body: bytes | None
-    _stream: Any
     _network: Any
     _extensions: dict[str, Any] | None = None
     _history: list[Response] | None = None
     _interim: Sequence[Any] | None = None  # heads of the preceding 1xx responses
     _trailers: Headers | None = None
-    _num_bytes_downloaded: int
 
     def __init__(
         self,
@@ -167,19 +134,6 @@ class Response:
                 if lower not in names and not (sized and lower == b"transfer-encoding")
             ],
         )
-
-    @property
-    def headers(self) -> Headers:
-        headers = self._headers
-        if headers is None:
-            headers = self._headers = Headers._lazy(self._head)
-            if self._head.content_length == BAD_LENGTH:
-                _say_length_once(headers)
-        return headers
-
-    @headers.setter
-    def headers(self, headers: HeaderTypes) -> None:
-        self._headers = headers if isinstance(headers, Headers) else Headers(headers)
 
     @property
     def _flags(self) -> int:
@@ -253,20 +207,6 @@ class Response:
         return Headers(getattr(self._stream, "trailers", None)) if trailers is None else trailers
 
     @property
-    def stream(self) -> SyncByteStream | AsyncByteStream:
-        """Return the body as received: an asynchronous stream from an async client, of both kinds if in memory."""
-        stream: SyncByteStream | AsyncByteStream | None = self._stream
-        if stream is None:
-            data = self._body if self._body is not None else self.__dict__.get("_content")
-            stream = self._stream = UnattachedStream() if data is None else ByteStream(data)
-        return stream
-
-    @stream.setter
-    def stream(self, stream: SyncByteStream | AsyncByteStream) -> None:
-        self._stream = stream
-        self._body = None
-
-    @property
     def journey(self) -> Journey:
         """Return the timed steps of the request; there are none without a network (mocks, ASGI, WSGI)."""
         journey = self._journey
@@ -325,14 +265,6 @@ class Response:
         return self.request.url
 
     @property
-    def content(self) -> bytes:
-        """Return the decoded body. Raises ResponseNotRead if it was not read."""
-        try:
-            return self._content
-        except AttributeError:
-            raise ResponseNotRead from None
-
-    @property
     def text(self) -> str:
         """Return the content as text, decoded by `encoding`; invalid input is replaced by U+FFFD."""
         try:
@@ -380,18 +312,6 @@ class Response:
     def _content_type(self) -> bytes:
         headers = self._headers
         return b", ".join(self._head.get_all(b"content-type") if headers is None else headers._find(b"content-type"))
-
-    def _get_content_decoder(self) -> ContentDecoder:
-        """Return the decoder for the codings that Content-Encoding names."""
-        try:
-            return self._decoder
-        except AttributeError:
-            pass
-        self._decoder = content_decoder(self._codings())
-        return self._decoder
-
-    def _codings(self) -> list[str]:
-        return [coding.lower() for coding in self.headers.get_list("content-encoding", split_commas=True)]
 
     @property
     def is_informational(self) -> bool:
@@ -479,171 +399,6 @@ class Response:
         value = self.headers.get("link")
         return {} if value is None else {link.get("rel") or link.get("url"): link for link in links_of(value)}
 
-    @property
-    def num_bytes_downloaded(self) -> int:
-        """Return the number of bytes of the body received so far, before decoding."""
-        return self._num_bytes_downloaded
-
-    def read(self) -> bytes:
-        """Read the body to its end and return the content."""
-        body = self._body
-        if body is not None and self._take(body):
-            return self._content
-        try:
-            return self._content
-        except AttributeError:
-            pass
-        self._content = b"".join(self.iter_bytes())
-        return self._content
-
-    async def aread(self) -> bytes:
-        """Read the body to its end and return the content."""
-        body = self._body
-        if body is not None and self._take(body):
-            return self._content
-        try:
-            return self._content
-        except AttributeError:
-            pass
-        self._content = b"".join([piece async for piece in self.aiter_bytes()])
-        return self._content
-
-    def _read_intermediate(self) -> None:
-        """Read the body of a response that is not the final one, up to `MAX_INTERMEDIATE` bytes."""
-        if self._is_read():
-            return
-        kept = _Beginning()
-        source = pieces(self, bytes_stage, None)
-        try:
-            for piece in source:
-                if kept.is_full_with(piece):
-                    self.is_truncated = True
-                    break
-        finally:
-            source.close()  # and with it the response
-        self._content = kept.joined()
-
-    async def _aread_intermediate(self) -> None:
-        """Read the body of a response that is not the final one, up to `MAX_INTERMEDIATE` bytes."""
-        if self._is_read():
-            return
-        kept = _Beginning()
-        source = AsyncPieces(self, bytes_stage, None)
-        try:
-            async for piece in source:
-                if kept.is_full_with(piece):
-                    self.is_truncated = True
-                    break
-        finally:
-            await source.aclose()  # and with it the response
-        self._content = kept.joined()
-
-    def _is_read(self) -> bool:
-        """Return whether the content is available, or can be made so without waiting."""
-        body = self._body
-        return (body is not None and self._take(body)) or "_content" in self.__dict__
-
-    def _take(self, body: bytes) -> bool:
-        """Turn a whole received body into the content; return False if it must be decoded step by step."""
-        headers = self._headers
-        # vcrpy blanks Content-Encoding while it reads, and uses the decoder afterwards.
-        if headers is not None and headers._source is None:
-            return False
-        self._body = None
-        self.is_closed = True
-        self.is_stream_consumed = True
-        self._num_bytes_downloaded = len(body)
-        if self._head.flags & HAS_CONTENT_ENCODING:
-            self._stream = ByteStream(body)
-            with request_context(self._request, self._journey):
-                content = decode_at_once(self._codings(), body)
-            if content is None:
-                self.is_closed = self.is_stream_consumed = False
-                return False
-            body = content
-        self._content = body
-        return True
-
-    def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """Iterate over the content in pieces of `chunk_size` bytes, or as it arrives."""
-        return pieces(self, bytes_stage, chunk_size)
-
-    def iter_text(self, chunk_size: int | None = None) -> Iterator[str]:
-        """Iterate over the content as text, in pieces of `chunk_size` characters, or as it arrives."""
-        return pieces(self, text_stage, chunk_size)
-
-    def iter_lines(self) -> Iterator[str]:
-        """Iterate over the lines of the content as text, without their ends."""
-        return pieces(self, lines_stage, None)
-
-    def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """Iterate over the body as received, not decoded, in pieces of `chunk_size` bytes, or as it arrives."""
-        return pieces(self, raw_stage, chunk_size)
-
-    def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
-        """Iterate over the content in pieces of `chunk_size` bytes, or as it arrives."""
-        return AsyncPieces(self, bytes_stage, chunk_size)
-
-    def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:
-        """Iterate over the content as text, in pieces of `chunk_size` characters, or as it arrives."""
-        return AsyncPieces(self, text_stage, chunk_size)
-
-    def aiter_lines(self) -> AsyncIterator[str]:
-        """Iterate over the lines of the content as text, without their ends."""
-        return AsyncPieces(self, lines_stage, None)
-
-    def aiter_raw(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
-        """Iterate over the body as received, not decoded, in pieces of `chunk_size` bytes, or as it arrives."""
-        return AsyncPieces(self, raw_stage, chunk_size)
-
-    def close(self) -> None:
-        """Close the response and release its connection; unread data is lost."""
-        if self._opposite("__iter__"):
-            raise RuntimeError("the response's stream is asynchronous: call aclose()")
-        self._body = None
-        if not self.is_closed:
-            self.is_closed = True
-            if self._stream is not None:
-                with request_context(self._request, self._journey):
-                    self._stream.close()
-
-    async def aclose(self) -> None:
-        """Close the response and release its connection; unread data is lost."""
-        if self._opposite("__aiter__"):
-            raise RuntimeError("the response's stream is a blocking one: call close()")
-        self._body = None
-        if not self.is_closed:
-            self.is_closed = True
-            if self._stream is not None:
-                with request_context(self._request, self._journey):
-                    await self._stream.aclose()
-
-    def _start(self, method: str) -> Any:
-        """Return the stream, to be read once; `method` is "__iter__" or "__aiter__"."""
-        if self.is_stream_consumed:
-            raise StreamConsumed
-        if self.is_closed:
-            raise StreamClosed
-        stream = self.stream
-        if self._opposite(method):
-            kind, call = ("asynchronous", "aiter_*() or aread()") if method == "__iter__" else ("blocking", "iter_*()")
-            raise RuntimeError(f"the response's stream is {kind}: use {call}")
-        self._body = None
-        self.is_stream_consumed = True
-        self._num_bytes_downloaded = 0
-        return stream
-
-    def _opposite(self, method: str) -> bool:
-        """Return whether the stream can be read, but not by `method`."""
-        return self._stream is not None and not hasattr(self._stream, method)
-
-    def _abandon(self) -> None:
-        """Release the connection without waiting, when an iterator was dropped half-way."""
-        abandon = getattr(self._stream, "abandon", None)
-        if abandon is not None and not self.is_closed:
-            self.is_closed = True
-            abandon()
-
     def __repr__(self) -> str:
         return f"<Response [{self.status_code} {self.reason_phrase}]>"
 
@@ -660,31 +415,6 @@ class Response:
         self.is_closed = True
         self._extensions = {}
         self._stream = UnattachedStream()
-
-
-class _Beginning:
-    """Keep the first `MAX_INTERMEDIATE` bytes of content."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._left = MAX_INTERMEDIATE
-
-    def is_full_with(self, piece: bytes) -> bool:
-        """Add a piece and return whether it exceeded the limit."""
-        self._pieces.append(piece[: self._left])
-        full = len(piece) > self._left
-        self._left -= len(piece)
-        return full
-
-    def joined(self) -> bytes:
-        return b"".join(self._pieces)
-
-
-def _say_length_once(headers: Headers) -> None:
-    """Merge repeated Content-Length fields that agree (RFC 9110 s.8.6): users read a number."""
-    values = set(headers.get_list("Content-Length", split_commas=True))
-    if len(values) == 1:
-        headers["Content-Length"] = values.pop()
 
 
 def received(
