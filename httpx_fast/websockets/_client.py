@@ -197,7 +197,7 @@ class WebSocketSession(Session):
         """Close the session, waiting at most one second for the peer's answer. May be repeated."""
         drive(self._close(code, reason))
 
-    async def _take_turn(self, at: float | None) -> bool:
+    async def _acquire_reader(self, at: float | None) -> bool:
         left = -1.0 if at is None else min(max(at - monotonic(), 0.0), threading.TIMEOUT_MAX)
         return self._reading.acquire(timeout=left)
 
@@ -207,7 +207,7 @@ class WebSocketSession(Session):
     async def _read(self, timeout: float | None) -> bytes:
         return self.stream.read(_READ_SIZE, timeout)
 
-    async def _take_pen(self, patience: float | None) -> bool:
+    async def _acquire_writer(self, patience: float | None) -> bool:
         return self._writing.acquire(timeout=-1.0 if patience is None else min(patience, threading.TIMEOUT_MAX))
 
     def _pass_pen(self) -> None:
@@ -238,7 +238,7 @@ class AsyncWebSocketSession(Session):
     async def __aenter__(self) -> Self:
         if self._interval is not None:
             self._tasks = await anyio.create_task_group().__aenter__()
-            self._tasks.start_soon(self._look_in, self._interval / _LOOKS)
+            self._tasks.start_soon(self._poll, self._interval / _LOOKS)
         return self
 
     async def __aexit__(
@@ -301,12 +301,12 @@ class AsyncWebSocketSession(Session):
         """Close the session, waiting at most one second for the peer's answer. May be repeated."""
         await self._close(code, reason)
 
-    async def _say_goodbye(self, code: int, reason: str | None, at: float) -> None:
+    async def _send_close(self, code: int, reason: str | None, at: float) -> None:
         # A cancelled task sends its close frame nevertheless; this hardly ever waits.
         with anyio.move_on_after(max(at - monotonic(), 0.0), shield=True):
-            await super()._say_goodbye(code, reason, at)
+            await super()._send_close(code, reason, at)
 
-    async def _look_in(self, pause: float) -> None:
+    async def _poll(self, pause: float) -> None:
         """Read available data while no call reads, so that the peer's pings are answered and ours are sent."""
         while self._end is None:
             await anyio.sleep(pause)
@@ -315,7 +315,7 @@ class AsyncWebSocketSession(Session):
                 with contextlib.suppress(HTTPXWSException):
                     await self._until(lambda: False, now)
 
-    async def _take_turn(self, at: float | None) -> bool:
+    async def _acquire_reader(self, at: float | None) -> bool:
         return await _acquired(self._reading, None if at is None else at - monotonic())
 
     def _pass_turn(self) -> None:
@@ -324,7 +324,7 @@ class AsyncWebSocketSession(Session):
     async def _read(self, timeout: float | None) -> bytes:
         return await self.stream.read(_READ_SIZE, timeout)
 
-    async def _take_pen(self, patience: float | None) -> bool:
+    async def _acquire_writer(self, patience: float | None) -> bool:
         return await _acquired(self._writing, patience)
 
     def _pass_pen(self) -> None:
@@ -333,7 +333,7 @@ class AsyncWebSocketSession(Session):
     async def _put(self, raw: bytes, timeout: float | None) -> None:
         await self.stream.write(raw, timeout)
 
-    async def _breathe(self) -> None:
+    async def _yield_to_tasks(self) -> None:
         await anyio.lowlevel.checkpoint()
 
     async def _shut(self) -> None:

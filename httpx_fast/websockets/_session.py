@@ -134,7 +134,7 @@ class Session:
     def _set_up(self) -> None:
         raise NotImplementedError
 
-    async def _take_turn(self, at: float | None) -> bool:
+    async def _acquire_reader(self, at: float | None) -> bool:
         """Acquire the read lock; return False if `at` comes first."""
         raise NotImplementedError
 
@@ -144,7 +144,7 @@ class Session:
     async def _read(self, timeout: float | None) -> bytes:
         raise NotImplementedError
 
-    async def _take_pen(self, patience: float | None) -> bool:
+    async def _acquire_writer(self, patience: float | None) -> bool:
         """Acquire the write lock; return False if that takes longer than `patience` seconds."""
         raise NotImplementedError
 
@@ -155,7 +155,7 @@ class Session:
         """Write to the stream, with `timeout` seconds for each bit of progress; b"" flushes its buffer."""
         raise NotImplementedError
 
-    async def _breathe(self) -> None:
+    async def _yield_to_tasks(self) -> None:
         """Let other tasks run."""
 
     async def _shut(self) -> None:
@@ -180,9 +180,9 @@ class Session:
                 if late >= _LATE_READS:
                     return False
                 if reads % _BREATH == 0:
-                    await self._breathe()
+                    await self._yield_to_tasks()
             reads += 1
-            if not await self._take_turn(at):
+            if not await self._acquire_reader(at):
                 return ready()
             try:
                 if not ready() and self._end is None and not await self._read_once(at):
@@ -236,11 +236,11 @@ class Session:
             goodbye_by = at
         if closing is not None:
             self._end = WebSocketDisconnect(closing.code, closing.reason)
-            await self._say_goodbye(closing.code, None, goodbye_by)
+            await self._send_close(closing.code, None, goodbye_by)
             await self._shut()
         elif fault is not None:
             self._end = WebSocketDisconnect(fault.code, fault.reason)
-            await self._say_goodbye(fault.code, fault.reason, goodbye_by)
+            await self._send_close(fault.code, fault.reason, goodbye_by)
             await self._shut()
         elif self._owed or self._stuck:
             await self._answer()
@@ -293,7 +293,7 @@ class Session:
         elif kind in ("Ping", "Pong"):
             await self._send_frame(frame(PING if kind == "Ping" else PONG, bytes(event.payload)))
         elif kind == "CloseConnection":
-            await self._say_goodbye(event.code, event.reason, monotonic() + CLOSE_PATIENCE)
+            await self._send_close(event.code, event.reason, monotonic() + CLOSE_PATIENCE)
         else:
             raise TypeError(f"{event!r} is no event: expected TextMessage, BytesMessage, Ping, Pong or CloseConnection")
 
@@ -316,7 +316,7 @@ class Session:
 
         The current writer has a deadline of its own, so only the close frame needs one for the lock too.
         """
-        if not await self._take_pen(timeout if goodbye else None):
+        if not await self._acquire_writer(timeout if goodbye else None):
             raise WriteTimeout("somebody else was still writing")
         try:
             if not goodbye:
@@ -331,7 +331,7 @@ class Session:
         if self._said_goodbye:
             self._owed.clear()
             return
-        if not await self._take_pen(0.0):
+        if not await self._acquire_writer(0.0):
             return
         try:
             while self._stuck or self._owed:
@@ -362,7 +362,7 @@ class Session:
             self._pings.pop(payload, None)
             raise
 
-    async def _say_goodbye(self, code: int, reason: str | None, at: float) -> None:
+    async def _send_close(self, code: int, reason: str | None, at: float) -> None:
         """Send a close frame before `at`, unless one was sent; failure to send it is ignored."""
         if not self._said_goodbye:
             self._said_goodbye = True
@@ -374,7 +374,7 @@ class Session:
         try:
             if self._end is None:
                 at = monotonic() + CLOSE_PATIENCE
-                await self._say_goodbye(code, reason, at)
+                await self._send_close(code, reason, at)
                 self._next_ping = self._pong_by = None
                 with contextlib.suppress(HTTPXWSException):
                     # Messages that come now are discarded; the peer's close frame follows them.
