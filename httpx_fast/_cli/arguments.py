@@ -98,6 +98,7 @@ class Arguments:
     remote_name: bool = False
     resume: bool = False
     har: str | None = None
+    report: str | None = None
     journey: bool = False
     number: int | None = None
     concurrency: int | None = None

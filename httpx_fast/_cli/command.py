@@ -13,7 +13,7 @@ import threading
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from .. import _har
+from .. import _har, _report
 from ..__version__ import __version__
 from .._client.client import Client
 from .._encodings import load_codecs
@@ -146,22 +146,25 @@ def _send(arguments: Arguments, output: Output) -> int:
 
 @contextlib.contextmanager
 def _archived(arguments: Arguments, exchanger: Exchanger) -> Generator[None]:
-    """Writes the HAR file at the end; after an error, which is told before any of the file, of what came until then."""
-    if arguments.har is None:
+    """Write HAR file and report at the end; after an error, which is told before, what came until then."""
+    if arguments.har is None and arguments.report is None:
         yield
         return
     try:
         yield
     except BaseException:
         with contextlib.suppress(OSError):
-            _write_har(arguments.har, exchanger.exchange.responses)
+            _archive(arguments, exchanger.exchange.responses)
         raise
-    _write_har(arguments.har, exchanger.exchange.responses)
+    _archive(arguments, exchanger.exchange.responses)
 
 
-def _write_har(path: str, responses: Sequence[Response]) -> None:
-    text = json.dumps(_har.har(responses), indent=1, ensure_ascii=False)
-    Path(path).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+def _archive(arguments: Arguments, responses: Sequence[Response]) -> None:
+    if arguments.har is not None:
+        text = json.dumps(_har.har(responses), indent=1, ensure_ascii=False)
+        Path(arguments.har).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+    if arguments.report is not None:
+        Path(arguments.report).write_text(_report.report(responses), encoding="utf-8", errors="backslashreplace")
 
 
 def _measure(builder: Builder, arguments: Arguments, output: Output) -> int:
@@ -174,8 +177,7 @@ def _measure(builder: Builder, arguments: Arguments, output: Output) -> int:
     else:
         samples = _measuring.measure(builder, number, at_once)
     first = next((each.response for each in samples if each.response is not None), None)
-    if arguments.har is not None:
-        _write_har(arguments.har, [each.response for each in samples if each.response is not None])
+    _archive(arguments, [each.response for each in samples if each.response is not None])
     if first is not None and (arguments.verbose or arguments.include) and not arguments.as_json:
         output.show_heads(first)
     _show_times(samples, builder, at_once, arguments, output)

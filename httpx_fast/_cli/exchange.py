@@ -71,7 +71,7 @@ class Exchanger:
             if download is not None:
                 self._output.show_heads(response)
                 self._save(response, download)
-            elif arguments.har is not None:
+            elif arguments.har is not None or arguments.report is not None:
                 response.read()
                 self._show(response, iter([response.content]))
             elif arguments.journey and not _never_ends(response, arguments):

@@ -167,6 +167,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(("-O", "--remote-name"), "remote_name", "write the body to a file named as in the URL", OUTPUT),
     Option(("--resume",), "resume", "go on with what an earlier download has left", OUTPUT),
     Option(("--har",), "har", "write all requests and responses to a HAR file, without secrets", OUTPUT, ("FILE",)),
+    Option(("--report",), "report", "write all requests to a page with their times, no secrets", OUTPUT, ("FILE",)),
     Option(("--journey",), "journey", "show how long each step of the request took", TIMING),
     Option(("-n", "--number"), "number",
            "send the request so often, and show a table of the steps", TIMING, ("COUNT",), read=_count),

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from .._journey import PHASES, ConnectionFacts, Journey
+from .._journey import ConnectionFacts, Journey
+from .._journey_steps import Step, steps
 
 MIN_BAR = 8  # columns; where fewer are left, numbers alone say more
 
@@ -19,45 +20,6 @@ _BROKEN = " broken off"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 # SGR colours, one per step: neighbours differ, and none is white or black, whatever the background.
 _COLORS = {"pool": 35, "dns": 36, "tcp": 34, "proxy": 35, "tls": 33, "send": 32, "wait": 36, "receive": 34}
-_DIALLING = ("dns", "tcp", "proxy", "tls")
-
-
-class Step(NamedTuple):
-    """One step of a journey, in seconds from its start; `seconds` is None where a reused connection skipped it."""
-
-    name: str
-    begin: float
-    seconds: float | None
-    broken: bool = False
-
-
-def steps(journey: Journey) -> list[Step]:
-    """Return the steps that were taken, skipped thanks to a reused connection, or broken off, in order."""
-    facts = journey.connection or ConnectionFacts()
-    taken = journey.phases()
-    tcp_began = facts.dial_started if facts.dns_done is None else facts.dns_done
-    begins = (
-        journey.started,
-        facts.dial_started,
-        tcp_began,
-        facts.tcp_done,
-        facts.tcp_done if facts.proxy_done is None else facts.proxy_done,
-        journey.sending,
-        journey.sent,
-        journey.first,
-    )
-    found: list[Step] = []
-    for name, begin in zip(PHASES, begins, strict=True):
-        if begin is None:
-            continue
-        if name in taken:
-            found.append(Step(name, begin - journey.started, taken[name]))
-        elif journey.reused and name in _DIALLING:
-            if getattr(facts, f"{name}_done") is not None:
-                found.append(Step(name, 0.0, None))
-        elif journey.stopped is not None and journey.phase == name:
-            found.append(Step(name, begin - journey.started, journey.stopped - begin, broken=True))
-    return found
 
 
 def draw(

@@ -219,3 +219,16 @@ def test_archive_is_written_for_a_response_that_broke_off(run: Any, tmp_path: Pa
 def test_archive_that_cannot_be_written_is_an_error_unless_there_is_another(run: Any, server: LocalServer) -> None:
     assert run("--har", "/no/such/folder/all.har", f"{server.url}/lines").code == 23
     assert run("--har", "/no/such/folder/all.har", f"{server.url}/status/404", "-f").code == 22
+
+
+def test_report_has_all_requests(run: Any, server: LocalServer, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    ran = run("--report", str(file), "-L", f"{server.url}/redirect/2", "-u", "user:hunter2")
+    assert ran.code == 0
+    assert json.loads(ran.out)["method"] == "GET"
+    text = file.read_text(encoding="utf-8")
+    assert text.count("<details") == 3
+    assert "dXNlcjpodW50ZXIy" not in text
+    assert run("--report", str(file), "-n", "4", f"{server.url}/lines").code == 0
+    assert file.read_text(encoding="utf-8").count("<details") == 4
+    assert run("--report", "/no/such/folder/page.html", f"{server.url}/lines").code == 23

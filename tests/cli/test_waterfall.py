@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from httpx_fast._cli.waterfall import MIN_BAR, Step, draw, steps
+from httpx_fast._cli.waterfall import MIN_BAR, draw
 from httpx_fast._journey import ConnectionFacts, Journey
+from httpx_fast._journey_steps import Step, steps
 
 
 def make_facts(*, began: float = 100.0005, tls: bool = True) -> ConnectionFacts:
