@@ -248,8 +248,9 @@ def may_set(cookie: Cookie, place: Place) -> bool:
     """
     if cookie.domain_specified:
         domain = cookie.domain[1:]
-        if place.is_address or is_public_suffix(domain):
-            if domain != place.host:
+        # The name "host.local" of a host without a dot is the host's own, as applications in tests have it.
+        if place.is_address or is_public_suffix(domain) or domain == place.effective_host != place.host:
+            if domain not in (place.host, place.effective_host):
                 return False
             cookie.domain = place.effective_host
             cookie.domain_specified = False

@@ -281,6 +281,17 @@ def test_address_is_a_domain_of_its_own(cookies, host):
     assert len(cookies) == 0
 
 
+def test_the_local_name_of_a_host_without_a_dot_is_its_own():
+    cookies = Cookies()
+    request = Request("GET", "http://testserver/")
+    fields = [("Set-Cookie", "a=1; Domain=testserver.local"), ("Set-Cookie", "b=2; Domain=other.local")]
+    cookies.extract_cookies(Response(200, headers=fields, request=request))
+    assert dict(cookies) == {"a": "1"}
+    for host, sent in (("testserver", "a=1"), ("other", None)):
+        later = Request("GET", f"http://{host}/", cookies=cookies)
+        assert later.headers.get("Cookie") == sent
+
+
 @pytest.mark.parametrize("host", ["localhost", "intranet", "org"])
 def test_host_without_a_dot_is_a_domain_of_its_own(cookies, host):
     url = f"http://{host}:8000/"
