@@ -21,7 +21,7 @@ import httpx2
 import pytest
 
 import httpx_fast
-from httpx_fast._decoders import content_decoder, decode_all
+from httpx_fast._decoders import content_decoder, decode_at_once
 
 BATCH = 1000
 
@@ -120,7 +120,9 @@ def _streamed(data: bytes) -> Iterator[bytes]:
 
 
 def _at_once(data: bytes) -> Iterator[bytes]:
-    yield decode_all(["gzip"], data)
+    content = decode_at_once(["gzip"], data)
+    assert content is not None
+    yield content
 
 
 def _httpx2(data: bytes) -> Iterator[bytes]:
