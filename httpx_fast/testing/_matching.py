@@ -123,7 +123,7 @@ def _same_url(wanted: URL | re.Pattern[str], url: URL, params: Mapping[str, str 
     """Return whether the URLs are equal; the order of different query parameters does not matter."""
     if isinstance(wanted, re.Pattern):
         return wanted.match(str(url)) is not None
-    expected = wanted.params if params is None else QueryParams(params)  # type: ignore[arg-type]
+    expected = wanted.params if params is None else QueryParams(params)
     return _by_name(expected) == _by_name(url.params) and _without_query(wanted) == _without_query(url)
 
 

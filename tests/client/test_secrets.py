@@ -200,13 +200,13 @@ def test_requests_that_cannot_be_sent_do_not_show_their_user_info(backend, text)
 @pytest.mark.parametrize("scheme", ["http", "https", "ws"])
 @pytest.mark.parametrize("proxy", [None, "http", "https", "socks5", "socks4a"])
 def test_failures_on_the_wire_show_no_credentials(backend, peer, scheme, proxy, caplog):
-    """The peer answers with what nobody understands, as proxy and as origin."""
+    """The peer answers with what nobody understands, as proxy and as origin; to TLS it says nothing."""
     server = peer(answering(b"nonsense\r\n\r\n", *[b"nonsense\r\n\r\n"] * 9))
     login = SECRET if proxy == "socks4a" else f"user:{SECRET}"
     options = {"proxy": f"{proxy}://{login}@127.0.0.1:{server.port}"} if proxy else {}
 
     async def body():
-        async with backend.client(**options, trust_env=False, timeout=10, cookies={"a": SECRET}) as client:
+        async with backend.client(**options, trust_env=False, timeout=0.5, cookies={"a": SECRET}) as client:
             await client.get(f"{scheme}://user:{SECRET}@127.0.0.1:{server.port}/", headers=FIELDS)
 
     with caplog.at_level(logging.DEBUG, "httpx_fast"), pytest.raises(httpx_fast.HTTPError, match=r".") as caught:
