@@ -385,7 +385,7 @@ def test_a_connection_that_was_handed_over_is_not_bound_any_more(backend, fault_
             fields = {"Connection": "Upgrade", "Upgrade": "other"}
             async with client.stream("GET", fault_lab.url(), headers=fields, timeout=total) as upgraded:
                 network = upgraded.extensions["network_stream"]
-                assert network._stream._bound == network._stream._write_bound == math.inf
+                assert network._stream._read_timer.hard == network._stream._write_timer.hard == math.inf
                 assert await read(network, LONG) == b"still here"
                 with pytest.raises(httpx_fast.ReadTimeout, match=r"^read timed out after .* of 0\.01 s"):
                     await read(network, A_WHILE)

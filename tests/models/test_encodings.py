@@ -52,8 +52,9 @@ def test_garbage_never_raises_however_it_is_cut(name):
             text += decoder.decode(data[at : at + size])
             at += size
         text += decoder.decode(b"", True)
-        # The standard library leaves bad escape sequences of ISO 2022 as they are where it has the whole text.
-        if name != "iso2022_jp":
+        # The standard library leaves bad escape sequences of ISO 2022 as they are where it has the whole text; PyPy
+        # replaces garbage in UTF-32 by other numbers of characters in pieces than in one.
+        if name != "iso2022_jp" and not (sys.implementation.name == "pypy" and name.startswith("utf_32")):
             assert text == data.decode(name, "replace")
 
 
@@ -127,6 +128,7 @@ def test_a_label_may_be_as_long_as_the_limit():
 def test_unknown_labels_leave_nothing_in_the_registry_of_codecs():
     program = (
         "import encodings, httpx_fast\n"
+        "assert httpx_fast.Response(200, content=b'a').text == 'a'\n"  # looks up what is used for all of them
         "known = len(encodings._cache)\n"
         "for number in range(1000):\n"
         "    headers = {'Content-Type': f'text/plain; charset=unheard-of-{number}'}\n"
