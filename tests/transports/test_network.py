@@ -73,7 +73,7 @@ def test_timeouts_begin_by_the_clock_of_the_pool(backend, peer):
     async def body():
         async with backend.client() as client, upgrading(client, peer=server) as response:
             network = response.extensions["network_stream"]
-            client._transport.pool.clock = lambda: time.monotonic() + 3600
+            client._transport.pool.leases.clock = lambda: time.monotonic() + 3600
             await done(network.write(b"question"))
             assert await done(network.read(100, timeout=0)) == b"question"
 
