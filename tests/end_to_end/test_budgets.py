@@ -306,15 +306,20 @@ def test_a_request_that_is_sent_again_has_one_total(backend, fault_lab, in_time)
 def test_connecting_again_waits_no_longer_than_the_total_allows(backend, transport, peer):
     gone = peer(mute)
     gone.close()
+    kinds = set()
 
     async def body():
         async with backend.client(transport=transport(retries=100), timeout=granted("total")) as client:
             began = time.monotonic()
-            with pytest.raises(httpx_fast.ConnectError, match="could not connect to"):
+            # On a busy machine the total may end within a try instead of between two.
+            expected = (httpx_fast.ConnectError, httpx_fast.ConnectTimeout)
+            with pytest.raises(expected, match=r"could not connect to|no answer from") as caught:
                 await client.get(gone.url())
+            kinds.add(caught.type)
             return time.monotonic() - began
 
     assert min(backend.run(body) for _ in range(TRIES)) <= BUDGET + ALLOWED
+    assert httpx_fast.ConnectError in kinds
 
 
 def test_a_body_whose_pieces_do_not_come_is_waited_for_no_longer(backend, fault_lab, in_time):
