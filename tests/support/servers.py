@@ -294,7 +294,14 @@ class Hypercorn:
 
 
 def _listener() -> socket.socket:
-    return socket.create_server(("127.0.0.1", 0), backlog=4096)
+    """Open a listening socket to hand to a server.
+
+    It is non-blocking, as nginx requires of a socket that it inherits: of two workers that are woken for one connection
+    the second would wait in accept(), and answer nothing on the connections that it has.
+    """
+    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    listener.setblocking(False)
+    return listener
 
 
 def _answers(port: int) -> bool:
