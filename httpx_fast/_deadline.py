@@ -6,8 +6,9 @@
 - `Deadline` is the end of a whole `send()`. It is made where that begins, and shared by all that follows from it:
   further requests of redirects and authentication, replays, retries, the body. Nothing renews it.
 
-Instants are seconds on the clock of a pool; `NEVER` is a deadline that never comes. A new phase is a line in `PHASES`,
-a field of `RequestTimeouts`, and one of the public `Timeout`.
+Times are seconds on the clock of a pool; `NEVER` is a deadline that never comes. To add a phase: a line in `PHASES`,
+and `PhaseTimer.begin()` where its wait begins; if users set its length, a field of `RequestTimeouts` and one of the
+public `Timeout`.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ NEVER: Final = inf
 
 
 class Phase(NamedTuple):
-    """What distinguishes the timeout of one phase from others."""
+    """Describe one phase and its timeout."""
 
     name: str
     reported: str  # the phase that the exception names
     error: type[TimeoutException]
-    doing: str  # what goes on meanwhile, for messages
-    receiving: bool  # it bounds what a stream receives
-    sending: bool  # it bounds what a stream sends
-    renewed: bool  # whenever the peer makes progress its budget begins anew
-    silence: str  # what a peer does that lets it run out
+    doing: str  # the activity that messages name
+    receiving: bool  # limits receiving on a stream
+    sending: bool  # limits sending on a stream
+    renewed: bool  # progress of the peer restarts the budget
+    silence: str  # the complaint about the peer when the time is up
 
 
 PHASES: Final = {
@@ -50,7 +51,7 @@ PHASES: Final = {
 
 
 class Total(float):
-    """Seconds granted to a whole `send()`: a budget that is not its phase's own, as messages then say."""
+    """Mark seconds as those of a whole `send()`, so that messages say that the total ran out and not the phase."""
 
     __slots__ = ()
 
@@ -58,7 +59,7 @@ class Total(float):
 def timed_out(phase: str, elapsed: float, budget: float, detail: str) -> TimeoutException:
     """Return the exception of a phase (a name in `PHASES`); times in seconds.
 
-    Where `budget` is a `Total` it was not the phase's own time that ran out, but that of the whole request.
+    If `budget` is a `Total`, the time of the whole request has run out, not that of the phase.
     """
     found = PHASES[phase]
     whole = isinstance(budget, Total)
@@ -69,14 +70,8 @@ def timed_out(phase: str, elapsed: float, budget: float, detail: str) -> Timeout
     return failure
 
 
-def expired(phase: str, now: float, at: float, budget: float | None, detail: str) -> TimeoutException:
-    """Return the timeout of a phase whose deadline `at` has come; it began `budget` seconds before."""
-    granted = budget if budget is not None else max(at - now, 0.0)
-    return timed_out(phase, max(now - at + granted, 0.0), granted, detail)
-
-
 class Deadline:
-    """The end of a `send()` that is granted `seconds`, from now on."""
+    """Hold the deadline of a `send()` that may take `seconds`, from now on."""
 
     __slots__ = ("_began", "_clock", "at", "budget")
 
@@ -108,43 +103,58 @@ class Deadline:
 
 
 class PhaseTimer:
-    """The deadline of one kind of wait: `at`, the sooner of the phase's own and of a hard one that nothing moves."""
+    """Hold the deadline of one kind of wait: `at`, the sooner of the phase's own and of a hard one that nothing moves.
+
+    With `since` the phase has begun then, for `budget` seconds (None for no limit).
+    """
 
     __slots__ = ("at", "budget", "hard", "hard_budget", "phase")
 
-    def __init__(self, phase: str, deadline: Deadline | None = None) -> None:
+    def __init__(
+        self,
+        phase: str,
+        deadline: Deadline | None = None,
+        since: float | None = None,
+        budget: float | None = None,
+    ) -> None:
         self.phase = phase
-        self.budget: float | None = None
+        self.budget = budget
         self.hard = NEVER
         self.hard_budget: float | None = None
         if deadline is not None:
             self.hard, self.hard_budget = deadline.at, deadline.budget
-        self.at = self.hard
+        self.at = self.hard if since is None or budget is None else min(since + budget, self.hard)
+
+    def begin(self, phase: str, since: float, budget: float | None) -> None:
+        """Begin a phase at `since`, which ends after `budget` seconds (None for never) or with the hard deadline."""
+        self.phase = phase
+        self.budget = budget
+        self.at = self.hard if budget is None else min(since + budget, self.hard)
 
     def set(self, phase: str, at: float | None, budget: float | None) -> None:
-        """Begin a phase, which ends at `at` (None for never) or with the hard deadline; `budget` is what it is granted.
+        """Begin a phase, which ends at `at` (None for never) or with the hard deadline; `budget` is its whole length.
 
-        A stream's code for the hot path does the same by itself.
+        Streams do the same without this call on the hot path.
         """
         self.phase = phase
         self.at = self.hard if at is None or at > self.hard else at
         self.budget = budget
 
     def set_hard(self, at: float | None, budget: float | None) -> None:
-        """From the next `set()` or `postpone()` on let no phase end later than this; None for no hard deadline."""
+        """Limit every phase from the next `set()` or `postpone()` on to `at`; None for no hard deadline."""
         self.hard = NEVER if at is None else at
         self.hard_budget = budget
 
     def postpone(self, clock: Callable[[], float]) -> None:
-        """Begin the budget anew, since the peer has made progress, if the phase is one of those."""
+        """Restart the budget after progress of the peer, if the phase is one that progress renews."""
         if self.budget is not None and self.at != NEVER and PHASES[self.phase].renewed:
             at = clock() + self.budget
             self.at = min(self.hard, at)
 
     def renewed(self, heard: float) -> float:
-        """Count the budget from when something was last `heard` of the peer, in a phase in which that renews it.
+        """Restart the budget at the time when the peer was last `heard`, if the phase is one that this renews.
 
-        Returns when the wait ends now: for who looks at that only when the time seems to be up.
+        Return when the wait ends now. This is for callers that look only when the time seems to be up.
         """
         kind = PHASES[self.phase]
         if self.budget is not None and kind.receiving and kind.renewed:
@@ -155,22 +165,40 @@ class PhaseTimer:
 
     @property
     def until(self) -> float | None:
-        """When the wait ends, None for never."""
+        """Return when the wait ends, None for never."""
         return None if self.at == NEVER else self.at
 
-    def expired(self, now: float, complaint: str, unfinished: str) -> TimeoutException:
-        """Return the timeout: of the phase, with a complaint about the peer, or of the whole, with what it cut off."""
+    @property
+    def granted(self) -> float | None:
+        """Return the seconds of the deadline that ends the wait: the phase's, or a `Total`; None for no limit."""
+        return self.budget if self.at < self.hard else self.hard_budget
+
+    def left(self, now: float) -> float:
+        """Return the seconds that are left, 0 at the end; NEVER for no limit."""
+        return max(self.at - now, 0.0)
+
+    def expired(self, now: float, complaint: str, unfinished: str | None = None) -> TimeoutException:
+        """Return the timeout: of the phase, with a complaint about the peer, or of the whole, with what it cut off.
+
+        Without `unfinished` the complaint is said of both.
+        """
         if self.at >= self.hard:
-            return self.hard_expired(self.phase, now, unfinished)
-        return expired(self.phase, now, self.at, self.budget, complaint)
+            return self.hard_expired(self.phase, now, complaint if unfinished is None else unfinished)
+        return _expired(self.phase, now, self.at, self.budget, complaint)
 
     def hard_expired(self, phase: str, now: float, unfinished: str) -> TimeoutException:
         """Return the timeout of the whole, in this phase."""
-        return expired(phase, now, self.hard, self.hard_budget, unfinished)
+        return _expired(phase, now, self.hard, self.hard_budget, unfinished)
+
+
+def _expired(phase: str, now: float, at: float, budget: float | None, detail: str) -> TimeoutException:
+    """Return the timeout of a phase that began `budget` seconds before its deadline `at`, which has passed."""
+    granted = budget if budget is not None else max(at - now, 0.0)
+    return timed_out(phase, max(now - at + granted, 0.0), granted, detail)
 
 
 class RequestTimeouts(NamedTuple):
-    """Seconds granted to each phase of a request, None for no limit; and the deadline of the whole `send()`."""
+    """Hold the seconds of each phase of a request, None for no limit; and the deadline of the whole `send()`."""
 
     connect: float | None
     read: float | None

@@ -89,6 +89,27 @@ def test_a_timer_takes_its_hard_deadline_from_the_whole():
     assert (timer.at, timer.hard, timer.hard_budget) == (deadline.at, deadline.at, 60.0)
 
 
+@pytest.mark.parametrize("budget", [None, 5.0, 70.0])
+def test_a_timer_that_begins_ends_after_its_budget_or_with_the_whole(budget: float | None):
+    deadline = Deadline(60.0)
+    deadline.at = 1060.0
+    begun = PhaseTimer("read", deadline)
+    begun.begin("connect", 1000.0, budget)
+    for timer in (PhaseTimer("connect", deadline, 1000.0, budget), begun):
+        assert (timer.phase, timer.at) == ("connect", 1005.0 if budget == 5.0 else 1060.0)
+        assert timer.granted == (5.0 if budget == 5.0 else 60.0)
+        assert isinstance(timer.granted, Total) is (budget != 5.0)
+        assert timer.left(1001.0) == timer.at - 1001.0
+        assert timer.left(2000.0) == 0.0
+        limit = "connect" if budget == 5.0 else "total"
+        assert timer.expired(1060.0, "no answer").limit == limit
+
+
+def test_a_timer_that_begins_without_a_limit_never_ends():
+    timer = PhaseTimer("connect", None, 1000.0, None)
+    assert (timer.until, timer.granted, timer.left(1e9)) == (None, None, NEVER)
+
+
 def test_the_wait_for_a_head_has_a_time_of_its_own_if_one_is_granted():
     assert RequestTimeouts(1.0, 2.0, 3.0, 4.0).until_head(10.0, 11.0) == ("read", 13.0, 2.0)
     assert RequestTimeouts(1.0, 2.0, 3.0, 4.0, 5.0).until_head(10.0, 11.0) == ("first_byte", 15.0, 5.0)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
-from .._deadline import Deadline, sooner
+from .._deadline import Deadline, PhaseTimer
 from .._exceptions import AddressDenied, ConnectError, ConnectTimeout, TrustStoreError, retold
 from .._journey import ConnectionFacts
 from .._net.address_policy import IPAddress, resolve
@@ -87,18 +87,18 @@ async def dial(
     """
     clock = backend.clock
     facts.dial_started = now = clock()
-    at, budget = sooner(None if budget is None else now + budget, budget, deadline)
+    timer = PhaseTimer("connect", deadline, now, budget)
     pause = 0.0
     tries = options.retries
     kind = _Dial if facts.trace is None else _TracedDial
     while True:
         try:
-            stream = await kind(backend, options, at, budget, facts).run(route)
+            stream = await kind(backend, options, timer, facts).run(route)
             return Dialled(stream, _protocol(stream, options, route))
         except (ConnectTimeout, AddressDenied, TrustStoreError):
             raise
         except ConnectError:
-            if tries <= 0 or (at is not None and clock() + pause >= at):
+            if tries <= 0 or clock() + pause >= timer.at:
                 raise
         tries -= 1
         if facts.trace is not None:
@@ -119,15 +119,12 @@ def _protocol(stream: Stream, options: DialOptions, route: Route) -> str:
 class _Dial:
     """One try to connect, and the deadline of all its steps. Whatever ends it early, what it has opened is closed."""
 
-    __slots__ = ("_at", "_backend", "_budget", "_facts", "_opened", "_options")
+    __slots__ = ("_backend", "_facts", "_opened", "_options", "_timer")
 
-    def __init__(
-        self, backend: Backend, options: DialOptions, at: float | None, budget: float | None, facts: ConnectionFacts
-    ) -> None:
+    def __init__(self, backend: Backend, options: DialOptions, timer: PhaseTimer, facts: ConnectionFacts) -> None:
         self._backend = backend
         self._options = options
-        self._at = at
-        self._budget = budget
+        self._timer = timer
         self._facts = facts
         self._opened: Stream | None = None
 
@@ -155,7 +152,7 @@ class _Dial:
 
     async def _resolve(self, host: str, port: int) -> Sequence[Address]:
         options = self._options
-        return await resolve(self._backend, host, port, self._at, self._budget, options.resolver, options.allows)
+        return await resolve(self._backend, host, port, self._timer, options.resolver, options.allows)
 
     async def _find(self, host: str, port: int) -> Sequence[Address] | None:
         """Addresses to connect to; None where a Unix socket stands for them."""
@@ -170,19 +167,16 @@ class _Dial:
         if addresses is not None:
             stream = await backend.connect_tcp(
                 addresses,
-                self._at,
-                self._budget,
+                self._timer,
                 local_address=options.local_address,
                 socket_options=(*options.keepalive, *options.socket_options),
             )
         else:
             assert options.uds is not None
-            stream = await backend.connect_unix(
-                options.uds, self._at, self._budget, socket_options=options.socket_options
-            )
+            stream = await backend.connect_unix(options.uds, self._timer, socket_options=options.socket_options)
         self._opened = stream
         self._facts.tcp_done = backend.clock()
-        stream.set_deadline("connect", self._at, self._budget)
+        stream.set_deadline("connect", self._timer.until, self._timer.granted)
         return stream
 
     async def _secure(self, stream: Stream, route: Route) -> Stream:
@@ -269,7 +263,7 @@ class _TracedDial(_Dial):
     async def _connect(self, addresses: Sequence[Address] | None) -> Stream:
         options = self._options
         connect = partial(super()._connect, addresses)
-        info: dict[str, Any] = {"timeout": self._budget, "socket_options": options.socket_options}
+        info: dict[str, Any] = {"timeout": self._timer.granted, "socket_options": options.socket_options}
         if addresses is None:
             return await self._tracer.step("connection.connect_unix_socket", {"path": options.uds, **info}, connect)
         host, port = addresses[0][1][:2]
@@ -280,12 +274,12 @@ class _TracedDial(_Dial):
         info = {
             "ssl_context": self._options.tls(),
             "server_hostname": route.server_name or route.origin.host,
-            "timeout": self._budget,
+            "timeout": self._timer.granted,
         }
         return await self._tracer.step("connection.start_tls", info, partial(super()._secure, stream, route))
 
     async def _enter(self, hop: ProxyHop, proxies: Sequence[Address] | None, route: Route, target: str) -> Stream:
-        info = {"proxy": str(hop), "host": target, "port": route.origin.port, "timeout": self._budget}
+        info = {"proxy": str(hop), "host": target, "port": route.origin.port, "timeout": self._timer.granted}
         return await self._tracer.step("proxy.connect", info, partial(super()._enter, hop, proxies, route, target))
 
     @property

@@ -15,7 +15,7 @@ import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
-from .._deadline import expired
+from .._deadline import NEVER, PhaseTimer
 from .._exceptions import AddressDenied, ConnectError, RequestError
 from .base import Address, Backend
 from .errors import resolve_failed
@@ -30,19 +30,18 @@ async def resolve(
     backend: Backend,
     host: str,
     port: int,
-    at: float | None,
-    budget: float | None,
+    timer: PhaseTimer,
     resolver: Any = None,
     allows: Callable[[IPAddress], bool] | None = None,
 ) -> Sequence[Address]:
     """Addresses to connect to, in order. Raises ConnectError, AddressDenied, ConnectTimeout."""
     addresses: Sequence[Address] | None
     if resolver is None:
-        addresses = await backend.resolve(host, port, at, budget)
+        addresses = await backend.resolve(host, port, timer)
     else:
         addresses = numeric(host, port)
         if addresses is None:
-            addresses = _addresses(host, port, await _ask(backend, host, port, at, budget, resolver))
+            addresses = _addresses(host, port, await _ask(backend, host, port, timer, resolver))
     return addresses if allows is None else _allowed(host, addresses, allows)
 
 
@@ -60,7 +59,7 @@ def _question(resolver: Any) -> Callable[[str, int], Any]:
     return asked
 
 
-async def _ask(backend: Backend, host: str, port: int, at: float | None, budget: float | None, resolver: Any) -> Any:
+async def _ask(backend: Backend, host: str, port: int, timer: PhaseTimer, resolver: Any) -> Any:
     """What a user's resolver says. Whatever it raises is a ConnectError, unless it is an exception of ours."""
     try:
         known = getattr(resolver, "known", None)
@@ -68,7 +67,7 @@ async def _ask(backend: Backend, host: str, port: int, at: float | None, budget:
         if found is not None:
             return found
         if is_async(resolver):
-            return await _within(backend, _question(resolver)(host, port), at, budget, host)
+            return await _within(backend, _question(resolver)(host, port), timer, host)
     except RequestError:
         raise
     except Exception as error:
@@ -76,25 +75,24 @@ async def _ask(backend: Backend, host: str, port: int, at: float | None, budget:
     waiter = backend.waiter()
     asked = lookup(host, port, backend.from_any_thread(waiter.set), _question(resolver))
     # Cancelled here, the lookup ends by itself and tells a waiter that nobody waits on.
-    if not await waiter.wait(at):
-        raise _too_late(backend, at, budget, host)
+    if not await waiter.wait(timer.until):
+        raise _too_late(backend, timer, host)
     return asked.answer()
 
 
-async def _within(backend: Backend, answer: Awaitable[Any], at: float | None, budget: float | None, host: str) -> Any:
+async def _within(backend: Backend, answer: Awaitable[Any], timer: PhaseTimer, host: str) -> Any:
     """Await an answer until the deadline. In the blocking world it cannot suspend, so there is nothing to bound."""
-    if at is None or backend.name == "blocking":
+    if timer.at == NEVER or backend.name == "blocking":
         return await answer
     import anyio
 
-    with anyio.move_on_after(max(at - backend.clock(), 0.0)):
+    with anyio.move_on_after(timer.left(backend.clock())):
         return await answer
-    raise _too_late(backend, at, budget, host)
+    raise _too_late(backend, timer, host)
 
 
-def _too_late(backend: Backend, at: float | None, budget: float | None, host: str) -> Exception:
-    now = backend.clock()
-    return expired("connect", now, now if at is None else at, budget, f"no answer from the resolver about {host!r}")
+def _too_late(backend: Backend, timer: PhaseTimer, host: str) -> Exception:
+    return timer.expired(backend.clock(), f"no answer from the resolver about {host!r}")
 
 
 def _addresses(host: str, port: int, found: Any) -> list[Address]:

@@ -18,8 +18,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.abc
 
-from .._deadline import expired
-from .._exceptions import TimeoutException
+from .._deadline import PhaseTimer
 from .auto import backend_for, current_token
 from .base import Abortable, Address, Backend, Buffer, SocketOption, Stream, Waiter
 from .deadline_stream import NEVER, DeadlineStream, Scopes
@@ -166,22 +165,21 @@ class AnyIOBackend(Backend):
 
     name = "anyio"
 
-    async def resolve(self, host: str, port: int, at: float | None, budget: float | None) -> Sequence[Address]:
+    async def resolve(self, host: str, port: int, timer: PhaseTimer) -> Sequence[Address]:
         found = numeric(host, port)
         if found is not None:
             return found
-        with anyio.move_on_after(self._left(at)):
+        with anyio.move_on_after(timer.left(self.clock())):
             try:
                 return distinct(await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM))
             except (OSError, ValueError) as error:
                 raise resolve_failed(host, error) from error
-        raise self._too_late(at, budget, f"no answer from the resolver about {host!r}")
+        raise timer.expired(self.clock(), f"no answer from the resolver about {host!r}")
 
     async def connect_tcp(
         self,
         addresses: Sequence[Address],
-        at: float | None,
-        budget: float | None,
+        timer: PhaseTimer,
         *,
         local_address: str | None = None,
         socket_options: Sequence[SocketOption] = (),
@@ -192,7 +190,7 @@ class AnyIOBackend(Backend):
         """
         faults: list[tuple[Any, OSError]] = []
         for left, (_, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
-            with anyio.move_on_after(self._left(at) / left):
+            with anyio.move_on_after(timer.left(self.clock()) / left):
                 try:
                     stream = await anyio.connect_tcp(address[0], address[1], local_host=local_address)
                 except OSError as error:
@@ -200,25 +198,24 @@ class AnyIOBackend(Backend):
                     continue
                 return self._ready(stream, socket_options)
             faults.append((address, TimeoutError("no answer")))
-        if self._left(at) <= 0:
+        if timer.left(self.clock()) <= 0:
             tried = ", ".join(peer_name(address) for address, _ in faults)
-            raise self._too_late(at, budget, f"no answer from {tried}")
+            raise timer.expired(self.clock(), f"no answer from {tried}")
         raise connect_failed(faults)
 
     async def connect_unix(
         self,
         path: str,
-        at: float | None,
-        budget: float | None,
+        timer: PhaseTimer,
         *,
         socket_options: Sequence[SocketOption] = (),
     ) -> Stream:
-        with anyio.move_on_after(self._left(at)):
+        with anyio.move_on_after(timer.left(self.clock())):
             try:
                 return self._ready(await anyio.connect_unix(path), socket_options)
             except OSError as error:
                 raise connect_failed([(path, error)]) from error
-        raise self._too_late(at, budget, f"no answer from {peer_name(path)}")
+        raise timer.expired(self.clock(), f"no answer from {peer_name(path)}")
 
     def waiter(self) -> Waiter:
         return AnyIOWaiter(self.clock)
@@ -235,13 +232,6 @@ class AnyIOBackend(Backend):
 
     async def together(self, calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
         await backend_for(current_token()).together(calls)
-
-    def _left(self, at: float | None) -> float:
-        return NEVER if at is None else max(at - self.clock(), 0.0)
-
-    def _too_late(self, at: float | None, budget: float | None, detail: str) -> TimeoutException:
-        now = self.clock()
-        return expired("connect", now, now if at is None else at, budget, detail)
 
     def _ready(self, stream: anyio.abc.SocketStream, socket_options: Sequence[SocketOption]) -> AnyIOStream:
         ready = AnyIOStream(stream, self.clock)

@@ -34,6 +34,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
+from .._deadline import PhaseTimer
 from .._exceptions import NetworkError
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -251,15 +252,14 @@ class Backend(abc.ABC):
     clock: Callable[[], float] = staticmethod(time.monotonic)
 
     @abc.abstractmethod
-    async def resolve(self, host: str, port: int, at: float | None, budget: float | None) -> Sequence[Address]:
-        """Addresses in the order to try them. Raises ConnectError, ConnectTimeout."""
+    async def resolve(self, host: str, port: int, timer: PhaseTimer) -> Sequence[Address]:
+        """Return addresses in the order to try them. Raises ConnectError, ConnectTimeout."""
 
     @abc.abstractmethod
     def connect_tcp(
         self,
         addresses: Sequence[Address],
-        at: float | None,
-        budget: float | None,
+        timer: PhaseTimer,
         *,
         local_address: str | None = None,
         socket_options: Sequence[SocketOption] = (),
@@ -271,8 +271,7 @@ class Backend(abc.ABC):
     async def connect_unix(
         self,
         path: str,
-        at: float | None,
-        budget: float | None,
+        timer: PhaseTimer,
         *,
         socket_options: Sequence[SocketOption] = (),
     ) -> Stream:

@@ -16,9 +16,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
-from .._deadline import expired
+from .._deadline import PhaseTimer
 from .base import Address, SocketOption
-from .deadline_stream import NEVER
 from .errors import connect_failed, peer_name
 
 ATTEMPT_DELAY = 0.25  # seconds; what RFC 8305 s.8 recommends
@@ -72,24 +71,22 @@ def open_socket(
 
 
 class Race:
-    """One try to reach a peer at any of its addresses, before `at`."""
+    """Try to reach a peer at any of its addresses, until the deadline of `timer`."""
 
-    __slots__ = ("_at", "_budget", "_clock", "_connector", "_faults", "_next_at", "_open", "_running", "_waiting")
+    __slots__ = ("_clock", "_connector", "_faults", "_next_at", "_open", "_running", "_timer", "_waiting")
 
     def __init__(
         self,
         connector: Connector,
         clock: Callable[[], float],
         addresses: Sequence[Address],
-        at: float | None,
-        budget: float | None,
+        timer: PhaseTimer,
         opener: Callable[[socket.AddressFamily], socket.socket],
     ) -> None:
         self._connector = connector
         self._clock = clock
         self._waiting = _taking_turns(addresses)[::-1]  # the next one is the last
-        self._at = NEVER if at is None else at
-        self._budget = budget
+        self._timer = timer
         self._open = opener
         self._next_at = 0.0  # when the next address may start
         self._running: dict[socket.socket, Address] = {}
@@ -137,16 +134,16 @@ class Race:
         return None
 
     async def _wait(self) -> socket.socket | None:
-        until = min(self._at, self._next_at) if self._waiting else self._at
+        until = min(self._timer.at, self._next_at) if self._waiting else self._timer.at
         for sock in await self._connector.wait(self._running, until):
             error = self._connector.outcome(sock)
             if error is None:
                 return sock
             self._lost(sock, error)
         now = self._clock()
-        if now >= self._at:
+        if now >= self._timer.at:
             tried = ", ".join(peer_name(place) for _, place in self._running.values()) or "no address"
-            raise expired("connect", now, self._at, self._budget, f"no answer from {tried}")
+            raise self._timer.expired(now, f"no answer from {tried}")
         return None
 
     def _lost(self, sock: socket.socket, error: OSError) -> None:

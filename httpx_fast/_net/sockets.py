@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
-from .._deadline import expired
+from .._deadline import PhaseTimer
 from .._exceptions import ConnectError
 from .base import HIGH_WATER, Address, Backend, Buffer, SocketOption, Stream
 from .connecting import Connector, Race, open_socket
@@ -122,37 +122,34 @@ class PulledStream(SocketStream):
 class SocketBackend(Backend):
     """Resolves and connects; a world adds how to wait and how a connected socket becomes a stream."""
 
-    async def resolve(self, host: str, port: int, at: float | None, budget: float | None) -> Sequence[Address]:
+    async def resolve(self, host: str, port: int, timer: PhaseTimer) -> Sequence[Address]:
         found = numeric(host, port)
         if found is not None:
             return found
         waiter = self.waiter()
         asked = lookup(host, port, self.from_any_thread(waiter.set))
         # Cancelled here, the lookup ends by itself and tells a waiter that nobody waits on.
-        if not await waiter.wait(at):
-            assert at is not None
-            raise expired("connect", self.clock(), at, budget, f"no answer from the resolver about {host!r}")
+        if not await waiter.wait(timer.until):
+            raise timer.expired(self.clock(), f"no answer from the resolver about {host!r}")
         answer: Sequence[Address] = asked.answer()
         return answer
 
     def connect_tcp(
         self,
         addresses: Sequence[Address],
-        at: float | None,
-        budget: float | None,
+        timer: PhaseTimer,
         *,
         local_address: str | None = None,
         socket_options: Sequence[SocketOption] = (),
     ) -> Coroutine[Any, Any, Stream]:
         """Races the addresses (RFC 8305), so that one that does not answer costs a quarter of a second."""
         opener = partial(open_socket, socket_options=socket_options, local_address=local_address)
-        return self._connect(addresses, at, budget, opener)
+        return self._connect(addresses, timer, opener)
 
     async def connect_unix(
         self,
         path: str,
-        at: float | None,
-        budget: float | None,
+        timer: PhaseTimer,
         *,
         socket_options: Sequence[SocketOption] = (),
     ) -> Stream:
@@ -160,16 +157,15 @@ class SocketBackend(Backend):
         if family is None:
             raise ConnectError(f"could not connect to unix socket {path!r}: this system has none")
         opener = partial(open_socket, socket_options=socket_options, local_address=None)
-        return await self._connect([(family, path)], at, budget, opener)
+        return await self._connect([(family, path)], timer, opener)
 
     async def _connect(
         self,
         addresses: Sequence[Address],
-        at: float | None,
-        budget: float | None,
+        timer: PhaseTimer,
         opener: Callable[[socket.AddressFamily], socket.socket],
     ) -> Stream:
-        sock, address = await Race(self._connector(), self.clock, addresses, at, budget, opener).run()
+        sock, address = await Race(self._connector(), self.clock, addresses, timer, opener).run()
         try:
             return await self._stream(sock, address)
         except BaseException:

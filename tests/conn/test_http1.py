@@ -10,7 +10,7 @@ import pytest
 
 from httpx_fast._conn.base import RequestTimeouts
 from httpx_fast._conn.http1 import Http1Connection
-from httpx_fast._deadline import Deadline, Total, expired
+from httpx_fast._deadline import Deadline, Total, timed_out
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import (
     LocalProtocolError,
@@ -348,7 +348,7 @@ def test_alert_is_told_in_place_of_the_write_that_failed_and_the_end_is_not(
 def test_a_deadline_of_all_that_comes_before_the_response_says_so(
     scene: Callable[..., Scene], script: list[bytes], what: str, first_byte: float | None
 ) -> None:
-    late = expired("read", 5.0, 5.0, Total(5.0), "127.0.0.1:80 had more to send")
+    late = timed_out("read", 5.0, Total(5.0), "127.0.0.1:80 had more to send")
     at = scene(*script, late)
     with pytest.raises(
         ReadTimeout, match=rf"^total timed out after 5 s of 5 s, while reading: http://example\.org: {what}$"

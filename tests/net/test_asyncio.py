@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from net_worlds import Listener, Sink, receive, send
 
+from httpx_fast._deadline import PhaseTimer
 from httpx_fast._exceptions import ReadTimeout
 from httpx_fast._net.asyncio import AsyncioBackend, AsyncioStream, LoopStream, ProtocolStream
 
@@ -48,7 +49,7 @@ def backend(request: pytest.FixtureRequest) -> AsyncioBackend:
 
 
 async def connect(backend: AsyncioBackend, peer: Listener) -> LoopStream:
-    stream = await backend.connect_tcp([(peer.family, peer.address)], None, None)
+    stream = await backend.connect_tcp([(peer.family, peer.address)], PhaseTimer("connect"))
     assert isinstance(stream, LoopStream)
     return stream
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from net_worlds import Listener, Sink, World, receive, send
 
+from httpx_fast._deadline import PhaseTimer
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import ConnectError, ConnectTimeout
 from httpx_fast._net.base import Address
@@ -49,7 +50,7 @@ def hole(request: pytest.FixtureRequest):
 
 
 async def connect(backend: World, *addresses: Address, budget: float = 30, **options: Any) -> Any:
-    return await backend.net.connect_tcp(addresses, backend.net.clock() + budget, budget, **options)
+    return await backend.net.connect_tcp(addresses, backend.connecting(budget), **options)
 
 
 def test_a_refusal_names_the_address_and_the_reason(backend: World):
@@ -199,14 +200,14 @@ class TestUnixSockets:
         async def body() -> None:
             pattern = rf"could not connect to unix socket '{tmp_path}/none': .*\(ENOENT\)"
             with pytest.raises(ConnectError, match=pattern):
-                await backend.net.connect_unix(str(tmp_path / "none"), None, None)
+                await backend.net.connect_unix(str(tmp_path / "none"), PhaseTimer("connect"))
 
         backend.run(body)
 
     def test_a_path_that_is_too_long_is_an_error(self, backend: World):
         async def body() -> None:
             with pytest.raises(ConnectError, match=r"could not connect to unix socket .*too long"):
-                await backend.net.connect_unix("/tmp/" + "x" * 200, None, None)
+                await backend.net.connect_unix("/tmp/" + "x" * 200, PhaseTimer("connect"))
 
         backend.run(body)
 
@@ -270,7 +271,9 @@ class ScriptedConnects:
 
 def race(ends: dict[int, tuple[float, int]], addresses: list[Address]) -> ScriptedConnects:
     connects = ScriptedConnects(ends)
-    running = Race(connects, lambda: connects.now, addresses, None, None, lambda family: open_socket(family, (), None))
+    running = Race(
+        connects, lambda: connects.now, addresses, PhaseTimer("connect"), lambda family: open_socket(family, (), None)
+    )
     try:
         sock, address = drive(running.run())
     except ConnectError as error:

@@ -49,7 +49,7 @@ def names(monkeypatch: pytest.MonkeyPatch):
 
 
 def resolve(backend: World, host: str, budget: float = 30) -> Any:
-    return backend.net.resolve(host, 80, backend.net.clock() + budget, budget)
+    return backend.net.resolve(host, 80, backend.connecting(budget))
 
 
 def test_a_name_becomes_its_addresses_in_the_systems_order(backend: World, names: Resolver):

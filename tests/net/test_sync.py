@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from net_worlds import Listener, Sink
 
+from httpx_fast._deadline import PhaseTimer
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import ReadError, ReadTimeout, WriteError
 from httpx_fast._net import sync
@@ -138,7 +139,7 @@ def test_a_replaced_socket_is_not_left_to_the_kernel(pair: tuple[CountingSocket,
 
 def test_closing_from_another_thread_wakes_who_reads_without_a_deadline():
     with contextlib.closing(Listener()) as peer:
-        stream = drive(SyncBackend().connect_tcp([(peer.family, peer.address)], None, None))
+        stream = drive(SyncBackend().connect_tcp([(peer.family, peer.address)], PhaseTimer("connect")))
         stream.attach(Sink())
         peer.accept()
         failures: list[Exception] = []
@@ -164,7 +165,7 @@ def test_threads_share_no_buffer():
     def visit(number: int) -> None:
         with contextlib.closing(Listener()) as peer:
             peer.serve(lambda connection: connection.sendall(data[number]))
-            stream = drive(SyncBackend().connect_tcp([(peer.family, peer.address)], None, None))
+            stream = drive(SyncBackend().connect_tcp([(peer.family, peer.address)], PhaseTimer("connect")))
             sink = Sink(wanted=500_000)
             stream.attach(sink)
             with contextlib.closing(stream):
@@ -205,7 +206,7 @@ def test_descriptor_is_not_given_away_while_a_thread_is_at_work_with_it() -> Non
     """Another socket that got its number would be read from by who reads here."""
     with contextlib.closing(Listener()) as peer:
         backend, sink = SyncBackend(), Sink()
-        stream = drive(backend.connect_tcp([(peer.family, peer.address)], None, None))
+        stream = drive(backend.connect_tcp([(peer.family, peer.address)], PhaseTimer("connect")))
         sock = stream.get_extra_info("socket")
         number = sock.fileno()
         seen: list[int] = []

@@ -757,9 +757,9 @@ def free_port() -> int:
 
 
 async def dial_port(backend: World, port: int, context: ssl.SSLContext) -> Stream:
-    at = backend.net.clock() + 30
-    stream = await backend.net.connect_tcp([(socket.AF_INET, ("127.0.0.1", port))], at, 30)
-    stream.set_deadline("connect", at, 30)
+    timer = backend.connecting(30)
+    stream = await backend.net.connect_tcp([(socket.AF_INET, ("127.0.0.1", port))], timer)
+    stream.set_deadline("connect", timer.at, 30)
     return await stream.start_tls(context, "localhost")
 
 

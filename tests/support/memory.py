@@ -10,6 +10,7 @@ from scripted import ScriptedStream
 
 from httpx_fast._conn.base import RequestTimeouts
 from httpx_fast._conn.dial import DialOptions
+from httpx_fast._deadline import PhaseTimer
 from httpx_fast._exceptions import ConnectError
 from httpx_fast._journey import Journey
 from httpx_fast._net.auto import backend_for, current_token
@@ -48,10 +49,10 @@ class MemoryBackend(Backend):
         self.dialling: Callable[[], Awaitable[None]] | None = None  # what goes on while a connection is made
         self.on_connect: Callable[[], object] = list  # called before each connection is made
 
-    async def resolve(self, host: str, port: int, at: float | None, budget: float | None) -> Sequence[Address]:
+    async def resolve(self, host: str, port: int, timer: PhaseTimer) -> Sequence[Address]:
         return []
 
-    async def connect_tcp(self, addresses: Any, at: float | None, budget: float | None, **options: Any) -> Stream:
+    async def connect_tcp(self, addresses: Any, timer: PhaseTimer, **options: Any) -> Stream:
         if self.gate is not None:
             await self.gate.wait(None)
         if self.dialling is not None:
@@ -68,8 +69,8 @@ class MemoryBackend(Backend):
         self.gate = self.world.waiter()
         self.opens_at = waiting
 
-    async def connect_unix(self, path: str, at: float | None, budget: float | None, **options: Any) -> Stream:
-        return await self.connect_tcp([path], at, budget)
+    async def connect_unix(self, path: str, timer: PhaseTimer, **options: Any) -> Stream:
+        return await self.connect_tcp([path], timer)
 
     def waiter(self) -> Waiter:
         self.opens_at -= 1

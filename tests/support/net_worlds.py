@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from runners import PATIENCE, AsyncioRunner, BlockingRunner, Body, Runner, TrioRunner, UvloopRunner
 
+from httpx_fast._deadline import PhaseTimer
 from httpx_fast._net import sync
 from httpx_fast._net.anyio import AnyIOBackend
 from httpx_fast._net.asyncio import AsyncioBackend
@@ -80,10 +81,13 @@ class World:
         self.by_anyio = isinstance(self.net, AnyIOBackend)
 
     async def connect(self, peer: Listener, budget: float | None = PATIENCE) -> Stream:
-        at = None if budget is None else self.net.clock() + budget
+        timer = self.connecting(budget)
         if isinstance(peer.address, str):
-            return await self.net.connect_unix(peer.address, at, budget)
-        return await self.net.connect_tcp([(peer.family, peer.address)], at, budget)
+            return await self.net.connect_unix(peer.address, timer)
+        return await self.net.connect_tcp([(peer.family, peer.address)], timer)
+
+    def connecting(self, budget: float | None = PATIENCE) -> PhaseTimer:
+        return PhaseTimer("connect", None, self.net.clock(), budget)
 
     def set_deadline(self, stream: Stream, phase: str, budget: float) -> None:
         stream.set_deadline(phase, self.net.clock() + budget, budget)

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import anyio
 import anyio.abc
 
+from ..._deadline import PhaseTimer
 from ..._exceptions import ConnectError, ConnectTimeout, TimeoutException, TransportError
 from ..._net.anyio import AnyIOBackend, AnyIOStream
 from ..._net.base import DONE, Address, Buffer, SocketOption, Stream
@@ -264,12 +265,12 @@ class _Connecting:
         self._by_path = connect_path
         self._secured = secured
 
-    async def resolve(self, host: str, port: int, at: float | None, budget: float | None) -> Sequence[Address]:
+    async def resolve(self, host: str, port: int, timer: PhaseTimer) -> Sequence[Address]:
         """Leaves the name to who connects."""
         return [(socket.AF_UNSPEC, (host, port))]
 
-    def _within(self, at: float | None) -> float | None:
-        return None if at is None else max(at - self.clock(), 0.001)
+    def _within(self, timer: PhaseTimer) -> float | None:
+        return None if timer.until is None else max(timer.left(self.clock()), 0.001)
 
 
 class BlockingBackend(_Connecting, SyncBackend):
@@ -278,8 +279,7 @@ class BlockingBackend(_Connecting, SyncBackend):
     async def connect_tcp(
         self,
         addresses: Sequence[Address],
-        at: float | None,
-        budget: float | None,
+        timer: PhaseTimer,
         *,
         local_address: str | None = None,
         socket_options: Sequence[SocketOption] = (),
@@ -287,15 +287,15 @@ class BlockingBackend(_Connecting, SyncBackend):
         host, port = addresses[0][1][:2]
         options = {"local_address": local_address, "socket_options": socket_options or None}
         with _connecting(host):
-            network = self._by_name(host, port, timeout=self._within(at), **options)
+            network = self._by_name(host, port, timeout=self._within(timer), **options)
         return BlockingStream(network, self.clock, self._secured)
 
     async def connect_unix(
-        self, path: str, at: float | None, budget: float | None, *, socket_options: Sequence[SocketOption] = ()
+        self, path: str, timer: PhaseTimer, *, socket_options: Sequence[SocketOption] = ()
     ) -> Stream:
         assert self._by_path is not None
         with _connecting(path):
-            network: Any = self._by_path(path, timeout=self._within(at), socket_options=socket_options or None)
+            network: Any = self._by_path(path, timeout=self._within(timer), socket_options=socket_options or None)
         return BlockingStream(network, self.clock, self._secured)
 
 
@@ -305,8 +305,7 @@ class AsyncBackend(_Connecting, AnyIOBackend):
     async def connect_tcp(
         self,
         addresses: Sequence[Address],
-        at: float | None,
-        budget: float | None,
+        timer: PhaseTimer,
         *,
         local_address: str | None = None,
         socket_options: Sequence[SocketOption] = (),
@@ -314,13 +313,13 @@ class AsyncBackend(_Connecting, AnyIOBackend):
         host, port = addresses[0][1][:2]
         options = {"local_address": local_address, "socket_options": socket_options or None}
         with _connecting(host):
-            network = await self._by_name(host, port, timeout=self._within(at), **options)
+            network = await self._by_name(host, port, timeout=self._within(timer), **options)
         return AsyncStream(network, self.clock, self._secured)
 
     async def connect_unix(
-        self, path: str, at: float | None, budget: float | None, *, socket_options: Sequence[SocketOption] = ()
+        self, path: str, timer: PhaseTimer, *, socket_options: Sequence[SocketOption] = ()
     ) -> Stream:
         assert self._by_path is not None
         with _connecting(path):
-            network: Any = await self._by_path(path, timeout=self._within(at), socket_options=socket_options or None)
+            network: Any = await self._by_path(path, timeout=self._within(timer), socket_options=socket_options or None)
         return AsyncStream(network, self.clock, self._secured)
