@@ -294,7 +294,7 @@ class Proxy:
             raise TypeError(f"expected a tuple of user name and password as auth, got {kind}")
         self.url = url
         self.auth = auth
-        self.headers = Headers(headers)
+        self.headers: Headers = Headers(headers)
         self.ssl_context = ssl_context
 
     @property

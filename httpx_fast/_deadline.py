@@ -76,10 +76,10 @@ class Deadline:
     __slots__ = ("_began", "_clock", "at", "budget")
 
     def __init__(self, seconds: float) -> None:
-        self.budget = Total(seconds)
+        self.budget: Total = Total(seconds)
         self._began = time.monotonic()
         self._clock: Callable[[], float] = time.monotonic
-        self.at = NEVER  # on the clock of the pools; not known before `on()`
+        self.at: float = NEVER  # on the clock of the pools; not known before `on()`
 
     def on(self, clock: Callable[[], float]) -> Deadline:
         """Set `at` on this clock, counting what has passed so far, and return the deadline itself."""
@@ -117,13 +117,13 @@ class PhaseTimer:
         since: float | None = None,
         budget: float | None = None,
     ) -> None:
-        self.phase = phase
-        self.budget = budget
-        self.hard = NEVER
+        self.phase: str = phase
+        self.budget: float | None = budget
+        self.hard: float = NEVER
         self.hard_budget: float | None = None
         if deadline is not None:
             self.hard, self.hard_budget = deadline.at, deadline.budget
-        self.at = self.hard if since is None or budget is None else min(since + budget, self.hard)
+        self.at: float = self.hard if since is None or budget is None else min(since + budget, self.hard)
 
     def begin(self, phase: str, since: float, budget: float | None) -> None:
         """Begin a phase at `since`, which ends after `budget` seconds (None for never) or with the hard deadline."""

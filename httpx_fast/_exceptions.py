@@ -95,7 +95,8 @@ class HTTPError(Exception):
         #: The timed steps of the request up to the failure; None before it started.
         self.journey: Journey | None = None
 
-    __reduce__ = portable
+    def __reduce__(self) -> tuple[Any, ...]:
+        return portable(self)
 
     @property
     def request(self) -> Request:
@@ -283,7 +284,8 @@ class StreamError(RuntimeError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
 
-    __reduce__ = portable
+    def __reduce__(self) -> tuple[Any, ...]:
+        return portable(self)
 
 
 class StreamConsumed(StreamError):

@@ -57,18 +57,18 @@ class ConnectionFacts:
         self.tcp_done: float | None = None
         self.proxy_done: float | None = None  # TLS with the proxy, and its leave to pass through; None without either
         self.tls_done: float | None = None
-        self.requests = 0  # count of requests that were given this connection so far
+        self.requests: int = 0  # count of requests that were given this connection so far
         self.stream: Any = None  # the open connection itself, for who asks the response for it
         self.peer_address: Any = None  # of whom we are connected to: the proxy, where there is one
         self.local_address: Any = None
         self.proxy: str | None = None  # its URL, without credentials
-        self.http_version = "HTTP/1.1"
+        self.http_version: str = "HTTP/1.1"
         self.tls_version: str | None = None
         self.tls_resumed: bool | None = None
         self.cipher: str | None = None
-        self.early = b""  # what the origin said while a proxy still answered
+        self.early: bytes = b""  # what the origin said while a proxy still answered
         self.trace: Tracer | None = None  # of the request that it is dialled for, while it is
-        self.warmed = False  # it was made for no request, but ahead of them
+        self.warmed: bool = False  # it was made for no request, but ahead of them
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         return None, _slots_of(self) | {"stream": None, "trace": None}
@@ -100,7 +100,7 @@ class Journey:
 
     def __init__(self, started: float, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self.started = started
+        self.started: float = started
         self.attempts: tuple[Journey, ...] = ()  # what was tried before, and failed in a way that allows another try
         self.failure: str | None = None  # of an attempt: why it was not the last
         self.leased: float | None = None  # the pool gave a connection, or leave to dial one
@@ -110,7 +110,7 @@ class Journey:
         self.done: float | None = None
         self.stopped: float | None = None  # it failed, or was given up, before the end of the body
         self.connection: ConnectionFacts | None = None
-        self.nth = 0  # this was the n-th request on its connection, counted from 1
+        self.nth: int = 0  # this was the n-th request on its connection, counted from 1
         self.trace: Tracer | None = None  # who is told of each step; None where nobody watches
         self.stream_id: int | None = None  # of the stream that it had, on a connection of HTTP/2
         self.rested_since: float | None = None  # since then a reused connection had been idle

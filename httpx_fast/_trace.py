@@ -69,7 +69,7 @@ class Tracer:
 
     def __init__(self, call: Callable[[str, dict[str, Any]], Any] | None, request: Any, logs: bool) -> None:
         #: What `started` events of a message carry as "request".
-        self.request = request
+        self.request: Any = request
         self._call = call
         self._logs = logs
         self._noted: deque[tuple[str, dict[str, Any]]] = deque()

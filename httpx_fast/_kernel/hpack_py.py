@@ -193,19 +193,19 @@ class FieldSection:
 
     def __init__(self, entries: Iterable[Entry] = (), size: int = 0) -> None:
         #: 0 where there is no `:status`, as in trailers, or a wrong one.
-        self.status = 0
-        self.flags = 0
+        self.status: int = 0
+        self.flags: int = 0
         #: What is wrong with it, 0 for nothing.
-        self.offences = 0
+        self.offences: int = 0
         #: The first field that something is wrong with, or None.
         self.offender: FieldLine | None = None
         #: Bytes of the section as RFC 9113 s.6.5.2 counts them, pseudo fields included.
-        self.size = size
-        self.content_length = NO_LENGTH
+        self.size: int = size
+        self.content_length: int = NO_LENGTH
         self._lines: list[FieldLine] = []
         self._take(entries)
         #: Number of fields.
-        self.count = len(self._lines)
+        self.count: int = len(self._lines)
 
     def _take(self, entries: Iterable[Entry]) -> None:
         lines = self._lines

@@ -90,14 +90,16 @@ class ResponseHead:
         block: bytes,
         fields: list[FieldLine] | None = None,
     ) -> None:
-        self.status = int(status)
+        self.status: int = int(status)
         #: Of "HTTP/1.minor".
-        self.minor = int(minor)
-        self.reason = reason or b""
+        self.minor: int = int(minor)
+        self.reason: bytes = reason or b""
         #: Bytes of the head, its last line end included.
-        self.size = size
+        self.size: int = size
         #: Number of fields.
-        self.count = count
+        self.count: int = count
+        self.flags: int
+        self.content_length: int
         self.flags, self.content_length = _facts(known)
         # The field lines without the empty one, as they came; empty where `fields` were made at once.
         self._block = block

@@ -58,6 +58,9 @@ class Response(ResponseBody):
     whose Content-Type names none, or a function that returns one for the content (or None, for UTF-8).
     """
 
+    is_closed: bool
+    is_stream_consumed: bool
+
     # No defaults for what each response sets: CPython does not specialize access to what both object and class have.
     status_code: int
     default_encoding: str | Callable[[bytes], str | None]

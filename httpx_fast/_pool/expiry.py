@@ -46,7 +46,7 @@ class Expiry:
         self._max_age = max_age
         self._expire = expire
         #: Connections may have less time than `keepalive_expiry` gives, without their peers having said so.
-        self.watchful = max_age is not None
+        self.watchful: bool = max_age is not None
         self._start_timer = backend.timer()
 
     def begin(self, plan: Plan[Connection], retired: RetiredConnections) -> None:
@@ -54,7 +54,7 @@ class Expiry:
         self._plan = plan
         self._retired = retired
         #: The timer is to be set as soon as something is idle.
-        self.needs_timer = self._start_timer is not None
+        self.needs_timer: bool = self._start_timer is not None
         self._timer_at = inf  # what expires sooner needs the timer to be set anew
         self._cancel_timer: Callable[[], object] | None = None
 

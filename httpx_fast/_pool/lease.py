@@ -22,11 +22,12 @@ class Lease:
     __slots__ = ("_exchange", "connection", "journey", "made_at", "pool", "trailers")
 
     def __init__(self, pool: Leases, connection: Connection, exchange: Exchange, journey: Journey) -> None:
-        self.pool = pool
-        self.connection = connection
-        self.journey = journey
+        self.pool: Leases = pool
+        self.connection: Connection = connection
+        self.journey: Journey = journey
         self._exchange: Exchange | None = exchange
-        self.made_at = pool.held[journey] = caller(2)
+        self.made_at: str = caller(2)
+        pool.held[journey] = self.made_at
         self.trailers: Sequence[FieldLine] = ()
 
     async def next_chunk(self) -> bytes:

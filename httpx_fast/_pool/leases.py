@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from .._conn.base import Connection, Exchange
 from .._conn.dial import DialOptions
+from .._conn.sessions import Sessions
 from .._exceptions import RequestError
 from .._journey import Journey
 from .._kernel.constants import HAS_KEEP_ALIVE
@@ -55,9 +56,9 @@ class QueuedRequest(PendingRequest[Connection]):
 
     def __init__(self, route: Route, since: float, waiter: Waiter) -> None:
         super().__init__()
-        self.route = route
-        self.since = since
-        self.waiter = waiter
+        self.route: Route = route
+        self.since: float = since
+        self.waiter: Waiter = waiter
 
 
 class Ended(NamedTuple):
@@ -73,13 +74,13 @@ class Leases:
 
     def __init__(self, backend: Backend, options: DialOptions, limits: PoolLimits) -> None:
         self.backend = backend
-        self.clock = backend.clock
+        self.clock: Callable[[], float] = backend.clock
         self.limits = limits
-        self.may_share = options.http2
-        self.sessions = options.sessions
-        self.hints = OriginHints()
-        self.closed = False
-        self.has_http1_peers = False  # some are known to want HTTP/1.1
+        self.may_share: bool = options.http2
+        self.sessions: Sessions = options.sessions
+        self.hints: OriginHints = OriginHints()
+        self.closed: bool = False
+        self.has_http1_peers: bool = False  # some are known to want HTTP/1.1
         #: Where the responses were asked for that are still to be read.
         self.held: dict[Journey, str] = {}
         self.finalized: deque[Ended | None] = deque()  # None: the transport itself was collected
@@ -87,12 +88,12 @@ class Leases:
         self._any_thread = backend.name == "blocking"
         self._thread = threading.get_ident()
         self._release_soon = backend.from_any_thread(self.release_finalized)
-        self.expiry = Expiry(backend, self.hints, limits.max_age, self._expire)
+        self.expiry: Expiry = Expiry(backend, self.hints, limits.max_age, self._expire)
         self._begin()
 
     def _begin(self) -> None:
         limits = self.limits
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self.plan: Plan[Connection] = Plan(
             limits.max_connections,
             limits.max_keepalive_connections,
@@ -100,7 +101,7 @@ class Leases:
             limits.max_per_host,
             attrgetter("origin"),
         )
-        self.retired = RetiredConnections()
+        self.retired: RetiredConnections = RetiredConnections()
         self.expiry.begin(self.plan, self.retired)
 
     def begin_anew(self) -> list[Connection]:

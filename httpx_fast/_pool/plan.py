@@ -56,6 +56,13 @@ class Plan(PoolState[C]):
 
     __slots__ = ("_last_number",)
 
+    # Said again for type checkers, which take what a method changes for an attribute of this class.
+    dialling: int
+    idle: int
+    leased: int
+    to_close: list[C]
+    waiting: int
+
     def __init__(
         self,
         max_connections: int | None,

@@ -6,6 +6,7 @@ dials, `exchange.py` sends and sends again. What is here is what a transport see
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from .._conn.dial import DialOptions
@@ -40,8 +41,8 @@ class Pool:
     ) -> None:
         limits = PoolLimits(max_connections, max_keepalive_connections, keepalive_expiry, max_per_host, max_age)
         self.backend = backend
-        self.clock = backend.clock
-        self.closed = False
+        self.clock: Callable[[], float] = backend.clock
+        self.closed: bool = False
         self.leases: Final = Leases(backend, options, limits)
         self.owner: Final = ConnectionOwner(self.leases)
         self.dialler: Final = Dialler(self.leases, options, self.owner)
@@ -50,9 +51,9 @@ class Pool:
         #: Ends what a transport that was collected has left: see `Leases.close_from_finalizer`.
         self.close_from_finalizer: Final = self.leases.close_from_finalizer
         #: `close()` for other threads and event loops; RuntimeError if the pool's own loop has ended.
-        self.close_soon = backend.from_any_thread(self.close)
+        self.close_soon: Callable[[], object] = backend.from_any_thread(self.close)
         #: `retire()` likewise.
-        self.retire_soon = backend.from_any_thread(self.retire)
+        self.retire_soon: Callable[[], object] = backend.from_any_thread(self.retire)
         watch(self)
 
     def begin_anew(self) -> None:

@@ -40,9 +40,9 @@ class PendingRequest(Generic[C]):
 
     def __init__(self) -> None:
         self.route_state: RouteState[C] | None = None
-        self.number = 0  # requests are numbered as they come
+        self.number: int = 0  # requests are numbered as they come
         self.grant: C | Answer | None = None  # None while waiting
-        self.overtaken = 0  # connections, or uses of one, handed past this request while it was the first of all
+        self.overtaken: int = 0  # connections, or uses of one, handed past this request while it was the first of all
         self.reserved: C | None = None  # the shared connection that takes no more uses, so that this ticket gets room
 
     def alive(self) -> bool:
@@ -56,9 +56,9 @@ class Host(Generic[C]):
     __slots__ = ("blocked", "idle", "route_states", "name", "open")
 
     def __init__(self, name: Hashable) -> None:
-        self.name = name
-        self.route_states = 0
-        self.open = 0
+        self.name: Hashable = name
+        self.route_states: int = 0
+        self.open: int = 0
         self.idle: OrderedDict[C, None] = OrderedDict()  # oldest first
         self.blocked: dict[RouteState[C], None] = {}  # routes that were in the queue, and wait for a place of this host
 
@@ -81,14 +81,14 @@ class RouteState(Generic[C]):
     )
 
     def __init__(self, route: Hashable, host: Host[C] | None, may_share: bool) -> None:
-        self.route = route
-        self.host = host
-        self.open = 0
-        self.dialling = 0
-        self.unsettled = 0  # shared connections whose peer has yet to say how many uses it takes
-        self.is_queued = False  # it has an entry in the queue
-        self.dials_singly = may_share  # one dial at a time: its connection may serve all who wait
-        self.special = host is not None  # there is more to it than `idle`: a host, or shared connections
+        self.route: Hashable = route
+        self.host: Host[C] | None = host
+        self.open: int = 0
+        self.dialling: int = 0
+        self.unsettled: int = 0  # shared connections whose peer has yet to say how many uses it takes
+        self.is_queued: bool = False  # it has an entry in the queue
+        self.dials_singly: bool = may_share  # one dial at a time: its connection may serve all who wait
+        self.special: bool = host is not None  # there is more to it than `idle`: a host, or shared connections
         # What can be used, newest last: for that a plain dict is enough, at a third of the cost of an ordered one.
         self.idle: dict[C, None] = {}
         # Ordered dicts find their ends in constant time after many deletions at them, which plain ones do not.

@@ -297,7 +297,7 @@ class HTTPTransport(_Door, BaseTransport):
     """
 
     def _open(self) -> None:
-        self.pool = self._make_pool(SyncBackend())
+        self.pool: Pool = self._make_pool(SyncBackend())
 
     def _pools_left(self) -> list[Pool]:
         return [self.pool]

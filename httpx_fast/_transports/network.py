@@ -38,8 +38,8 @@ class _Bytes:
     def __init__(self, first: bytes) -> None:
         self._pieces = deque([first] if first else [])
         self._start = 0  # what was taken of the oldest piece; slicing the rest off each time would cost its square
-        self.pending = len(first)
-        self.ended = False
+        self.pending: int = len(first)
+        self.ended: bool = False
 
     def take(self, max_bytes: int) -> bytes:
         """At most `max_bytes` of what came in one piece; there must be something."""

@@ -47,12 +47,12 @@ class RequestHead:
     def __init__(
         self, method: bytes, scheme: bytes, authority: bytes, target: bytes, fields: Sequence[FieldLine]
     ) -> None:
-        self.method = method
-        self.once = method not in IDEMPOTENT  # whether a second time may do more, by the method alone
-        self.scheme = scheme
-        self.authority = authority
-        self.target = target
-        self.fields = fields
+        self.method: bytes = method
+        self.once: bool = method not in IDEMPOTENT  # whether a second time may do more, by the method alone
+        self.scheme: bytes = scheme
+        self.authority: bytes = authority
+        self.target: bytes = target
+        self.fields: Sequence[FieldLine] = fields
         self.route: Route | None = None  # kept here by the door for the next request from the same template
         self.forwarded: RequestHead | None = None  # likewise, as a proxy gets it
         self._http1: bytes | None = None

@@ -50,14 +50,14 @@ class Certificate:
         not_after: datetime | None = None,
     ) -> None:
         now = datetime.now(UTC)
-        self.names = tuple(names)
-        self.not_before = not_before or now - CLOCK_SKEW
-        self.not_after = not_after or now + VALID_FOR
+        self.names: tuple[str, ...] = tuple(names)
+        self.not_before: datetime = not_before or now - CLOCK_SKEW
+        self.not_after: datetime = not_after or now + VALID_FOR
         secret = secrets.randbelow(_N - 1) + 1
         public = _bytes_of(_times(secret, _G))
-        self.der = _certificate(self, public, secret)
-        self.pem = ssl.DER_cert_to_PEM_cert(self.der)
-        self.key_pem = _key_pem(secret, public)
+        self.der: bytes = _certificate(self, public, secret)
+        self.pem: str = ssl.DER_cert_to_PEM_cert(self.der)
+        self.key_pem: str = _key_pem(secret, public)
 
     def server_context(self) -> ssl.SSLContext:
         """Return a new context for a server that presents this certificate."""

@@ -20,8 +20,8 @@ class Listening:
     """Accept connections on `port`. A context manager."""
 
     def __init__(self) -> None:
-        self.accepted = 0  # count of connections so far
-        self.port = 0
+        self.accepted: int = 0  # count of connections so far
+        self.port: int = 0
         self._loop: asyncio.SelectorEventLoop | None = None
         self._listeners: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()

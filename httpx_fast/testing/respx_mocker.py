@@ -7,7 +7,7 @@ httpx that a route raises reach clients as ours of the same name, if there is on
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 from respx.mocks import AbstractRequestMocker
@@ -61,8 +61,8 @@ class HTTPXFastMocker(AbstractRequestMocker):
     """Takes the place of `handle_request()` and `handle_async_request()` of our transports."""
 
     name = "httpx_fast"
-    targets = ["httpx_fast.HTTPTransport", "httpx_fast.AsyncHTTPTransport"]
-    target_methods = ["handle_request", "handle_async_request"]
+    targets: ClassVar[list[str]] = ["httpx_fast.HTTPTransport", "httpx_fast.AsyncHTTPTransport"]
+    target_methods: ClassVar[list[str]] = ["handle_request", "handle_async_request"]
 
     @classmethod
     def to_httpx_request(cls, **kwargs: Any) -> httpx.Request:

@@ -31,7 +31,7 @@ class LocalServer(Listening):
 
     def __init__(self, *, tls: bool | Certificate = True, answer: Callable[[Request], Reply] = answer) -> None:
         super().__init__()
-        self.certificate = Certificate() if tls is True else tls or None
+        self.certificate: Certificate | None = Certificate() if tls is True else tls or None
         self._answer = answer
         self._context = self.certificate.server_context() if self.certificate else None
 

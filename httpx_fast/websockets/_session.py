@@ -57,7 +57,8 @@ _BREATH = 16  # consecutive reads after which other tasks may run
 class HTTPXWSException(Exception):
     """An error of a WebSocket after its request was answered; base of the others."""
 
-    __reduce__ = portable
+    def __reduce__(self) -> tuple[Any, ...]:
+        return portable(self)
 
 
 class WebSocketUpgradeError(HTTPXWSException):
@@ -74,7 +75,7 @@ class WebSocketDisconnect(HTTPXWSException):
     def __init__(self, code: int = NORMAL, reason: str | None = None) -> None:
         super().__init__(f"the WebSocket was closed with code {code}" + (f": {reason}" if reason else ""))
         self.code = code
-        self.reason = reason or ""
+        self.reason: str = reason or ""
 
 
 class WebSocketInvalidTypeReceived(HTTPXWSException):
