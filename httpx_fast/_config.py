@@ -1,27 +1,19 @@
-"""The settings of a client: timeouts, limits, proxies and TLS.
+"""The settings of a client: timeouts, limits and proxies. TLS contexts are made in `_trust`.
 
 Values are checked in the constructors, so that a mistake raises where it was made and not in the middle of a request.
-
-A TLS context costs 26 ms, most of it for reading certifi's bundle, so `shared_ssl_context` builds one per process and
-settings. A context of the user is not changed, except for the ALPN names of each handshake (see `_net/tls`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import re
 import socket
 import ssl
-import sys
-import threading
 from collections.abc import Mapping
 from typing import Any, TypeAlias, Union, cast
 
-from ._caller import warn_caller
-from ._exceptions import MissingTrustStore, TrustStoreError
 from ._models.headers import Headers, HeaderTypes
+from ._trust import create_ssl_context
 from ._urls import URL
 
 __all__ = ["Limits", "Proxy", "TCPKeepAlive", "Timeout", "create_ssl_context"]
@@ -29,8 +21,6 @@ __all__ = ["Limits", "Proxy", "TCPKeepAlive", "Timeout", "create_ssl_context"]
 #: Seconds for all phases, or for connect, read, write and pool.
 TimeoutTypes: TypeAlias = Union["Timeout", tuple[float | None, float | None, float | None, float | None], float, None]
 ProxyTypes: TypeAlias = Union["URL", str, "Proxy"]
-#: A file of certificate and key, or two files, or two files and the key's password.
-CertTypes: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
 
 
 class UnsetType:
@@ -324,244 +314,3 @@ DEFAULT_QUEUE_SIZE = 512
 DEFAULT_HTTP2_PING_AFTER_SECONDS = 30.0
 DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS = 20.0
 DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS = 20.0
-
-
-def create_ssl_context(
-    verify: ssl.SSLContext | str | bool = True,
-    cert: CertTypes | None = None,
-    trust_env: bool = True,
-) -> ssl.SSLContext:
-    """Return a new TLS context for clients; if `verify` is a context, return that.
-
-    `verify` selects the trusted authorities: True for certifi's, "system" for those of the operating system, False to
-    trust any peer. A path of a file or directory of authorities is deprecated, as is `cert`, a client certificate.
-    With `trust_env`, SSL_CERT_FILE or SSL_CERT_DIR replaces the authorities, and SSLKEYLOGFILE is written to.
-    Raises FileNotFoundError, TypeError, and ssl.SSLError for files that are no certificates; TrustStoreError for paths
-    in the environment. Host names are matched with subject alternative names only (RFC 9525).
-    """
-    check_ssl_settings(verify, cert, trust_env)
-    return verify if isinstance(verify, ssl.SSLContext) else _new_context(verify, cert, trust_env)
-
-
-def check_ssl_settings(
-    verify: ssl.SSLContext | str | bool,
-    cert: CertTypes | None,
-    trust_env: bool,
-) -> None:
-    """Raise for settings that no context can be built from, and warn of deprecated or useless ones.
-
-    Builds no context. Raises what `create_ssl_context` raises, except for errors in the contents of files.
-    """
-    _check(verify, cert, trust_env)
-    if isinstance(verify, str) and verify != "system":
-        warn_caller(
-            "verify=<path> is deprecated, use verify=ssl.create_default_context(cafile=...), or capath=...",
-            DeprecationWarning,
-        )
-    if cert is not None:
-        warn_caller(
-            "cert=... is deprecated, use verify=<ssl.SSLContext> and call load_cert_chain() on it", DeprecationWarning
-        )
-
-
-def _check(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> None:
-    """Check the settings and that the files exist, since OpenSSL does not say which file is missing."""
-    if not isinstance(verify, (ssl.SSLContext, str, bool)):
-        raise TypeError(f"expected True, False, 'system' or an ssl.SSLContext as verify, got {verify!r}")
-    if isinstance(verify, str) and verify != "system":
-        _existing(verify, "verify")
-    elif verify is True and trust_env:
-        _environment_authorities()
-    if cert is not None:
-        if isinstance(verify, ssl.SSLContext):
-            raise TypeError("cert=... cannot go into the context given as verify=...: call load_cert_chain() on that")
-        for path in _cert_files(cert):
-            _existing(path, "cert")
-
-
-def _existing(path: str, name: str) -> str:
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"{name} says {path!r}: there is no such file or directory")
-    return path
-
-
-def _cert_files(cert: CertTypes) -> tuple[str, ...]:
-    return (cert,) if isinstance(cert, str) else cert[:2]
-
-
-def _environment_authorities() -> dict[str, str]:
-    """Return the arguments of `load_verify_locations` for SSL_CERT_FILE or else SSL_CERT_DIR (may list several).
-
-    Raises TrustStoreError for unusable paths, as far as that shows without reading certificates.
-    """
-    path = os.environ.get("SSL_CERT_FILE")
-    if path:
-        if not os.path.exists(path):
-            raise MissingTrustStore(f"SSL_CERT_FILE says {path!r}: there is no such file")
-        if os.path.isdir(path):
-            raise TrustStoreError(f"SSL_CERT_FILE says {path!r}: that is a directory, which SSL_CERT_DIR is for")
-        return {"cafile": path}
-    path = os.environ.get("SSL_CERT_DIR")
-    if path:
-        if any(os.path.isdir(folder) for folder in path.split(os.pathsep)):
-            return {"capath": path}
-        if not any(os.path.exists(each) for each in path.split(os.pathsep)):
-            raise MissingTrustStore(f"SSL_CERT_DIR says {path!r}: there is no such directory")
-        raise TrustStoreError(f"SSL_CERT_DIR says {path!r}: that is no directory; SSL_CERT_FILE is for files")
-    return {}
-
-
-#: OpenSSL finds a certificate in a directory by a hash of its subject in the file name (`openssl rehash`).
-_is_hashed = re.compile(r"[0-9a-f]{8}\.[0-9]+").fullmatch
-
-
-def _load_environment_authorities(context: ssl.SSLContext) -> bool:
-    """Load the authorities of SSL_CERT_FILE or SSL_CERT_DIR; return False if neither is set. Raises TrustStoreError."""
-    named = _environment_authorities()
-    path = named.get("cafile")
-    if path is not None:
-        try:
-            context.load_verify_locations(cafile=path)
-        except OSError as error:  # ssl.SSLError is a subclass
-            why = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror or str(error)
-            raise TrustStoreError(f"SSL_CERT_FILE says {path!r}: {why} ({error})") from error
-    path = named.get("capath")
-    if path is not None:
-        if not any(_is_hashed(name) for folder in path.split(os.pathsep) for name in _names_in(folder)):
-            raise TrustStoreError(
-                f"SSL_CERT_DIR says {path!r}: no file there is named by its hash, as `openssl rehash` does it, so "
-                "OpenSSL would find no certificate"
-            )
-        context.load_verify_locations(capath=path)
-    return bool(named)
-
-
-def _names_in(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []
-
-
-def _new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> ssl.SSLContext:
-    # Not ssl.create_default_context(): it writes to SSLKEYLOGFILE even if `trust_env` is false.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if ssl.HAS_NEVER_CHECK_COMMON_NAME:
-        # RFC 9525 s.6.3: a certificate without subject alternative names matches no host.
-        context.hostname_checks_common_name = False
-    if sys.version_info >= (3, 13):
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
-    if context.minimum_version < ssl.TLSVersion.TLSv1_2:
-        # Debian's Python leaves it to OpenSSL's configuration; RFC 8996 deprecates older versions.
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if verify is False:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif verify == "system":
-        context = _trusting_system(context, trust_env)
-    else:
-        if isinstance(verify, str):
-            context.load_verify_locations(**_locations(verify))
-        elif not (trust_env and _load_environment_authorities(context)):
-            context.load_verify_locations(cafile=_certifi_bundle())
-    if cert is not None:
-        context.load_cert_chain(cert) if isinstance(cert, str) else context.load_cert_chain(*cert)
-    if trust_env:
-        key_log = os.environ.get("SSLKEYLOGFILE")
-        if key_log and not sys.flags.ignore_environment:
-            context.keylog_filename = key_log
-    return context
-
-
-def _certifi_bundle() -> str:
-    import certifi
-
-    return certifi.where()
-
-
-def _locations(path: str) -> dict[str, str]:
-    return {"capath" if os.path.isdir(path) else "cafile": path}
-
-
-# The bundles of Linux distributions, for Pythons whose OpenSSL was built with other paths.
-_SYSTEM_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Arch
-    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
-    "/etc/ssl/ca-bundle.pem",  # openSUSE
-    "/etc/ssl/cert.pem",  # Alpine, BSD, macOS
-)
-
-
-def _trusting_system(context: ssl.SSLContext, trust_env: bool) -> ssl.SSLContext:
-    """Return `context`, or another one, that trusts the authorities of the operating system."""
-    if sys.platform in ("win32", "darwin"):
-        try:
-            import truststore
-        except ImportError:
-            context.load_default_certs()
-            return context
-        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # type: ignore[no-any-return]
-    if trust_env and _load_environment_authorities(context):
-        return context
-    built_in = ssl.get_default_verify_paths()  # not load_default_certs(), which reads the environment
-    candidates = (built_in.openssl_cafile, *_SYSTEM_BUNDLES, built_in.openssl_capath)
-    path = next((candidate for candidate in candidates if os.path.exists(candidate)), None)
-    if path is None:
-        raise FileNotFoundError(f"verify='system': no authorities at {', '.join(candidates)}; install them")
-    context.load_verify_locations(**_locations(path))
-    return context
-
-
-MAX_SHARED_CONTEXTS = 32  # each takes some 100 to 1000 KiB; the oldest is evicted first
-_shared: dict[tuple[Any, ...], ssl.SSLContext] = {}
-_shared_lock = threading.Lock()
-
-
-def shared_ssl_context(
-    verify: ssl.SSLContext | str | bool,
-    cert: CertTypes | None,
-    trust_env: bool,
-) -> ssl.SSLContext:
-    """Return the process's context for these settings, built on first use.
-
-    Only the ALPN names of a handshake may be changed. A context given as `verify` is returned as it is. Raises what
-    `create_ssl_context` raises, without warnings.
-    """
-    _check(verify, cert, trust_env)
-    if isinstance(verify, ssl.SSLContext):
-        return verify
-    key = settings_key(verify, cert, trust_env)
-    # Held while building: other threads that need the same context would otherwise build it too.
-    with _shared_lock:
-        context = _shared.get(key)
-        if context is None:
-            context = _new_context(verify, cert, trust_env)
-            while len(_shared) >= MAX_SHARED_CONTEXTS:
-                del _shared[next(iter(_shared))]
-            _shared[key] = context
-    return context
-
-
-def trust_is_named(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> bool:
-    """Return whether files with certificates are named, by arguments or by SSL_CERT_FILE or SSL_CERT_DIR."""
-    if isinstance(verify, str) or cert is not None:
-        return True
-    return verify is True and trust_env and any(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
-
-
-def settings_key(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> tuple[Any, ...]:
-    """Return all settings that a context is built from, and the times of change of its files."""
-    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE") if trust_env else ()
-    environment = tuple([os.environ.get(name) for name in names])
-    files = [verify] if isinstance(verify, str) and verify != "system" else []
-    if cert is not None:
-        files += _cert_files(cert)
-    files += [path for path in environment[:2] if path]
-    return verify, cert, environment, tuple([_time_of_change(path) for path in files])
-
-
-def _time_of_change(path: str) -> int | None:
-    try:
-        return os.stat(path).st_mtime_ns
-    except OSError:
-        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ._auth import AuthTypes
 from ._byte_streams import AsyncByteStream, SyncByteStream
-from ._config import CertTypes, ProxyTypes, TimeoutTypes
+from ._config import ProxyTypes, TimeoutTypes
 from ._content import RequestContent, ResponseContent
 from ._decoders import AnyStr
 from ._models.cookies import CookieTypes
@@ -12,6 +12,7 @@ from ._models.headers import HeaderTypes
 from ._models.request import RequestExtensions
 from ._models.response import ResponseExtensions
 from ._multipart import FileContent, FileTypes, RequestData, RequestFiles
+from ._trust import CertTypes
 from ._urls import PrimitiveData, QueryParamTypes, URLTypes
 
 __all__ = [

@@ -20,7 +20,7 @@ GROUND = (
 )
 FACE = (
     "_types _argument_names _caller _models _urls _urlparse _content _pairs _multipart _decoders _status_codes _config "
-    "_auth _utils _sse"
+    "_trust _auth _utils _sse"
 )
 #: From bottom to top. Rooms that stand side by side on one floor do not know each other.
 FLOORS: list[dict[str, str]] = [
@@ -51,6 +51,7 @@ ALLOWED = {("_exceptions", "_journey"), ("_exceptions", "_models")}
 #: The order inside the face, from bottom to top: modules of one line do not know each other.
 FACE_ORDER = [
     "_status_codes _argument_names _caller _pairs _urlparse",
+    "_trust",
     "_urls",
     "_utils _models.headers _models.field_values",
     "_config _multipart _decoders _models.cookie_rules",

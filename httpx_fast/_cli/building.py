@@ -13,8 +13,9 @@ from typing import Any
 from .._auth import Auth, BasicAuth, DigestAuth
 from .._client.async_client import AsyncClient
 from .._client.client import Client
-from .._config import Timeout, _new_context
+from .._config import Timeout
 from .._models import Request
+from .._trust import new_context
 from .._urls import URL
 from .arguments import Arguments, Data
 from .inputs import read_file, read_value
@@ -103,9 +104,9 @@ def _raw(text: str) -> bytes:
 def _tls_context(arguments: Arguments, url: str) -> ssl.SSLContext | None:
     """Makes the TLS context ahead of the request, so that no phase contains it; None if the client's own will do."""
     if not (url.lower().startswith("https:") or arguments.cacert or arguments.cert or arguments.key):
-        return _new_context(False, None, True) if arguments.insecure else None
+        return new_context(False, None, True) if arguments.insecure else None
     try:
-        context = _new_context(not arguments.insecure if arguments.cacert is None else arguments.cacert, None, True)
+        context = new_context(not arguments.insecure if arguments.cacert is None else arguments.cacert, None, True)
     except (OSError, ssl.SSLError) as error:
         if arguments.cacert is None:
             raise

@@ -26,7 +26,6 @@ from .._config import (
     DEFAULT_LIMITS,
     DEFAULT_MAX_REDIRECTS,
     DEFAULT_TIMEOUT_CONFIG,
-    CertTypes,
     Limits,
     Proxy,
     ProxyTypes,
@@ -42,6 +41,7 @@ from .._models.headers import HeaderTypes
 from .._models.request import RequestExtensions
 from .._multipart import RequestData, RequestFiles
 from .._status_codes import codes
+from .._trust import CertTypes
 from .._urls import URL, QueryParams, QueryParamTypes
 from .._utils import URLPattern, get_environment_proxies
 from .templates import Table, Template

@@ -20,7 +20,6 @@ from .._config import (
     DEFAULT_MAX_REDIRECTS,
     DEFAULT_QUEUE_SIZE,
     DEFAULT_TIMEOUT_CONFIG,
-    CertTypes,
     Limits,
     Proxy,
     ProxyTypes,
@@ -34,6 +33,7 @@ from .._models.headers import HeaderTypes
 from .._models.request import RequestExtensions
 from .._multipart import RequestData, RequestFiles
 from .._transports.base import BaseTransport
+from .._trust import CertTypes
 from .._urls import URL, QueryParamTypes
 from . import flow
 from .base import USE_CLIENT_DEFAULT, BaseClient, EventHook, UseClientDefault, warn_of_cookies

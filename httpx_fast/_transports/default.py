@@ -25,14 +25,11 @@ from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._config import (
     DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_LIMITS,
-    CertTypes,
     Limits,
     ProxyTypes,
     TCPKeepAlive,
-    check_ssl_settings,
     granted,
     ping_after,
-    shared_ssl_context,
     timeouts_of,
 )
 from .._conn.base import RequestTimeouts
@@ -50,6 +47,7 @@ from .._origin import Route
 from .._pool.lease import caller
 from .._pool.pool import Lease, Pool, Reply
 from .._trace import any_logger_answered, tracer
+from .._trust import CertTypes, check_ssl_settings, shared_ssl_context
 from .._wire.events import FieldLine, RequestHead
 from .base import AsyncBaseTransport, BaseTransport, deadline_of
 from .core.bodies import AsyncResponseStream, ResponseStream

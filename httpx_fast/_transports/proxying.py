@@ -12,11 +12,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .._config import Proxy, shared_ssl_context
+from .._config import Proxy
 from .._conn.proxy import ProxyHop
 from .._exceptions import LocalProtocolError
 from .._kernel.select import check_field
 from .._origin import Origin, Route
+from .._trust import shared_ssl_context
 from .._wire.events import RequestHead
 from .._wire.framing import request_framing
 from .._wire.socks import MAX_TEXT

@@ -25,9 +25,9 @@ from ._streams import AsyncNetworkStream, AsyncPieces, NetworkStream, Pieces
 from ._tls import shared_context, tls_for
 
 if TYPE_CHECKING:
-    from .._config import CertTypes
     from .._net.base import SocketOption
     from .._pool.pool import Pool
+    from .._trust import CertTypes
 
 #: What our transports take and a client of the other package does not: `FastClient` takes it for its transports.
 OWN_OPTIONS: Final = (

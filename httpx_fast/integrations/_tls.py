@@ -12,11 +12,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .._config import settings_key, shared_ssl_context, trust_is_named
+from .._trust import settings_key, shared_ssl_context, trust_is_named
 from ._package import Package
 
 if TYPE_CHECKING:
-    from .._config import CertTypes
+    from .._trust import CertTypes
 
 __all__ = ["shared_context", "tls_for"]
 
