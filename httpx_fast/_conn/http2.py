@@ -61,12 +61,12 @@ class Http2Connection(SharedSession):
         "_ping_after",
         "_pings",
         "_sleepers",
-        "_soon",
+        "_call_soon",
         "_start_timer",
         "_stretch_ends",
         "_timer_at",
-        "_told_draining",
-        "_told_limit",
+        "_draining_reported",
+        "_reported_limit",
         "_users",
         "facts",
         "idle_since",
@@ -96,7 +96,7 @@ class Http2Connection(SharedSession):
         facts.http_version = "HTTP/2"
         self.idle_since: float | None = None
         self._owner = owner
-        self._soon = backend.soon
+        self._call_soon = backend.soon
         # Who waits until when, where a loop pushes: one timer wakes them all, set again only when it fires early.
         self._sleepers: dict[StreamWaiter, float] = {}
         self._start_timer = backend.timer() if backend.pushes else None
@@ -109,9 +109,9 @@ class Http2Connection(SharedSession):
         self._closed = False
         self._backlog = 0  # bytes of answers that were left unsent
         self._stretch_ends = 0.0
-        self._told_limit: int | None = -1
+        self._reported_limit: int | None = -1
         self._careful_limit: int | None = -1  # told of a peer that refuses streams
-        self._told_draining = False
+        self._draining_reported = False
         self._users: dict[Http2Stream, Journey] = {}  # exchanges that are not ended, of which nothing may be left here
         stream.attach(self)
 
@@ -143,9 +143,9 @@ class Http2Connection(SharedSession):
         self._users[stream] = journey
         try:
             if trace is not None:
-                await self._tell_begin(trace)
+                await self._trace_begin(trace)
             if tunnels:
-                await self._find_way(head, stream, timeouts)
+                await self._check_tunnels(head, stream, timeouts)
             self._begin(stream, head, no_body and not tunnels, journey)
             if trace is not None:
                 await trace.complete()
@@ -158,15 +158,15 @@ class Http2Connection(SharedSession):
                 await trace.started("http2.receive_response_headers")
             while not stream.ready:
                 stream.timer.set(*timeouts.until_head(journey.sent, stream.moment))
-                await self.hear(stream)
+                await self.wait_for_news(stream)
             if stream.error is not None and (stream.whole or stream.head is None):
                 raise stream.error
             if trace is not None:
-                await trace.complete(_told_head(stream))
+                await trace.complete(_traced_head(stream))
         except BaseException as error:
             self.exchange_ended(stream, self.clock())
             if not stream.id:
-                self._look_after()  # it takes no more streams, which the owner cannot know yet
+                self._report_changes()  # it takes no more streams, which the owner cannot know yet
             if trace is not None:
                 await trace.failed(error)
             raise
@@ -175,7 +175,7 @@ class Http2Connection(SharedSession):
     def alive(self) -> bool:
         """Return whether it takes exchanges; where arrivals are not pushed, after a look at what has arrived."""
         if not self.draining:
-            self._look_for_end()
+            self._poll_end()
         return not self.draining
 
     def alive_now(self) -> bool:
@@ -224,7 +224,7 @@ class Http2Connection(SharedSession):
         if self._lock.acquire(blocking=False):
             try:
                 if self.broken is None:
-                    if self.next_id > 1 and not self._mute:
+                    if self.next_id > 1 and not self._write_closed:
                         self.outgoing.append(goaway_frame(0))
                     self.fail(ReadError("the connection was closed on this side"))
                 self._write_out()
@@ -234,15 +234,15 @@ class Http2Connection(SharedSession):
 
     # For exchanges.
 
-    async def hear(self, stream: StreamWaiter) -> None:
+    async def wait_for_news(self, stream: StreamWaiter) -> None:
         """Wait until something happens to `stream` that it was not told yet. Raises the timeout of its timer."""
         timer = stream.timer
-        while not stream.told:
+        while not stream.has_news:
             now = self.clock()
             if now >= timer.at and now >= timer.renewed(stream.moment):
                 phase = timer.phase
                 raise timer.expired(now, self._complaint(stream, phase), self._unfinished(stream, phase))
-            wake_at = min(timer.at, self._look(now))
+            wake_at = min(timer.at, self._check_alive(now))
             if self._pushes:
                 waiter = stream.waiter = self._new_waiter()
                 if wake_at != NEVER:
@@ -255,8 +255,8 @@ class Http2Connection(SharedSession):
                     stream.waiter = None
                     self._sleepers.pop(stream, None)
             else:
-                await self.take_part(stream, now, wake_at)
-        stream.told = False
+                await self.read_or_wait(stream, now, wake_at)
+        stream.has_news = False
 
     def check_deadline(self, stream: StreamWaiter, phase: str) -> None:
         """Raise the timeout of all that an exchange is part of, if that has come: where nothing is waited for, too."""
@@ -281,7 +281,7 @@ class Http2Connection(SharedSession):
         with self._lock:
             if not stream.sending:
                 return 0
-            stream.told = False
+            stream.has_news = False
             sent = self.send(stream, raw, last)
             if self.outgoing:
                 self._write_out()
@@ -290,7 +290,7 @@ class Http2Connection(SharedSession):
     def send_now(self, stream: Http2Stream, writer: StreamWaiter, raw: Buffer) -> int:
         """Sends of `bytes` what windows allow; how many. 0 if `writer` is to be woken for more, below 0 at the end."""
         with self._lock:
-            writer.told = False
+            writer.has_news = False
             if not stream.sending:
                 return -1
             sent = self.send(stream, raw, False)
@@ -341,14 +341,14 @@ class Http2Connection(SharedSession):
                         )
                     )
                     self._answer()
-        self._look_after()
+        self._report_changes()
         reader = self._reader
-        return reader is not None and (reader.told or self.stream.unsent > 0)
+        return reader is not None and (reader.has_news or self.stream.unsent > 0)
 
     def eof_received(self, clean: bool) -> bool:
         with self._lock:
             self.end_of_file(clean)
-        self._look_after()
+        self._report_changes()
         return True
 
     def fault_received(self, error: NetworkError) -> None:
@@ -376,14 +376,14 @@ class Http2Connection(SharedSession):
             elif not self._flush_due:
                 # One write for all the requests that begin in this turn of the loop.
                 self._flush_due = True
-                self._soon(self._write_soon)
-        self._look_after()
+                self._call_soon(self._write_soon)
+        self._report_changes()
 
     def _write_soon(self) -> None:
         with self._lock:
             self._flush_due = False
             self._write_out()
-        self._look_after()
+        self._report_changes()
 
     def _answer(self) -> None:
         """Under the lock: sends what came of an arrival, as far as the peer reads at all."""
@@ -423,31 +423,31 @@ class Http2Connection(SharedSession):
 
     # Inside: what concerns the connection.
 
-    def _look_after(self) -> None:
+    def _report_changes(self) -> None:
         """Not under the lock: tells the owner what has changed, and closes what is of no use."""
         if self._abandoned:
-            self._take_up()
+            self._reset_abandoned()
         if self.draining:
-            if not self._told_draining:
-                self._told_draining = True
+            if not self._draining_reported:
+                self._draining_reported = True
                 self._owner.draining(self)
                 if not self.streams:
                     self._owner.lost(self)
             if self.broken is not None or not self.streams:
                 self.close()
-        elif self.peer_limit != self._told_limit and self.settled:
+        elif self.peer_limit != self._reported_limit and self.settled:
             if self.careful:
-                self._take_care()
+                self._report_careful_limit()
                 return
-            self._told_limit = self.peer_limit
+            self._reported_limit = self.peer_limit
             self._owner.limit_changed(self, self.peer_limit)
 
-    def _take_care(self) -> None:
+    def _report_careful_limit(self) -> None:
         """Tell the owner how many streams at once a peer takes that refuses some; that changes as it answers."""
         with self._lock:
             self.try_more()
             limit = self.peer_limit
-        self._told_limit = -1  # so that each arrival leads here
+        self._reported_limit = -1  # so that each arrival leads here
         if limit != self._careful_limit:
             self._careful_limit = limit
             self._owner.limit_changed(self, limit)
@@ -457,9 +457,9 @@ class Http2Connection(SharedSession):
         with self._lock:
             self.fail(error)
             self._write_out()
-        self._look_after()
+        self._report_changes()
 
-    def _look(self, now: float) -> float:
+    def _check_alive(self, now: float) -> float:
         """Sees to it that the peer is alive, while exchanges wait; when to look again."""
         heard = max(self.moment, self._busy_since)
         if self.pinged and self.pinged_at >= heard:
@@ -488,7 +488,7 @@ class Http2Connection(SharedSession):
 
         return TunnelExchange(self, head.method == b"CONNECT", timeouts, journey)
 
-    async def _find_way(self, head: RequestHead, stream: Http2Stream, timeouts: RequestTimeouts) -> None:
+    async def _check_tunnels(self, head: RequestHead, stream: Http2Stream, timeouts: RequestTimeouts) -> None:
         """Sees to it that a CONNECT with a protocol may be sent: the peer has to say so first (RFC 8441 s.3)."""
         if head.method == b"CONNECT":
             return
@@ -510,12 +510,12 @@ class Http2Connection(SharedSession):
         try:
             while not self.settled and self.broken is None:
                 stream.timer.set("read", None if read is None else stream.moment + read, read)
-                await self.hear(stream)
+                await self.wait_for_news(stream)
         finally:
             with self._lock:
                 self.unsettled.remove(stream)
 
-    async def _tell_begin(self, trace: Tracer) -> None:
+    async def _trace_begin(self, trace: Tracer) -> None:
         if self.next_id == 1:
             await trace.started("http2.send_connection_init")
             await trace.complete()
@@ -536,7 +536,7 @@ class Http2Connection(SharedSession):
         return f"the response {on} had not {ended}"
 
 
-def _told_head(stream: Http2Stream) -> tuple[int, list[FieldLine]]:
+def _traced_head(stream: Http2Stream) -> tuple[int, list[FieldLine]]:
     head = stream.head
     assert head is not None
     return head.status, list(head.fields())

@@ -33,7 +33,7 @@ class StreamWaiter(Protocol):
     id: int
     timer: PhaseTimer
     moment: float
-    told: bool
+    has_news: bool
     waiter: Waiter | None
 
     def wake(self) -> None: ...
@@ -42,21 +42,21 @@ class StreamWaiter(Protocol):
 class WaitingStream(StreamReader):
     """A stream for whose news somebody may wait."""
 
-    __slots__ = ("timer", "told", "waiter")
+    __slots__ = ("timer", "has_news", "waiter")
 
     @property
-    def says_goodbye(self) -> bool:
+    def ends_before_reset(self) -> bool:
         """Return whether our side is to be ended before the stream is reset."""
         return False
 
     def __init__(self, method: bytes, whole: bool, deadline: Deadline | None = None) -> None:
         super().__init__(method, whole)
         self.timer = PhaseTimer("read", deadline)
-        self.told = False  # something has happened that was not looked at yet
+        self.has_news = False  # something has happened that was not looked at yet
         self.waiter: Waiter | None = None  # of who waits, if anybody does
 
     def wake(self) -> None:
-        self.told = True
+        self.has_news = True
         waiter = self.waiter
         if waiter is not None:
             waiter.set()
@@ -65,7 +65,7 @@ class WaitingStream(StreamReader):
 class _Nobody:
     """The reader while somebody only has a look."""
 
-    told = False
+    has_news = False
 
 
 _NOBODY: Final = _Nobody()
@@ -76,11 +76,11 @@ class SharedSession(Session):
 
     __slots__ = (
         "_abandoned",
-        "_drainer",
-        "_draining",
-        "_heirs",
+        "_flusher",
+        "_flush_waiters",
+        "_next_readers",
         "_lock",
-        "_mute",
+        "_write_closed",
         "_new_waiter",
         "_pushes",
         "_reader",
@@ -95,23 +95,23 @@ class SharedSession(Session):
         self._pushes = backend.pushes
         self._new_waiter = backend.waiter
         self._lock = threading.Lock()
-        self._mute = False  # nothing can be written any more
+        self._write_closed = False  # nothing can be written any more
         self._abandoned: deque[WaitingStream] = deque()  # to be reset by who has the lock
         self._reader: StreamWaiter | _Nobody | None = None  # who receives now
-        self._heirs: OrderedDict[StreamWaiter, None] = OrderedDict()  # who may do so next
-        self._drainer: StreamWaiter | None = None
-        self._draining: deque[StreamWaiter] = deque()  # who waits for the drainer
+        self._next_readers: OrderedDict[StreamWaiter, None] = OrderedDict()  # who may do so next
+        self._flusher: StreamWaiter | None = None
+        self._flush_waiters: deque[StreamWaiter] = deque()  # who waits for the drainer
 
     def abandon(self, stream: WaitingStream) -> None:
         """Reset a stream, at once or soon; callable from finalizers."""
         self._abandoned.append(stream)
-        self._take_up()
+        self._reset_abandoned()
 
     def _break(self, error: TransportError) -> None:
         """The connection is of no use any more."""
         raise NotImplementedError
 
-    def _look_for_end(self) -> None:
+    def _poll_end(self) -> None:
         """One look, without waiting, at what has arrived, unless somebody reads anyway."""
         if self._pushes or self._reader is not None:
             return
@@ -122,15 +122,15 @@ class SharedSession(Session):
         try:
             self.stream.poll_idle()
         finally:
-            self._hand_on()
+            self._pass_reading_on()
 
-    def _take_up(self) -> None:
+    def _reset_abandoned(self) -> None:
         """Resets what was abandoned, unless somebody holds the lock, who comes here when it is let go of."""
         while self._abandoned and self._lock.acquire(blocking=False):
             try:
                 while self._abandoned:
                     stream = self._abandoned.popleft()
-                    if stream.says_goodbye and stream.sending and stream.id in self.streams:
+                    if stream.ends_before_reset and stream.sending and stream.id in self.streams:
                         self.send(stream, b"", True)
                     self.reset(stream)
                     stream.sending = False
@@ -145,7 +145,7 @@ class SharedSession(Session):
             return
         data = outgoing[0] if len(outgoing) == 1 else b"".join(outgoing)
         outgoing.clear()
-        if self._mute:
+        if self._write_closed:
             return
         try:
             if len(data) <= _SLICE:
@@ -160,7 +160,7 @@ class SharedSession(Session):
             self._check_unsent()
         except WriteError:
             # The peer takes no more. What it said before is still to be read: answers, or GOAWAY; then comes the end.
-            self._mute = self.draining = True
+            self._write_closed = self.draining = True
 
     def _check_unsent(self) -> None:
         """Under the lock: gives up a peer that reads nothing, for which more and more waits."""
@@ -180,18 +180,18 @@ class SharedSession(Session):
             reads = False
             with self._lock:
                 left = self.stream.unsent
-                if not left or self._mute or self.broken is not None:
+                if not left or self._write_closed or self.broken is not None:
                     return
-                if self._drainer is not None:
+                if self._flusher is not None:
                     waiter = stream.waiter = self._new_waiter()
-                    self._draining.append(stream)
+                    self._flush_waiters.append(stream)
                 else:
-                    self._drainer = stream
+                    self._flusher = stream
                     reads = not self._pushes and self._reader is None
                     if reads:
                         self._reader = stream
             if waiter is None:
-                await self._be_drainer(timer, reads, self._reader is stream)
+                await self._flush_for_all(timer, reads, self._reader is stream)
                 return
             try:
                 in_time = await waiter.wait(timer.until)
@@ -208,7 +208,7 @@ class SharedSession(Session):
             else:
                 raise timer.expired(now, f"the peer took nothing of {left} bytes", "")
 
-    async def _be_drainer(self, timer: PhaseTimer, reads: bool, reading: bool) -> None:
+    async def _flush_for_all(self, timer: PhaseTimer, reads: bool, reading: bool) -> None:
         bounded = timer.hard != NEVER
         if bounded:
             # Taken off below: writing is bounded by the deadline of who drains now, and by nobody else's.
@@ -219,22 +219,22 @@ class SharedSession(Session):
         except WriteTimeout:
             raise
         except WriteError:  # as in _write_out()
-            self._mute = self.draining = True
+            self._write_closed = self.draining = True
         except (NetworkError, ProtocolError) as error:
             self._break(error)
         finally:
             if bounded:
                 self.stream.set_hard_deadline("write", None, None)
             with self._lock:
-                self._drainer = None
-                while self._draining:
-                    self._draining.popleft().wake()
+                self._flusher = None
+                while self._flush_waiters:
+                    self._flush_waiters.popleft().wake()
             if reads:
-                self._hand_on()
+                self._pass_reading_on()
 
-    async def take_part(self, stream: StreamWaiter, now: float, at: float) -> None:
+    async def read_or_wait(self, stream: StreamWaiter, now: float, at: float) -> None:
         """Reads for all, or waits for who does, until `stream` is told something, or `at`, or sooner."""
-        if self._reader is not None and self._drainer is None and self.stream.unsent and not self._mute:
+        if self._reader is not None and self._flusher is None and self.stream.unsent and not self._write_closed:
             try:
                 await self.flush(stream, at, None)
             except WriteTimeout:  # the caller looks at the time
@@ -242,13 +242,13 @@ class SharedSession(Session):
             return
         waiter = None
         with self._lock:
-            if stream.told:
+            if stream.has_news:
                 return
             if self._reader is None:
                 self._reader = stream
             else:
                 waiter = stream.waiter = self._new_waiter()
-                self._heirs[stream] = None
+                self._next_readers[stream] = None
         try:
             if waiter is not None:
                 try:
@@ -256,19 +256,19 @@ class SharedSession(Session):
                 finally:
                     with self._lock:
                         stream.waiter = None
-                        self._heirs.pop(stream, None)
+                        self._next_readers.pop(stream, None)
             if self._reader is stream:
                 await self._read(stream, now, at)
         finally:
             if self._reader is stream:
-                self._hand_on()
+                self._pass_reading_on()
 
     async def _read(self, stream: StreamWaiter, now: float, at: float) -> None:
         """Read for all waiters until `stream` is told something, or until `at`."""
-        while not stream.told and now < at and self.broken is None:
+        while not stream.has_news and now < at and self.broken is None:
             until = min(at, now + _LOOK)
             try:
-                if self.stream.unsent and self._drainer is None and not self._mute:
+                if self.stream.unsent and self._flusher is None and not self._write_closed:
                     await self.flush(stream, at, None)
                 else:
                     self.stream.set_deadline("read", until, None)
@@ -279,15 +279,15 @@ class SharedSession(Session):
                 self._break(error)
             now = self.clock()
 
-    def _hand_on(self) -> None:
+    def _pass_reading_on(self) -> None:
         """Make the waiter that has waited longest the reader, in place of the one that leaves."""
         with self._lock:
             self._reader = None
-            if self._heirs:
-                heir, _ = self._heirs.popitem(last=False)
+            if self._next_readers:
+                heir, _ = self._next_readers.popitem(last=False)
                 self._reader = heir
                 waiter = heir.waiter
                 assert waiter is not None
                 waiter.set()
         if self._abandoned:
-            self._take_up()
+            self._reset_abandoned()

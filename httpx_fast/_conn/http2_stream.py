@@ -90,11 +90,11 @@ class Http2Stream(WaitingStream):
                 await self._upload(patient=False)
                 if self.chunks or self.state >= ENDED:  # it came meanwhile, and was told to the upload
                     continue
-            if not self.told:
+            if not self.has_news:
                 self.moment = connection.clock()
             budget = self._timeouts.read
             self.timer.set("read", None if budget is None else self.moment + budget, budget)
-            await connection.hear(self)
+            await connection.wait_for_news(self)
 
     def rest(self, now: float) -> bool:
         """End the exchange; return whether its connection takes others. Reset what has not ended, without waiting."""
@@ -167,7 +167,7 @@ class Http2Stream(WaitingStream):
                 return
             else:
                 self.timer.set("write", None if budget is None else self._took_at + budget, budget)
-                await connection.hear(self)
+                await connection.wait_for_news(self)
 
     def _is_full(self) -> bool:
         """Return whether the peer may wait for its response to be read, before it takes any more of the body."""

@@ -34,17 +34,17 @@ _CLOSED = "the tunnel was closed on this side"
 class Writer:
     """Who writes to a tunnel, and waits for that."""
 
-    __slots__ = ("id", "moment", "timer", "told", "waiter")
+    __slots__ = ("id", "moment", "timer", "has_news", "waiter")
 
     def __init__(self) -> None:
         self.id = 0
         self.timer = PhaseTimer("write")
         self.moment = 0.0
-        self.told = False
+        self.has_news = False
         self.waiter: Waiter | None = None
 
     def wake(self) -> None:
-        self.told = True
+        self.has_news = True
         waiter = self.waiter
         if waiter is not None:
             waiter.set()
@@ -67,7 +67,7 @@ class TunnelExchange(Http2Stream):
         return self.tunnels
 
     @property
-    def says_goodbye(self) -> bool:
+    def ends_before_reset(self) -> bool:
         return self._plain and self.upgraded
 
     @property
@@ -122,7 +122,7 @@ class Tunnel(Stream):
             if self._send():
                 timer.postpone(connection.clock)
             elif self._unsent:
-                await connection.hear(writer)
+                await connection.wait_for_news(writer)
         if self._closed:
             raise WriteError(_CLOSED)
 
@@ -171,7 +171,7 @@ class Tunnel(Stream):
     async def _receive(self) -> None:
         timer, clock = self._exchange.timer, self._connection.clock
         while True:
-            await self._connection.hear(self._exchange)
+            await self._connection.wait_for_news(self._exchange)
             if self._push():
                 return
             timer.postpone(clock)

@@ -932,7 +932,7 @@ def test_the_reader_hands_its_role_on_with_its_response(play: Any):
 
         await scene.world.together(*(one(number) for number in range(count)))
         assert scene.connection._reader is None
-        assert not scene.connection._heirs
+        assert not scene.connection._next_readers
 
     play(script, body)
 
