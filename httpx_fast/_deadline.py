@@ -46,6 +46,7 @@ PHASES: Final = {
         Phase("first_byte", "read", ReadTimeout, "waiting for the response", True, False, False, "did not answer"),
         Phase("write", "write", WriteTimeout, "sending", False, True, True, "took nothing more"),
         Phase("pool", "pool", PoolTimeout, "waiting for a connection", False, False, False, ""),
+        Phase("pong", "read", ReadTimeout, "waiting for the answer to a ping", False, False, False, "did not answer"),
     )
 }
 

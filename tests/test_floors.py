@@ -66,7 +66,6 @@ FACE_ORDER = [
 ]
 #: Circles of imports that are still there. Nothing is added to this.
 CIRCLES: list[set[str]] = [
-    {"_conn.http2", "_conn.http2_stream", "_conn.http2_tunnel"},
     {"_transports.core.connections", "_transports.core.pools", "_transports.default"},
 ]
 FOREIGN = {"h11", "h2", "hpack", "httptools", "httpcore", "httpcore2", "httpx", "httpx2", "hyperframe", "zttp"}

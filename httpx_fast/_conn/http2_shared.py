@@ -1,11 +1,13 @@
-"""One session of HTTP/2, shared by many tasks or threads: who may touch it, who writes, who drains, who reads.
+"""One HTTP/2 session that many tasks or threads share: locking, writing, flushing, reading, waiting.
 
-- The session, and the order of what is written, are touched under the lock only, which is never held while waiting.
-- What the socket did not take at once is drained by one of those who wait for that; it wakes the others.
-- Where the world does not push arrivals (blocking threads, trio), one of those who wait is the reader. It pushes for
-  all, and names its heir when it leaves: with its response, its time, or a cancellation.
-- A finalizer may run within any line, and want a stream reset: `abandon()` takes the lock only if it is free, and who
-  holds it does what was left when it has let go.
+- `SharedSession` has the session, its stream and one lock. The session, and the order of what is written, are touched
+  only under the lock, which is never held while waiting.
+- If the socket did not take everything at once, one of the waiters flushes the rest and wakes the others.
+- On backends that do not push arrivals (blocking threads, trio), one of the waiters is the reader. It pushes for all,
+  and passes the role on when it leaves: with its response, at its deadline, or cancelled.
+- While exchanges wait and nothing arrives, the peer is pinged; a peer that does not answer is considered dead.
+- A finalizer may run between any two lines and want a stream reset: `abandon()` takes the lock only if it is free; else
+  the holder of the lock resets the stream after it has released the lock.
 """
 
 from __future__ import annotations
@@ -15,20 +17,30 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from .._deadline import NEVER, Deadline, PhaseTimer
-from .._exceptions import NetworkError, ProtocolError, ReadTimeout, TransportError, WriteError, WriteTimeout
-from .._net.base import Backend, Stream, Waiter, forget
+from .._deadline import NEVER, PHASES, Deadline, PhaseTimer
+from .._exceptions import NetworkError, ProtocolError, ReadError, ReadTimeout, TransportError, WriteError, WriteTimeout
+from .._kernel.h2_constants import ENHANCE_YOUR_CALM
+from .._kernel.h2_control import goaway_frame
+from .._kernel.h2_errors import Http2Error
+from .._net.base import Backend, Buffer, Stream, Waiter, forget
+from .._origin import Origin
 from .._wire.h2 import Session
 from .._wire.h2_stream import StreamReader
+from .http2_liveness import PeerCheck, WakeTimer
 
 _SLICE: Final = 64 * 1024  # bytes written in one go: TLS encrypts so many at once
 # Bytes that wait for a peer which reads nothing: bodies wait elsewhere, so these are heads, resets and answers.
 MAX_UNSENT: Final = 16 * 1024 * 1024
-_LOOK: Final = 1.0  # seconds after which a reader looks whether somebody has left something unsent
+_UNSENT_CHECK: Final = 1.0  # seconds after which a reader checks whether another task has left something unsent
+STRETCH: Final = 1.0  # seconds of the session's limits "per stretch"
+# Bytes of answers to the peer that wait for the socket; above this the peer asks and never reads.
+MAX_BACKLOG: Final = 256 * 1024
+# Frames that answer a server which speaks before the first request, with which they go out. Two or three are usual.
+MAX_EARLY_ANSWERS: Final = 1000
 
 
 class StreamWaiter(Protocol):
-    """Who waits for news of a stream."""
+    """A task or thread that waits for news of a stream."""
 
     id: int
     timer: PhaseTimer
@@ -40,9 +52,9 @@ class StreamWaiter(Protocol):
 
 
 class WaitingStream(StreamReader):
-    """A stream for whose news somebody may wait."""
+    """A stream whose news a task or thread may wait for."""
 
-    __slots__ = ("timer", "has_news", "waiter")
+    __slots__ = ("has_news", "timer", "waiter")
 
     @property
     def ends_before_reset(self) -> bool:
@@ -53,7 +65,7 @@ class WaitingStream(StreamReader):
         super().__init__(method, whole)
         self.timer = PhaseTimer("read", deadline)
         self.has_news = False  # something has happened that was not looked at yet
-        self.waiter: Waiter | None = None  # of who waits, if anybody does
+        self.waiter: Waiter | None = None  # of the task or thread that waits, if there is one
 
     def wake(self) -> None:
         self.has_news = True
@@ -63,7 +75,7 @@ class WaitingStream(StreamReader):
 
 
 class _Nobody:
-    """The reader while somebody only has a look."""
+    """Stand for the reader while the socket is polled without waiting."""
 
     has_news = False
 
@@ -71,51 +83,102 @@ class _Nobody:
 _NOBODY: Final = _Nobody()
 
 
-class SharedSession(Session):
-    """A session over its stream. A subclass is the stream's sink."""
+class SharedSession:
+    """Share one session over one stream, as the sink of that stream, to which the owner attaches it.
+
+    `changed` is called after the state of the session may have changed, never under the lock. `origin` is for messages;
+    `ping_after` are the seconds of silence after which the peer is pinged while exchanges wait, None for never.
+    """
 
     __slots__ = (
         "_abandoned",
-        "_flusher",
+        "_backlog",
+        "_changed",
+        "_closed",
         "_flush_waiters",
-        "_next_readers",
-        "_lock",
-        "_write_closed",
+        "_flusher",
         "_new_waiter",
-        "_pushes",
+        "_next_readers",
+        "_origin",
         "_reader",
+        "_stretch_ends",
+        "_wake_timer",
+        "_write_closed",
         "clock",
+        "lock",
+        "peer",
+        "pending",
+        "pushes",
+        "session",
         "stream",
     )
 
-    def __init__(self, stream: Stream, backend: Backend, clock: Callable[[], float], first_limit: int) -> None:
-        super().__init__(first_limit)
+    def __init__(
+        self,
+        stream: Stream,
+        session: Session,
+        backend: Backend,
+        origin: Origin,
+        changed: Callable[[], None],
+        ping_after: float | None,
+    ) -> None:
         self.stream = stream
-        self.clock = clock
-        self._pushes = backend.pushes
+        self.session = session
+        self.clock = backend.clock
+        self.pushes = backend.pushes
+        self.lock = threading.Lock()
+        self.peer = PeerCheck(session, ping_after)
+        # The windows of the streams bound what a connection holds; the socket is always read.
+        self.pending = 0
+        self._origin = origin
+        self._changed = changed
         self._new_waiter = backend.waiter
-        self._lock = threading.Lock()
+        self._closed = False
         self._write_closed = False  # nothing can be written any more
-        self._abandoned: deque[WaitingStream] = deque()  # to be reset by who has the lock
-        self._reader: StreamWaiter | _Nobody | None = None  # who receives now
-        self._next_readers: OrderedDict[StreamWaiter, None] = OrderedDict()  # who may do so next
+        self._abandoned: deque[WaitingStream] = deque()  # to be reset by the holder of the lock
+        self._reader: StreamWaiter | _Nobody | None = None  # receives now
+        self._next_readers: OrderedDict[StreamWaiter, None] = OrderedDict()  # may receive next
         self._flusher: StreamWaiter | None = None
-        self._flush_waiters: deque[StreamWaiter] = deque()  # who waits for the drainer
+        self._flush_waiters: deque[StreamWaiter] = deque()  # wait for the flusher
+        self._wake_timer = WakeTimer(backend.timer(), backend.clock) if backend.pushes else None
+        self._backlog = 0  # bytes of answers that were left unsent
+        self._stretch_ends = 0.0
+
+    def close(self) -> None:
+        """Close the stream at once; what is under way fails. Repeatable; never waits."""
+        if self._closed:
+            return
+        self._closed = True
+        session = self.session
+        session.draining = True
+        if self._wake_timer is not None:
+            self._wake_timer.cancel()
+        if self.lock.acquire(blocking=False):
+            try:
+                if session.broken is None:
+                    if session.next_id > 1 and not self._write_closed:
+                        session.outgoing.append(goaway_frame(0))
+                    session.fail(ReadError("the connection was closed on this side"))
+                self.write_out()
+            finally:
+                self.lock.release()
+        self.stream.close()
 
     def abandon(self, stream: WaitingStream) -> None:
         """Reset a stream, at once or soon; callable from finalizers."""
         self._abandoned.append(stream)
         self._reset_abandoned()
 
-    def _break(self, error: TransportError) -> None:
-        """The connection is of no use any more."""
-        raise NotImplementedError
+    def reset_abandoned(self) -> None:
+        """Reset the streams that were abandoned while the lock was held."""
+        if self._abandoned:
+            self._reset_abandoned()
 
-    def _poll_end(self) -> None:
-        """One look, without waiting, at what has arrived, unless somebody reads anyway."""
-        if self._pushes or self._reader is not None:
+    def poll_end(self) -> None:
+        """Poll what has arrived, without waiting, unless another task or thread reads or arrivals are pushed."""
+        if self.pushes or self._reader is not None:
             return
-        with self._lock:
+        with self.lock:
             if self._reader is not None:
                 return
             self._reader = _NOBODY
@@ -124,23 +187,184 @@ class SharedSession(Session):
         finally:
             self._pass_reading_on()
 
+    # Waiting of exchanges.
+
+    async def wait_for_news(self, stream: StreamWaiter) -> None:
+        """Wait until `stream` has news. Raises the timeout of its timer."""
+        timer = stream.timer
+        while not stream.has_news:
+            now = self.clock()
+            if now >= timer.at and now >= timer.renewed(stream.moment):
+                phase = timer.phase
+                raise timer.expired(now, self._complaint(stream, phase), self._unfinished(stream, phase))
+            wake_at = min(timer.at, self._check_peer(now))
+            if self._wake_timer is None:
+                await self._read_or_wait(stream, now, wake_at)
+                continue
+            waiter = stream.waiter = self._new_waiter()
+            if wake_at != NEVER:
+                self._wake_timer.add(stream, wake_at, now)
+            try:
+                await waiter.wait(None)
+            finally:
+                stream.waiter = None
+                self._wake_timer.remove(stream)
+        stream.has_news = False
+
+    def check_deadline(self, stream: StreamWaiter, phase: str) -> None:
+        """Raise the timeout of the whole request if its deadline has passed, also where nothing is waited for."""
+        timer = stream.timer
+        if timer.hard != NEVER and (now := self.clock()) >= timer.hard:
+            raise timer.hard_expired(phase, now, self._unfinished(stream, phase))
+
+    def claim_piece(self, stream: WaitingStream) -> bytes:
+        """Return the oldest unclaimed piece of a body, b"" if there is none; the peer gets its credit back."""
+        if not stream.chunks:
+            return b""
+        session = self.session
+        with self.lock:
+            piece = session.claim(stream)
+            if session.outgoing:
+                self.write_out()
+        return piece
+
+    async def send_some(self, stream: WaitingStream, raw: Buffer, last: bool, budget: float | None) -> int:
+        """Send the bytes of `raw` that windows and the socket take; return their number, as `Session.send()` does."""
+        if self.stream.unsent:
+            await self.flush(stream, NEVER if budget is None else self.clock() + budget, budget)
+        session = self.session
+        with self.lock:
+            if not stream.sending:
+                return 0
+            stream.has_news = False
+            sent = session.send(stream, raw, last)
+            if session.outgoing:
+                self.write_out()
+        return sent
+
+    def send_now(self, stream: WaitingStream, writer: StreamWaiter, raw: Buffer) -> int:
+        """Send the bytes of `raw` that windows allow; return their number.
+
+        0 means that `writer` is woken for more, a number below 0 that our side of the stream has ended.
+        """
+        with self.lock:
+            writer.has_news = False
+            if not stream.sending:
+                return -1
+            sent = self.session.send(stream, raw, False)
+            self.write_out()
+        return sent
+
+    async def flush_body(self, stream: StreamWaiter, budget: float | None) -> None:
+        """Wait until the last of a body is sent, on backends where nothing else sends it."""
+        if not self.pushes and self.stream.unsent:
+            await self.flush(stream, NEVER if budget is None else self.clock() + budget, budget)
+
+    def broke(self, error: TransportError) -> None:
+        """Fail the connection and all its streams."""
+        with self.lock:
+            self.session.fail(error)
+            self.write_out()
+        self._changed()
+
+    def _check_peer(self, now: float) -> float:
+        """Ping a silent peer, or fail the connection of one that is dead; return when to check again."""
+        peer = self.peer
+        due = peer.due()
+        if now < due:
+            return due
+        dead = peer.dead(now)
+        if dead is not None:
+            self.broke(dead)
+            return due
+        with self.lock:
+            again = peer.ping(now)
+            self.write_out()
+        return again
+
+    def _complaint(self, stream: StreamWaiter, phase: str) -> str:
+        if not stream.id:
+            return "peer sent no settings"
+        farewell = self.session.farewell
+        after = f" after {farewell}" if farewell is not None else ""
+        silence = "gave no window for more of the body" if phase == "write" else PHASES[phase].silence
+        return f"peer {silence} on stream {stream.id}{after}"
+
+    def _unfinished(self, stream: StreamWaiter, phase: str) -> str:
+        on = f"on stream {stream.id} of {self._origin}"
+        if phase == "write":
+            return f"the request {on} was not sent"
+        ended = "ended" if getattr(stream, "head", stream) is not None else "begun"
+        return f"the response {on} had not {ended}"
+
+    # The sink of the stream.
+
+    def get_buffer(self) -> None:
+        """Return None: frames are cut out of the stream's own buffer."""
+
+    def buffer_updated(self, nbytes: int) -> bool:
+        raise RuntimeError("no buffer was given")
+
+    def data_received(self, data: memoryview) -> bool:
+        now = self.clock()
+        session = self.session
+        with self.lock:
+            if now >= self._stretch_ends:
+                self._stretch_ends = now + STRETCH
+                session.begin_stretch()
+            session.feed(data, now)
+            # Answers to a server that speaks first go out with the first request.
+            if session.outgoing:
+                if session.next_id > 1 or session.broken is not None:
+                    self._answer()
+                elif len(session.outgoing) > MAX_EARLY_ANSWERS:
+                    asked = f"peer asks for more than {MAX_EARLY_ANSWERS} answers before the first request"
+                    session.fail(Http2Error(asked, ENHANCE_YOUR_CALM))
+                    self._answer()
+        self._changed()
+        reader = self._reader
+        return reader is not None and (reader.has_news or self.stream.unsent > 0)
+
+    def eof_received(self, clean: bool) -> bool:
+        with self.lock:
+            self.session.end_of_file(clean)
+        self._changed()
+        return True
+
+    def fault_received(self, error: NetworkError) -> None:
+        """Fail the connection: TLS has failed. Where arrivals are pushed, no `receive()` would report it."""
+        self.broke(error)
+
+    def _answer(self) -> None:
+        """Write the answers to an arrival, unless too many wait already; call it under the lock."""
+        session = self.session
+        unsent = self.stream.unsent
+        self._backlog = self._backlog + sum(map(len, session.outgoing)) if unsent else 0
+        if self._backlog > MAX_BACKLOG:
+            waiting = f"peer makes more than {MAX_BACKLOG} bytes of answers wait and does not read them"
+            session.fail(Http2Error(waiting, ENHANCE_YOUR_CALM))
+        self.write_out()
+
+    # Writing.
+
     def _reset_abandoned(self) -> None:
-        """Resets what was abandoned, unless somebody holds the lock, who comes here when it is let go of."""
-        while self._abandoned and self._lock.acquire(blocking=False):
+        """Reset the streams that were abandoned, unless the lock is held; its holder does it after releasing it."""
+        session = self.session
+        while self._abandoned and self.lock.acquire(blocking=False):
             try:
                 while self._abandoned:
                     stream = self._abandoned.popleft()
-                    if stream.ends_before_reset and stream.sending and stream.id in self.streams:
-                        self.send(stream, b"", True)
-                    self.reset(stream)
+                    if stream.ends_before_reset and stream.sending and stream.id in session.streams:
+                        session.send(stream, b"", True)
+                    session.reset(stream)
                     stream.sending = False
-                self._write_out()
+                self.write_out()
             finally:
-                self._lock.release()
+                self.lock.release()
 
-    def _write_out(self) -> None:
-        """Write all that is to be sent to the stream; call it under the lock."""
-        outgoing = self.outgoing
+    def write_out(self) -> None:
+        """Write everything in `outgoing` to the stream; call it under the lock."""
+        outgoing = self.session.outgoing
         if not outgoing:
             return
         data = outgoing[0] if len(outgoing) == 1 else b"".join(outgoing)
@@ -159,18 +383,18 @@ class SharedSession(Session):
                 self.stream.post(view[start : start + _SLICE])
             self._check_unsent()
         except WriteError:
-            # The peer takes no more. What it said before is still to be read: answers, or GOAWAY; then comes the end.
-            self._write_closed = self.draining = True
+            # The peer takes no more. What it sent before is still to be read: answers, or GOAWAY; then its end.
+            self._write_closed = self.session.draining = True
 
     def _check_unsent(self) -> None:
-        """Under the lock: gives up a peer that reads nothing, for which more and more waits."""
+        """Fail the connection if too much waits for a peer that reads nothing; call it under the lock."""
         if self.stream.unsent > MAX_UNSENT:
-            self.fail(WriteError(f"the peer took nothing of more than {MAX_UNSENT} bytes"))
+            self.session.fail(WriteError(f"the peer took nothing of more than {MAX_UNSENT} bytes"))
 
     async def flush(self, stream: StreamWaiter, at: float, budget: float | None) -> None:
-        """Wait until what was written is sent, or something is read for `stream`. Raises WriteTimeout.
+        """Wait until everything written is sent, or `stream` has news. Raises WriteTimeout.
 
-        With `budget` that is how long the peer may take nothing; without one the wait just ends at `at`.
+        `budget` is how long the peer may take nothing; without one the wait just ends at `at`.
         """
         timer = PhaseTimer("write")
         timer.set_hard(stream.timer.hard, stream.timer.hard_budget)
@@ -178,16 +402,16 @@ class SharedSession(Session):
         while True:
             waiter = None
             reads = False
-            with self._lock:
+            with self.lock:
                 left = self.stream.unsent
-                if not left or self._write_closed or self.broken is not None:
+                if not left or self._write_closed or self.session.broken is not None:
                     return
                 if self._flusher is not None:
                     waiter = stream.waiter = self._new_waiter()
                     self._flush_waiters.append(stream)
                 else:
                     self._flusher = stream
-                    reads = not self._pushes and self._reader is None
+                    reads = not self.pushes and self._reader is None
                     if reads:
                         self._reader = stream
             if waiter is None:
@@ -209,39 +433,40 @@ class SharedSession(Session):
                 raise timer.expired(now, f"the peer took nothing of {left} bytes", "")
 
     async def _flush_for_all(self, timer: PhaseTimer, reads: bool, reading: bool) -> None:
+        """Flush the stream, then wake the others that wait for that; `reads` if this made the caller the reader."""
         bounded = timer.hard != NEVER
         if bounded:
-            # Taken off below: writing is bounded by the deadline of who drains now, and by nobody else's.
+            # Removed below: the deadline of the task that flushes now bounds writing, and no other.
             self.stream.set_hard_deadline("write", timer.hard, timer.hard_budget)
         self.stream.set_deadline("write", timer.until, timer.budget)
         try:
-            await self.stream.flush(reading and not self._pushes)
+            await self.stream.flush(reading and not self.pushes)
         except WriteTimeout:
             raise
-        except WriteError:  # as in _write_out()
-            self._write_closed = self.draining = True
+        except WriteError:  # as in write_out()
+            self._write_closed = self.session.draining = True
         except (NetworkError, ProtocolError) as error:
-            self._break(error)
+            self.broke(error)
         finally:
             if bounded:
                 self.stream.set_hard_deadline("write", None, None)
-            with self._lock:
+            with self.lock:
                 self._flusher = None
                 while self._flush_waiters:
                     self._flush_waiters.popleft().wake()
             if reads:
                 self._pass_reading_on()
 
-    async def read_or_wait(self, stream: StreamWaiter, now: float, at: float) -> None:
-        """Reads for all, or waits for who does, until `stream` is told something, or `at`, or sooner."""
+    async def _read_or_wait(self, stream: StreamWaiter, now: float, at: float) -> None:
+        """Read for all, or wait for the task that does, until `stream` has news, or `at`, or sooner."""
         if self._reader is not None and self._flusher is None and self.stream.unsent and not self._write_closed:
             try:
                 await self.flush(stream, at, None)
-            except WriteTimeout:  # the caller looks at the time
+            except WriteTimeout:  # the caller checks the time
                 pass
             return
         waiter = None
-        with self._lock:
+        with self.lock:
             if stream.has_news:
                 return
             if self._reader is None:
@@ -254,7 +479,7 @@ class SharedSession(Session):
                 try:
                     await waiter.wait(None if at == NEVER else at)
                 finally:
-                    with self._lock:
+                    with self.lock:
                         stream.waiter = None
                         self._next_readers.pop(stream, None)
             if self._reader is stream:
@@ -264,9 +489,9 @@ class SharedSession(Session):
                 self._pass_reading_on()
 
     async def _read(self, stream: StreamWaiter, now: float, at: float) -> None:
-        """Read for all waiters until `stream` is told something, or until `at`."""
-        while not stream.has_news and now < at and self.broken is None:
-            until = min(at, now + _LOOK)
+        """Read for all waiters until `stream` has news, or until `at`."""
+        while not stream.has_news and now < at and self.session.broken is None:
+            until = min(at, now + _UNSENT_CHECK)
             try:
                 if self.stream.unsent and self._flusher is None and not self._write_closed:
                     await self.flush(stream, at, None)
@@ -276,17 +501,17 @@ class SharedSession(Session):
             except (ReadTimeout, WriteTimeout):
                 pass
             except (NetworkError, ProtocolError) as error:
-                self._break(error)
+                self.broke(error)
             now = self.clock()
 
     def _pass_reading_on(self) -> None:
-        """Make the waiter that has waited longest the reader, in place of the one that leaves."""
-        with self._lock:
+        """Make the longest waiter the reader, in place of the one that leaves."""
+        with self.lock:
             self._reader = None
             if self._next_readers:
-                heir, _ = self._next_readers.popitem(last=False)
-                self._reader = heir
-                waiter = heir.waiter
+                next_reader, _ = self._next_readers.popitem(last=False)
+                self._reader = next_reader
+                waiter = next_reader.waiter
                 assert waiter is not None
                 waiter.set()
         if self._abandoned:

@@ -7,34 +7,42 @@ sends on: so both run at once on one stream, whatever the peer waits for first.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from .._exceptions import LocalProtocolError, WriteTimeout
 from .._journey import Journey
 from .._net.base import Buffer, Stream
 from .._wire.h2_stream import ENDED, HEAD
 from .base import RequestTimeouts
-from .http2_shared import WaitingStream
+from .http2_shared import SharedSession, WaitingStream
 
-if TYPE_CHECKING:
-    from .http2 import Http2Connection
+
+class StreamOwner(Protocol):
+    """The connection that a stream belongs to."""
+
+    shared: SharedSession
+
+    def exchange_ended(self, stream: Any, now: float) -> bool:
+        """End an exchange; return whether the connection takes others."""
+        ...
 
 
 class Http2Stream(WaitingStream):
     """One exchange: its request on the way, and the reader of its response."""
 
-    __slots__ = ("_asked", "_body_size", "_timeouts", "_connection", "_journey", "_piece", "_source", "_took_at")
+    __slots__ = ("_asked", "_body_size", "_timeouts", "_journey", "_owner", "_piece", "_shared", "_source", "_took_at")
 
     def __init__(
         self,
-        connection: Http2Connection,
+        owner: StreamOwner,
         method: bytes,
         whole: bool,
         timeouts: RequestTimeouts,
         journey: Journey,
     ) -> None:
         super().__init__(method, whole, timeouts.deadline)
-        self._connection = connection
+        self._owner = owner
+        self._shared = owner.shared
         self._timeouts = timeouts
         self._journey: Journey | None = journey
         self._source: AsyncIterator[bytes] | None = None  # of pieces of the body that were not asked for yet
@@ -75,11 +83,11 @@ class Http2Stream(WaitingStream):
         return piece
 
     async def _next_chunk(self) -> bytes:
-        connection = self._connection
+        shared = self._shared
         while True:
             if self.state < ENDED:
-                connection.check_deadline(self, "read")
-            piece = connection.claim_piece(self)
+                shared.check_deadline(self, "read")
+            piece = shared.claim_piece(self)
             if piece:
                 return piece
             if self.state >= ENDED:
@@ -91,10 +99,10 @@ class Http2Stream(WaitingStream):
                 if self.chunks or self.state >= ENDED:  # it came meanwhile, and was told to the upload
                     continue
             if not self.has_news:
-                self.moment = connection.clock()
+                self.moment = shared.clock()
             budget = self._timeouts.read
             self.timer.set("read", None if budget is None else self.moment + budget, budget)
-            await connection.wait_for_news(self)
+            await shared.wait_for_news(self)
 
     def rest(self, now: float) -> bool:
         """End the exchange; return whether its connection takes others. Reset what has not ended, without waiting."""
@@ -105,17 +113,17 @@ class Http2Stream(WaitingStream):
                 journey.stopped = now
             if journey.trace is not None:
                 journey.trace.closed("http2", reusable=True)
-        return self._connection.exchange_ended(self, now)
+        return self._owner.exchange_ended(self, now)
 
     # Told by the session.
 
     def head_arrived(self) -> None:
         if self._journey is not None:
-            self._journey.first = self._connection.moment
+            self._journey.first = self._shared.session.moment
 
     def message_ended(self) -> None:
         if self._journey is not None:
-            self._journey.done = self._connection.moment
+            self._journey.done = self._shared.session.moment
 
     # Sending the body.
 
@@ -130,44 +138,44 @@ class Http2Stream(WaitingStream):
         else:
             self._source = aiter(body)
             self._body_size = length
-        self._took_at = self._connection.clock()
+        self._took_at = self._shared.clock()
         await self._upload(patient=True)
 
     async def _upload(self, patient: bool) -> None:
         """Sends what windows allow; waits for more if `patient`, and if that is any use."""
-        connection = self._connection
+        shared = self._shared
         budget = self._timeouts.write
         while self.sending:
-            connection.check_deadline(self, "write")
+            shared.check_deadline(self, "write")
             piece = self._piece
             if piece is None:
                 piece = self._piece = await self._next_piece()
-                self._took_at = connection.clock()
+                self._took_at = shared.clock()
             last = self._source is None
             try:
-                sent = await connection.send_some(self, piece, last, budget)
+                sent = await shared.send_some(self, piece, last, budget)
             except WriteTimeout:
                 if self.state != ENDED:
                     raise
                 sent = 0
             if sent == len(piece):
                 self._piece = None
-                self._took_at = connection.clock()
+                self._took_at = shared.clock()
                 if last:
-                    await connection.flush_body(self, budget)
+                    await shared.flush_body(self, budget)
                     return
             elif sent:
                 self._piece = memoryview(piece)[sent:]
-                self._took_at = connection.clock()
+                self._took_at = shared.clock()
             elif self.state == ENDED:
                 # RFC 9113 s.8.1: the peer has answered and does not want the rest.
-                connection.abandon(self)
+                shared.abandon(self)
                 return
             elif not patient or self._is_full():
                 return
             else:
                 self.timer.set("write", None if budget is None else self._took_at + budget, budget)
-                await connection.wait_for_news(self)
+                await shared.wait_for_news(self)
 
     def _is_full(self) -> bool:
         """Return whether the peer may wait for its response to be read, before it takes any more of the body."""

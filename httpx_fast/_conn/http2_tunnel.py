@@ -14,7 +14,7 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .._deadline import PHASES, PhaseTimer
 from .._exceptions import NetworkError, ReadError, WriteError
@@ -23,10 +23,8 @@ from .._net.base import DONE, Buffer, Sink, Stream, Waiter
 from .._net.tls import handshake
 from .._wire.h2_stream import ENDED
 from .base import RequestTimeouts
-from .http2_stream import Http2Stream
-
-if TYPE_CHECKING:
-    from .http2 import Http2Connection
+from .http2_shared import SharedSession
+from .http2_stream import Http2Stream, StreamOwner
 
 _CLOSED = "the tunnel was closed on this side"
 
@@ -55,11 +53,11 @@ class TunnelExchange(Http2Stream):
 
     __slots__ = ("_plain", "tunnel", "writer")
 
-    def __init__(self, connection: Http2Connection, plain: bool, timeouts: RequestTimeouts, journey: Journey) -> None:
+    def __init__(self, owner: StreamOwner, plain: bool, timeouts: RequestTimeouts, journey: Journey) -> None:
         self._plain = plain  # to a connection, and not to a WebSocket
         self.writer = Writer()
-        super().__init__(connection, b"CONNECT", False, timeouts, journey)
-        self.tunnel = Tunnel(connection, self)
+        super().__init__(owner, b"CONNECT", False, timeouts, journey)
+        self.tunnel = Tunnel(owner.shared, self)
 
     @property
     def upgraded(self) -> bool:
@@ -92,10 +90,10 @@ class TunnelExchange(Http2Stream):
 class Tunnel(Stream):
     """The bytes of one stream, as a connection of their own."""
 
-    __slots__ = ("_closed", "_connection", "_exchange", "_sink", "_unsent")
+    __slots__ = ("_closed", "_exchange", "_shared", "_sink", "_unsent")
 
-    def __init__(self, connection: Http2Connection, exchange: TunnelExchange) -> None:
-        self._connection = connection
+    def __init__(self, shared: SharedSession, exchange: TunnelExchange) -> None:
+        self._shared = shared
         self._exchange = exchange
         self._sink: Any = None
         self._closed = False
@@ -114,15 +112,15 @@ class Tunnel(Stream):
         return sum(map(len, self._unsent))
 
     async def flush(self, reading: bool) -> None:
-        connection, writer = self._connection, self._exchange.writer
+        shared, writer = self._shared, self._exchange.writer
         timer = writer.timer
         while self._unsent:
-            if connection.stream.unsent:
-                await connection.flush(writer, timer.at, timer.budget)
+            if shared.stream.unsent:
+                await shared.flush(writer, timer.at, timer.budget)
             if self._send():
-                timer.postpone(connection.clock)
+                timer.postpone(shared.clock)
             elif self._unsent:
-                await connection.wait_for_news(writer)
+                await shared.wait_for_news(writer)
         if self._closed:
             raise WriteError(_CLOSED)
 
@@ -158,20 +156,20 @@ class Tunnel(Stream):
     def close(self) -> None:
         self._closed = True
         self._unsent.clear()
-        self._connection.abandon(self._exchange)
+        self._shared.abandon(self._exchange)
         self._exchange.fail(ReadError(_CLOSED))
 
     def get_extra_info(self, name: str) -> Any:
         if name == "is_readable":
             return bool(self._exchange.chunks) or self._exchange.state >= ENDED
-        return self._connection.stream.get_extra_info(name)
+        return self._shared.stream.get_extra_info(name)
 
     # Inside.
 
     async def _receive(self) -> None:
-        timer, clock = self._exchange.timer, self._connection.clock
+        timer, clock = self._exchange.timer, self._shared.clock
         while True:
-            await self._connection.wait_for_news(self._exchange)
+            await self._shared.wait_for_news(self._exchange)
             if self._push():
                 return
             timer.postpone(clock)
@@ -179,7 +177,7 @@ class Tunnel(Stream):
     def _push(self) -> bool:
         """Push what has come into the sink; return whether it has what it wants."""
         exchange, sink = self._exchange, self._sink
-        while piece := self._connection.claim_piece(exchange):
+        while piece := self._shared.claim_piece(exchange):
             if sink.data_received(memoryview(piece)):
                 return True
         if exchange.state < ENDED:
@@ -192,10 +190,10 @@ class Tunnel(Stream):
 
     def _send(self) -> int:
         """Sends what windows allow, as long as the socket keeps up; how many bytes."""
-        exchange, connection, unsent = self._exchange, self._connection, self._unsent
+        exchange, shared, unsent = self._exchange, self._shared, self._unsent
         total = 0
-        while unsent and (not total or not connection.stream.unsent):
-            count = connection.send_now(exchange, exchange.writer, unsent[0])
+        while unsent and (not total or not shared.stream.unsent):
+            count = shared.send_now(exchange, exchange.writer, unsent[0])
             if count < 0:
                 unsent.clear()
                 raise self._broken(WriteError, exchange.error)

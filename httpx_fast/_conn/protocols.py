@@ -33,7 +33,7 @@ def _make_http2(
 
     connection = Http2Connection(stream, route, facts, owner, ping_after, first_limit)
     if facts.early:
-        connection.data_received(memoryview(facts.early))
+        connection.shared.data_received(memoryview(facts.early))
     return connection
 
 

@@ -16,7 +16,7 @@ from net_worlds import Listener, World
 from runners import PATIENCE
 from scripted import ScriptedStream
 
-from httpx_fast._conn import http2, http2_shared
+from httpx_fast._conn import http2_liveness, http2_shared
 from httpx_fast._conn.base import RequestTimeouts
 from httpx_fast._conn.http2 import Http2Connection
 from httpx_fast._conn.http2_stream import Http2Stream
@@ -187,7 +187,7 @@ def test_exchanges_run_at_once(play: Any):
 
         answers = await scene.world.together(*[one] * 20)
         assert sorted(answers) == [(number, b"%d" % number) for number in range(1, 40, 2)]
-        assert scene.connection.streams == {}
+        assert scene.connection.session.streams == {}
 
     play(script, body)
 
@@ -492,8 +492,8 @@ def test_a_response_that_is_left_early_is_reset_and_its_bytes_credited(play: Any
         assert scene.end(stream)
         assert not stream.complete
         assert await scene.fetch() == b"ok"
-        assert scene.connection.room == CONNECTION_WINDOW - 3002
-        assert scene.connection.streams == {}
+        assert scene.connection.session.room == CONNECTION_WINDOW - 3002
+        assert scene.connection.session.streams == {}
 
     play(script, body)
 
@@ -590,7 +590,7 @@ def test_a_cancelled_exchange_is_reset_and_hands_on_its_role(play: Any, world: W
             assert await scene.fetch(path=b"/stays") == b"ok"
 
         await world.together(cancel, stays)
-        assert scene.connection.streams == {}
+        assert scene.connection.session.streams == {}
 
     play(script, body)
 
@@ -606,11 +606,11 @@ def test_a_forgotten_exchange_may_be_reset_while_the_lock_is_held(play: Any):
 
     async def body(scene: Scene) -> None:
         stream = await scene.begin(whole=False)
-        with scene.connection._lock:
+        with scene.connection.shared.lock:
             assert scene.end(stream)
-            assert scene.connection.streams == {1: stream}
+            assert scene.connection.session.streams == {1: stream}
         assert await scene.fetch() == b"ok"
-        assert scene.connection.streams == {}
+        assert scene.connection.session.streams == {}
 
     play(script, body)
 
@@ -817,7 +817,7 @@ def test_a_silent_peer_is_pinged_while_exchanges_wait(play: Any):
 
 
 def test_a_peer_that_answers_no_ping_is_dead(play: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(http2, "PING_PATIENCE", 0.02)
+    monkeypatch.setattr(http2_liveness, "PING_PATIENCE", 0.02)
 
     def script(server: Server) -> None:
         server.until("HEADERS 3 end", "PING")
@@ -835,7 +835,7 @@ def test_a_peer_that_answers_no_ping_is_dead(play: Any, monkeypatch: pytest.Monk
 
 
 def test_answers_that_the_peer_does_not_read_are_bounded(play: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(http2, "MAX_BACKLOG", 1000)
+    monkeypatch.setattr(http2_shared, "MAX_BACKLOG", 1000)
     monkeypatch.setattr("httpx_fast._wire.h2_limits.MAX_CONTROL_FRAMES", 10**9)
 
     def script(server: Server) -> None:
@@ -855,7 +855,7 @@ def test_answers_before_the_first_request_are_bounded(play: Any, world: World, m
     """They go out with it, and a connection that was opened ahead may never see one."""
     if world.by_anyio:
         pytest.skip("an adapted stream says nothing while idle but that it has ended")
-    monkeypatch.setattr(http2, "MAX_EARLY_ANSWERS", 100)
+    monkeypatch.setattr(http2_shared, "MAX_EARLY_ANSWERS", 100)
     said = threading.Event()
 
     def script(server: Server) -> None:
@@ -868,7 +868,7 @@ def test_answers_before_the_first_request_are_bounded(play: Any, world: World, m
         await world.runner.hear(said)
         while scene.connection.alive():
             await world.settle()
-        assert str(scene.connection.broken) == "peer asks for more than 100 answers before the first request"
+        assert str(scene.connection.session.broken) == "peer asks for more than 100 answers before the first request"
 
     play(script, body)
 
@@ -900,9 +900,9 @@ def test_what_waits_for_a_peer_that_reads_nothing_is_bounded(
                     await Scene(world, connection, owner).begin()
                 assert stream.closed
             else:
-                connection.ping(b"12345678", 0.0)
-                connection._write_out()
-                assert connection.broken is None
+                connection.session.ping(b"12345678", 0.0)
+                connection.shared.write_out()
+                assert connection.session.broken is None
 
     world.run(main)
 
@@ -931,8 +931,8 @@ def test_the_reader_hands_its_role_on_with_its_response(play: Any):
             return fetch
 
         await scene.world.together(*(one(number) for number in range(count)))
-        assert scene.connection._reader is None
-        assert not scene.connection._next_readers
+        assert scene.connection.shared._reader is None
+        assert not scene.connection.shared._next_readers
 
     play(script, body)
 
@@ -1016,7 +1016,7 @@ def test_a_thousand_exchanges_of_mixed_sizes_and_speeds(play: Any, world: World,
 
         await scene.fetch()  # the peer's limit is known then
         await scene.world.together(*(one(number) for number in range(count)))
-        assert scene.connection.streams == {}
+        assert scene.connection.session.streams == {}
 
     play(script, body, (3, count))
 
@@ -1033,7 +1033,7 @@ def test_an_ended_connection_leaves_no_cycles(play: Any):
         stream = await scene.begin()
         scene.end(stream)
         scene.connection.close()
-        assert stream.id not in scene.connection.streams
+        assert stream.id not in scene.connection.session.streams
         gc.collect()
 
     play(script, body)

@@ -13,7 +13,7 @@ from peers import OK, PATIENCE, always
 from servers import JSON_BODY, Nghttpd, Unavailable
 
 import httpx_fast
-from httpx_fast._conn import http2
+from httpx_fast._conn import http2_liveness
 from httpx_fast._wire.windows import CONNECTION_WINDOW
 
 REFUSED, HTTP_1_1_REQUIRED = 7, 13
@@ -353,7 +353,7 @@ def test_wish_for_http1_is_an_error_where_http1_is_off(backend, peer, tls, trust
 
 
 def test_a_peer_that_falls_silent_is_taken_for_dead(backend, peer, tls, trusted, monkeypatch):
-    monkeypatch.setattr(http2, "PING_PATIENCE", 0.1)
+    monkeypatch.setattr(http2_liveness, "PING_PATIENCE", 0.1)
 
     def silent(dialogue):
         server = Server(dialogue.connection)

@@ -1,0 +1,124 @@
+"""Times of a shared HTTP/2 session: when a silent peer is pinged, and when waiting tasks are woken.
+
+Nothing here locks, reads or writes: `http2_shared` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol, TypeAlias
+
+from .._deadline import NEVER, PhaseTimer
+from .._exceptions import ReadError
+from .._net.base import Waiter
+from .._wire.h2 import Session
+
+#: Seconds that a peer has to answer a PING.
+PING_PATIENCE: Final = 15.0
+
+#: Starts a timer: seconds, and the function to call then; returns what cancels it.
+StartTimer: TypeAlias = Callable[[float, Callable[[], object]], Callable[[], object]]
+
+
+class PeerCheck:
+    """Decide when a peer that sends nothing while exchanges wait is pinged, and when it is dead.
+
+    `busy_since` is when the first of the exchanges began that are under way.
+    """
+
+    __slots__ = ("_count", "_ping_after", "_session", "_timer", "busy_since")
+
+    def __init__(self, session: Session, ping_after: float | None) -> None:
+        self._session = session
+        self._ping_after = NEVER if ping_after is None else ping_after
+        self._timer = PhaseTimer("pong")
+        self._count = 0  # PINGs so far
+        self.busy_since = 0.0
+
+    def due(self) -> float:
+        """Return when to ping, or to give up the peer, unless something arrives before."""
+        heard = self._heard()
+        return self._timer.at if self._is_pinged(heard) else heard + self._ping_after
+
+    def dead(self, now: float) -> ReadError | None:
+        """Return the error of a peer that has not answered a PING in time; None if it is to be pinged now."""
+        heard = self._heard()
+        if not self._is_pinged(heard):
+            return None
+        return ReadError(
+            f"the peer sent nothing for {now - heard:.3g} s and did not answer a PING within "
+            f"{PING_PATIENCE:.3g} s: the connection is dead"
+        )
+
+    def ping(self, now: float) -> float:
+        """Make the session ping the peer; return when to check again. Call it under the session's lock."""
+        self._count += 1
+        self._timer.begin("pong", now, PING_PATIENCE)
+        self._session.ping(self._count.to_bytes(8, "big"), now)
+        return now + min(PING_PATIENCE, self._ping_after)
+
+    def _heard(self) -> float:
+        moment, busy_since = self._session.moment, self.busy_since
+        return max(busy_since, moment)
+
+    def _is_pinged(self, heard: float) -> bool:
+        session = self._session
+        return bool(session.pinged) and session.pinged_at >= heard
+
+
+class Sleeper(Protocol):
+    """A task that waits."""
+
+    waiter: Waiter | None
+
+
+class WakeTimer:
+    """Wake tasks of an event loop at their deadlines, with one timer for all of them.
+
+    The timer is set again only when it fires too early: deadlines move on with each arrival.
+    """
+
+    __slots__ = ("_cancel", "_clock", "_sleepers", "_start", "_timer_at")
+
+    def __init__(self, start: StartTimer | None, clock: Callable[[], float]) -> None:
+        assert start is not None
+        self._start = start
+        self._clock = clock
+        self._sleepers: dict[Any, float] = {}
+        self._cancel: Callable[[], object] | None = None
+        self._timer_at = NEVER
+
+    def add(self, sleeper: Sleeper, at: float, now: float) -> None:
+        """Wake `sleeper` at that time, unless it is removed before."""
+        self._sleepers[sleeper] = at
+        if at < self._timer_at:
+            self._set(at, now)
+
+    def remove(self, sleeper: Sleeper) -> None:
+        """Forget a task; it may never have been added."""
+        self._sleepers.pop(sleeper, None)
+
+    def cancel(self) -> None:
+        """Stop the timer."""
+        if self._cancel is not None:
+            self._cancel()
+            self._cancel = None
+
+    def _set(self, at: float, now: float) -> None:
+        self.cancel()
+        self._timer_at = at
+        self._cancel = self._start(max(at - now, 0.0), self._on_time)
+
+    def _on_time(self) -> None:
+        """Wake the tasks whose deadline has passed."""
+        self._cancel = None
+        self._timer_at = NEVER
+        now = self._clock()
+        next_at = NEVER
+        for sleeper, at in self._sleepers.items():
+            if at > now:
+                next_at = min(next_at, at)
+            elif sleeper.waiter is not None:
+                sleeper.waiter.set()
+        if next_at != NEVER:
+            self._set(next_at, now)
