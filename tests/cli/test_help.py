@@ -17,7 +17,7 @@ from httpx_fast._cli.completion import completion
 from httpx_fast._cli.help_text import help_text, manual_page
 from httpx_fast._cli.options import EXAMPLES, EXIT_CODES, GROUPS, OPTIONS
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "guide" / "command-line.md").read_text(encoding="utf-8")
 
 
 def needed(program: str) -> str:
@@ -58,8 +58,8 @@ def test_names_of_options_are_used_once() -> None:
     assert len(names) == len(set(names))
 
 
-def test_exit_codes_of_the_readme_are_those_of_the_help() -> None:
-    table = README[README.index("| Exit code |") : README.index("## Extras")]
+def test_exit_codes_of_the_documentation_are_those_of_the_help() -> None:
+    table = PAGE[PAGE.index("| Exit code |") :]
     told: dict[int, str] = {}
     for codes, meanings in re.findall(r"^\| ([\d, ]+) \| (.*) \|$", table, re.MULTILINE):
         numbers = [int(code) for code in codes.split(",")]

@@ -49,3 +49,13 @@ def test_the_site_loads_nothing_from_elsewhere(site: Path):
     for path in site.rglob("*.html"):
         found = [url for url in loaded.findall(path.read_text(encoding="utf-8")) if "canonical" not in url]
         assert found == [], path
+
+
+def test_links_between_pages_lead_to_pages():
+    missing = set()
+    for page in DOCS.rglob("*.md"):
+        for target in re.findall(r"\]\(([^)#:\s]+)", page.read_text(encoding="utf-8")):
+            path = (page.parent / target).resolve()
+            if not path.exists():
+                missing.add(path.relative_to(DOCS).as_posix() if path.is_relative_to(DOCS) else target)
+    assert missing <= pages.PENDING
