@@ -1,5 +1,9 @@
 """TLS contexts and the certificate authorities that they trust.
 
+`verify=True` trusts SSL_CERT_FILE or SSL_CERT_DIR where the environment names one, else the store that HTTPX_FAST_TRUST
+names ("certifi" or "system"), else certifi's bundle. `verify="system"` trusts SSL_CERT_FILE or SSL_CERT_DIR, else what
+the operating system trusts.
+
 A TLS context costs 26 ms, most of it for reading certifi's bundle, so `shared_ssl_context` builds one per process and
 settings. A context of the user is not changed, except for the ALPN names of each handshake (see `_net/tls`).
 """
@@ -15,8 +19,14 @@ from typing import Any, TypeAlias
 
 from ._caller import warn_caller
 from ._exceptions import MissingTrustStore, TrustStoreError
+from ._trust_stores import OF_THE_USER, TrustStore, name_trust_store
 
-__all__ = ["create_ssl_context"]
+__all__ = ["create_ssl_context", "trusted_store"]
+
+_ADVICE = (
+    "; verify='system' or HTTPX_FAST_TRUST=system in the environment trusts the operating system's store instead, "
+    "SSL_CERT_FILE a file"
+)
 
 #: A file of certificate and key, or two files, or two files and the key's password.
 CertTypes: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
@@ -31,7 +41,8 @@ def create_ssl_context(
 
     `verify` selects the trusted authorities: True for certifi's, "system" for those of the operating system, False to
     trust any peer. A path of a file or directory of authorities is deprecated, as is `cert`, a client certificate.
-    With `trust_env`, SSL_CERT_FILE or SSL_CERT_DIR replaces the authorities, and SSLKEYLOGFILE is written to.
+    With `trust_env`, SSL_CERT_FILE or SSL_CERT_DIR replaces the authorities, HTTPX_FAST_TRUST=system lets True mean
+    "system", and SSLKEYLOGFILE is written to.
     Raises FileNotFoundError, TypeError, and ssl.SSLError for files that are no certificates; TrustStoreError for paths
     in the environment. Host names are matched with subject alternative names only (RFC 9525).
     """
@@ -67,12 +78,42 @@ def _check(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_en
     if isinstance(verify, str) and verify != "system":
         _existing(verify, "verify")
     elif verify is True and trust_env:
+        default_store(trust_env)
         _environment_authorities()
     if cert is not None:
         if isinstance(verify, ssl.SSLContext):
             raise TypeError("cert=... cannot go into the context given as verify=...: call load_cert_chain() on that")
         for path in _cert_files(cert):
             _existing(path, "cert")
+
+
+def default_store(trust_env: bool) -> str:
+    """Return the store that `verify=True` stands for: "certifi", or "system" if HTTPX_FAST_TRUST says so.
+
+    Raises TrustStoreError for other values.
+    """
+    store = os.environ.get("HTTPX_FAST_TRUST") if trust_env else None
+    if store not in (None, "", "certifi", "system"):
+        raise TrustStoreError(f"HTTPX_FAST_TRUST says {store!r}: expected 'system' or 'certifi'")
+    return store or "certifi"
+
+
+def trusted_store(verify: ssl.SSLContext | str | bool = True, trust_env: bool = True) -> str:
+    """Say in words which authorities a client with these settings trusts. Raises what `create_ssl_context` raises."""
+    if isinstance(verify, ssl.SSLContext):
+        return OF_THE_USER.name
+    if verify is False:
+        return "anybody: certificates are not checked"
+    if isinstance(verify, str) and verify != "system":
+        return f"the path given as verify, {verify}"
+    if trust_env:
+        for name, path in _environment_authorities().items():
+            return f"{_VARIABLES[name]}={path}"
+    if verify is True and default_store(trust_env) == "certifi":
+        return f"certifi's bundle, {_certifi_bundle()}"
+    if sys.platform in ("win32", "darwin"):
+        return "the operating system's store"
+    return f"the operating system's store, {_system_bundle()}"
 
 
 def _existing(path: str, name: str) -> str:
@@ -83,6 +124,10 @@ def _existing(path: str, name: str) -> str:
 
 def _cert_files(cert: CertTypes) -> tuple[str, ...]:
     return (cert,) if isinstance(cert, str) else cert[:2]
+
+
+#: The variables of the environment, by the arguments of `load_verify_locations`.
+_VARIABLES = {"cafile": "SSL_CERT_FILE", "capath": "SSL_CERT_DIR"}
 
 
 def _environment_authorities() -> dict[str, str]:
@@ -141,26 +186,25 @@ def _names_in(folder: str) -> list[str]:
 
 def new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> ssl.SSLContext:
     """Build a context for checked settings; `verify` is a path, "system" or a bool."""
+    advice = _ADVICE if verify is True else ""
+    if verify is True and default_store(trust_env) == "system":
+        verify, advice = "system", ""
     # Not ssl.create_default_context(): it writes to SSLKEYLOGFILE even if `trust_env` is false.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if ssl.HAS_NEVER_CHECK_COMMON_NAME:
-        # RFC 9525 s.6.3: a certificate without subject alternative names matches no host.
-        context.hostname_checks_common_name = False
-    if sys.version_info >= (3, 13):
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+    context = None
+    if verify == "system" and not (trust_env and _environment_authorities()):
+        context = _system_verifier()
+    if context is None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if ssl.HAS_NEVER_CHECK_COMMON_NAME:
+            # RFC 9525 s.6.3: a certificate without subject alternative names matches no host.
+            context.hostname_checks_common_name = False
+        if sys.version_info >= (3, 13):
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+        _load_authorities(context, verify, trust_env)
     if context.minimum_version < ssl.TLSVersion.TLSv1_2:
         # Debian's Python leaves it to OpenSSL's configuration; RFC 8996 deprecates older versions.
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if verify is False:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    elif verify == "system":
-        context = _trusting_system(context, trust_env)
-    else:
-        if isinstance(verify, str):
-            context.load_verify_locations(**_locations(verify))
-        elif not (trust_env and _load_environment_authorities(context)):
-            context.load_verify_locations(cafile=_certifi_bundle())
+    name_trust_store(context, TrustStore(trusted_store(verify, trust_env), advice))
     if cert is not None:
         context.load_cert_chain(cert) if isinstance(cert, str) else context.load_cert_chain(*cert)
     if trust_env:
@@ -168,6 +212,23 @@ def new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> 
         if key_log and not sys.flags.ignore_environment:
             context.keylog_filename = key_log
     return context
+
+
+def _load_authorities(context: ssl.SSLContext, verify: str | bool, trust_env: bool) -> None:
+    """Let `context` trust the authorities that `verify` stands for."""
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif isinstance(verify, str) and verify != "system":
+        context.load_verify_locations(**_locations(verify))
+    elif trust_env and _load_environment_authorities(context):
+        pass
+    elif verify is True:
+        context.load_verify_locations(cafile=_certifi_bundle())
+    elif sys.platform == "win32":
+        context.load_default_certs()
+    else:
+        context.load_verify_locations(**_locations(_system_bundle()))
 
 
 def _certifi_bundle() -> str:
@@ -189,24 +250,34 @@ _SYSTEM_BUNDLES = (
 )
 
 
-def _trusting_system(context: ssl.SSLContext, trust_env: bool) -> ssl.SSLContext:
-    """Return `context`, or another one, that trusts the authorities of the operating system."""
-    if sys.platform in ("win32", "darwin"):
-        try:
-            import truststore
-        except ImportError:
-            context.load_default_certs()
-            return context
-        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # type: ignore[no-any-return]
-    if trust_env and _load_environment_authorities(context):
-        return context
+def _system_verifier() -> ssl.SSLContext | None:
+    """Return a context that lets the operating system check certificates, where only it knows what it trusts.
+
+    That is macOS, whose keychain no file contains, and Windows, if truststore is installed; without that Python still
+    reads Windows' store. Raises TrustStoreError on macOS without truststore.
+    """
+    if sys.platform not in ("win32", "darwin"):
+        return None
+    try:
+        import truststore
+    except ImportError as error:
+        if sys.platform == "win32":
+            return None
+        raise TrustStoreError(
+            "verify='system' needs the package truststore on macOS: pip install 'httpx-fast[system]'"
+        ) from error
+    context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return context
+
+
+def _system_bundle() -> str:
+    """Return the file or directory with the operating system's authorities. Raises FileNotFoundError."""
     built_in = ssl.get_default_verify_paths()  # not load_default_certs(), which reads the environment
     candidates = (built_in.openssl_cafile, *_SYSTEM_BUNDLES, built_in.openssl_capath)
     path = next((candidate for candidate in candidates if os.path.exists(candidate)), None)
     if path is None:
         raise FileNotFoundError(f"verify='system': no authorities at {', '.join(candidates)}; install them")
-    context.load_verify_locations(**_locations(path))
-    return context
+    return path
 
 
 MAX_SHARED_CONTEXTS = 32  # each takes some 100 to 1000 KiB; the oldest is evicted first
@@ -248,7 +319,7 @@ def trust_is_named(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, 
 
 def settings_key(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> tuple[Any, ...]:
     """Return all settings that a context is built from, and the times of change of its files."""
-    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE") if trust_env else ()
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "HTTPX_FAST_TRUST") if trust_env else ()
     environment = tuple([os.environ.get(name) for name in names])
     files = [verify] if isinstance(verify, str) and verify != "system" else []
     if cert is not None:

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "httpx_fast"
 
 GROUND = (
     "__version__ _byte_streams _masking _deadline _encodings _exceptions _origin _drive _hpack_tables _trace _journey "
-    "_journey_steps _turns"
+    "_journey_steps _trust_stores _turns"
 )
 FACE = (
     "_types _argument_names _caller _models _urls _urlparse _content _pairs _multipart _decoders _status_codes _config "

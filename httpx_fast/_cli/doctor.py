@@ -13,9 +13,9 @@ import sys
 from importlib import metadata
 
 from ..__version__ import __version__
-from .._config import create_ssl_context
 from .._decoders import SUPPORTED_DECODERS
 from .._kernel.select import IMPLEMENTATION, REASON
+from .._trust import create_ssl_context, trusted_store
 
 #: Content codings that need a package, and the extra that brings it.
 _CODINGS = {"br": "brotli", "zstd": "zstd"}
@@ -27,7 +27,7 @@ _OPTIONAL = {
     "rich": "cli",
 }
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-_TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "HTTPX_FAST_IMPL")
+_TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPX_FAST_TRUST", "SSLKEYLOGFILE", "HTTPX_FAST_IMPL")
 
 
 def report() -> list[str]:
@@ -58,16 +58,13 @@ def _build() -> str:
 
 def _trust() -> str:
     """Return the authorities that a client trusts if it is not told otherwise."""
-    source = next((f"{name}={os.environ[name]}" for name in _TRUST[:2] if os.environ.get(name)), None)
+    store = None
     try:
-        if source is None:
-            import certifi
-
-            source = f"certifi's bundle, {certifi.where()}"
+        store = trusted_store()
         count = create_ssl_context().cert_store_stats()["x509_ca"]
     except (ImportError, OSError) as error:  # ssl.SSLError is an OSError
-        return f"{source or 'nobody'}: {error}"
-    return f"{source}, {count} authorities"
+        return f"{store or 'nothing'}: {error}"
+    return f"{store}, {count} authorities"
 
 
 def _event_loop() -> str:

@@ -24,6 +24,7 @@ from importlib import import_module
 from typing import Any
 
 from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, TimeoutException, WriteError, retold
+from .._trust_stores import OF_THE_USER, TrustStore, trust_store_of
 from .base import DONE, SCRATCH_SIZE, Buffer, Sink, Stream, forget
 from .errors import closed_here, peer_closed, peer_name, reason
 from .scratch import scratch
@@ -40,6 +41,9 @@ def _renew_lock() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
+
+#: OpenSSL's codes for "the issuer is not among the authorities": no issuer, or it is its own.
+_UNKNOWN_AUTHORITY = frozenset({2, 18, 19, 20, 21})
 
 _openssl: Any = None
 with contextlib.suppress(ImportError):  # PyPy's ssl
@@ -69,7 +73,7 @@ async def handshake(
     """Shake hands over `inner` under its armed deadline. Closes it when that fails or is cancelled."""
     try:
         stream = TLSStream(inner, context, server_hostname, session, alpn)
-        await stream.shake_hands()
+        await stream.shake_hands(trust_store_of(context))
     except BaseException:
         inner.close()
         raise
@@ -153,7 +157,7 @@ class TLSStream(Stream):
         with self._lock:
             return self._tls.session
 
-    async def shake_hands(self) -> None:
+    async def shake_hands(self, store: TrustStore = OF_THE_USER) -> None:
         """The client's side of the handshake. Raises ConnectError, ConnectTimeout; the caller closes."""
         self._inner.attach(self)
         try:
@@ -168,7 +172,7 @@ class TLSStream(Stream):
             ) from refused
         except ssl.SSLError as error:
             self._hand_down()  # the alert that says why
-            raise ConnectError(f"TLS handshake with {self._name} failed: {_why(error)}") from error
+            raise ConnectError(f"TLS handshake with {self._name} failed: {_why(error, store)}") from error
         except ConnectTimeout as timeout:
             raise retold(timeout, f"{timeout}, in the TLS handshake with {self._name}") from None
         except NetworkError as error:
@@ -448,10 +452,13 @@ def _afresh(call: Callable[..., int]) -> Callable[..., int]:
     return afresh
 
 
-def _why(error: ssl.SSLError) -> str:
-    """The certificate's fault, or OpenSSL's words without its line numbers."""
+def _why(error: ssl.SSLError, store: TrustStore = OF_THE_USER) -> str:
+    """Return the certificate's fault, or OpenSSL's words without its line numbers."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message or reason(error)}"
+        text = f"its certificate is not accepted: {error.verify_message or reason(error)}"
+        if error.verify_code not in _UNKNOWN_AUTHORITY:
+            return text
+        return f"{text} (trusted: {store.name}{store.advice})"
     if isinstance(error, ssl.SSLEOFError):
         return "the peer closed the connection"
     if error.reason in _NOT_TLS:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from .._trust import settings_key, shared_ssl_context, trust_is_named
+from .._trust import default_store, settings_key, shared_ssl_context, trust_is_named
 from ._package import Package
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def tls_for(
     """Return a function that gives the TLS context for these settings. What is wrong in named files is raised now."""
     if not isinstance(verify, (ssl.SSLContext, str, bool)):
         raise TypeError(f"expected True, False, 'system' or an ssl.SSLContext as verify, got {verify!r}")
-    if verify == "system":
+    if verify == "system" or (verify is True and default_store(trust_env) == "system"):
         return partial(shared_ssl_context, verify, cert, trust_env)
     if isinstance(verify, ssl.SSLContext) and cert is not None:
         verify = package.create_ssl_context(verify=verify, cert=cert, trust_env=trust_env)

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from httpx_fast import create_ssl_context
 from httpx_fast.__version__ import __version__
 from httpx_fast._cli import doctor as _doctor
 from httpx_fast._cli.command import main
 from httpx_fast._decoders import SUPPORTED_DECODERS
 from httpx_fast._kernel.select import IMPLEMENTATION, REASON
+from httpx_fast._trust import trusted_store
 from httpx_fast.testing import Certificate
 
 
@@ -47,9 +49,19 @@ def test_authorities_are_certifis_or_those_of_the_environment(monkeypatch: pytes
     assert f"SSL_CERT_FILE={file}" in facts()["environment"]
 
 
+def test_store_that_the_environment_chooses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPX_FAST_TRUST", "system")
+    store = trusted_store("system")
+    assert store.startswith("the operating system's store, /")
+    assert facts()["trust"] == f"{store}, {create_ssl_context('system').cert_store_stats()['x509_ca']} authorities"
+    assert "HTTPX_FAST_TRUST=system" in facts()["environment"]
+
+
 def test_authorities_that_cannot_be_read_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/at/all")
-    assert facts()["trust"].startswith("SSL_CERT_FILE=/nowhere/at/all: ")
+    assert facts()["trust"].startswith("nothing: SSL_CERT_FILE says '/nowhere/at/all': ")
     assert "no such file" in facts()["trust"].lower()
 
 
@@ -57,7 +69,7 @@ def test_missing_authorities_do_not_stop_the_report(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     monkeypatch.setitem(sys.modules, "certifi", None)
-    assert facts()["trust"].startswith("nobody: ")
+    assert facts()["trust"].startswith("nothing: ")
     assert "certifi" in facts()["trust"]
 
 

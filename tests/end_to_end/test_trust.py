@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import ssl
 import subprocess
+import sys
 
+import certifi
 import pytest
 from peers import OK, always
+from proxies import HttpProxy
 
 import httpx_fast
+from httpx_fast import _trust
 
 PATIENCE = 30
 
@@ -143,3 +148,90 @@ def test_unusable_authorities_are_not_asked_for_again_and_again(backend, authori
 
     with door:
         backend.run(body)
+
+
+@pytest.fixture
+def company(authority, monkeypatch):
+    """Let the operating system trust an authority that certifi does not know."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPX_FAST_TRUST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(_trust, "_system_bundle", lambda: str(authority.path))
+    monkeypatch.setattr(_trust, "_shared", {})
+    return authority
+
+
+def test_authority_of_a_company_is_trusted_by_argument_or_environment(backend, peer, company, monkeypatch):
+    at = peer(always(OK), tls=company.server_context("127.0.0.1"))
+
+    async def body():
+        async with backend.client(timeout=PATIENCE, verify="system") as client:
+            assert (await client.get(at.url())).text == "ok"
+        async with backend.client(timeout=PATIENCE) as client:
+            with pytest.raises(httpx_fast.ConnectError, match="certificate is not accepted"):
+                await client.get(at.url())
+        monkeypatch.setenv("HTTPX_FAST_TRUST", "system")
+        async with backend.client(timeout=PATIENCE) as client:
+            assert (await client.get(at.url())).text == "ok"
+        async with backend.client(timeout=PATIENCE, trust_env=False) as client:
+            with pytest.raises(httpx_fast.ConnectError, match="certificate is not accepted"):
+                await client.get(at.url())
+
+    backend.run(body)
+
+
+def test_error_of_an_unknown_authority_names_the_store_and_both_switches(backend, peer, company, monkeypatch):
+    at = peer(always(OK), tls=company.server_context("127.0.0.1"))
+    certifis = re.escape(f"(trusted: certifi's bundle, {certifi.where()}; verify='system' or HTTPX_FAST_TRUST=system ")
+    systems = re.escape("(trusted: the operating system's store, /nowhere.pem)")
+
+    async def refused(pattern, **settings):
+        async with backend.client(timeout=PATIENCE, **settings) as client:
+            with pytest.raises(httpx_fast.ConnectError, match=pattern):
+                await client.get(at.url())
+
+    async def body():
+        await refused(certifis)
+        await refused(re.escape("(trusted: the SSLContext that was given)"), verify=ssl.create_default_context())
+        monkeypatch.setattr(_trust, "trusted_store", lambda *settings: "the operating system's store, /nowhere.pem")
+        monkeypatch.setattr(_trust, "_system_bundle", certifi.where)
+        monkeypatch.setattr(_trust, "_shared", {})
+        await refused(systems, verify="system")
+        monkeypatch.setenv("HTTPX_FAST_TRUST", "system")
+        await refused(systems)
+
+    backend.run(body)
+
+
+@pytest.fixture
+def checked_by_the_system(company, monkeypatch):
+    """Return a context whose certificates truststore checks, as on macOS and Windows."""
+    pytest.importorskip("truststore")
+    with monkeypatch.context() as macos:
+        macos.setattr(sys, "platform", "darwin")
+        context = httpx_fast.create_ssl_context("system", trust_env=False)
+    # On Linux truststore lets OpenSSL check, by files that it loads for each handshake.
+    monkeypatch.setenv("SSL_CERT_FILE", str(company.path))
+    return context
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_truststore_works_with_every_backend_and_sessions_are_resumed(backend, nginx, checked_by_the_system, http2):
+    async def body():
+        limits = httpx_fast.Limits(max_keepalive_connections=0)
+        async with backend.client(timeout=PATIENCE, verify=checked_by_the_system, http2=http2, limits=limits) as client:
+            for resumed in (False, True):
+                response = await client.get(nginx.url("/tiny", "http2"))
+                assert response.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
+                assert response.journey.connection.tls_resumed is resumed
+
+    backend.run(body)
+
+
+def test_truststore_works_for_tls_inside_of_tls(backend, nginx, peer, checked_by_the_system, authority):
+    async def body():
+        port = peer(HttpProxy(), tls=authority.server_context("127.0.0.1", "localhost")).port
+        proxy = httpx_fast.Proxy(f"https://127.0.0.1:{port}", ssl_context=checked_by_the_system)
+        async with backend.client(timeout=PATIENCE, verify=checked_by_the_system, proxy=proxy) as client:
+            assert (await client.get(nginx.url("/tiny", "https"))).text == "ok"
+
+    backend.run(body)

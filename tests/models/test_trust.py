@@ -8,20 +8,29 @@ import sys
 import threading
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 
 import certifi
 import pytest
 
+import httpx_fast
 from httpx_fast import _trust, create_ssl_context
-from httpx_fast._trust import shared_ssl_context
+from httpx_fast._trust import shared_ssl_context, trusted_store
+from httpx_fast.testing import Certificate
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch):
-    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"):
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "HTTPX_FAST_TRUST"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(_trust, "_shared", {})
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """Return a file with one authority."""
+    file = tmp_path / "authority.pem"
+    file.write_text(Certificate().pem)
+    return str(file)
 
 
 @pytest.fixture
@@ -63,15 +72,72 @@ def test_context_of_the_system(tmp_path, monkeypatch):
         create_ssl_context("system")
 
 
-@pytest.mark.parametrize("platform", ["win32", "darwin"])
-def test_context_of_windows_and_macos(platform, monkeypatch):
+def test_windows_store_is_read_without_truststore(monkeypatch):
     loaded = []
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda context: loaded.append(context))
-    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setitem(sys.modules, "truststore", None)
     assert [create_ssl_context("system")] == loaded
-    monkeypatch.setitem(sys.modules, "truststore", SimpleNamespace(SSLContext=lambda protocol: ("theirs", protocol)))
-    assert create_ssl_context("system") == ("theirs", ssl.PROTOCOL_TLS_CLIENT)
+
+
+def test_keychain_of_macos_needs_truststore(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setitem(sys.modules, "truststore", None)
+    message = r"verify='system' needs the package truststore on macOS: pip install 'httpx-fast\[system\]'"
+    with pytest.raises(httpx_fast.TrustStoreError, match=message):
+        create_ssl_context("system")
+
+
+@pytest.mark.parametrize("platform", ["win32", "darwin"])
+def test_system_checks_certificates_where_only_it_knows_its_store(platform, monkeypatch, bundle):
+    truststore = pytest.importorskip("truststore")
+    monkeypatch.setattr(sys, "platform", platform)
+    context = create_ssl_context("system")
+    assert isinstance(context, truststore.SSLContext)
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert trusted_store("system") == "the operating system's store"
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)
+    assert not isinstance(create_ssl_context("system"), truststore.SSLContext)
+    assert create_ssl_context("system").cert_store_stats()["x509_ca"] == 1
+
+
+def test_environment_chooses_the_store_of_the_process(monkeypatch, bundle):
+    certifis = shared_ssl_context(True, None, True)
+    monkeypatch.setattr(_trust, "_system_bundle", lambda: bundle)
+    assert shared_ssl_context(True, None, True) is certifis
+    monkeypatch.setenv("HTTPX_FAST_TRUST", "system")
+    assert shared_ssl_context(True, None, True).cert_store_stats()["x509_ca"] == 1
+    assert create_ssl_context().cert_store_stats()["x509_ca"] == 1
+    # Who does not trust the environment, and who names a store, is not concerned.
+    assert shared_ssl_context(True, None, False).cert_store_stats()["x509_ca"] > 50
+    assert shared_ssl_context(certifi.where(), None, True).cert_store_stats()["x509_ca"] > 50
+    assert create_ssl_context(False).verify_mode is ssl.CERT_NONE
+    for value in ("certifi", ""):
+        monkeypatch.setenv("HTTPX_FAST_TRUST", value)
+        assert create_ssl_context().cert_store_stats()["x509_ca"] > 50
+
+
+@pytest.mark.parametrize("build", [create_ssl_context, lambda: shared_ssl_context(True, None, True), httpx_fast.Client])
+def test_unknown_store_in_the_environment_is_refused(build, monkeypatch):
+    monkeypatch.setenv("HTTPX_FAST_TRUST", "macos")
+    with pytest.raises(
+        httpx_fast.TrustStoreError, match=r"^HTTPX_FAST_TRUST says 'macos': expected 'system' or 'certifi'$"
+    ):
+        build()
+
+
+def test_trusted_store_is_named(monkeypatch, bundle, tmp_path):
+    assert trusted_store() == f"certifi's bundle, {certifi.where()}"
+    assert trusted_store(False) == "anybody: certificates are not checked"
+    assert trusted_store(str(tmp_path)) == f"the path given as verify, {tmp_path}"
+    assert trusted_store(ssl.create_default_context()) == "the SSLContext that was given"
+    monkeypatch.setattr(_trust, "_system_bundle", lambda: "/etc/bundle.pem")
+    assert trusted_store("system") == "the operating system's store, /etc/bundle.pem"
+    monkeypatch.setenv("HTTPX_FAST_TRUST", "system")
+    assert trusted_store() == "the operating system's store, /etc/bundle.pem"
+    assert trusted_store(True, False) == f"certifi's bundle, {certifi.where()}"
+    monkeypatch.setenv("SSL_CERT_FILE", bundle)
+    assert trusted_store() == trusted_store("system") == f"SSL_CERT_FILE={bundle}"
 
 
 def test_context_of_the_user_is_returned_as_it_is():
