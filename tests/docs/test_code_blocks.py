@@ -28,6 +28,8 @@ def test_the_python_of_a_page_runs(at_home: None, page: str):
         if error.name is None or error.name.startswith("httpx_fast"):
             raise
         pytest.skip(f"{error.name} is not installed")
+    except NotImplementedError as error:  # the fault lab cannot do everything on every system
+        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS, ids=[line[:60] for _, line in COMMANDS])
