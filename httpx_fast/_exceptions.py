@@ -22,7 +22,7 @@ import contextlib
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
-from ._masking import without_userinfo
+from ._masking import masked_url
 
 if TYPE_CHECKING:
     from ._journey import Journey
@@ -255,7 +255,7 @@ def status_message(status: int, reason: str, url: str, location: str | None) -> 
     kind = _STATUS_KINDS.get(status // 100, "Invalid status code")
     lines = [f"{kind} '{status} {reason}' for url '{url}'"]
     if location is not None:
-        lines.append(f"Redirect location: '{without_userinfo(location)}'")
+        lines.append(f"Redirect location: '{masked_url(location)}'")
     lines.append(f"For more information check: https://developer.mozilla.org/en-US/docs/Web/HTTP/Status/{status}")
     return "\n".join(lines)
 

@@ -9,32 +9,16 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import json
-import re
 import urllib.parse
 from collections.abc import Iterable, Sequence
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, cast
+from typing import Any
 
 from .__version__ import __version__
 from ._exceptions import RequestNotRead, ResponseNotRead
 from ._journey import Journey
+from ._masking import MASK, masked_field, masked_json_text, masked_url, masked_value
 from ._models import Headers, Request, Response
-
-#: What stands in place of a secret.
-MASK = "[secure]"
-_SECRET_FIELDS = frozenset(
-    {"authorization", "proxy-authorization", "authentication-info", "cookie", "set-cookie"}
-    | {"x-api-key", "api-key", "x-auth-token", "x-csrf-token", "x-xsrf-token"}
-)
-#: Names of parameters and of members of JSON objects whose values are secrets.
-_SECRET_NAME = re.compile(
-    r"passw(or)?d|passphrase|secret|token|api[-_]?key|^key$|^sig(nature)?$|(^|[-_])auth($|[-_])|authorization"
-    r"|session([-_]?id)?$|credential|^code$",
-    re.IGNORECASE,
-)
-#: A member of that kind, or what could be one, in the text of JSON.
-_SECRET_MEMBER = re.compile(f'"[^"]*(?:{_SECRET_NAME.pattern.replace("^", "").replace("$", "")})[^"]*"', re.IGNORECASE)
 
 
 def har(responses: Iterable[Response], *, started: dt.datetime | None = None) -> dict[str, Any]:
@@ -122,7 +106,7 @@ def _request(request: Request, http_version: str) -> dict[str, Any]:
         "cookies": _cookies(request.headers.get_list("cookie")),
         "headers": _fields(request.headers),
         "queryString": [
-            {"name": name, "value": _masked(name, value)} for name, value in request.url.params.multi_items()
+            {"name": name, "value": masked_value(name, value)} for name, value in request.url.params.multi_items()
         ],
         "headersSize": -1,
         "bodySize": -1,
@@ -141,7 +125,7 @@ def _post_data(kind: str, content: bytes) -> dict[str, Any]:
     bare = _media_type(kind)
     if bare == "application/x-www-form-urlencoded":
         pairs = urllib.parse.parse_qsl(content.decode("utf-8", "replace"), keep_blank_values=True)
-        masked = [(name, _masked(name, value)) for name, value in pairs]
+        masked = [(name, masked_value(name, value)) for name, value in pairs]
         params = [{"name": name, "value": value} for name, value in masked]
         return {"mimeType": kind, "params": params, "text": urllib.parse.urlencode(masked)}
     if bare.startswith("multipart/"):
@@ -185,25 +169,7 @@ def _media_type(kind: str) -> str:
 
 def _masked_text(kind: str, text: str) -> str:
     """Return the text; of JSON without the values of members that are named like secrets."""
-    if not (kind == "application/json" or kind.endswith("+json")) or not _SECRET_MEMBER.search(text):
-        return text
-    try:
-        return json.dumps(_masked_json(json.loads(text)), ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return MASK  # there is a secret somewhere in what cannot be read
-
-
-def _masked_json(value: Any) -> Any:
-    if isinstance(value, dict):
-        members = cast("dict[str, Any]", value)
-        return {name: MASK if _is_secret(name, member) else _masked_json(member) for name, member in members.items()}
-    if isinstance(value, list):
-        return [_masked_json(element) for element in cast("Sequence[Any]", value)]
-    return value
-
-
-def _is_secret(name: str, member: object) -> bool:
-    return isinstance(member, (str, int, float)) and _SECRET_NAME.search(name) is not None
+    return masked_json_text(text) if kind == "application/json" or kind.endswith("+json") else text
 
 
 def _fields(headers: Headers) -> list[dict[str, str]]:
@@ -211,12 +177,7 @@ def _fields(headers: Headers) -> list[dict[str, str]]:
     for raw_name, raw_value in headers.raw:
         name = raw_name.decode("latin-1")
         value = raw_value.decode("utf-8", "backslashreplace")
-        lowered = name.lower()
-        if lowered in _SECRET_FIELDS:
-            value = MASK
-        elif lowered in ("location", "referer", "content-location"):
-            value = masked_url(value)
-        fields.append({"name": name, "value": value})
+        fields.append({"name": name, "value": masked_field(name.lower(), value)})
     return fields
 
 
@@ -239,25 +200,3 @@ def _set_cookies(lines: Sequence[str]) -> list[dict[str, Any]]:
             told |= {"httpOnly": bool(morsel["httponly"]), "secure": bool(morsel["secure"])}
         found.append(told)
     return found
-
-
-def _masked(name: str, value: str) -> str:
-    return MASK if value and _SECRET_NAME.search(name) else value
-
-
-def masked_url(url: str) -> str:
-    """Return the URL without its password, and without the values of parameters that are named like secrets."""
-    if not url:
-        return url
-    url = re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*@", lambda found: f"{found[1] or ''}//{MASK}@", url)
-    bare, hash_sign, fragment = url.partition("#")
-    start, mark, query = bare.partition("?")
-    return f"{start}{mark}{_masked_query(query)}{hash_sign}{_masked_query(fragment)}"
-
-
-def _masked_query(query: str) -> str:
-    pieces: list[str] = []
-    for piece in query.split("&"):
-        name, equals, value = piece.partition("=")
-        pieces.append(f"{name}{equals}{_masked(urllib.parse.unquote_plus(name), value)}")
-    return "&".join(pieces)

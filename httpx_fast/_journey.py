@@ -1,26 +1,28 @@
 """Records the steps of one request: when each ended, and over which connection it went.
 
 Always on, so it is nothing but times: floats of the pool's clock (monotonic seconds), set by the code that ends a step.
-Durations are computed when asked for. It knows no rendering; `_cli` draws it.
+Durations are computed when asked for. The rules:
+
+1. Steps follow each other without a gap: each begins where the one before ended, so that they add up to the whole.
+2. What few requests need is in `details`, which is made when the first of it is known.
+3. It knows no model and no rendering: `_journey_drawing` and `_journey_html` draw it.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
 from typing import Any
 
+from ._journey_parts import AGAIN, NEW, PHASES, Sizes, Span
 from ._trace import Tracer
+
+__all__ = ["AGAIN", "MAX_ATTEMPTS", "NEW", "NO_JOURNEY", "PHASES", "ConnectionFacts", "Journey", "Sizes", "Span"]
 
 #: Attempts that a record keeps, the first and the last ones: a peer may give requests back as often as it likes.
 MAX_ATTEMPTS = 32
-
-PHASES = ("pool", "dns", "tcp", "proxy", "tls", "send", "wait", "receive")
-
-
-def _span(start: float | None, end: float | None) -> float | None:
-    return None if start is None or end is None else end - start
 
 
 def _slots_of(record: object) -> dict[str, Any]:
@@ -32,16 +34,21 @@ class ConnectionFacts:
     """Holds what is known of one connection: when each step of dialling ended, and the result."""
 
     __slots__ = (
+        "certificate_der",
         "cipher",
+        "counted",
         "dial_started",
         "dns_done",
         "early",
         "http_version",
         "local_address",
+        "lost_idle",
+        "new_reason",
         "peer_address",
         "proxy",
         "proxy_done",
         "requests",
+        "retried",
         "stream",
         "tcp_done",
         "tls_done",
@@ -53,6 +60,7 @@ class ConnectionFacts:
 
     def __init__(self) -> None:
         self.dial_started: float | None = None
+        self.retried: float | None = None  # when the last of several tries to connect began
         self.dns_done: float | None = None
         self.tcp_done: float | None = None
         self.proxy_done: float | None = None  # TLS with the proxy, and its leave to pass through; None without either
@@ -66,16 +74,75 @@ class ConnectionFacts:
         self.tls_version: str | None = None
         self.tls_resumed: bool | None = None
         self.cipher: str | None = None
+        self.certificate_der: bytes | None = None  # of the origin
         self.early: bytes = b""  # what the origin said while a proxy still answered
         self.trace: Tracer | None = None  # of the request that it is dialled for, while it is
         self.warmed: bool = False  # it was made for no request, but ahead of them
+        #: Why it was made, a code of `NEW`; and how long the one had been idle that it replaces, if any.
+        self.new_reason: str | None = None
+        self.lost_idle: float | None = None
+        self.counted: bool = False  # the journey of the request that it was dialled for says so
+
+    @property
+    def certificate(self) -> Any:
+        """Return the origin's `Certificate`: subject, names, from when until when it holds. None without TLS."""
+        from ._journey_certificate import read_certificate  # few ask
+
+        return None if self.certificate_der is None else read_certificate(self.certificate_der)
+
+    def __repr__(self) -> str:
+        from ._journey_drawing import tell_facts
+
+        return f"<ConnectionFacts {tell_facts(self)}, {self.requests} requests>"
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         return None, _slots_of(self) | {"stream": None, "trace": None}
 
 
+class Details:
+    """Holds what is known of few journeys, or only once somebody looks at one."""
+
+    __slots__ = (
+        "again",
+        "body_received",
+        "body_sent",
+        "dialled",
+        "failure",
+        "hops",
+        "measure",
+        "method",
+        "reader",
+        "sizes",
+        "started_at",
+        "status",
+        "url",
+    )
+
+    def __init__(self) -> None:
+        self.dialled: bool = False  # the connection was made for this request
+        self.failure: str | None = None  # of an attempt: why it was not the last, in words
+        self.again: str | None = None  # the same as a code
+        self.reader: float = 0.0  # seconds between the first byte and the last in which nobody waited for the network
+        self.body_sent: int | None = None
+        self.body_received: int | None = None
+        self.hops: tuple[Journey, ...] = ()
+        self.method: str | None = None
+        self.url: str | None = None  # without secrets
+        self.status: int | None = None
+        self.started_at: dt.datetime | None = None
+        self.sizes: Sizes | None = None  # as they were when the response was last asked
+        self.measure: Callable[[], Sizes | None] | None = None  # asks the response, while it is there
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        return None, _slots_of(self) | {"measure": None}
+
+
 class Journey:
-    """Records the steps of one request. All durations are in seconds, None where the step did not happen (yet)."""
+    """Records the steps of one request. All durations are in seconds, None where the step did not happen (yet).
+
+    A request that was sent again has the attempts before in `attempts`; what was sent before it because of redirects,
+    authentication or a retry rule is in `hops`.
+    """
 
     # Slots, and all set at once: CPython quickens no access to what an object has and its class has a default for, so
     # that one mark costs more than all of these.
@@ -84,9 +151,10 @@ class Journey:
         "_clock",
         "attempts",
         "connection",
+        "details",
         "done",
-        "failure",
         "first",
+        "head",
         "leased",
         "nth",
         "rested_since",
@@ -98,11 +166,12 @@ class Journey:
         "trace",
     )
 
-    def __init__(self, started: float, clock: Callable[[], float]) -> None:
+    def __init__(self, started: float, clock: Callable[[], float], head: Any = None) -> None:
         self._clock = clock
         self.started: float = started
+        self.head: Any = head  # of the request, as the wire knows it
         self.attempts: tuple[Journey, ...] = ()  # what was tried before, and failed in a way that allows another try
-        self.failure: str | None = None  # of an attempt: why it was not the last
+        self.details: Details | None = None
         self.leased: float | None = None  # the pool gave a connection, or leave to dial one
         self.sending: float | None = None
         self.sent: float | None = None
@@ -116,52 +185,264 @@ class Journey:
         self.rested_since: float | None = None  # since then a reused connection had been idle
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        return None, _slots_of(self) | {"_clock": time.monotonic, "trace": None}
+        details = self.detail()
+        details.started_at, details.sizes = self.started_at, self.sizes
+        return None, _slots_of(self) | {"_clock": time.monotonic, "trace": None, "head": None}
 
-    def begin_again(self, failure: str) -> None:
-        """Move the attempt so far to `attempts`, and begin another."""
+    # For the code that records.
+
+    def detail(self) -> Details:
+        """Return `details`, made if there are none yet."""
+        details = self.details
+        if details is None:
+            details = self.details = Details()
+        return details
+
+    def begin_again(self, failure: str, again: str | None = None) -> None:
+        """Move the attempt so far to `attempts`, and begin another; `again` is the reason as a code."""
         attempt = copy(self)
         attempt.attempts = ()
-        attempt.failure = failure
+        details = attempt.detail()
+        details.failure, details.again = failure, again
         attempt.stopped = now = self._clock()
         earlier, trace = self.attempts, self.trace
         if len(earlier) >= MAX_ATTEMPTS:
             earlier = (earlier[0], *earlier[2:])
-        self.__init__(now, self._clock)  # type: ignore[misc]
+        self.__init__(now, self._clock, self.head)  # type: ignore[misc]
         self.attempts = (*earlier, attempt)
         self.trace = trace
 
+    def dials(self, facts: ConnectionFacts) -> None:
+        """Note that a connection is made for this request."""
+        self.connection = facts
+        facts.counted = True
+        facts.trace = self.trace
+        self.detail().dialled = True
+
+    def reader_had(self, since: float, until: float) -> None:
+        """Note that from `since` to `until` nobody waited for the network: what was read was used."""
+        end = until if self.done is None else min(until, self.done)
+        if end > since:
+            self.detail().reader += end - since
+
+    def received(self, count: int) -> None:
+        """Note that so many bytes of the body were handed to its reader."""
+        details = self.detail()
+        details.body_received = (details.body_received or 0) + count
+
+    def sent_of_body(self, count: int) -> None:
+        """Note that so many bytes of the body were taken to be sent, where that is not known beforehand."""
+        self.detail().body_sent = count
+
+    def describe(self, method: str, url: str, status: int | None, measure: Callable[[], Sizes | None] | None) -> None:
+        """Note what was asked and what came of it; `measure` tells sizes for as long as the response is there."""
+        if self.over_network:
+            details = self.detail()
+            details.method, details.url, details.status, details.measure = method, url, status, measure
+
+    def keep_sizes(self, sizes: Sizes | None) -> None:
+        """Note sizes that will not change."""
+        if self.over_network:
+            self.detail().sizes = sizes
+
+    def follow(self, journeys: Iterable[Journey]) -> None:
+        """Note what was sent before, and led to this request."""
+        if self.over_network:
+            self.detail().hops = tuple(each for each in journeys if each.over_network)
+
+    # For who reads it.
+
+    @property
+    def over_network(self) -> bool:
+        """Return whether a network was involved: no with mocks, ASGI and WSGI, whose journeys have no steps."""
+        return self is not NO_JOURNEY
+
     @property
     def reused(self) -> bool:
-        """Return whether the connection was there before: it had served a request, or `warm()` had opened it."""
-        facts = self.connection
-        return self.nth > 1 or (facts is not None and facts.warmed and self.nth == 1)
+        """Return whether the connection was there before: it was made for another request, or by `warm()`."""
+        facts, details = self.connection, self.details
+        if details is not None and details.dialled:
+            return False
+        return self.nth > 1 or (facts is not None and facts.counted)
+
+    @property
+    def failure(self) -> str | None:
+        """Return, of an attempt, why it was not the last; in words."""
+        return None if self.details is None else self.details.failure
+
+    @property
+    def why_again(self) -> str | None:
+        """Return, of an attempt, why the request was sent again, as a code: one of `AGAIN`."""
+        return None if self.details is None else self.details.again
+
+    @property
+    def why_new(self) -> str | None:
+        """Return why a connection was made for this request, as a code; None if one was reused."""
+        return None if self.connection is None or self.reused else self.connection.new_reason
+
+    @property
+    def idle_lost(self) -> float | None:
+        """Return how long the connection had been idle in whose place this one was made."""
+        return None if self.connection is None or self.reused else self.connection.lost_idle
+
+    @property
+    def hops(self) -> tuple[Journey, ...]:
+        """Return the journeys of the requests that led to this one: redirects, authentication, retries."""
+        return () if self.details is None else self.details.hops
+
+    @property
+    def method(self) -> str | None:
+        """Return the request's method."""
+        if self.details is not None and self.details.method is not None:
+            return self.details.method
+        return None if self.head is None else self.head.method.decode("ascii", "replace")
+
+    @property
+    def url(self) -> str | None:
+        """Return the request's URL, with secrets masked; None where no response or exception was asked for it."""
+        return None if self.details is None else self.details.url
+
+    @property
+    def status(self) -> int | None:
+        """Return the status code of the response."""
+        return None if self.details is None else self.details.status
+
+    @property
+    def started_at(self) -> dt.datetime:
+        """Return when it started, by the clock on the wall (UTC)."""
+        if self.details is not None and self.details.started_at is not None:
+            return self.details.started_at
+        at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=self._clock() - self.started)
+        if self.over_network:
+            self.detail().started_at = at  # the same for everybody who asks
+        return at
+
+    @property
+    def sizes(self) -> Sizes:
+        """Return the bytes of heads and bodies, both ways."""
+        details = self.details
+        if details is not None:
+            measured = None if details.measure is None else details.measure()
+            if measured is not None:
+                details.sizes = measured
+            if details.sizes is not None:
+                return details.sizes
+        return self.sizes_of(None, None, None)
+
+    def sizes_of(self, received_head: int | None, received_body: int | None, decoded: int | None) -> Sizes:
+        """Return sizes with these of a response."""
+        head, details = self.head, self.details
+        sent_head: int | None = None
+        sent_body: int | None = None
+        if head is not None and self.sending is not None:
+            facts = self.connection
+            is_http2 = facts is not None and facts.http_version == "HTTP/2"
+            sent_head = head.http2_size if is_http2 else len(head.http1)
+            if details is not None and details.body_sent is not None:
+                sent_body = details.body_sent
+            elif self.sent is not None:
+                sent_body = max(head.announced or 0, 0)
+        if received_body is None and details is not None:
+            received_body = details.body_received
+        return Sizes(sent_head, sent_body, received_head, received_body, decoded)
 
     @property
     def idle(self) -> float | None:
         """Return how long a reused connection had been idle."""
-        return _span(self.rested_since, self.sending)
+        since, until = self.rested_since, self.sending
+        return None if since is None or until is None else until - since
+
+    def spans(self) -> list[Span]:
+        """Return the steps that were taken, each from where the one before ended; the last may be broken off."""
+        cursor = self.started
+        end = self.stopped if self.done is None else self.done
+        broken_off = None if self.done is not None else self.phase
+        found: list[Span] = []
+        for name, mark in self._marks():
+            broken = mark is None and name == broken_off
+            until = end if broken else mark
+            if until is None:
+                continue
+            if end is not None:
+                until = min(until, end)
+            until = max(until, cursor)
+            if name == "receive":
+                found += self._received(cursor, until, broken)
+            else:
+                found.append(Span(name, cursor, until, broken))
+            cursor = until
+        return found
+
+    def _marks(self) -> list[tuple[str, float | None]]:
+        """Return the steps in order, each with the time of its end, None if that is not known."""
+        facts = self.connection
+        done = None if self.first is None else self.done
+        rest = [("send", self.sent), ("wait", self.first), ("receive", done)]
+        if facts is None or self.reused:
+            return [("pool", self.leased if self.sending is None else self.sending), *rest]
+        failed_tries = [] if facts.retried is None else [("tcp", facts.retried)]
+        return [
+            ("pool", self.leased),
+            *failed_tries,
+            ("dns", facts.dns_done),
+            ("tcp", facts.tcp_done),
+            ("proxy", facts.proxy_done),
+            ("tls", facts.tls_done),
+            *rest,
+        ]
+
+    def _received(self, begin: float, end: float, broken: bool) -> list[Span]:
+        """Return the step "receive" apart from "reader", which is drawn behind it."""
+        reader = 0.0 if self.details is None else min(self.details.reader, end - begin)
+        if not reader:
+            return [Span("receive", begin, end, broken)]
+        return [Span("receive", begin, end - reader, broken), Span("reader", end - reader, end)]
+
+    def phases(self) -> dict[str, float]:
+        """Return the steps that happened, in order, with their seconds; they add up to what the attempt took."""
+        return {name: self._seconds_of(spans) for name, spans in self._by_name().items()}
+
+    def phases_ns(self) -> dict[str, int]:
+        """Return the same in whole nanoseconds, which add up exactly."""
+
+        def rounded(moment: float) -> int:
+            return round((moment - self.started) * 1e9)
+
+        return {
+            name: sum(rounded(span.end) - rounded(span.begin) for span in spans)
+            for name, spans in self._by_name().items()
+        }
+
+    def _by_name(self) -> dict[str, list[Span]]:
+        found: dict[str, list[Span]] = {}
+        spans = self.spans()
+        for name in PHASES:
+            its = [span for span in spans if span.name == name]
+            if its:
+                found[name] = its
+        return found
+
+    def _seconds_of(self, spans: list[Span]) -> float:
+        return sum(span.end - span.begin for span in spans)
+
+    def _phase_seconds(self, name: str) -> float | None:
+        spans = [span for span in self.spans() if span.name == name]
+        return self._seconds_of(spans) if spans else None
 
     @property
     def pool(self) -> float | None:
         """Return the time of waiting for a connection, for a stream of one (HTTP/2), or for a slot to dial."""
-        return _span(self.started, self.leased)
+        return self._phase_seconds("pool")
 
     @property
     def dns(self) -> float | None:
         """Return the time of resolving the host (near 0 for an address); None if reused and for Unix sockets."""
-        facts = self.connection
-        if facts is None or self.reused:
-            return None
-        return _span(facts.dial_started, facts.dns_done)
+        return self._phase_seconds("dns")
 
     @property
     def tcp(self) -> float | None:
-        """Return the time of connecting; None on a reused connection."""
-        facts = self.connection
-        if facts is None or self.reused:
-            return None
-        return _span(facts.dial_started if facts.dns_done is None else facts.dns_done, facts.tcp_done)
+        """Return the time of connecting, with the tries that failed; None on a reused connection."""
+        return self._phase_seconds("tcp")
 
     @property
     def proxy(self) -> float | None:
@@ -169,41 +450,51 @@ class Journey:
 
         A proxy that only forwards requests, without TLS, is asked for nothing.
         """
-        facts = self.connection
-        if facts is None or self.reused:
-            return None
-        return _span(facts.tcp_done, facts.proxy_done)
+        return self._phase_seconds("proxy")
 
     @property
     def tls(self) -> float | None:
         """Return the time of the TLS handshake with the origin; None on a reused connection, and without TLS."""
-        facts = self.connection
-        if facts is None or self.reused:
-            return None
-        return _span(facts.tcp_done if facts.proxy_done is None else facts.proxy_done, facts.tls_done)
+        return self._phase_seconds("tls")
 
     @property
     def send(self) -> float | None:
         """Return the time of sending head and body."""
-        return _span(self.sending, self.sent)
+        return self._phase_seconds("send")
 
     @property
     def wait(self) -> float | None:
         """Return the time from the end of sending to the final response's first byte; 0 if it came while sending."""
-        waited = _span(self.sent, self.first)
-        return None if waited is None else max(waited, 0.0)
+        return self._phase_seconds("wait")
 
     @property
     def receive(self) -> float | None:
-        """Return the time from the first byte of the final response to the end of its body."""
-        return _span(self.first, self.done)
+        """Return the time of receiving the response, without that of `reader`."""
+        return self._phase_seconds("receive")
+
+    @property
+    def reader(self) -> float | None:
+        """Return the time that the code which read the body in pieces took between them, before the last had come."""
+        return self._phase_seconds("reader")
+
+    @property
+    def took(self) -> float:
+        """Return the time of this attempt alone: to the end of the body, to where it stopped, or until now."""
+        end = self.stopped if self.done is None else self.done
+        return (self._clock() if end is None else end) - self.started
 
     @property
     def total(self) -> float:
-        """Return the time from entering the transport to the end of the body, to where it stopped, or until now."""
-        end = self.stopped if self.done is None else self.done
+        """Return the time from entering the transport to the end, all attempts included."""
         start = self.attempts[0].started if self.attempts else self.started
-        return (self._clock() if end is None else end) - start
+        return self.started - start + self.took
+
+    @property
+    def overall(self) -> float:
+        """Return the time from the beginning of the first hop to the end."""
+        hops = self.hops
+        start = (hops[0].attempts or hops)[0].started if hops else self.started - self.total + self.took
+        return self.started - start + self.took
 
     @property
     def phase(self) -> str:
@@ -223,16 +514,28 @@ class Journey:
             return "proxy" if facts.proxy is not None and facts.proxy_done is None else "tls"
         return "dns" if facts.dns_done is None else "tcp"
 
-    def phases(self) -> dict[str, float]:
-        """Return the steps that happened, in order, with their seconds."""
-        spans = ((name, getattr(self, name)) for name in PHASES)
-        return {name: span for name, span in spans if span is not None}
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it for `json.dumps`: times in nanoseconds, secrets masked."""
+        from ._journey_json import as_dict
+
+        return as_dict(self)
 
     def __repr__(self) -> str:
-        steps = " ".join(f"{name}={span * 1000:.2f}ms" for name, span in self.phases().items())
-        return f"<Journey {self.phase} request {self.nth} of its connection {steps}>"
+        from ._journey_drawing import tell_in_short
+
+        return f"<Journey {tell_in_short(self)}>"
+
+    def __str__(self) -> str:
+        from ._journey_drawing import tell
+
+        return tell(self)
+
+    def _repr_html_(self) -> str:
+        from ._journey_html import journeys_html
+
+        return journeys_html([self])
 
 
 #: The way of requests that no network was involved in: it has no phases, and took no time.
 NO_JOURNEY = Journey(0.0, float)
-NO_JOURNEY.stopped = 0.0
+NO_JOURNEY.done = 0.0

@@ -1,12 +1,14 @@
-"""The steps of a journey as spans from its start: what drawings and reports are made of."""
+"""The steps of a journey as spans from its start: what drawings and reports are made of. Percentiles of many, too."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ._journey import PHASES, ConnectionFacts, Journey
+from ._journey_parts import Record
 
-__all__ = ["Step", "steps"]
+__all__ = ["Step", "lines_of", "percentile", "steps"]
 
 _DIALLING = ("dns", "tcp", "proxy", "tls")
 
@@ -20,30 +22,28 @@ class Step(NamedTuple):
     broken: bool = False
 
 
-def steps(journey: Journey) -> list[Step]:
+def steps(journey: Record) -> list[Step]:
     """Return the steps that were taken, skipped thanks to a reused connection, or broken off, in order."""
-    facts = journey.connection or ConnectionFacts()
-    taken = journey.phases()
-    tcp_began = facts.dial_started if facts.dns_done is None else facts.dns_done
-    begins = (
-        journey.started,
-        facts.dial_started,
-        tcp_began,
-        facts.tcp_done,
-        facts.tcp_done if facts.proxy_done is None else facts.proxy_done,
-        journey.sending,
-        journey.sent,
-        journey.first,
-    )
-    found: list[Step] = []
-    for name, begin in zip(PHASES, begins, strict=True):
-        if begin is None:
-            continue
-        if name in taken:
-            found.append(Step(name, begin - journey.started, taken[name]))
-        elif journey.reused and name in _DIALLING:
-            if getattr(facts, f"{name}_done") is not None:
-                found.append(Step(name, 0.0, None))
-        elif journey.stopped is not None and journey.phase == name:
-            found.append(Step(name, begin - journey.started, journey.stopped - begin, broken=True))
+    found = [
+        Step(span.name, span.begin - journey.started, span.end - span.begin, span.broken) for span in journey.spans()
+    ]
+    facts = journey.connection
+    if facts is not None and journey.reused:
+        skipped = [Step(name, 0.0, None) for name in _DIALLING if getattr(facts, f"{name}_done") is not None]
+        place = 1 if found and found[0].name == "pool" else 0
+        found[place:place] = skipped
     return found
+
+
+def lines_of(journeys: Iterable[Record]) -> list[Record]:
+    """Return the hops, the attempts and the last try of each journey, one after the other: all that was sent."""
+    found: list[Record] = []
+    for journey in journeys:
+        for each in (*journey.hops, journey):
+            found += [*each.attempts, each]
+    return found
+
+
+def percentile(times: Sequence[float], share: float) -> float:
+    """Return the one of `times`, which are sorted, that `share` of all do not exceed (nearest rank)."""
+    return times[max(math.ceil(share * len(times)) - 1, 0)]

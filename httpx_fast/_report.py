@@ -11,9 +11,10 @@ from html import escape
 from typing import Any
 
 from .__version__ import __version__
-from ._har import har, masked_url
+from ._har import har
 from ._journey import PHASES
 from ._journey_steps import Step, steps
+from ._masking import masked_url
 from ._models import Response
 
 __all__ = ["report"]

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from ._masking import without_userinfo
+from ._masking import masked_field
 
 T = TypeVar("T")
 
@@ -29,10 +29,6 @@ LOGGERS = {
     for name in ("connection", "dns", "http11", "http2", "pool", "proxy", "tls")
 }
 _TLS = "start_tls"
-#: Fields whose values are credentials, or as good as that.
-_SECRET = frozenset(
-    {b"authorization", b"authentication-info", b"cookie", b"proxy-authorization", b"proxy-authenticate", b"set-cookie"}
-)
 
 
 def answers_of(logger: logging.Logger) -> Callable[[int], bool | None]:
@@ -176,6 +172,4 @@ def _shown(value: object) -> str:
 
 
 def _masked(name: bytes, value: bytes) -> bytes:
-    if name in _SECRET:
-        return b"[secure]"
-    return without_userinfo(value.decode("latin-1")).encode("latin-1") if name == b"location" else value
+    return masked_field(name.decode("latin-1"), value.decode("latin-1")).encode("latin-1")

@@ -22,6 +22,7 @@ from typing import NamedTuple, TypeAlias, cast
 from urllib.parse import quote_plus
 
 from ._exceptions import MAX_SHOWN, InvalidURL
+from ._masking import with_masked_query
 from ._origin import DEFAULT_PORTS
 
 MAX_URL_LENGTH = 65536  # characters; servers refuse far shorter targets, so a longer one is a mistake or an attack
@@ -419,6 +420,6 @@ def masked(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Return the repr of at most `MAX_SHOWN` characters, without possible user info."""
-    text = masked(text)
+    """Return the repr of at most `MAX_SHOWN` characters, without possible user info and secrets in the query."""
+    text = with_masked_query(masked(text))
     return repr(text[:MAX_SHOWN]) + ("..." if len(text) > MAX_SHOWN else "")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self, TypeAlias, Union
 from urllib.parse import parse_qs, unquote
 
 from ._exceptions import HTTPXDeprecationWarning, InvalidURL
+from ._masking import with_masked_query
 from ._origin import DEFAULT_PORTS
 from ._origin import Origin as Endpoint
 from ._pairs import check_pairs
@@ -356,15 +357,16 @@ class URL:
         return f"{type(self).__name__}({self._masked()!r})"
 
     def _masked(self) -> str:
-        """Return the text for messages: without the password, and without a user name alone, which is a token."""
+        """Return the text for messages: without secrets in the query, the password, or a user name that is a token."""
         if not self._host:
-            return masked(str(self))
+            return with_masked_query(masked(str(self)))
         userinfo = self._userinfo
         if not userinfo:
-            return str(self)
+            return with_masked_query(str(self))
         parts = self._uri_reference
         user, _, password = userinfo.partition(":")
-        return parts.unsplit(f"{user}:[secure]@{parts.netloc}" if password else f"[secure]@{parts.netloc}")
+        shown = f"{user}:[secure]@{parts.netloc}" if password else f"[secure]@{parts.netloc}"
+        return with_masked_query(parts.unsplit(shown))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # From parts, since text would have to be parsed again.

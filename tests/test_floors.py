@@ -16,7 +16,8 @@ PACKAGE = Path(__file__).parent.parent / "httpx_fast"
 
 GROUND = (
     "__version__ _byte_streams _masking _deadline _encodings _exceptions _origin _drive _hpack_tables _trace _journey "
-    "_journey_steps _trust_stores _turns"
+    "_journey_parts _journey_steps _journey_certificate _journey_drawing _journey_html _journey_json _trust_stores "
+    "_turns"
 )
 FACE = (
     "_types _argument_names _caller _models _urls _urlparse _content _pairs _multipart _decoders _status_codes _config "
@@ -38,7 +39,10 @@ FLOORS: list[dict[str, str]] = [
 ]
 #: What a room may import, where that is less than all floors below its own.
 NARROW: dict[str, set[str]] = {
-    "ground": {"_deadline", "_exceptions", "_journey", "_masking", "_origin", "_trace"},
+    "ground": {
+        *("_deadline", "_exceptions", "_masking", "_origin", "_trace", "_journey", "_journey_parts", "_journey_steps"),
+        *("_journey_certificate", "_journey_drawing", "_journey_html", "_journey_json"),
+    },
     "kernel": {"_exceptions", "_hpack_tables"},
     "wire": {*GROUND.split(), "_kernel"},
     "net": set(GROUND.split()),
@@ -245,7 +249,7 @@ def test_a_planted_violation_is_found(module: str, source: str):
         ("_exceptions", "if TYPE_CHECKING:\n    from ._models import Request"),
         ("_models", "from ._kernel.constants import FieldBlock\nfrom . import _urls\nfrom ._urls import URL"),
         ("_models", "from ._kernel import constants"),
-        ("_cli.command", "from .. import _api\nfrom . import waterfall\nfrom ._client.client import Client"),
+        ("_cli.command", "from .. import _api\nfrom . import timings\nfrom ._client.client import Client"),
         ("integrations.httpx2", "import httpx2\nfrom . import _bridge\nfrom .._transports.raw import RawRequests"),
         ("testing.peers", "from .._client.client import Client\nfrom .._net import base"),
     ],

@@ -18,6 +18,7 @@ from ..__version__ import __version__
 from .._client.client import Client
 from .._encodings import load_codecs
 from .._exceptions import HTTPError, InvalidURL
+from .._masking import masked_url
 from .._models import Response
 from . import measuring as _measuring
 from . import timings as _timings
@@ -194,7 +195,7 @@ def _show_times(
 ) -> None:
     out = output.out
     if arguments.as_json:
-        out.say(_timings.as_json(samples, _har.masked_url(builder.url)))
+        out.say(_timings.as_json(samples, masked_url(builder.url)))
     elif len(samples) <= MAX_DRAWN and at_once == 1 and not arguments.compare:
         each = [(sample.journey, sample.label) for sample in samples if sample.journey is not None]
         out.draw([journey for journey, _ in each], [label for _, label in each])

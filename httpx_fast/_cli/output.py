@@ -14,11 +14,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from .._decoders import TextDecoder
+from .._journey_drawing import tell_connection
 from .._models import Request, Response
 from .arguments import Arguments
 from .terminal import Terminal
 from .usage import UsageError
-from .waterfall import tell_connection
 
 #: Media types that are text without being called so.
 _TEXT_TYPES = ("application/xml", "application/javascript", "application/x-www-form-urlencoded", "application/x-ndjson")

@@ -19,8 +19,8 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, TextIO
 
+from .. import _journey_drawing as _waterfall
 from .._journey import Journey
-from . import waterfall as _waterfall
 
 #: Bytes so far. Called for each piece; how often that is shown is decided here.
 Progress = Callable[[int], None]

@@ -24,8 +24,10 @@ from .._auth import Auth
 from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._config import granted
 from .._deadline import Deadline
+from .._encodings import load_codecs
 from .._exceptions import RemoteProtocolError, RequestError, TooManyRedirects
 from .._kernel.constants import HAS_SET_COOKIE
+from .._masking import masked_url
 from .._models import Request, Response
 from .._trace import answers_of
 from .._urlparse import load_idna
@@ -356,6 +358,7 @@ def _prepare() -> None:
     # Takes too long to import with this package; the list of public suffixes, if it is there, is read with it.
     import_module(".._models.cookie_jar", __package__)
     import_module(".._models.cookie_rules", __package__).is_public_suffix("example.org")
+    load_codecs()  # before the journey of the first request begins
     _prepared = True
 
 
@@ -473,6 +476,9 @@ async def _redirecting(
         except RequestError as error:
             if error._request is None:
                 error._request = request
+            if error.journey is not None:
+                error.journey.describe(request.method, request.url._masked(), None, None)
+                error.journey.follow(each.journey for each in history)
             raise
         try:
             response._request = request
@@ -485,6 +491,7 @@ async def _redirecting(
                 await side.call(hook, response)
             if history:
                 response.history = list(history)
+                response.journey.follow(each.journey for each in history)
             redirected = 300 <= response.status_code < 400 and response.has_redirect_location
             if redirected and not follow_redirects:
                 response.next_request = _next_request(client, request, response)
@@ -506,7 +513,7 @@ async def _redirecting(
             if not isinstance(response, Response):
                 raise _no_response(transport, response) from None
             if isinstance(error, RequestError) and error.journey is None:
-                error.journey = response._journey
+                error.journey = response.journey
             with suppress(RuntimeError):  # of a body that is not for this client, which is what `error` says
                 await side.close(response)
             raise
@@ -569,15 +576,10 @@ def _measure(side: Side, response: Response, started: float) -> None:
 
 
 def _log(request: Request, response: Response) -> None:
-    url = str(request.url)
-    userinfo = request.url._userinfo
-    if userinfo:
-        # The user's name goes too: it is where tokens are put.
-        url = url.replace(f"//{userinfo}@", "//[secure]@", 1)
     logger.info(
         'HTTP Request: %s %s "%s %d %s"',
         request.method,
-        url,
+        masked_url(str(request.url)),  # the user's name goes too: it is where tokens are put
         response.http_version,
         response.status_code,
         response.reason_phrase,

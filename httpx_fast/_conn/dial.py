@@ -108,6 +108,7 @@ async def dial(
             await backend.sleep(pause)
         pause = min(max(2 * pause, 0.5), _MAX_PAUSE)
         facts.dns_done = facts.tcp_done = facts.proxy_done = None
+        facts.retried = clock()
 
 
 def _protocol(stream: Stream, options: DialOptions, route: Route) -> str:
@@ -192,6 +193,7 @@ class _Dial:
         cipher = tls.cipher()
         facts.cipher = None if cipher is None else cipher[0]
         facts.tls_resumed = tls.session_reused
+        facts.certificate_der = tls.getpeercert(True)
         return stream
 
     async def _pass(self, hop: ProxyHop, route: Route) -> Stream:

@@ -418,6 +418,8 @@ class Http1Connection(ResponseReader):
             if not piece:
                 continue
             sent += len(piece)
+            if self.journey is not None:
+                self.journey.sent_of_body(sent)
             if framing != CHUNKED and sent > framing:
                 raise LocalProtocolError(f"the body is longer than its Content-Length of {framing} bytes")
             framed = (chunk_head(len(piece)), piece, b"\r\n") if framing == CHUNKED else (piece,)

@@ -198,6 +198,8 @@ class Http2Stream(WaitingStream):
             if piece:
                 break
         self._asked += len(piece)
+        if self._journey is not None:
+            self._journey.sent_of_body(self._asked)
         if 0 <= self._body_size < self._asked:
             raise LocalProtocolError(f"the body is longer than its Content-Length of {self._body_size} bytes")
         return piece

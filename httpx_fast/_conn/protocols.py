@@ -7,6 +7,7 @@ client that speaks HTTP/1.1 only never loads HTTP/2.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Final
 
 from .._journey import ConnectionFacts
@@ -35,6 +36,14 @@ def _make_http2(
     if facts.early:
         connection.shared.data_received(memoryview(facts.early))
     return connection
+
+
+def load(http1: bool, http2: bool) -> None:
+    """Import what speaks these protocols, so that no step of the first request contains it."""
+    if http1:
+        import_module(".http1", __package__)
+    if http2:
+        import_module(".http2", __package__)
 
 
 PROTOCOLS: Final[dict[str, MakeConnection]] = {HTTP2: _make_http2, HTTP1: _make_http1}

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, Sequence, ValuesView
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, Union, overload
 
-from .._masking import without_userinfo
+from .._masking import masked_field
 from .._pairs import check_pairs
 
 __all__ = ["Headers"]
@@ -31,18 +31,6 @@ FieldLine: TypeAlias = tuple[bytes, bytes]
 
 _T = TypeVar("_T")
 _new = object.__new__
-
-#: Fields whose values are credentials, which no repr shows.
-_SECRETS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
-_MASK = "[secure]"
-#: Fields whose values are URLs, which may contain credentials.
-_URLS = frozenset({"location", "content-location", "referer", "link", "refresh"})
-
-
-def _shown(name: str, value: str) -> str:
-    if name in _SECRETS:
-        return _MASK
-    return without_userinfo(value) if name in _URLS else value
 
 
 class FieldSource(Protocol):
@@ -285,7 +273,7 @@ class Headers(MutableMapping[str, str]):
 
     def _shown_items(self) -> list[tuple[str, str]]:
         """Return `multi_items()` with credentials masked."""
-        return [(name, _shown(name, value)) for name, value in self.multi_items()]
+        return [(name, masked_field(name, value)) for name, value in self.multi_items()]
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()

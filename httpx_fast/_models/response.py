@@ -12,11 +12,12 @@ import datetime as dt
 import json as jsonlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
+from weakref import WeakMethod
 
 from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._content import ByteStream, ResponseContent, UnattachedStream, encode_response
 from .._exceptions import HTTPStatusError, shown, status_message
-from .._journey import NO_JOURNEY, Journey
+from .._journey import NO_JOURNEY, Journey, Sizes
 from .._kernel.constants import FIELD_FLAGS, HAS_LOCATION, HAS_SET_COOKIE
 from .._status_codes import codes
 from .._urls import URL
@@ -46,7 +47,6 @@ _UNPICKLED = (
     "_network",
     "_stream",
     "is_closed",
-    "_journey",
 )
 
 
@@ -211,13 +211,36 @@ class Response(ResponseBody):
 
     @property
     def journey(self) -> Journey:
-        """Return the timed steps of the request; there are none without a network (mocks, ASGI, WSGI)."""
+        """Return the timed steps of the request.
+
+        What mocks, ASGI and WSGI applications answer has one without steps, whose `over_network` is False.
+        """
         journey = self._journey
-        return NO_JOURNEY if journey is None else journey
+        if journey is None:
+            return NO_JOURNEY
+        request = self._request
+        if journey.head is None:  # it was made elsewhere, and brought what it knows
+            return journey
+        if request is not None and (journey.status is None or not self.is_closed):
+            measure = WeakMethod(self._sizes)
+            journey.describe(request.method, request.url._masked(), self.status_code, lambda: _asked(measure))
+        if self.is_closed:
+            journey.keep_sizes(self._sizes())
+        return journey
 
     @journey.setter
     def journey(self, journey: Journey) -> None:
         self._journey = journey
+
+    def _sizes(self) -> Sizes | None:
+        """Return the bytes that were sent and received, as far as they are known now."""
+        journey, head = self._journey, self._head
+        if journey is None:
+            return None
+        received_body = self._num_bytes_downloaded if self._body is None else len(self._body)
+        content: bytes | None = None if self.is_truncated else self.__dict__.get("_content")
+        decoded = None if content is None else len(content)
+        return journey.sizes_of(None if head is None else head.size, received_body, decoded)
 
     @property
     def elapsed(self) -> dt.timedelta:
@@ -363,7 +386,7 @@ class Response(ResponseBody):
         message = status_message(status, self.reason_phrase, request.url._masked(), location)
         error = HTTPStatusError(message, request=request, response=self)
         error.add_note(f"The request's method was {request.method}.")
-        error.journey = self._journey
+        error.journey = None if self._journey is None else self.journey
         raise error
 
     def json(self, **kwargs: Any) -> Any:
@@ -408,8 +431,10 @@ class Response(ResponseBody):
     def __getstate__(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name not in _UNPICKLED}
         state["_headers"] = self.headers
-        if self._journey is not None and self.is_closed:
-            state["_elapsed"] = self.elapsed
+        if self._journey is not None:
+            state["_journey"] = self.journey
+            if self.is_closed:
+                state["_elapsed"] = self.elapsed
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -418,6 +443,11 @@ class Response(ResponseBody):
         self.is_closed = True
         self._extensions = {}
         self._stream = UnattachedStream()
+
+
+def _asked(measure: WeakMethod[Callable[[], Sizes | None]]) -> Sizes | None:
+    method = measure()
+    return None if method is None else method()
 
 
 def received(

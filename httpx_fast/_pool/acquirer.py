@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .._conn.base import Connection, RequestTimeouts
 from .._deadline import Deadline, sooner, timed_out
+from .._encodings import load_codecs
 from .._exceptions import PoolTimeout
 from .._journey import Journey
 from .._net.base import Waiter
@@ -58,6 +59,8 @@ class Acquirer:
                 found = self._grant(found, journey, at, budget)
             if found is CLOSED:
                 raise closed_while(route.origin, journey)
+            if isinstance(found, Answer):
+                load_codecs()  # takes long the first time; dialling begins after it
             if journey.leased is None:
                 journey.leased = leases.clock()
             if isinstance(found, Answer):

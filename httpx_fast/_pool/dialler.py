@@ -9,7 +9,6 @@ from .._conn.base import Connection, Owner
 from .._conn.dial import Dialled, DialOptions, dial
 from .._conn.protocols import PROTOCOLS
 from .._deadline import Deadline
-from .._encodings import load_codecs
 from .._journey import ConnectionFacts, Journey
 from .._net.base import Abortable
 from .._origin import Route
@@ -41,10 +40,9 @@ class Dialler:
 
         Cancelled here, the place is given back. Nothing is awaited between the end of dialling and the lease.
         """
-        load_codecs()
         leases = self._leases
-        facts = journey.connection = ConnectionFacts()
-        facts.trace = journey.trace
+        facts = ConnectionFacts()
+        journey.dials(facts)
         dialled = leases.backend.abortable(partial(dial, leases.backend, route, self._options, budget, facts, deadline))
         with leases.lock:
             if leases.closed:

@@ -19,13 +19,14 @@ from .leases import Leases
 class Lease:
     """The right to read the rest of one response, and to nothing else of its connection."""
 
-    __slots__ = ("_exchange", "connection", "journey", "made_at", "pool", "trailers")
+    __slots__ = ("_exchange", "_given_at", "connection", "journey", "made_at", "pool", "trailers")
 
     def __init__(self, pool: Leases, connection: Connection, exchange: Exchange, journey: Journey) -> None:
         self.pool: Leases = pool
         self.connection: Connection = connection
         self.journey: Journey = journey
         self._exchange: Exchange | None = exchange
+        self._given_at = pool.clock()  # when the reader was given something
         self.made_at: str = caller(2)
         pool.held[journey] = self.made_at
         self.trailers: Sequence[FieldLine] = ()
@@ -35,6 +36,8 @@ class Lease:
         exchange = self._exchange
         if exchange is None:
             return b""
+        journey, clock = self.journey, self.pool.clock
+        journey.reader_had(self._given_at, clock())
         try:
             piece = await exchange.next_chunk()
         except BaseException as caught:
@@ -43,6 +46,8 @@ class Lease:
             if error is not caught:
                 raise error from caught
             raise
+        journey.received(len(piece))
+        self._given_at = clock()
         if not piece or exchange.complete:
             self.trailers = exchange.trailers
             self.close()

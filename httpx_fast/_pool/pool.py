@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from .._conn.dial import DialOptions
+from .._conn.protocols import load
 from .._journey import ConnectionFacts
 from .._net.base import Backend
 from .._origin import Route
@@ -40,6 +41,7 @@ class Pool:
         max_age: float | None = None,
     ) -> None:
         limits = PoolLimits(max_connections, max_keepalive_connections, keepalive_expiry, max_per_host, max_age)
+        load(options.http1, options.http2)
         self.backend = backend
         self.clock: Callable[[], float] = backend.clock
         self.closed: bool = False

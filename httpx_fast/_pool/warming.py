@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from .._conn.base import Connection
+from .._encodings import load_codecs
 from .._exceptions import RequestError
 from .._journey import Journey
 from .._origin import Route
@@ -57,6 +58,7 @@ class Warming:
             if not self._missing(route, count):
                 return
             leases.plan.reserve(route, leases.may_share)
+        load_codecs()
         journey = Journey(leases.clock(), leases.clock)
         journey.leased = journey.started
         try:

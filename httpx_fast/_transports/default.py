@@ -310,7 +310,7 @@ class HTTPTransport(_Door, BaseTransport):
         pool = self.pool
         if pool.closed:
             pool = self._reopened(request)
-        journey = Journey(pool.clock(), pool.clock)
+        journey = Journey(pool.clock(), pool.clock, head)
         extensions = request._extensions
         if extensions is not None or any_logger_answered(DEBUG) is not False:
             _watch(request, journey)
@@ -390,7 +390,7 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         last, pool = self._last
         if pool is None or token is not last:
             pool = self._pool_of(token, request)
-        journey = Journey(pool.clock(), pool.clock)
+        journey = Journey(pool.clock(), pool.clock, head)
         extensions = request._extensions
         if extensions is not None or any_logger_answered(DEBUG) is not False:
             _watch(request, journey)

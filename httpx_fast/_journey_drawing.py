@@ -1,7 +1,7 @@
 """Draws journeys as text: for every request one row per step, a number and a bar that begins where the step began.
 
 All bars of one drawing have one scale, so that what a reused connection skips is seen as what it is. Pure: journeys in,
-lines out; what the terminal can show is told by the caller.
+lines out; what the terminal can show is told by the caller. `print(journey)` and the command show these.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from .._journey import ConnectionFacts, Journey
-from .._journey_steps import Step, steps
+from ._journey_parts import AGAIN, NEW, Facts, Record
+from ._journey_steps import Step, lines_of, steps
 
 MIN_BAR = 8  # columns; where fewer are left, numbers alone say more
 
@@ -19,11 +19,21 @@ _SKIPPED = "skipped"
 _BROKEN = " broken off"
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 # SGR colours, one per step: neighbours differ, and none is white or black, whatever the background.
-_COLORS = {"pool": 35, "dns": 36, "tcp": 34, "proxy": 35, "tls": 33, "send": 32, "wait": 36, "receive": 34}
+_COLORS = {
+    "pool": 35,
+    "dns": 36,
+    "tcp": 34,
+    "proxy": 35,
+    "tls": 33,
+    "send": 32,
+    "wait": 36,
+    "receive": 34,
+    "reader": 35,
+}
 
 
 def draw(
-    journeys: Sequence[Journey],
+    journeys: Sequence[Record],
     labels: Sequence[str] = (),
     *,
     width: int = 80,
@@ -36,15 +46,15 @@ def draw(
     `labels` tell the requests apart in words; `blocks` is whether block characters can be shown, `colors` whether SGR
     sequences can. `own` are the seconds of each request in which its body waited for this program to write it.
     """
-    longest = max((journey.total for journey in journeys), default=0.0)
+    longest = max((journey.took for journey in journeys), default=0.0)
     ways = [steps(journey) for journey in journeys]
     if any(step.broken for way in ways for step in way):
         width -= len(_BROKEN)
     chart = _Chart(longest, width, blocks, colors)
     lines: list[str] = []
     for number, (journey, way) in enumerate(zip(journeys, ways, strict=True)):
-        label = f" ({labels[number]})" if number < len(labels) else ""
-        lines.append(f"Request {number + 1}{label}: {_story(journey)}, {chart.time(journey.total)}")
+        label = f" ({labels[number]})" if number < len(labels) and labels[number] else ""
+        lines.append(f"Request {number + 1}{label}: {_story(journey)}, {chart.time(journey.took)}")
         lines += [chart.row(step) for step in way]
         if number < len(own) and own[number] > 0:
             lines.append(f"  of receive, {chart.time(own[number])} went into writing the output")
@@ -54,9 +64,41 @@ def draw(
     return lines + _connections(journeys)
 
 
-def tell_connection(journey: Journey) -> str:
+def tell_connection(journey: Record) -> str:
     """Return which connection a request went over, in one line."""
-    return f"{_story(journey)}: {_facts(journey.connection or ConnectionFacts())}"
+    facts = journey.connection
+    return _story(journey) if facts is None else f"{_story(journey)}: {tell_facts(facts)}"
+
+
+def tell(journey: Record) -> str:
+    """Return the drawing of a journey with its hops and attempts, as `print(journey)` shows it."""
+    every = lines_of([journey])
+    lines = draw(every, [_label(each) for each in every])
+    if len(every) > 1:
+        lines.append(f"Together: {_milliseconds(journey.overall)}")
+    return "\n".join(lines)
+
+
+def tell_in_short(journey: Record) -> str:
+    """Return one line: what was asked, over which connection, and the time of each step."""
+    if not journey.over_network:
+        return "without a network"
+    steps_taken = " ".join(f"{name}={span * 1000:.2f}ms" for name, span in journey.phases().items())
+    words = [_label(journey), f"{journey.phase}, {_story(journey)}", steps_taken]
+    return ": ".join(word for word in words if word)
+
+
+def _label(journey: Record) -> str:
+    words = [journey.method or "", journey.url or "", "" if journey.status is None else str(journey.status)]
+    if journey.why_again is not None:
+        words.append(f"sent again, {AGAIN.get(journey.why_again, journey.why_again)}")
+    elif journey.failure is not None:
+        words.append("sent again")
+    return " ".join(word for word in words if word)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.3f} ms"
 
 
 class _Chart:
@@ -98,38 +140,48 @@ class _Chart:
         return " " * before + bar
 
 
-def _story(journey: Journey) -> str:
+def _story(journey: Record) -> str:
     """Return which connection it was, in words."""
     if journey.nth == 0:
         return f"no connection, failed in {journey.phase}"
-    kind = "new connection" if not journey.reused else f"reused connection, request {journey.nth} on it"
+    if journey.reused:
+        kind = f"reused connection, request {journey.nth} on it"
+    else:
+        kind = "new connection" + (f" ({_why_new(journey)})" if journey.why_new else "")
     return kind if journey.done is not None or journey.stopped is None else f"{kind}, failed in {journey.phase}"
 
 
-def _saving(journeys: Sequence[Journey], chart: _Chart, own: Sequence[float]) -> str | None:
+def _why_new(journey: Record) -> str:
+    assert journey.why_new is not None
+    why = NEW.get(journey.why_new, journey.why_new)
+    return why if journey.idle_lost is None else f"{why}; that had been idle for {journey.idle_lost:.3g} s"
+
+
+def _saving(journeys: Sequence[Record], chart: _Chart, own: Sequence[float]) -> str | None:
     """Return what reusing the connection was good for, where the first and the last journey show it."""
     if any(own):
         return None  # no times of the network alone
     if len(journeys) < 2 or journeys[0].reused or not journeys[-1].reused:
         return None
-    cold, warm = journeys[0].total, journeys[-1].total
+    cold, warm = journeys[0].took, journeys[-1].took
     if journeys[0].done is None or journeys[-1].done is None or not 0 < warm < cold:
         return None
     return f"Reusing the connection: {chart.time(warm)} instead of {chart.time(cold)}, {cold / warm:.1f} times as fast."
 
 
-def _connections(journeys: Sequence[Journey]) -> list[str]:
+def _connections(journeys: Sequence[Record]) -> list[str]:
     """Return one line for each connection."""
-    users: dict[ConnectionFacts, list[str]] = {}
+    users: dict[Facts, list[str]] = {}
     for number, journey in enumerate(journeys):
         if journey.connection is not None and journey.connection.tcp_done is not None:
             users.setdefault(journey.connection, []).append(str(number + 1))
     if len(users) == 1:
-        return [f"Connection: {_facts(facts)}" for facts in users]
-    return [f"Connection of request {', '.join(numbers)}: {_facts(facts)}" for facts, numbers in users.items()]
+        return [f"Connection: {tell_facts(facts)}" for facts in users]
+    return [f"Connection of request {', '.join(numbers)}: {tell_facts(facts)}" for facts, numbers in users.items()]
 
 
-def _facts(facts: ConnectionFacts) -> str:
+def tell_facts(facts: Facts) -> str:
+    """Return what a connection is, in one line."""
     told = [f"peer {_address(facts.peer_address)}", facts.http_version]
     if facts.proxy is not None:
         told.insert(1, f"which is the proxy {facts.proxy}")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from httpx_fast._cli.waterfall import MIN_BAR, draw
 from httpx_fast._journey import ConnectionFacts, Journey
+from httpx_fast._journey_drawing import MIN_BAR, draw
 from httpx_fast._journey_steps import Step, steps
 
 
@@ -49,11 +49,11 @@ def test_cold_and_warm_request_side_by_side() -> None:
         "  dns     0.500 ms    ██▋",
         "  tcp     0.500 ms       ██▋",
         "  tls     3.000 ms         ███████████████▍",
-        "  send    0.500 ms                         ██▋",
+        "  send    0.500 ms                         ██▌",
         "  wait    2.500 ms                           ████████████▊",
         "  receive 0.500 ms                                        ██▋",
         "Request 2 (GET 200): reused connection, request 2 on it, 2.000 ms",
-        "  pool    0.004 ms  ▏",
+        "  pool    0.100 ms  ▌",
         "  dns      skipped",
         "  tcp      skipped",
         "  tls      skipped",
