@@ -50,6 +50,8 @@ from ._exceptions import (
     WriteError,
     WriteTimeout,
 )
+from ._journey import ConnectionFacts, Journey
+from ._masking import add_secret_names
 from ._models import Cookies, Headers, Request, Response
 from ._status_codes import codes
 from ._transports import AsyncBaseTransport, BaseTransport, MockTransport
@@ -57,6 +59,10 @@ from ._urls import URL, Origin, QueryParams
 
 if TYPE_CHECKING:
     from ._alias.finder import alias, alias_httpx
+    from ._journey_certificate import Certificate
+    from ._journey_parts import Sizes
+    from ._pool.pool import Pool
+    from ._pool.stats import ConnectionInfo, PoolStats, WaiterInfo
     from ._resolvers import AddressFilter, CachingResolver, Resolver, StaticResolver
     from ._sse import EventSource, ServerSentEvent
     from ._transports import ASGITransport, AsyncHTTPTransport, HTTPTransport, WSGITransport
@@ -75,11 +81,14 @@ __all__ = [
     "BasicAuth",
     "ByteStream",
     "CachingResolver",
+    "Certificate",
     "Client",
     "ClientClosed",
     "CloseError",
     "ConnectError",
     "ConnectTimeout",
+    "ConnectionFacts",
+    "ConnectionInfo",
     "CookieConflict",
     "Cookies",
     "DecodingError",
@@ -91,12 +100,15 @@ __all__ = [
     "HTTPTransport",
     "Headers",
     "InvalidURL",
+    "Journey",
     "Limits",
     "LocalProtocolError",
     "MockTransport",
     "NetRCAuth",
     "NetworkError",
     "Origin",
+    "Pool",
+    "PoolStats",
     "PoolTimeout",
     "ProtocolError",
     "Proxy",
@@ -113,6 +125,7 @@ __all__ = [
     "ResponseNotRead",
     "ServerSentEvent",
     "SSEError",
+    "Sizes",
     "StaticResolver",
     "StreamClosed",
     "StreamConsumed",
@@ -127,11 +140,13 @@ __all__ = [
     "URL",
     "UnsupportedProtocol",
     "WSGITransport",
+    "WaiterInfo",
     "WriteError",
     "WriteTimeout",
     "__description__",
     "__title__",
     "__version__",
+    "add_secret_names",
     "alias",
     "alias_httpx",
     "codes",
@@ -156,11 +171,17 @@ _LATE = {
     "AsyncHTTPTransport": "._transports.default",
     "EventSource": "._sse",
     "CachingResolver": "._resolvers",
+    "Certificate": "._journey_certificate",
+    "ConnectionInfo": "._pool.stats",
     "HTTPTransport": "._transports.default",
+    "Pool": "._pool.pool",
+    "PoolStats": "._pool.stats",
     "Resolver": "._resolvers",
+    "Sizes": "._journey_parts",
     "StaticResolver": "._resolvers",
     "ServerSentEvent": "._sse",
     "WSGITransport": "._transports.wsgi",
+    "WaiterInfo": "._pool.stats",
     "alias": "._alias",
     "alias_httpx": "._alias",
     "main": "._cli",

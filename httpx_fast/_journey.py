@@ -104,6 +104,7 @@ class Details:
 
     __slots__ = (
         "again",
+        "attempts",
         "body_received",
         "body_sent",
         "dialled",
@@ -125,6 +126,7 @@ class Details:
         self.reader: float = 0.0  # seconds between the first byte and the last in which nobody waited for the network
         self.body_sent: int | None = None
         self.body_received: int | None = None
+        self.attempts: tuple[Journey, ...] = ()
         self.hops: tuple[Journey, ...] = ()
         self.method: str | None = None
         self.url: str | None = None  # without secrets
@@ -149,7 +151,6 @@ class Journey:
     __slots__ = (
         "__weakref__",
         "_clock",
-        "attempts",
         "connection",
         "details",
         "done",
@@ -170,7 +171,6 @@ class Journey:
         self._clock = clock
         self.started: float = started
         self.head: Any = head  # of the request, as the wire knows it
-        self.attempts: tuple[Journey, ...] = ()  # what was tried before, and failed in a way that allows another try
         self.details: Details | None = None
         self.leased: float | None = None  # the pool gave a connection, or leave to dial one
         self.sending: float | None = None
@@ -201,15 +201,14 @@ class Journey:
     def begin_again(self, failure: str, again: str | None = None) -> None:
         """Move the attempt so far to `attempts`, and begin another; `again` is the reason as a code."""
         attempt = copy(self)
-        attempt.attempts = ()
-        details = attempt.detail()
-        details.failure, details.again = failure, again
-        attempt.stopped = now = self._clock()
         earlier, trace = self.attempts, self.trace
+        details = attempt.detail()
+        details.failure, details.again, details.attempts = failure, again, ()
+        attempt.stopped = now = self._clock()
         if len(earlier) >= MAX_ATTEMPTS:
             earlier = (earlier[0], *earlier[2:])
         self.__init__(now, self._clock, self.head)  # type: ignore[misc]
-        self.attempts = (*earlier, attempt)
+        self.detail().attempts = (*earlier, attempt)
         self.trace = trace
 
     def dials(self, facts: ConnectionFacts) -> None:
@@ -284,6 +283,11 @@ class Journey:
     def idle_lost(self) -> float | None:
         """Return how long the connection had been idle in whose place this one was made."""
         return None if self.connection is None or self.reused else self.connection.lost_idle
+
+    @property
+    def attempts(self) -> tuple[Journey, ...]:
+        """Return what was tried before, and failed in a way that allows another try."""
+        return () if self.details is None else self.details.attempts
 
     @property
     def hops(self) -> tuple[Journey, ...]:

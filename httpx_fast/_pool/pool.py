@@ -58,6 +58,14 @@ class Pool:
         self.retire_soon: Callable[[], object] = backend.from_any_thread(self.retire)
         watch(self)
 
+    def __repr__(self) -> str:
+        return f"<Pool {'closed' if self.closed else self.stats()}>"
+
+    def _repr_html_(self) -> str:
+        from .html import pool_html  # few look
+
+        return pool_html(self.stats(), self.connections(), self.waiters())
+
     def begin_anew(self) -> None:
         """Forget all connections, in the child of a fork: they are the parent's."""
         self.dialler.forget()

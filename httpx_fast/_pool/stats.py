@@ -18,7 +18,7 @@ class Windows(NamedTuple):
     receive: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ConnectionInfo:
     """Describes one connection, or one that is being made. Times in seconds."""
 
@@ -50,8 +50,22 @@ class ConnectionInfo:
     def origin(self) -> Origin:
         return self.route.origin
 
+    def __repr__(self) -> str:
+        words = [f"{self.origin} {self.state}"]
+        if self.idle is not None:
+            words[0] += f" for {self.idle:.3g} s"
+        elif self.leased is not None:
+            words[0] += f" for {self.leased:.3g} s"
+        if self.http_version is not None:
+            words.append(self.http_version)
+        words.append(f"{self.requests} requests so far")
+        if self.streams > 1:
+            words.append(f"{self.streams} at once")
+        words += [f"held by {place}" for place in self.held_by]
+        return f"<ConnectionInfo {', '.join(words)}>"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class WaiterInfo:
     """Describes one request that waits for a connection."""
 
@@ -63,8 +77,11 @@ class WaiterInfo:
     def origin(self) -> Origin:
         return self.route.origin
 
+    def __repr__(self) -> str:
+        return f"<WaiterInfo {self.origin} for {self.age:.3g} s>"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class PoolStats:
     """Counts a pool's connections, and the requests that wait for one. None sets no limit."""
 
@@ -85,6 +102,9 @@ class PoolStats:
     def open(self) -> int:
         """Return the count of connections that count against the limit."""
         return self.leased + self.idle + self.connecting
+
+    def __repr__(self) -> str:
+        return f"<PoolStats {self}>"
 
     def __str__(self) -> str:
         limit = "" if self.max_connections is None else f" of {self.max_connections}"
