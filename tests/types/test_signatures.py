@@ -32,7 +32,15 @@ _TIMEOUT = "what ran out, when, and of how much"
 _TIMEOUTS = ("ConnectTimeout", "PoolTimeout", "ReadTimeout", "TimeoutException", "WriteTimeout")
 _POOL = "shows the connection pool, which httpx keeps private"
 _LIFE = "connections ahead of requests, and without those that there are"
+_SHOWING = [
+    f"httpx_fast.{name}"
+    for name in (
+        *("Certificate", "ConnectionFacts", "ConnectionInfo", "Journey", "Pool", "PoolStats", "Sizes", "WaiterInfo"),
+    )
+]
 DIFFERENCES = {
+    **dict.fromkeys(_SHOWING, "shows how requests went, and what connections there are"),
+    "httpx_fast.add_secret_names": "masks the values of further names",
     "httpx_fast.AddressDenied": _DIALLING,
     "httpx_fast.AddressFilter": _DIALLING,
     "httpx_fast.CachingResolver": _DIALLING,
