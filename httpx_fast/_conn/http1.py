@@ -4,19 +4,20 @@ It speaks heads and bytes, never a `Request`. Rules:
 
 - Between the first byte sent and the end of the message any exception, a cancellation included, closes the
   connection: nobody could say where the next message begins.
-- It tells the pool nothing by itself except that it died while idle (`lost`); the pool looks at `reusable`.
+- It reports to the pool only that it died while idle (`lost`); `rest()` returns whether it is reusable.
 - Times for the journey are taken where they happen: in the sink's callbacks.
+- An exchange that is traced has methods of its own; the others test for it once.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
+from functools import partial
 from math import inf
 from typing import ClassVar, Self
 
 from .._deadline import Deadline
 from .._exceptions import (
-    LocalProtocolError,
     NetworkError,
     RemoteProtocolError,
     TimeoutException,
@@ -26,24 +27,19 @@ from .._exceptions import (
 )
 from .._journey import ConnectionFacts, Journey
 from .._kernel.constants import HAS_KEEP_ALIVE
-from .._kernel.select import chunk_head
 from .._net.acknowledged import acknowledged, closed_untaken
 from .._net.base import Stream
 from .._origin import Route
+from .._trace import Tracer
 from .._wire.events import FieldLine, RequestHead
-from .._wire.framing import CHUNKED
 from .._wire.h1 import DEAD, ENDED, HEAD, IDLE, TUNNEL, ResponseReader
 from .base import Head, Owner, RequestTimeouts
+from .http1_sending import send_request
 from .keep_alive import MARGIN, keep_alive_limits
-
-# A body up to this size is offered to the socket together with its head; a larger one in pieces of this size, so that
-# the write deadline sees progress.
-_PIECE = 1024 * 1024  # bytes
-_JOINED = 16 * 1024  # bytes; a body up to this size is copied behind its head: two buffers cost the system more
 
 
 class Http1Connection(ResponseReader):
-    """A connection that speaks HTTP/1.1. Its owner is whoever leases it from the pool."""
+    """Exchange requests over HTTP/1.1, one at a time, for the holder of the lease."""
 
     __slots__ = (
         "_bounded",
@@ -102,130 +98,162 @@ class Http1Connection(ResponseReader):
         journey: Journey,
         whole: bool,
     ) -> Self:
-        """Send a request and wait for its response: for all of it if `whole`, else for the head.
-
-        `body` is bytes (none at all are no body), or pieces of them; `framing` its length, or CHUNKED. With
-        `timeouts.first_byte` the head is waited for, never `whole`. Raises what `_net` raises, RemoteProtocolError for
-        a malformed response, and whatever `body` raises.
-        """
-        clock = self._clock
-        facts = self.facts
+        """Send a request and wait for its response: for all of it if `whole`, else for the head; see `Connection`."""
+        facts = journey.connection = self.facts
         facts.requests = journey.nth = facts.requests + 1
-        journey.connection = facts
-        now = journey.sending
-        if now is None:
-            now = journey.sending = clock()
+        journey.sending = journey.sending or self._clock()
         journey.rested_since = self.idle_since
         self.journey = journey
         self._timeouts = timeouts
         self.begin(head.method, whole)
+        if journey.trace is not None:
+            return await self._exchange_traced(head, body, framing, timeouts, journey.trace, whole)
         stream = self.stream
         refused: WriteError | WriteTimeout | None = None
-        trace = journey.trace
         try:
             if timeouts.deadline is not None:
                 self._begin_bounded(timeouts.deadline)
-            if trace is not None:
-                await trace.started("http11.send_request_headers")
-                if body or framing:  # it goes out with the head, or right after it
-                    await trace.complete()
-                    await trace.started("http11.send_request_body")
-            if not body and not framing:
+            if body or framing:
+                refused = await self._send(head.http1, body, framing, timeouts.write)
+            else:
                 try:
                     unsent = stream.write(head.http1)
                     if unsent is not None:
-                        stream.set_deadline(
-                            "write", None if timeouts.write is None else now + timeouts.write, timeouts.write
-                        )
+                        self._set_write_deadline(timeouts.write)
                         await unsent
                 except WriteError as error:
                     refused = self._refused(error)
-            else:
-                refused = await self._send(head.http1, body, framing, timeouts.write)
-            if trace is not None:
-                if not body and not framing:
-                    await trace.complete()
-                    await trace.started("http11.send_request_body")
-                await trace.complete()
-                await trace.started("http11.receive_response_headers")
-            journey.sent = now = clock()
-            if timeouts.first_byte is None:
+            journey.sent = now = self._clock()
+            if timeouts.first_byte is None:  # the same as below, at a third of the cost
                 read = timeouts.read
                 stream.set_deadline("read", None if read is None else now + read, read)
             else:
                 stream.set_deadline(*timeouts.until_head(now, now))
             if self.state == HEAD or not self.ready:
-                # Cancelled here, the answer may still be on its way: the connection is closed below.
                 await stream.receive()
-            if trace is not None:
-                await trace.complete(self._told_head())
-        except (NetworkError, RemoteProtocolError) as error:
-            state = self.state
-            if self.mark is not None and not self.touched and isinstance(error, RemoteProtocolError):
-                # The mark of an earlier request is below what its answer acknowledged, and so proves nothing.
-                (refused or error).unprocessed = closed_untaken(stream, self.mark, refused)
-            self.close()
-            if not whole and self.head is not None and state not in (HEAD, TUNNEL):
-                # It depends on the network alone whether both came at once: who reads the body meets it, as he would if
-                # it came later.
-                self._broken = error
-                if trace is not None:
-                    await trace.complete(self._told_head())
-                return self
-            if self.touched or getattr(error, "from_tls", False):
-                refused = None  # the peer's own words tell more
-            if trace is not None:
-                await trace.failed(refused or error)
-            if refused is not None:
-                raise refused from None
-            raise
         except BaseException as error:
-            self.close()
-            told = self._told_as_unanswered(error)
-            if trace is not None:
-                await trace.failed(told or error)
-            if told is not None:
-                raise told from None
-            raise
+            failure = self._exchange_failed(error, refused, whole)
+            if failure is error:
+                raise
+            if failure is not None:
+                raise failure from None
         return self
+
+    async def _exchange_traced(
+        self,
+        head: RequestHead,
+        body: bytes | AsyncIterable[bytes],
+        framing: int,
+        timeouts: RequestTimeouts,
+        trace: Tracer,
+        whole: bool,
+    ) -> Self:
+        """Do the rest of `exchange()`, and report each step to the tracer of the journey."""
+        journey = self.journey
+        assert journey is not None
+        refused: WriteError | WriteTimeout | None = None
+        try:
+            if timeouts.deadline is not None:
+                self._begin_bounded(timeouts.deadline)
+            await trace.started("http11.send_request_headers")
+            if body or framing:  # it is sent with the head, or right after it
+                await trace.complete()
+                await trace.started("http11.send_request_body")
+                refused = await self._send(head.http1, body, framing, timeouts.write)
+            else:
+                refused = await self._send_head(head.http1, timeouts.write)
+                await trace.complete()
+                await trace.started("http11.send_request_body")
+            await trace.complete()
+            await trace.started("http11.receive_response_headers")
+            journey.sent = now = self._clock()
+            self.stream.set_deadline(*timeouts.until_head(now, now))
+            if self.state == HEAD or not self.ready:
+                await self.stream.receive()
+            await trace.complete(self._traced_head())
+        except BaseException as error:
+            failure = self._exchange_failed(error, refused, whole)
+            if failure is None:
+                await trace.complete(self._traced_head())
+                return self
+            await trace.failed(failure)
+            if failure is error:
+                raise
+            raise failure from None
+        return self
+
+    def _exchange_failed(
+        self, error: BaseException, refused: WriteError | WriteTimeout | None, whole: bool
+    ) -> BaseException | None:
+        """Close the connection; return the error to raise, or None if a head came before the error.
+
+        After a cancellation, as after an error, the answer may still be on its way.
+        `refused` is the error of sending, if that failed.
+        """
+        if not isinstance(error, (NetworkError, RemoteProtocolError)):
+            self.close()
+            return self._as_unanswered(error) or error
+        state = self.state
+        if self.mark is not None and not self.touched and isinstance(error, RemoteProtocolError):
+            # The mark of an earlier request is below what its answer acknowledged, and so proves nothing.
+            (refused or error).unprocessed = closed_untaken(self.stream, self.mark, refused)
+        self.close()
+        if not whole and self.head is not None and state not in (HEAD, TUNNEL):
+            # It depends on the network alone whether both came at once: reading the body raises the error, as it would
+            # if it came later.
+            self._broken = error
+            return None
+        if refused is None or self.touched or getattr(error, "from_tls", False):
+            return error  # what the peer sent tells more than the failure to send
+        return refused
 
     async def next_chunk(self) -> bytes:
         """Return the next piece of the body as it arrived; b"" after its end. Close the connection if that fails."""
+        journey = self.journey
         if self.state == TUNNEL:
             return b""
-        journey = self.journey
-        trace = None if journey is None else journey.trace
-        if trace is not None and trace.idle:
+        if journey is not None and journey.trace is not None:
+            return await self._next_chunk_traced(journey.trace)
+        return await self._next_chunk()
+
+    async def _next_chunk_traced(self, trace: Tracer) -> bytes:
+        if trace.idle:
             await trace.started("http11.receive_response_body")
-        late = self._late("read", "the response had not ended") if self._bounded and self.state != ENDED else None
-        piece = self.take() if late is None else b""
-        if not piece and self.state != ENDED:
-            timeouts = self._timeouts
-            assert timeouts is not None
-            read = timeouts.read
-            try:
-                if late is not None:
-                    raise late
-                while not piece and self.state != ENDED:
-                    if self._broken is not None:
-                        raise self._broken
-                    self.stream.set_deadline("read", None if read is None else self._clock() + read, read)
-                    await self.stream.receive()
-                    piece = self.take()
-            except BaseException as error:
-                self.close()
-                if isinstance(error, (NetworkError, RemoteProtocolError)) and (piece := self.take()):
-                    # What came before it, in the same arrival, is read first: who reads on meets it.
-                    self._broken = error
-                    return piece
-                if trace is not None:
-                    await trace.failed(error)
-                raise
-        if trace is not None and (not piece or self.complete):
+        try:
+            piece = await self._next_chunk()
+        except BaseException as error:
+            await trace.failed(error)
+            raise
+        if not piece or self.complete:
             await trace.complete()
         return piece
 
-    def _told_head(self) -> tuple[bytes, int, bytes, list[FieldLine]]:
+    async def _next_chunk(self) -> bytes:
+        late = self._late("read", "the response had not ended") if self._bounded and self.state != ENDED else None
+        piece = self.take() if late is None else b""
+        if piece or self.state == ENDED:
+            return piece
+        assert self._timeouts is not None
+        read = self._timeouts.read
+        try:
+            if late is not None:
+                raise late
+            while not piece and self.state != ENDED:
+                if self._broken is not None:
+                    raise self._broken
+                self.stream.set_deadline("read", None if read is None else self._clock() + read, read)
+                await self.stream.receive()
+                piece = self.take()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, (NetworkError, RemoteProtocolError)) and (piece := self.take()):
+                # What came before it, in the same arrival, is returned first; the next call raises the error.
+                self._broken = error
+                return piece
+            raise
+        return piece
+
+    def _traced_head(self) -> tuple[bytes, int, bytes, list[FieldLine]]:
         head = self.head
         assert head is not None
         version = b"HTTP/1.0" if head.minor == 0 else b"HTTP/1.1"
@@ -247,8 +275,8 @@ class Http1Connection(ResponseReader):
         return self.state == TUNNEL
 
     def detach(self) -> tuple[Stream, bytes]:
-        """The stream of an upgraded connection, and what came on it after the head; for its owner, until `rest()`."""
-        self._unbind()  # what is said on it from now on is no part of the exchange
+        """Return the stream of an upgraded connection, and what came on it after the head; valid until `rest()`."""
+        self._unbind()  # what follows on it is no part of the exchange
         return self.stream, self.take_whole()
 
     def rest(self, now: float) -> bool:
@@ -275,33 +303,33 @@ class Http1Connection(ResponseReader):
         return False
 
     def set_mark(self) -> None:
-        """Before a request that may not be repeated: have its failure say whether the peer can have read of it."""
+        """Note what the peer has acknowledged, so that a failure shows whether it can have read any of the request."""
         self.mark = acknowledged(self.stream)
 
     def alive(self) -> bool:
-        """Return whether the idle connection was neither closed nor spoken on by the peer, as far as is known."""
+        """Return whether the peer has neither closed the idle connection nor sent on it, as far as is known."""
         if not self._pushes:
             self.stream.poll_idle()
         return self.state == IDLE
 
     def alive_now(self) -> bool:
-        """Return the same after a look at what has arrived."""
+        """Return the same after polling the socket."""
         self.stream.poll_idle()
         return self.state == IDLE
 
     @property
     def sole_exchange(self) -> Self:
-        """The connection itself."""
+        """Return the connection itself."""
         return self
 
     def usable_until(self, head: Head | None, now: float) -> float:
-        """Return when it is too late for another request, by what the peer's Keep-Alive fields say."""
+        """Return when it is too late for another request, by the peer's Keep-Alive fields."""
         if head is None or not head.flags & HAS_KEEP_ALIVE:
             return inf
         seconds, requests = keep_alive_limits(head.get_all(b"keep-alive"))
         served = self.facts.requests
-        # Apache counts down what is left, others repeat what they began with: the least that was meant is kept to, with
-        # a margin of one request.
+        # Apache counts down the requests that are left, others repeat the first number: the lowest is used, with a
+        # margin of one request.
         self.allowed = min(self.allowed, served + requests - 1)
         return now if served >= self.allowed else now + max(seconds - MARGIN, 0.0)
 
@@ -337,15 +365,15 @@ class Http1Connection(ResponseReader):
     def went_dead(self) -> None:
         self._lost(self)
 
-    def _told_as_unanswered(self, error: BaseException) -> TimeoutException | None:
-        """The timeout of the whole where it came before the response did: the stream cannot tell."""
+    def _as_unanswered(self, error: BaseException) -> TimeoutException | None:
+        """Return a timeout of the whole request that says how much of the response has come; None for other errors."""
         if not isinstance(error, TimeoutException) or (error.limit, error.phase) != ("total", "read") or self.head:
             return None
         what = "the head of the response had not ended" if self.touched else "the response had not begun"
         return retold(error, f"{str(error).partition(': ')[0]}: {self.route.origin}: {what}")
 
     def _begin_bounded(self, deadline: Deadline) -> None:
-        """No wait of this exchange goes beyond `deadline`. Raises its timeout if it has come already."""
+        """Limit every wait of this exchange to `deadline`. Raises its timeout if it has passed already."""
         self._bounded = True
         self.stream.set_hard_deadline("connect", deadline.at, deadline.budget)
         self._check_deadline("the request was not sent yet")
@@ -355,7 +383,7 @@ class Http1Connection(ResponseReader):
         self.stream.set_hard_deadline("connect", None, None)
 
     def _late(self, phase: str, detail: str) -> TimeoutException | None:
-        """The timeout of a bounded exchange if that has come. Waits meet it by themselves; there may be none."""
+        """Return the timeout of a bounded exchange if it has passed, for steps that may not wait; else None."""
         timeouts = self._timeouts
         assert timeouts is not None
         deadline, now = timeouts.deadline, self._clock()
@@ -370,36 +398,33 @@ class Http1Connection(ResponseReader):
             raise late
 
     def _refused(self, error: WriteError) -> WriteError:
-        """The peer took no request without a body: it may have said why before, an alert of TLS or a 503."""
+        """Return the error of sending a request without a body: the peer may have sent the reason, an alert or a 503.
+
+        Raises it on a connection that was idle before: what arrived there answers nothing.
+        """
         if self.facts.requests > 1:
-            # It was idle: what lies there answers nothing, and the request may be sent again.
             raise error
         self.persistent = False
         return error
 
+    async def _send_head(self, data: bytes, budget: float | None) -> WriteError | None:
+        """Send a request without a body; return the error if the peer stopped taking it, see `_send()`."""
+        try:
+            await self._write(budget, data)
+        except WriteError as error:
+            return self._refused(error)
+        return None
+
     async def _send(
         self, data: bytes, body: bytes | AsyncIterable[bytes], framing: int, budget: float | None
     ) -> WriteError | WriteTimeout | None:
-        """Sends head and body; the error if the peer stopped taking them, for it may have answered before (413, 401).
+        """Send head and body; return the error if the peer stopped taking them, for it may have answered (413, 401).
 
-        One that only reads no more has to have answered by the end of the write timeout: else that is raised, as is
-        what else goes wrong.
+        A peer that only stops reading has to have answered by the end of the write timeout. Raises that timeout if it
+        has not, and every other error.
         """
         try:
-            if not isinstance(body, bytes):
-                await self._send_pieces(data, body, framing, budget)
-            elif framing == CHUNKED:
-                framed = (chunk_head(len(body)), body, b"\r\n0\r\n\r\n") if body else (b"0\r\n\r\n",)
-                await self._write(budget, data, *framed)
-            elif len(body) <= _JOINED:
-                await self._write(budget, data + body)
-            elif len(body) <= _PIECE:
-                await self._write(budget, data, body)
-            else:
-                await self._write(budget, data)
-                view = memoryview(body)
-                for start in range(0, len(body), _PIECE):
-                    await self._write(budget, view[start : start + _PIECE])
+            await send_request(partial(self._write, budget), data, body, framing, self.journey)
         except WriteError as error:
             self.persistent = False
             return error
@@ -411,32 +436,13 @@ class Http1Connection(ResponseReader):
             return error
         return None
 
-    async def _send_pieces(self, data: bytes, body: AsyncIterable[bytes], framing: int, budget: float | None) -> None:
-        sent = 0
-        first: bytes | None = data
-        async for piece in body:
-            if not piece:
-                continue
-            sent += len(piece)
-            if self.journey is not None:
-                self.journey.sent_of_body(sent)
-            if framing != CHUNKED and sent > framing:
-                raise LocalProtocolError(f"the body is longer than its Content-Length of {framing} bytes")
-            framed = (chunk_head(len(piece)), piece, b"\r\n") if framing == CHUNKED else (piece,)
-            await self._write(budget, *framed) if first is None else await self._write(budget, first, *framed)
-            first = None
-        last = (b"0\r\n\r\n",) if framing == CHUNKED else ()
-        if framing != CHUNKED and sent < framing:
-            raise LocalProtocolError(f"the body ended after {sent} bytes, its Content-Length is {framing}")
-        if first is not None:
-            await self._write(budget, first, *last)
-        elif last:
-            await self._write(budget, *last)
-
     async def _write(self, budget: float | None, *buffers: bytes | memoryview) -> None:
         if self._bounded:
             self._check_deadline("the request was not sent to its end")
         unsent = self.stream.write(*buffers)
         if unsent is not None:
-            self.stream.set_deadline("write", None if budget is None else self._clock() + budget, budget)
+            self._set_write_deadline(budget)
             await unsent
+
+    def _set_write_deadline(self, budget: float | None) -> None:
+        self.stream.set_deadline("write", None if budget is None else self._clock() + budget, budget)
