@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from logging import DEBUG
 from typing import Final
 
 from .._conn.base import Connection, Owner
@@ -12,14 +13,18 @@ from .._deadline import Deadline
 from .._journey import ConnectionFacts, Journey
 from .._net.base import Abortable
 from .._origin import Route
+from .._trace import LOGGERS
 from .closing import closed_while
 from .leases import Leases
+from .losses import ALL_BUSY, FIRST, REPLAYED, Loss
 from .state import GOING_AWAY, UNLIMITED
 
 # Requests that go out at once to a peer of which nothing is known, before it has said how many it takes; that comes
 # with its first bytes, one round trip later, and the others wait for it. Most servers take 100 and more, some take 30
 # or 10; what is above that they refuse, and it goes out a second time.
 FIRST_STREAMS: Final = 10
+
+_logger: Final = LOGGERS["pool"]
 
 
 class Dialler:
@@ -49,12 +54,16 @@ class Dialler:
                 raise closed_while(route.origin, journey)
             self._dials.add(dialled)
             leases.retired.dial_begins(facts)
+            loss = leases.why_new(route)
+        self._note_reason(loss, route, journey)
         try:
             connection = self.make_connection(await dialled.run(), route, facts)
         except BaseException as error:
             with leases.lock:
                 self._dials.discard(dialled)
                 leases.retired.dial_ends(facts, connected=False)
+                if loss.reason not in (FIRST, ALL_BUSY):
+                    leases.plan.losses.add(route, *loss)  # it is not made up for
                 leases.plan.dial_failed(route)
                 decided = leases.decided()
             leases.carry_out(*decided)
@@ -75,6 +84,17 @@ class Dialler:
         if leases.closed:
             raise closed_while(route.origin, journey)
         return connection
+
+    def _note_reason(self, loss: Loss, route: Route, journey: Journey) -> None:
+        """Record, and log, why a connection is new."""
+        facts = journey.connection
+        assert facts is not None
+        facts.new_reason, facts.lost_idle = loss
+        if journey.attempts:
+            facts.new_reason, facts.lost_idle = REPLAYED, journey.attempts[-1].idle
+        if _logger.isEnabledFor(DEBUG):
+            idle = "" if facts.lost_idle is None else f" idle={facts.lost_idle:.3f}s"
+            _logger.debug("new_connection origin=%s reason=%s%s", route.origin, facts.new_reason, idle)
 
     def abort(self) -> None:
         """End what is dialled, from any thread: the requests that it is for get Aborted."""

@@ -90,7 +90,7 @@ class Exchanges:
         if not exchange.whole and (journey.trace is not None or not exchange.ended):
             return exchange.head, None, exchange.interim, (), self._lend(connection, exchange, journey)
         reply = (exchange.head, exchange.take_whole(), exchange.interim, exchange.trailers, None)
-        leases.release(connection, exchange, journey, journey.done)
+        leases.release(connection, exchange, journey, journey.done, False)  # all arguments: defaults cost
         return reply
 
     def _lend(self, connection: Connection, exchange: Exchange, journey: Journey) -> Lease:

@@ -11,7 +11,10 @@ from math import inf
 from typing import Final
 
 from .._conn.base import Connection, Head
+from .._conn.keep_alive import MARGIN, keep_alive_limits
+from .._kernel.constants import HAS_KEEP_ALIVE
 from .._net.base import Backend
+from .losses import DRAINING, EXPIRED, MAX_AGE, MAX_REQUESTS, Ending
 from .origin_hints import OriginHints
 from .plan import Plan
 from .retired import RetiredConnections
@@ -58,19 +61,25 @@ class Expiry:
         self._timer_at = inf  # what expires sooner needs the timer to be set anew
         self._cancel_timer: Callable[[], object] | None = None
 
-    def usable_until(self, connection: Connection, head: Head | None, now: float) -> float:
-        """Return when a connection is too old to be used again, or likely to be closed by its peer.
+    def ending(self, connection: Connection, head: Head | None, now: float) -> Ending:
+        """Return when a connection is too old to be used again, or likely to be closed by its peer, and why then.
 
         `head` is that of its last response.
         """
         facts = connection.facts
         if facts in self._retired:
-            return now
-        until = connection.usable_until(head, now)
+            return Ending(now, DRAINING)
+        until, reason = connection.usable_until(head, now), EXPIRED
+        if until <= now and head is not None and head.flags & HAS_KEEP_ALIVE:
+            seconds, _ = keep_alive_limits(head.get_all(b"keep-alive"))
+            if seconds > MARGIN:
+                reason = MAX_REQUESTS
         if self._max_age is not None:
-            until = min(until, (facts.tls_done or facts.tcp_done or now) + self._max_age)
+            oldest = (facts.tls_done or facts.tcp_done or now) + self._max_age
+            if oldest < until:
+                until, reason = oldest, MAX_AGE
         learnt = self._hints.expiry(connection.route.origin, now)
-        return until if learnt is None else min(until, now + learnt)
+        return Ending(until, reason) if learnt is None or now + learnt >= until else Ending(now + learnt, EXPIRED)
 
     def look_again(self, now: float) -> None:
         """Note that no retired connection is left."""

@@ -27,6 +27,7 @@ from .._net.base import Backend, Waiter
 from .._origin import Origin, Route
 from .closing import closed_while, is_caused_by_closing
 from .expiry import Expiry
+from .losses import DEAD_ON_USE, DRAINING, FIRST, FORK, GIVEN_UP, OTHER_LOOP, PEER_CLOSED, Ending, Loss
 from .origin_hints import OriginHints
 from .plan import Answer, Plan
 from .replay import BROKEN
@@ -69,6 +70,10 @@ class Ended(NamedTuple):
     journey: Journey
 
 
+def _nowhere() -> None:
+    """Stand for a transport with one pool only."""
+
+
 class Leases:
     """Holds what the parts of a pool share: plan, lock and hints. Gives out connections and takes them back."""
 
@@ -83,6 +88,8 @@ class Leases:
         self.has_http1_peers: bool = False  # some are known to want HTTP/1.1
         #: Where the responses were asked for that are still to be read.
         self.held: dict[Journey, str] = {}
+        #: Says of a route whether any pool of the same transport has used it; weak, since that has this pool.
+        self.used_in_loops: Callable[[], Callable[[Route], bool] | None] = _nowhere
         self.finalized: deque[Ended | None] = deque()  # None: the transport itself was collected
         # Any thread may take the lock of a blocking pool; others are used in the thread of their event loop.
         self._any_thread = backend.name == "blocking"
@@ -106,14 +113,18 @@ class Leases:
 
     def begin_anew(self) -> list[Connection]:
         """Forget all connections, in the child of a fork, and return them: they are the parent's."""
-        inherited = [connection for connection, *_ in self.plan.connections()]
+        inherited = list(self.plan.connections())
+        losses, now = self.plan.losses, self.clock()
+        for connection, since, _ in inherited:
+            losses.add(connection.route, FORK, None if since is None else now - since)
         self._begin()
+        self.plan.losses = losses
         self.sessions.forget_open()
         self.held.clear()
         self.finalized.clear()
         if self.closed:
             self.plan.close()
-        return inherited
+        return [connection for connection, *_ in inherited]
 
     # Leases begin.
 
@@ -141,10 +152,14 @@ class Leases:
         self.plan.wait(route, queued)
         return queued
 
-    def replace(self, route: Route, connection: Connection, since: float) -> Connection | Answer | QueuedRequest:
-        """Return a replacement for a leased connection that turned out dead."""
+    def replace(
+        self, route: Route, connection: Connection, since: float, reason: str = DEAD_ON_USE
+    ) -> Connection | Answer | QueuedRequest:
+        """Return a replacement for a leased connection that turned out dead, or is not to be used for that `reason`."""
+        now, idle_since = self.clock(), connection.idle_since
+        idle = None if idle_since is None else now - idle_since
         with self.lock:
-            found: Connection | Answer | QueuedRequest | None = self.plan.replace(connection, self.clock())
+            found: Connection | Answer | QueuedRequest | None = self.plan.replace(connection, now, reason, idle)
             if found is None:
                 found = self.queue(route, since)
             decided = self.decided()
@@ -154,11 +169,17 @@ class Leases:
     # Leases end.
 
     def release(
-        self, connection: Connection, exchange: Exchange, journey: Journey, ended_at: float | None = None
+        self,
+        connection: Connection,
+        exchange: Exchange,
+        journey: Journey,
+        ended_at: float | None = None,
+        broken: bool = False,
     ) -> None:
         """End a lease: the connection goes to the next waiting request, becomes idle, or is closed.
 
-        `ended_at` is when the response ended, if that was just now.
+        `ended_at` is when the response ended, if that was just now. `broken` says that the peer ended the connection
+        instead of answering.
         """
         head = exchange.head
         if journey.nth == 1 and head is not None:
@@ -166,15 +187,17 @@ class Leases:
         now = self.clock() if ended_at is None else ended_at
         reusable = exchange.rest(now)
         expiry = self.expiry
-        until: float | None = None
+        ending: Ending | None = None
         if reusable and (expiry.watchful or (head is not None and head.flags & HAS_KEEP_ALIVE)):
-            until = expiry.usable_until(connection, head, now)
-            reusable = until > now
+            ending = expiry.ending(connection, head, now)
+            reusable = ending.at > now
+        elif not reusable:
+            ending = self._why_lost(connection, journey, broken)
         plan, lock = self.plan, self.lock
         lock.acquire()
         try:
-            plan.release(connection, reusable, now, until)
-            if until is not None or expiry.needs_timer:
+            plan.release(connection, reusable, now, ending)
+            if ending is not None or expiry.needs_timer:
                 expiry.set_timer(now)
             decided = self.decided() if plan.granted or plan.to_close else None
         finally:
@@ -183,6 +206,14 @@ class Leases:
             self.carry_out(*decided)
         elif self.finalized:
             self.release_finalized()
+
+    def _why_lost(self, connection: Connection, journey: Journey, broken: bool) -> Ending:
+        """Return why a connection is not used after the request on this journey, which has ended."""
+        if connection.multiplexed:
+            return Ending(0.0, DRAINING)
+        if broken:
+            return Ending(0.0, PEER_CLOSED, journey.idle)
+        return Ending(0.0, PEER_CLOSED if journey.stopped is None else GIVEN_UP)
 
     def release_from_finalizer(self, connection: Connection, exchange: Exchange, journey: Journey) -> None:
         """End a lease from code that may be a finalizer: in any thread, and within any line.
@@ -218,7 +249,7 @@ class Leases:
             if unanswered and idle is not None:
                 with self.lock:
                     self.learn_end(connection, journey.nth - 1, idle, self.clock())
-            self.release(connection, exchange, journey)
+            self.release(connection, exchange, journey, None, unanswered)
             return
         # Refused twice on one connection, a request is to find another. After the first time it may not: then it was
         # not known yet how many the peer takes.
@@ -229,7 +260,7 @@ class Leases:
         )
         now = self.clock()
         with self.lock:
-            self.plan.release(connection, not refused, now)
+            self.plan.release(connection, not refused, now, Ending(now, DRAINING) if refused else None)
             self.expiry.set_timer(now)
             decided = self.decided()
         self.carry_out(*decided)
@@ -237,9 +268,9 @@ class Leases:
     def release_idle(self, connection: Connection) -> None:
         """End the lease of a connection that was opened ahead of requests, and has served none."""
         connection.idle_since = now = self.clock()
-        until = self.expiry.usable_until(connection, None, now)
+        ending = self.expiry.ending(connection, None, now)
         with self.lock:
-            self.plan.release(connection, until > now, now, until)
+            self.plan.release(connection, ending.at > now, now, ending)
             self.expiry.set_timer(now)
             decided = self.decided()
         self.carry_out(*decided)
@@ -348,6 +379,14 @@ class Leases:
         if isinstance(error, RequestError):
             error.journey = journey
         return error
+
+    def why_new(self, route: Route) -> Loss:
+        """Return, under the lock, why a connection is dialled."""
+        loss = self.plan.why_new(route)
+        used = self.used_in_loops() if loss.reason == FIRST else None
+        if used is not None and used(route):
+            return Loss(OTHER_LOOP, None)
+        return loss
 
     def learn_end(self, connection: Connection, served: int, age: float, now: float) -> None:
         """Learn, under the lock, of a peer that closed a connection `age` seconds after its last response."""

@@ -27,7 +27,7 @@ class ConnectionOwner:
         with leases.lock:
             if since is not None:
                 leases.learn_end(connection, connection.facts.requests, now - since, now)
-            idle = leases.plan.dead(connection)
+            idle = leases.plan.dead(connection, now)
             if not idle:
                 leases.plan.going_away(connection)
             decided = leases.decided()

@@ -31,6 +31,7 @@ import math
 from collections.abc import Callable, Hashable
 from typing import Any, Final
 
+from .losses import DEAD_ON_USE, DRAINING, EXPIRED, GIVEN_UP, LIMIT, Ending
 from .state import GOING_AWAY, PoolState
 from .wait_queue import Answer, C, PendingRequest, RouteState, StreamSlots, WaitQueue
 
@@ -39,6 +40,8 @@ __all__ = ["CLOSED", "DIAL", "MAX_OVERTAKEN", "Answer", "Plan", "PendingRequest"
 # Connections handed past the first waiter before one is given up for it. A new handshake costs some ten times a short
 # exchange, so being just at every turn would cost more than it gives; being overtaken 16 times is hardly felt.
 MAX_OVERTAKEN: Final = 16
+
+_GIVEN_UP: Final = Ending(0.0, GIVEN_UP)
 
 DIAL: Final = Answer.DIAL
 CLOSED: Final = Answer.CLOSED
@@ -99,6 +102,7 @@ class Plan(PoolState[C]):
             return CLOSED
         if route_state is None:
             route_state = self._add_route_state(route, may_share)
+        self._now = now
         return DIAL if route_state.may_dial and self._reserve(route_state) else None
 
     def wait(self, route: Hashable, pending: PendingRequest[C]) -> None:
@@ -164,11 +168,11 @@ class Plan(PoolState[C]):
         self._wait_queue.add(route_state)
         self._reuse_place(route_state)
 
-    def release(self, connection: C, reusable: bool, now: float, until: float | None = None) -> None:
+    def release(self, connection: C, reusable: bool, now: float, ending: Ending | None = None) -> None:
         """End a lease, or a use of a shared connection, which takes no more of them if it is not `reusable`.
 
-        A connection that is not wanted any more is in `to_close` then. `until` is when it expires if it is idle then,
-        where that is sooner than `keepalive_expiry` says.
+        A connection that is not wanted any more is in `to_close` then. `ending` says why it is not reusable; or when
+        and why it expires if it is idle then, where that is sooner than `keepalive_expiry` says.
         """
         try:
             route_state = self._route_state_of[connection]
@@ -180,7 +184,8 @@ class Plan(PoolState[C]):
             if route_state.waiting and reusable and not route_state.special and self._wait_queue.only(route_state):
                 self._hand_over(route_state, connection)
                 return
-            if not self._becomes_idle(route_state, connection, reusable):
+            self._now = now
+            if not self._becomes_idle(route_state, connection, None if reusable else ending or _GIVEN_UP):
                 return
             self._begin_idle(route_state, connection, now)
         else:
@@ -188,33 +193,38 @@ class Plan(PoolState[C]):
             route_state.idle[connection] = None
             self._idle_since[connection] = now
             self.idle += 1
-        if until is not None and until < now + self._expiry:
-            self._expire_at(until, connection, now)
+        if ending is not None and ending.at < now + self._expiry:
+            self._expire_at(ending, connection, now)
         # The one just used is the one most likely to be alive and needed, so the oldest goes.
         if self.idle > self._max_keepalive:
-            self._close_idle(next(iter(self._idle_since)))
+            self._now = now
+            self._close_idle(next(iter(self._idle_since)), EXPIRED if self._expiry <= 0 else LIMIT)
 
-    def replace(self, connection: C, now: float) -> C | Answer | None:
+    def replace(
+        self, connection: C, now: float, reason: str = DEAD_ON_USE, idle: float | None = None
+    ) -> C | Answer | None:
         """Return the replacement for a leased connection that turned out dead, ahead of all requests that wait.
 
         It was served already; with a release and a new request it would go to the end of the queue. It goes there
         only where others still use a shared connection, or have another or are dialling one: then None may be the
-        answer, as to a request.
+        answer, as to a request. `reason` is why it is not used, and `idle` for how long it was idle.
         """
         if self._ended:
             return CLOSED
+        self._now = now
         route_state = self._going_away.get(connection) or self._route_state_of[connection]
         slots = self._slots_of.get(connection)
         if slots is not None:
             route_state.spare.pop(connection, None)
             if connection in self._going_away or slots.uses > 1 or route_state.dialling or route_state.spare:
-                self.going_away(connection)
+                self.going_away(connection, reason)
                 self._end_use_going_away(connection)
                 return self.request(route_state.route, now, True)
         self.leased -= 1
         if self._closed:
-            self._close_leased(route_state, connection)
+            self._close_leased(route_state, connection, reason, idle)
             return CLOSED
+        self.losses.add(route_state.route, reason, idle)
         self.to_close.append(connection)
         self._unbind(route_state, connection)
         if not route_state.idle:
@@ -247,16 +257,16 @@ class Plan(PoolState[C]):
         if route_state.waiting:
             self._fill()
 
-    def going_away(self, connection: C) -> None:
+    def going_away(self, connection: C, reason: str = DRAINING) -> None:
         """Give out no more uses of a shared connection, and close it after the last; nothing if it is not known."""
         slots = self._slots_of.get(connection)
         if slots is None or slots.limit == GOING_AWAY:
             return
         if connection in self._idle_since:
-            self._close_idle(connection)
+            self._close_idle(connection, reason)
             return
         route_state = self._route_state_of[connection]
-        self._set_going_away(connection)
+        self._set_going_away(connection, reason)
         self._reuse_place(route_state)
 
     def close(self) -> None:
@@ -276,7 +286,7 @@ class Plan(PoolState[C]):
         self._closed = True
         self._max_keepalive = 0
         while self._idle_since:
-            self._close_idle(next(iter(self._idle_since)))
+            self._close_idle(next(iter(self._idle_since)), GIVEN_UP)
         for connection in [each for each in self._slots_of if each not in self._going_away]:
             route_state = self._route_state_of[connection]
             self._set_going_away(connection)
@@ -287,12 +297,13 @@ class Plan(PoolState[C]):
             self._grant(pending.route_state, pending, CLOSED)
             self._tidy(pending.route_state)
 
-    def retire(self) -> list[C]:
+    def retire(self, now: float) -> list[C]:
         """Close what is idle; shared connections take no more uses. Return what is leased, for the caller to remember:
         it is to be released as not reusable.
         """
+        self._now = now
         while self._idle_since:
-            self._close_idle(next(iter(self._idle_since)))
+            self._close_idle(next(iter(self._idle_since)), DRAINING)
         for connection in list(self._slots_of):
             self.going_away(connection)
         return [*self._route_state_of, *self._going_away]
@@ -313,19 +324,22 @@ class Plan(PoolState[C]):
             return connection
         return self._lease_idle(route_state) if route_state.idle else None
 
-    def _becomes_idle(self, route_state: RouteState[C], connection: C, reusable: bool) -> bool:
-        """End a lease, or a use; return whether the connection is to be idle then."""
+    def _becomes_idle(self, route_state: RouteState[C], connection: C, ending: Ending | None) -> bool:
+        """End a lease, or a use; return whether the connection is to be idle then.
+
+        `ending` says why it is not used again, None if it may be.
+        """
         slots = self._slots_of.get(connection)
         if slots is not None:
-            if not reusable:
-                self.going_away(connection)
+            if ending is not None:
+                self.going_away(connection, ending.reason)
                 self._end_use_going_away(connection)
                 return False
             if not self._end_use(route_state, connection, slots):
                 return False
         self.leased -= 1
-        if not reusable:
-            self._close_leased(route_state, connection)
+        if ending is not None:
+            self._close_leased(route_state, connection, ending.reason, ending.idle)
             return False
         return not (self.waiting and self._pass_on(route_state, connection))
 
@@ -404,11 +418,12 @@ class Plan(PoolState[C]):
             return True
         if first is None:
             return False
-        self._close_leased(route_state, connection)
+        self._close_leased(route_state, connection, LIMIT)
         return True
 
-    def _close_leased(self, route_state: RouteState[C], connection: C) -> None:
+    def _close_leased(self, route_state: RouteState[C], connection: C, reason: str, idle: float | None = None) -> None:
         """Close a connection that was leased."""
+        self.losses.add(route_state.route, reason, idle)
         self.to_close.append(connection)
         self._unbind(route_state, connection)
         self._reuse_place(route_state)

@@ -6,8 +6,9 @@ dials, `exchange.py` sends and sends again. What is here is what a transport see
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
+from weakref import WeakMethod
 
 from .._conn.dial import DialOptions
 from .._conn.protocols import load
@@ -66,6 +67,21 @@ class Pool:
 
         return pool_html(self.stats(), self.connections(), self.waiters())
 
+    def know_others(self, has_used: Callable[[Route], bool], ended: Iterable[Pool]) -> None:
+        """Tell apart connections that are new since others belong to other event loops, which run or have `ended`.
+
+        `has_used` is a method that says of a route whether any pool of the transport has used it.
+        """
+        self.leases.used_in_loops = WeakMethod(has_used)
+        with self.leases.lock:
+            for pool in ended:
+                self.leases.plan.losses.take_over(pool.leases.plan.losses)
+
+    def has_used(self, route: Route) -> bool:
+        """Return whether there is a connection of this route, or there was one. May be called from any thread."""
+        plan = self.leases.plan
+        return plan.has(route) or route in plan.losses
+
     def begin_anew(self) -> None:
         """Forget all connections, in the child of a fork: they are the parent's."""
         self.dialler.forget()
@@ -97,7 +113,7 @@ class Pool:
         """
         leases = self.leases
         with leases.lock:
-            found = leases.retired.begin([connection.facts for connection in leases.plan.retire()])
+            found = leases.retired.begin([connection.facts for connection in leases.plan.retire(self.clock())])
             leases.expiry.watchful |= bool(found)
             decided = leases.decided()
         leases.carry_out(*decided)

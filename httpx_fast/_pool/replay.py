@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from .._conn.base import Connection
 from .._exceptions import ReadError, RemoteProtocolError, RequestError, WriteError
-from .._journey import Journey
+from .._journey import AGAIN, Journey
 from .._wire.events import Http1Required, RequestHead
 
 # Requests that the peer did nothing with are sent again for as long as connections make progress: a server that takes
@@ -18,6 +18,23 @@ MAX_REPLAYS: Final = 3
 
 #: What a request meets whose connection ends.
 BROKEN: Final = ReadError, WriteError, RemoteProtocolError
+
+
+#: Why a request is sent again; `AGAIN` has the words.
+UNPROCESSED: Final = "unprocessed"
+HTTP1_REQUIRED: Final = "http1_required"
+ENDED_BY_PEER: Final = "ended_by_peer"
+DEAD: Final = "dead"
+
+
+class Reason(NamedTuple):
+    """Says why a request is sent again: a code, and what went wrong."""
+
+    code: str
+    error: BaseException
+
+    def __str__(self) -> str:
+        return f"{AGAIN[self.code]}: {self.error}"
 
 
 class Pieces(Protocol):
@@ -44,24 +61,24 @@ class Replays:
         self._given_up = 0  # connections that the peer ended with this request under way
         self._http1 = 0
 
-    def begin_again(self, journey: Journey, reason: str) -> None:
+    def begin_again(self, journey: Journey, reason: Reason) -> None:
         """Begin another attempt. The pool timeout is for all waits together, and for nothing else."""
         leased = journey.leased
-        journey.begin_again(reason)
+        journey.begin_again(str(reason), reason.code)
         if leased is not None:
             self.since += journey.started - leased
 
     def replay_reason(
         self, error: BaseException, connection: Connection, journey: Journey, head: RequestHead, replay: bool | None
-    ) -> str | None:
+    ) -> Reason | None:
         """Return why a request that failed is sent again; None if it is not."""
         if isinstance(error, RequestError) and error.unprocessed:
-            return f"the peer did nothing with it: {error}" if self._may_progress(connection, journey) else None
+            return Reason(UNPROCESSED, error) if self._may_progress(connection, journey) else None
         if not (head.idempotent if replay is None else replay):
             return None
         if isinstance(error, Http1Required) and not self._http1:
             self._http1 += 1
-            return f"the peer wants HTTP/1.1: {error}"
+            return Reason(HTTP1_REQUIRED, error)
         if not isinstance(error, BROKEN):
             return None
         if connection.ended_by_peer:
@@ -75,13 +92,13 @@ class Replays:
         # the failure.
         if not self._dead and journey.reused and connection.left_unanswered(journey):
             self._dead += 1
-            return f"the reused connection was dead: {error}"
+            return Reason(DEAD, error)
         return None
 
-    def _after_end(self, error: BaseException) -> str | None:
+    def _after_end(self, error: BaseException) -> Reason | None:
         """Return why a request is sent again after the peer has ended its connection."""
         self._given_up += 1
-        return f"the peer ended the connection: {error}" if self._given_up <= MAX_REPLAYS else None
+        return Reason(ENDED_BY_PEER, error) if self._given_up <= MAX_REPLAYS else None
 
     def _may_progress(self, connection: Connection, journey: Journey) -> bool:
         """Return whether sending a request again that the peer did nothing with can end."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, Generic
 
+from .losses import ALL_BUSY, DRAINING, EXPIRED, FIRST, LIMIT, PEER_CLOSED, Ending, Loss, Losses
 from .wait_queue import C, Host, PendingRequest, RouteState, StreamSlots, WaitQueue
 
 GOING_AWAY: Final = -1  # the limit of a shared connection that takes no more uses
@@ -39,6 +40,7 @@ class PoolState(Generic[C]):
         "_max_connections",
         "_max_keepalive",
         "_max_per_host",
+        "_now",
         "_slots_of",
         "_early",
         "_early_count",
@@ -47,6 +49,7 @@ class PoolState(Generic[C]):
         "granted",
         "idle",
         "leased",
+        "losses",
         "waiting",
     )
 
@@ -81,9 +84,12 @@ class PoolState(Generic[C]):
         self._going_away: dict[C, RouteState[C]] = {}
         self._idle_since: OrderedDict[C, float] = OrderedDict()  # oldest first
         # When idle connections go that go sooner than the others: time, number, connection, and since when it is idle.
-        self._early: list[tuple[float, int, C, float]] = []
+        # And why they go then.
+        self._early: list[tuple[float, int, C, float, str]] = []
         self._early_count = 0
         self._wait_queue: WaitQueue[C] = WaitQueue()
+        self.losses: Losses = Losses()
+        self._now = -math.inf  # when a connection was last dialled or lost, for the idle times of those that are lost
         self._closed = False  # nothing is dialled any more, nor kept
         self._ended = False  # nor is anything left: what is still told of connections means nothing
 
@@ -108,8 +114,12 @@ class PoolState(Generic[C]):
             if at > now:
                 self._expire_from = at
                 return
+            self._now = now
             sooner = self._early
-            self._close_idle(sooner[0][2] if sooner and sooner[0][0] == at else next(iter(self._idle_since)))
+            if sooner and sooner[0][0] == at:
+                self._close_idle(sooner[0][2], sooner[0][4])
+            else:
+                self._close_idle(next(iter(self._idle_since)), EXPIRED)
         # What is released from now on expires no sooner than this, or says so.
         self._expire_from = now + self._expiry
 
@@ -138,12 +148,26 @@ class PoolState(Generic[C]):
             key=lambda each: each.number,
         )
 
-    def dead(self, connection: C) -> bool:
+    def dead(self, connection: C, now: float) -> bool:
         """Forget an idle connection, which the caller closes; return False, and do nothing, if it is not idle."""
         if connection not in self._idle_since:
             return False
-        self._forget(connection)
+        self._now = now
+        self._forget(connection, PEER_CLOSED)
         return True
+
+    def has(self, route: Hashable) -> bool:
+        """Return whether anything of a route is connected; dials do not count."""
+        route_state = self._route_states.get(route)
+        return route_state is not None and route_state.open > route_state.dialling
+
+    def why_new(self, route: Hashable) -> Loss:
+        """Return why a connection is dialled now, for which a place is taken; it makes up for a loss from now on."""
+        loss = self.losses.take(route)
+        if loss is not None:
+            return loss
+        route_state = self._route_states.get(route)
+        return Loss(FIRST if route_state is None or route_state.open <= 1 else ALL_BUSY, None)
 
     # Connections ahead of requests.
 
@@ -212,7 +236,7 @@ class PoolState(Generic[C]):
         if host is not None:
             host.open += 1
         if oldest is not None:
-            self._close_idle(oldest)
+            self._close_idle(oldest, LIMIT)
         return True
 
     def _free(self, route_state: RouteState[C]) -> None:
@@ -225,14 +249,15 @@ class PoolState(Generic[C]):
                 self._wait_queue.add(other)
             host.blocked.clear()
 
-    def _close_idle(self, connection: C) -> None:
+    def _close_idle(self, connection: C, reason: str) -> None:
         """Close a connection that is idle."""
         self.to_close.append(connection)
-        self._forget(connection)
+        self._forget(connection, reason)
 
-    def _forget(self, connection: C) -> None:
+    def _forget(self, connection: C, reason: str) -> None:
         """Free the place of a connection that is idle; no request can be waiting for it."""
         route_state = self._route_state_of[connection]
+        self.losses.add(route_state.route, reason, max(self._now - self._idle_since[connection], 0.0))
         self._end_idle(route_state, connection)
         self._unbind(route_state, connection)
         self._free(route_state)
@@ -254,9 +279,10 @@ class PoolState(Generic[C]):
             route_state.unsettled -= 1
             self._wait_queue.add(route_state)
 
-    def _set_going_away(self, connection: C) -> None:
+    def _set_going_away(self, connection: C, reason: str = DRAINING) -> None:
         """Free the place of a shared connection that is in use, and takes no more uses."""
         route_state, slots = self._route_state_of[connection], self._slots_of[connection]
+        self.losses.add(route_state.route, reason)
         self.leased -= 1
         self._unbind(route_state, connection)
         self._going_away[connection] = route_state
@@ -321,11 +347,11 @@ class PoolState(Generic[C]):
         if route_state.host is not None:
             del route_state.host.idle[connection]
 
-    def _expire_at(self, until: float, connection: C, now: float) -> None:
+    def _expire_at(self, ending: Ending, connection: C, now: float) -> None:
         """Have an idle connection expire sooner than the others."""
-        self._expire_from = min(self._expire_from, until)
+        self._expire_from = min(self._expire_from, ending.at)
         self._early_count += 1
-        heappush(self._early, (until, self._early_count, connection, now))
+        heappush(self._early, (ending.at, self._early_count, connection, now, ending.reason))
         if len(self._early) > _MIN_TIDY + 2 * self.idle:
             self._early = [entry for entry in self._early if self._idle_since.get(entry[2]) == entry[3]]
             heapify(self._early)

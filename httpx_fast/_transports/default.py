@@ -461,6 +461,10 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
             else:
                 _close_from_afar(pool)
 
+    def _has_used(self, route: Route) -> bool:
+        """Return whether the pool of any event loop has used a route."""
+        return any(pool.has_used(route) for pool in list(self._pools.values()))
+
     def _pool_of(self, token: object, request: Request | None = None) -> Pool:
         """The pool of this loop; those of loops that have ended are dropped with their sockets.
 
@@ -470,13 +474,15 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
             if self._closed and request is not None:
                 _check_sender(request)
                 self._closed = False
+            ended: list[Pool] = []
             for other, pool in list(self._pools.items()):
                 if other is not token and has_ended(other):
-                    del self._pools[other]
+                    ended.append(self._pools.pop(other))
                     pool.close()
             found = self._pools.get(token)
             if found is None:
                 found = self._pools[token] = self._make_pool(backend_for(token))
+            found.know_others(self._has_used, ended)
             self._last = (token, found)
             return found
 

@@ -260,8 +260,8 @@ def test_nothing_expires_without_an_expiry() -> None:
 def test_connection_that_died_while_idle_is_forgotten_and_left_to_the_caller() -> None:
     pool = Pool()
     (connection,) = pool.idle("a")
-    assert pool.plan.dead(connection) is True
-    assert pool.plan.dead(connection) is False
+    assert pool.plan.dead(connection, 0.0) is True
+    assert pool.plan.dead(connection, 0.0) is False
     assert pool.to_close() == []
     assert pool.plan.open == 0
 
@@ -269,7 +269,7 @@ def test_connection_that_died_while_idle_is_forgotten_and_left_to_the_caller() -
 def test_death_of_a_leased_connection_is_left_to_its_release() -> None:
     pool = Pool()
     connection = pool.lease()
-    assert pool.plan.dead(connection) is False
+    assert pool.plan.dead(connection, 0.0) is False
     assert pool.counts() == (1, 0, 0)
 
 

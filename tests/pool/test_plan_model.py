@@ -10,6 +10,7 @@ import pytest
 from httpx_fast._pool import plan
 from httpx_fast._pool import state as places
 from httpx_fast._pool import wait_queue as line
+from httpx_fast._pool.losses import Ending
 from httpx_fast._pool.plan import CLOSED, DIAL, Answer, PendingRequest, Plan
 
 #: Routes are named by their host and a number. Those to y and z may turn out to be shared.
@@ -498,7 +499,8 @@ class Driver:
             connection = self.users.pop(self.random.randrange(len(self.users)))
             reusable = self.random.random() < 0.9
             until = self.now + self.random.random() * 3 if self.random.random() < 0.3 else None
-            self.plan.release(connection, reusable, self.now, until)
+            ending = None if until is None else Ending(until, "expired")
+            self.plan.release(connection, reusable, self.now, ending)
             self.model.release(connection, reusable, self.now, until)
 
     def replace(self) -> None:
@@ -512,7 +514,7 @@ class Driver:
         if self.model.open:
             connection = self.random.choice(self.model.open)
             idle = connection in self.model.idle
-            assert self.plan.dead(connection) is idle
+            assert self.plan.dead(connection, self.now) is idle
             if idle:
                 self.model.remove(connection)
                 self.buried.add(connection)

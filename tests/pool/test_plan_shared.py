@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from planned import Connection, Pool
 
+from httpx_fast._pool.losses import Ending
 from httpx_fast._pool.plan import CLOSED, DIAL, MAX_OVERTAKEN
 
 
@@ -344,7 +345,7 @@ def test_connection_goes_sooner_than_the_others_if_it_was_said_so() -> None:
     pool = Pool(expiry=5.0)
     first, second = pool.lease(), pool.lease()
     pool.plan.release(first, True, 0.0)
-    pool.plan.release(second, True, 0.0, 2.0)
+    pool.plan.release(second, True, 0.0, Ending(2.0, "expired"))
     assert pool.plan.next_expiry() == 2.0
     assert pool.plan.request("b", 2.0) is DIAL
     assert pool.to_close() == [second]
@@ -354,7 +355,7 @@ def test_connection_goes_sooner_than_the_others_if_it_was_said_so() -> None:
 def test_time_of_its_own_holds_for_one_rest_of_a_connection() -> None:
     pool = Pool(expiry=None)
     connection = pool.lease()
-    pool.plan.release(connection, True, 0.0, 2.0)
+    pool.plan.release(connection, True, 0.0, Ending(2.0, "expired"))
     assert pool.plan.request("a", 1.0) is connection
     pool.plan.release(connection, True, 1.5)
     assert pool.plan.next_expiry() is None
@@ -367,7 +368,7 @@ def test_rests_that_are_over_are_not_remembered() -> None:
     (connection,) = pool.idle("a")
     for now in range(1000):
         assert pool.plan.request("a", float(now)) is connection
-        pool.plan.release(connection, True, float(now), now + 2000.0)
+        pool.plan.release(connection, True, float(now), Ending(now + 2000.0, "expired"))
     assert len(pool.plan._early) < 100
 
 
