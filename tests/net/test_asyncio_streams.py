@@ -16,7 +16,9 @@ from net_worlds import Listener, Sink, receive, send
 
 from httpx_fast._deadline import PhaseTimer
 from httpx_fast._exceptions import ReadTimeout
-from httpx_fast._net.asyncio import AsyncioBackend, AsyncioStream, LoopStream, ProtocolStream
+from httpx_fast._net.asyncio import AsyncioBackend
+from httpx_fast._net.asyncio_protocol import ProtocolStream
+from httpx_fast._net.asyncio_streams import AsyncioStream, LoopStream
 
 
 class CountingLoop(asyncio.SelectorEventLoop):
