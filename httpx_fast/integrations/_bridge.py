@@ -157,6 +157,7 @@ class _Adapter:
                 "http_version": version,
                 "network_stream": network(self._package, response),
                 "journey": journey,
+                "httpx_fast": response,  # for what the package has no place for: trailers, informational responses
             }
             if version == b"HTTP/2":
                 extensions["stream_id"] = journey.stream_id

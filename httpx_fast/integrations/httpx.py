@@ -5,7 +5,9 @@
     client = FastClient(http2=True)     # an httpx.Client
     client = httpx.Client(transport=FastTransport())
 
-Both take what httpx's own take, and what `httpx_fast.HTTPTransport` takes beyond that.
+Both take what httpx's own take, and what `httpx_fast.HTTPTransport` takes beyond that. What httpx's responses have no
+place for is in `response.extensions["httpx_fast"]`, this package's response: `trailers` (once the body has been read)
+and `informational` (the 1xx responses before it).
 """
 
 from __future__ import annotations

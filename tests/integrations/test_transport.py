@@ -164,6 +164,22 @@ def test_a_coded_body_comes_undecoded_and_the_package_decodes_it(library, backen
         backend.run(body)
 
 
+def test_trailers_and_informational_responses_are_handed_through(library, backend, fault_lab: FaultLab):
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </style>\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n"
+    fault_lab.serve(Read(), Send(hints + head + b"4\r\nbody\r\n0\r\nX-Sum: 45\r\n\r\n"), Mute())
+
+    async def body() -> None:
+        async with library.client(backend) as client:
+            async with client.stream("GET", fault_lab.url()) as answer:
+                assert await answer.aread() == b"body"
+            own = answer.extensions["httpx_fast"]
+            assert [(each.status_code, each.headers["link"]) for each in own.informational] == [(103, "</style>")]
+            assert own.trailers["x-sum"] == "45"
+
+    backend.run(body)
+
+
 def test_pieces_arrive_one_by_one(library, backend, fault_lab: FaultLab):
     gate = Hold()
     first, second = chunked(b"one").removesuffix(b"0\r\n\r\n"), b"3\r\ntwo\r\n0\r\n\r\n"
