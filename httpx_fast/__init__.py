@@ -18,6 +18,7 @@ from ._config import Limits, Proxy, TCPKeepAlive, Timeout, create_ssl_context
 from ._content import ByteStream
 from ._exceptions import (
     AddressDenied,
+    CircuitOpen,
     ClientClosed,
     CloseError,
     ConnectError,
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
     from ._pool.pool import Pool
     from ._pool.stats import ConnectionInfo, PoolStats, WaiterInfo
     from ._resolvers import AddressFilter, CachingResolver, Resolver, StaticResolver
+    from ._retry.settings import Breaker, Hedge, Retry
+    from ._retry.transport import AsyncRetryTransport, RetryTransport
     from ._sse import EventSource, ServerSentEvent
     from ._transports import ASGITransport, AsyncHTTPTransport, HTTPTransport, WSGITransport
 
@@ -76,12 +79,15 @@ __all__ = [
     "AsyncByteStream",
     "AsyncClient",
     "AsyncHTTPTransport",
+    "AsyncRetryTransport",
     "Auth",
     "BaseTransport",
     "BasicAuth",
+    "Breaker",
     "ByteStream",
     "CachingResolver",
     "Certificate",
+    "CircuitOpen",
     "Client",
     "ClientClosed",
     "CloseError",
@@ -99,6 +105,7 @@ __all__ = [
     "HTTPStatusError",
     "HTTPTransport",
     "Headers",
+    "Hedge",
     "InvalidURL",
     "Journey",
     "Limits",
@@ -123,6 +130,8 @@ __all__ = [
     "Resolver",
     "Response",
     "ResponseNotRead",
+    "Retry",
+    "RetryTransport",
     "ServerSentEvent",
     "SSEError",
     "Sizes",
@@ -169,14 +178,19 @@ _LATE = {
     "ASGITransport": "._transports.asgi",
     "AddressFilter": "._resolvers",
     "AsyncHTTPTransport": "._transports.default",
+    "AsyncRetryTransport": "._retry.transport",
+    "Breaker": "._retry.settings",
     "EventSource": "._sse",
     "CachingResolver": "._resolvers",
     "Certificate": "._journey_certificate",
     "ConnectionInfo": "._pool.stats",
     "HTTPTransport": "._transports.default",
+    "Hedge": "._retry.settings",
     "Pool": "._pool.pool",
     "PoolStats": "._pool.stats",
     "Resolver": "._resolvers",
+    "Retry": "._retry.settings",
+    "RetryTransport": "._retry.transport",
     "Sizes": "._journey_parts",
     "StaticResolver": "._resolvers",
     "ServerSentEvent": "._sse",

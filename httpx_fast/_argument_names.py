@@ -18,7 +18,7 @@ _INSTEAD = {
     "allow_redirects": "follow_redirects=...",
     "app": "transport=ASGITransport(app=...) or WSGITransport(app=...)",
     "proxies": "proxy=..., or for one proxy per scheme or host mounts={'https://': HTTPTransport(proxy=...)}",
-    "retries": "transport=HTTPTransport(retries=...)",
+    "retries": "retry=Retry(attempts=...), or for connecting alone transport=HTTPTransport(retries=...)",
 }
 
 

@@ -6,7 +6,7 @@
       - TimeoutException: ConnectTimeout, ReadTimeout, WriteTimeout, PoolTimeout
       - NetworkError: ConnectError (AddressDenied, TrustStoreError), ReadError (ClientClosed), WriteError, CloseError
       - ProtocolError: LocalProtocolError, RemoteProtocolError
-      - ProxyError, UnsupportedProtocol, SSEError
+      - ProxyError, UnsupportedProtocol, SSEError, CircuitOpen
     + DecodingError, TooManyRedirects
   x HTTPStatusError
 * InvalidURL, CookieConflict
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddressDenied",
+    "CircuitOpen",
     "ClientClosed",
     "CloseError",
     "ConnectError",
@@ -224,6 +225,16 @@ class RemoteProtocolError(ProtocolError):
 
 class SSEError(TransportError):
     """The response is no stream of server-sent events, or breaks their format."""
+
+
+class CircuitOpen(TransportError):
+    """Most of what was sent to this origin failed, so the circuit breaker let nothing out; see `Breaker`."""
+
+    unprocessed = True
+    #: Scheme, host and port, as `Origin`.
+    origin: Any = None
+    #: Seconds until a request is tried again.
+    retry_in: float | None = None
 
 
 class DecodingError(RequestError):

@@ -113,6 +113,7 @@ class Details:
         "measure",
         "method",
         "reader",
+        "refusal",
         "sizes",
         "started_at",
         "status",
@@ -123,6 +124,7 @@ class Details:
         self.dialled: bool = False  # the connection was made for this request
         self.failure: str | None = None  # of an attempt: why it was not the last, in words
         self.again: str | None = None  # the same as a code
+        self.refusal: str | None = None  # why a retry rule allowed no further attempt
         self.reader: float = 0.0  # seconds between the first byte and the last in which nobody waited for the network
         self.body_sent: int | None = None
         self.body_received: int | None = None
@@ -200,16 +202,27 @@ class Journey:
 
     def begin_again(self, failure: str, again: str | None = None) -> None:
         """Move the attempt so far to `attempts`, and begin another; `again` is the reason as a code."""
-        attempt = copy(self)
-        earlier, trace = self.attempts, self.trace
-        details = attempt.detail()
-        details.failure, details.again, details.attempts = failure, again, ()
-        attempt.stopped = now = self._clock()
-        if len(earlier) >= MAX_ATTEMPTS:
-            earlier = (earlier[0], *earlier[2:])
+        attempts, trace = self.followed(failure, again), self.trace
+        attempts[-1].stopped = now = self._clock()
         self.__init__(now, self._clock, self.head)  # type: ignore[misc]
-        self.detail().attempts = (*earlier, attempt)
+        self.detail().attempts = attempts
         self.trace = trace
+
+    def followed(self, failure: str, again: str | None) -> tuple[Journey, ...]:
+        """Return all attempts so far, this one as the last of them, with why another one follows it."""
+        attempt = copy(self)
+        attempt.details = details = copy(self.detail())
+        details.failure, details.again, details.attempts = failure, again, ()
+        if attempt.done is None and attempt.stopped is None:
+            attempt.stopped = self._clock()
+        return _first_and_last((*self.attempts, attempt))
+
+    def follow_attempts(self, attempts: tuple[Journey, ...], refusal: str | None) -> None:
+        """Note the attempts of a retry rule before this one; `refusal` says why it allowed none after this one."""
+        if self.over_network and (attempts or refusal is not None):
+            details = self.detail()
+            details.attempts = _first_and_last((*attempts, *details.attempts))
+            details.refusal = refusal
 
     def dials(self, facts: ConnectionFacts) -> None:
         """Note that a connection is made for this request."""
@@ -273,6 +286,11 @@ class Journey:
     def why_again(self) -> str | None:
         """Return, of an attempt, why the request was sent again, as a code: one of `AGAIN`."""
         return None if self.details is None else self.details.again
+
+    @property
+    def refusal(self) -> str | None:
+        """Return why a retry rule (see `Retry`) allowed no attempt after this one; None if it was not asked to."""
+        return None if self.details is None else self.details.refusal
 
     @property
     def why_new(self) -> str | None:
@@ -538,6 +556,10 @@ class Journey:
         from ._journey_html import journeys_html
 
         return journeys_html([self])
+
+
+def _first_and_last(attempts: tuple[Journey, ...]) -> tuple[Journey, ...]:
+    return attempts if len(attempts) <= MAX_ATTEMPTS else (attempts[0], *attempts[1 - MAX_ATTEMPTS :])
 
 
 #: The way of requests that no network was involved in: it has no phases, and took no time.

@@ -94,6 +94,8 @@ def _label(journey: Record) -> str:
         words.append(f"sent again, {AGAIN.get(journey.why_again, journey.why_again)}")
     elif journey.failure is not None:
         words.append("sent again")
+    if journey.refusal is not None:
+        words.append(f"not sent again, {journey.refusal}")
     return " ".join(word for word in words if word)
 
 

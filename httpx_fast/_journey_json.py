@@ -44,6 +44,7 @@ def _attempt(journey: Record) -> dict[str, Any]:
         "idle_lost_ns": None if journey.idle_lost is None else round(journey.idle_lost * 1e9),
         "why_again": journey.why_again,
         "failure": journey.failure,
+        "refusal": journey.refusal,
         "bytes": journey.sizes._asdict(),
         "connection": None if journey.connection is None else _facts(journey.connection),
     }

@@ -14,6 +14,7 @@ AGAIN = {
     "http1_required": "the peer wants HTTP/1.1",
     "ended_by_peer": "the peer ended the connection",
     "dead": "the reused connection was dead",
+    "retry": "a retry rule said so",
 }
 
 #: Why a connection was made, as codes, with the words for them.
@@ -115,6 +116,8 @@ class Record(Protocol):
     def idle_lost(self) -> float | None: ...
     @property
     def why_again(self) -> str | None: ...
+    @property
+    def refusal(self) -> str | None: ...
     @property
     def failure(self) -> str | None: ...
     @property

@@ -32,6 +32,7 @@ FLOORS: list[dict[str, str]] = [
     {"pool": "_pool"},
     {"face": FACE},
     {"transports": "_transports _resolvers"},
+    {"retry": "_retry"},
     {"client": "_client websockets"},
     {"api": "_api _alias _har _report"},
     {"cli": "_cli testing __main__", "integrations": "integrations"},

@@ -38,6 +38,7 @@ from . import flow
 from .base import USE_CLIENT_DEFAULT, BaseClient, EventHook, UseClientDefault, warn_of_cookies
 
 if TYPE_CHECKING:
+    from .._retry.settings import Retry
     from .._sse import EventSource
     from ..websockets._client import AsyncWebSocketSession
 
@@ -75,6 +76,7 @@ class AsyncClient(BaseClient):
         trust_env: bool = True,
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
         http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
+        retry: Retry | None = None,
     ) -> None:
         super().__init__(
             auth=auth,
@@ -89,6 +91,7 @@ class AsyncClient(BaseClient):
             trust_env=trust_env,
             default_encoding=default_encoding,
             http2_ping_after=http2_ping_after,
+            retry=retry,
         )
         self._set_up_transports(
             transport,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import enum
 import ipaddress
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ref
 
@@ -49,7 +49,11 @@ from .templates import Table, Template
 if TYPE_CHECKING:
     import ssl
 
+    from .._origin import Origin
     from .._pool.pool import Pool
+    from .._retry.origins import RetryStats
+    from .._retry.retrier import Retrier
+    from .._retry.settings import Retry
 
 logger = logging.getLogger("httpx_fast")
 
@@ -134,7 +138,13 @@ class BaseClient:
         trust_env: bool = True,
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
         http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
+        retry: Retry | None = None,
     ) -> None:
+        #: Has a transport exchange a request for a response, as the side does, or by way of the retrier.
+        self._exchange: Callable[[Any, Request], Response | Awaitable[Response]] = self._side.exchange
+        self._retrier: Retrier | None = None  # sends requests again; None as long as none may be
+        if retry is not None:
+            self._retry_by(retry)
         self._table: Table | None = None
         self._last_timeout: tuple[TimeoutTypes, Timeout] = (None, Timeout(None))
         kind = type(self)
@@ -237,7 +247,26 @@ class BaseClient:
         Of the client's own transport, and of the running event loop. AttributeError if that transport has none.
         """
         pool: Pool = self._transport.pool
+        if self._retrier is not None:
+            pool.retry_stats = self.retry_stats
         return pool
+
+    def retry_stats(self) -> Mapping[Origin, RetryStats]:
+        """Return what is counted of the retries to each origin, and their budgets: what `pool.stats()` shows too."""
+        retries: Callable[[], Mapping[Origin, RetryStats]] | None = getattr(self._transport, "retry_stats", None)
+        if retries is None and self._retrier is not None:
+            retries = self._retrier.stats
+        return {} if retries is None else retries()
+
+    def _retry_by(self, retry: Retry | None) -> None:
+        """Begin to send requests again as `retry` says; None for those alone whose extension "retry" says how."""
+        from .._retry.retrier import Retrier
+        from .._retry.settings import check_retry
+        from .._retry.waits import AsyncWaits, BlockingWaits
+
+        waits = BlockingWaits() if self._side.body_type is SyncByteStream else AsyncWaits()
+        self._retrier = Retrier(check_retry(retry), waits)
+        self._exchange = self._retrier.exchange
 
     @property
     def is_closed(self) -> bool:

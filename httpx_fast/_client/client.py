@@ -39,6 +39,7 @@ from . import flow
 from .base import USE_CLIENT_DEFAULT, BaseClient, EventHook, UseClientDefault, warn_of_cookies
 
 if TYPE_CHECKING:
+    from .._retry.settings import Retry
     from .._sse import EventSource
     from ..websockets._client import WebSocketSession
 
@@ -64,6 +65,7 @@ class Client(BaseClient):
       content and returns it.
     - `http2_ping_after`: seconds of silence, while requests wait on a connection of HTTP/2, after which the server is
       asked for a sign of life (PING); None for never. One that gives none within 15 s is taken for dead.
+    - `retry`: when requests are sent again, see `Retry`; None for not at all. The extension "retry" of a request wins.
     """
 
     _side = flow.BLOCKING
@@ -92,6 +94,7 @@ class Client(BaseClient):
         transport: BaseTransport | None = None,
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
         http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
+        retry: Retry | None = None,
     ) -> None:
         super().__init__(
             auth=auth,
@@ -106,6 +109,7 @@ class Client(BaseClient):
             trust_env=trust_env,
             default_encoding=default_encoding,
             http2_ping_after=http2_ping_after,
+            retry=retry,
         )
         self._set_up_transports(
             transport,

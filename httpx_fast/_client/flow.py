@@ -283,7 +283,7 @@ async def enter(client: BaseClient) -> None:
 
 async def leave(client: BaseClient, *exc_info: Any) -> None:
     """Closes the client at the end of its `with` block."""
-    client._state = _CLOSED
+    _shut(client)
     side: Side = client._side
     await _each(client._all_transports(), lambda transport: side.leave(transport, *exc_info))
 
@@ -291,9 +291,16 @@ async def leave(client: BaseClient, *exc_info: Any) -> None:
 async def close(client: BaseClient) -> None:
     """Closes the client."""
     if client._state is not _CLOSED:
-        client._state = _CLOSED
+        _shut(client)
         side: Side = client._side
         await _each(client._all_transports(), side.shut)
+
+
+def _shut(client: BaseClient) -> None:
+    """Let no further request out, nor those that wait to be sent again."""
+    client._state = _CLOSED
+    if client._retrier is not None:
+        client._retrier.close()
 
 
 async def warm(client: BaseClient, request: Request, n: int) -> int:
@@ -402,6 +409,8 @@ def _grant(client: BaseClient, request: Request) -> None:
     """Gives a request the client's timeouts if it has none, and the whole `send()` its end if it has one."""
     if request._timeout is None:
         client._set_timeout(request)
+    if client._retrier is None and "retry" in (request._extensions or ()):
+        client._retry_by(None)
     total = granted(request, "total")
     request._deadline = None if total is None else Deadline(total)
 
@@ -465,7 +474,7 @@ async def _redirecting(
         transport = client._transport_for_url(request.url)
         started = time.perf_counter()
         try:
-            response = side.exchange(transport, request)
+            response = client._exchange(transport, request)
             if not isinstance(response, Response):
                 try:
                     response = await response

@@ -6,15 +6,16 @@ dials, `exchange.py` sends and sends again. What is here is what a transport see
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any, Final
 from weakref import WeakMethod
 
 from .._conn.dial import DialOptions
 from .._conn.protocols import load
 from .._journey import ConnectionFacts
 from .._net.base import Backend
-from .._origin import Route
+from .._origin import Origin, Route
 from .dialler import Dialler
 from .exchange import Exchanges, Reply
 from .fork import watch
@@ -46,6 +47,8 @@ class Pool:
         self.backend = backend
         self.clock: Callable[[], float] = backend.clock
         self.closed: bool = False
+        #: What the client, or transport, counts that sends requests again over this pool.
+        self.retry_stats: Callable[[], Mapping[Origin, Any]] | None = None
         self.leases: Final = Leases(backend, options, limits)
         self.owner: Final = ConnectionOwner(self.leases)
         self.dialler: Final = Dialler(self.leases, options, self.owner)
@@ -139,7 +142,8 @@ class Pool:
     def stats(self) -> PoolStats:
         """Return counts, as they are now."""
         with self.leases.lock:
-            return self.leases.stats()
+            stats = self.leases.stats()
+        return stats if self.retry_stats is None else replace(stats, retries=self.retry_stats())
 
     def connections(self) -> list[ConnectionInfo]:
         """Describe every connection, and every one that is being made."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from .._origin import Origin, Route
@@ -97,6 +97,8 @@ class PoolStats:
     learnt: Mapping[Origin, float]
     #: Connections that take no more requests and end with those that they have; they count against no limit.
     draining: int = 0
+    #: Retries to each origin and their budget, as `RetryStats`; empty where no requests are sent again.
+    retries: Mapping[Origin, Any] = field(default_factory=dict[Origin, Any])
 
     @property
     def open(self) -> int:

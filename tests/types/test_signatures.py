@@ -26,10 +26,11 @@ _REQUEST_ERRORS = [
 ]
 _NETWORK_ERRORS = [name for name in _REQUEST_ERRORS if issubclass(vars(httpx_fast)[name], httpx_fast.NetworkError)]
 _TRANSPORT_ERRORS = [name for name in _REQUEST_ERRORS if issubclass(vars(httpx_fast)[name], httpx_fast.TransportError)]
-_PING = "http2_ping_after at the end"
+_PING = "http2_ping_after and retry at the end"
 _BEYOND = "budgets for the whole, and for the time until the response's head"
 _TIMEOUT = "what ran out, when, and of how much"
 _TIMEOUTS = ("ConnectTimeout", "PoolTimeout", "ReadTimeout", "TimeoutException", "WriteTimeout")
+_RETRY = "sending requests again"
 _POOL = "shows the connection pool, which httpx keeps private"
 _LIFE = "connections ahead of requests, and without those that there are"
 _SHOWING = [
@@ -43,6 +44,11 @@ DIFFERENCES = {
     "httpx_fast.add_secret_names": "masks the values of further names",
     "httpx_fast.AddressDenied": _DIALLING,
     "httpx_fast.AddressFilter": _DIALLING,
+    **{
+        f"httpx_fast.{name}": _RETRY
+        for name in ("AsyncRetryTransport", "Breaker", "CircuitOpen", "Hedge", "Retry", "RetryTransport")
+    },
+    **{f"{name}.retry_stats": _RETRY for name in ("Client", "AsyncClient")},
     "httpx_fast.CachingResolver": _DIALLING,
     "httpx_fast.ClientClosed": "what requests are told that the client was closed under",
     "httpx_fast.Resolver": _DIALLING,
@@ -78,7 +84,7 @@ DIFFERENCES = {
         f"{name}.{prefix}{member}": _LIFE
         for prefix, base in (("", httpx_fast.BaseTransport), ("a", httpx_fast.AsyncBaseTransport))
         for name in httpx_fast.__all__
-        if isinstance(each := getattr(httpx_fast, name), type) and issubclass(each, base)
+        if hasattr(httpx2, name) and isinstance(each := getattr(httpx_fast, name), type) and issubclass(each, base)
         for member in ("warm", "drain")
     },
     **{f"{name}.__init__": "no message is needed, as for httpcore's" for name in _TRANSPORT_ERRORS},

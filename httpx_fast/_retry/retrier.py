@@ -1,0 +1,314 @@
+"""Sends requests again for one client, or one transport: carries out what `decision` says, and keeps what it asks of.
+
+Written once for blocking and asynchronous code. Rules:
+
+1. A response that another attempt follows is discarded first, so that its connection can serve that attempt.
+2. What leaves by an exception leaves no response open, and no permit of a circuit breaker taken; cancellation too.
+3. The counts are changed under the lock, which is never held while waiting.
+4. Nothing waits beyond the deadline of the `send()`, nor on after `close()`.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from inspect import isawaitable
+from typing import Any
+
+from .._deadline import NEVER
+from .._exceptions import CircuitOpen, ClientClosed, LocalProtocolError, PoolTimeout, RequestError, UnsupportedProtocol
+from .._journey import Journey
+from .._models import Request, Response
+from .._origin import Origin
+from .._transports.base import deadline_of
+from .breaker import Circuit, Permit
+from .decision import Tries, Verdict, may_be_repeated
+from .origins import Origins, OriginState, RetryStats
+from .settings import Retry, check_retry
+from .waits import Waits, Wake
+
+#: What says nothing about the origin, so that its circuit breaker is not told.
+_OURS = (ClientClosed, LocalProtocolError, PoolTimeout, UnsupportedProtocol)
+
+
+class Outcome:
+    """What came of one attempt: a response, or an exception."""
+
+    __slots__ = ("error", "response")
+
+    def __init__(self, response: Response | None, error: Exception | None) -> None:
+        self.response = response
+        self.error = error
+
+    @property
+    def journey(self) -> Journey | None:
+        """Return the steps of the attempt, if its transport has noted any."""
+        if isinstance(self.response, Response):
+            return self.response.journey if self.response.journey.over_network else None
+        return getattr(self.error, "journey", None)
+
+
+class Sending:
+    """One request on its way, with all of its attempts."""
+
+    __slots__ = ("circuit", "earlier", "request", "retry", "state", "transport", "tries")
+
+    def __init__(
+        self, transport: Any, request: Request, retry: Retry, state: OriginState, circuit: Circuit | None, tries: Tries
+    ) -> None:
+        self.transport = transport
+        self.request = request
+        self.retry = retry
+        self.state = state
+        self.circuit = circuit
+        self.tries = tries
+        self.earlier: tuple[Journey, ...] = ()  # the attempts that were followed by others
+
+
+class Retrier:
+    """Sends requests as `Retry` says. Safe to share between threads."""
+
+    def __init__(
+        self,
+        retry: Retry | None,
+        waits: Waits,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        date: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.retry = retry
+        self._waits = waits
+        self._clock = clock
+        self._date = date
+        self._chance = chance
+        self._lock = threading.Lock()
+        self._origins = Origins()
+        self._pauses: set[Wake] = set()
+        self._closings = 0  # how often it was closed; a closed transport may serve again
+
+    def rule(self, request: Request) -> Retry | None:
+        """Return the settings for a request: those of its extension "retry", else our own. Raises TypeError."""
+        extensions = request._extensions
+        if extensions is not None and "retry" in extensions:
+            return check_retry(extensions["retry"], "the extension 'retry'")
+        return self.retry
+
+    def stats(self) -> Mapping[Origin, RetryStats]:
+        """Return the counts of each origin."""
+        with self._lock:
+            return self._origins.stats(self._clock())
+
+    def close(self) -> None:
+        """Wake who pauses, who then gets ClientClosed; callable from any thread."""
+        with self._lock:
+            self._closings += 1
+            pauses = list(self._pauses)
+        for wake in pauses:
+            try:
+                wake()
+            except RuntimeError:  # the event loop in which it was has ended
+                continue
+
+    def exchange(self, transport: Any, request: Request) -> Any:
+        """Return the response, or what to await for it. A transport that sends requests again itself is left alone."""
+        if getattr(transport, "retries_requests", False) or self.rule(request) is None:
+            return self._waits.exchange(transport, request)
+        return self.send(transport, request)
+
+    async def send(self, transport: Any, request: Request) -> Response:
+        """Have `transport` exchange a request for a response, as often as it takes and is allowed."""
+        retry = self.rule(request)
+        if retry is None:
+            return await self._exchange(transport, request)
+        closings = self._closings
+        sending = self._begin(transport, request, retry)
+        while True:
+            outcome = await self._attempt(sending)
+            verdict = self._judge(sending, outcome)
+            response = outcome.response
+            if verdict.delay is None:
+                return self._last(sending, outcome, verdict)
+            self._note(sending, outcome, f"{verdict.reason}; sent again after {verdict.delay:.3g} s")
+            if response is not None:
+                await self._discard(response)
+            if verdict.delay:
+                await self._pause(sending, verdict.delay, closings)
+
+    def _begin(self, transport: Any, request: Request, retry: Retry) -> Sending:
+        deadline = request._deadline
+        if deadline is None:
+            # No client has said how long all may take: it is said here, for all attempts together.
+            deadline = request._deadline = deadline_of(request, self._clock)
+        until = NEVER if deadline is None else deadline.on(self._clock).at
+        extensions = request._extensions
+        replay = None if extensions is None else extensions.get("replay")
+        names = (name.decode("latin-1").lower() for name, _ in request.headers.raw)
+        repeatable = may_be_repeated(retry, request.method, names, replay)
+        now = self._clock()
+        with self._lock:
+            state = self._origins.of(request.url._origin)
+            circuit = state.circuit_for(retry)
+            state.budget.request(now)
+        tries = Tries(retry, repeatable, _BodyAgain(request), until, state.budget, circuit)
+        return Sending(transport, request, retry, state, circuit, tries)
+
+    async def _attempt(self, sending: Sending) -> Outcome:
+        """Make one attempt. Raises CircuitOpen, and what is no `Exception`."""
+        permit = self._permit(sending)
+        started = self._clock()
+        try:
+            response = await self._exchange(sending.transport, sending.request)
+            if isinstance(response, Response):
+                await self._read(sending.request, response)
+            outcome = Outcome(response, None)
+        except Exception as error:  # noqa: BLE001  # raised again where nothing is to be done about it
+            outcome = Outcome(None, error)
+        except BaseException:
+            if permit is not None and sending.circuit is not None:
+                with self._lock:
+                    sending.circuit.given_up(permit)
+            raise
+        self._learn(sending, outcome, permit, self._clock() - started)
+        return outcome
+
+    def _permit(self, sending: Sending) -> Permit | None:
+        sending.tries.attempts += 1
+        circuit = sending.circuit
+        if circuit is None:
+            return None
+        now = self._clock()
+        with self._lock:
+            permit = circuit.ask(now)
+            retry_in = circuit.retry_in(now)
+        if permit is not None:
+            return permit
+        origin = sending.request.url._origin
+        soon = f"in {retry_in:.3g} s" if retry_in else "once those that are under way have succeeded"
+        error = CircuitOpen(
+            f"the circuit breaker of {origin} is open, since most of what was sent there failed; requests are tried "
+            f"again {soon}",
+            request=sending.request,
+        )
+        error.origin, error.retry_in = origin, retry_in
+        error.journey = sending.earlier[-1] if sending.earlier else None
+        raise error
+
+    async def _exchange(self, transport: Any, request: Request) -> Response:
+        response: Any = self._waits.exchange(transport, request)
+        # What is no response is refused by the client, which knows what to say of it.
+        if not isinstance(response, Response) and isawaitable(response):
+            response = await response
+        return response  # type: ignore[no-any-return]
+
+    async def _read(self, request: Request, response: Response) -> None:
+        """Read the body of a good answer that is wanted whole: if it breaks off, nobody has seen anything of it."""
+        if request._whole and response._body is None and response.is_success and "_content" not in response.__dict__:
+            response._request = request
+            try:
+                await self._waits.read(response)
+            except BaseException:
+                await self._waits.close(response)
+                raise
+
+    def _learn(self, sending: Sending, outcome: Outcome, permit: Permit | None, seconds: float) -> None:
+        """Tell the origin's circuit breaker, and note how long the answer took."""
+        now, retry, circuit = self._clock(), sending.retry, sending.circuit
+        response, error = outcome.response, outcome.error
+        with self._lock:
+            if retry.hedge is not None and isinstance(response, Response) and response.is_success:
+                sending.state.latencies.add(seconds)
+            if circuit is None or permit is None:
+                return
+            if error is None:
+                failed = getattr(response, "status_code", 0) in circuit.settings.statuses
+            elif isinstance(error, RequestError) and not isinstance(error, _OURS):
+                failed = True
+            else:
+                circuit.given_up(permit)
+                return
+            (circuit.failed if failed else circuit.succeeded)(permit, now)
+
+    def _judge(self, sending: Sending, outcome: Outcome) -> Verdict:
+        """Decide what follows an attempt."""
+        response, error = outcome.response, outcome.error
+        now, chance, tries = self._clock(), self._chance(), sending.tries
+        with self._lock:
+            if error is not None:
+                return tries.after_error(error, now, chance)
+            if not isinstance(response, Response):
+                return Verdict(None, "")
+            asked = response.headers.get("retry-after")
+            return tries.after_answer(response.status_code, asked, now, self._date(), chance)
+
+    def _last(self, sending: Sending, outcome: Outcome, verdict: Verdict) -> Response:
+        """Return the response that is the last, or raise the exception."""
+        journey, error = outcome.journey, outcome.error
+        if journey is not None:
+            journey.follow_attempts(sending.earlier, verdict.refusal)
+        if error is None:
+            return outcome.response  # type: ignore[return-value]
+        if verdict.refusal is not None:
+            error.add_note(f"The request was not sent again: {verdict.refusal}.")
+        if sending.tries.attempts > 1:
+            error.add_note(f"It was sent {sending.tries.attempts} times.")
+        if journey is None and sending.earlier and isinstance(error, RequestError):
+            error.journey = sending.earlier[-1]
+        raise error
+
+    def _note(self, sending: Sending, outcome: Outcome, reason: str) -> None:
+        """Keep the steps of an attempt that another one follows."""
+        if outcome.response is not None:
+            outcome.response._request = sending.request
+        journey = outcome.journey
+        if journey is not None:
+            sending.earlier = (*sending.earlier, *journey.followed(reason, "retry"))
+
+    async def _discard(self, response: Response) -> None:
+        """Discard a response that another attempt follows; how it ends does not matter, only that it does."""
+        try:
+            await self._waits.discard(response)
+        except Exception:  # noqa: BLE001
+            await self._waits.close(response)
+        except BaseException:
+            await self._waits.close(response)
+            raise
+
+    async def _pause(self, sending: Sending, seconds: float, closings: int) -> None:
+        """Let time pass. Raises ClientClosed."""
+        wake, wait = self._waits.pause()
+        with self._lock:
+            self._pauses.add(wake)
+            closed = self._closings != closings
+        try:
+            if closed or await wait(self._clock() + seconds):
+                request = sending.request
+                error = ClientClosed(
+                    f"the client was closed, by close() or aclose(), while a request to {request.url._origin} waited "
+                    "to be sent again",
+                    request=request,
+                )
+                error.journey = sending.earlier[-1] if sending.earlier else None
+                raise error
+        finally:
+            with self._lock:
+                self._pauses.discard(wake)
+
+
+class _BodyAgain:
+    """Says whether the body of a request can be sent again."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __call__(self, connected: bool) -> bool:
+        """`connected` says whether anything of it can have been read."""
+        request = self._request
+        if request._body is not None:
+            return True
+        stream: Any = request._stream
+        return not connected or bool(getattr(stream, "restarts", False)) or getattr(stream, "_again", None) is False
