@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import re
 import subprocess
@@ -71,6 +72,26 @@ def echoing(backend: type[Backend]) -> Callable[..., Backend]:
     return lambda *_: kind()
 
 
+NUMBERS = itertools.count()
+
+
+def new_url() -> str:
+    """Return a URL that was never asked for, with a query of its own."""
+    number = next(NUMBERS)
+    return f"http://127.0.0.1/items/{number}?page={number}"
+
+
+def own_fields() -> dict[str, str]:
+    """Return the fields that services send with each request: two of three differ every time."""
+    number = next(NUMBERS)
+    trace = f"00-{number:032x}-{number:016x}-01"
+    return {"Authorization": "Bearer token", "X-Request-Id": f"{number:032x}", "traceparent": trace}
+
+
+def own_params() -> dict[str, str | int]:
+    return {"page": next(NUMBERS), "filter": "two words"}
+
+
 BODY = bytes(1024)
 FIELDS = {"Authorization": "Bearer token", "X-Request-Id": "1"}
 OBJECT = {"model": "small", "messages": [{"role": "user", "content": "x" * 900}], "temperature": 0.5, "stream": False}
@@ -83,6 +104,10 @@ ASKED: dict[str, Callable[[Any], Any]] = {
     "json": lambda client: client.post(URL, json=OBJECT),
     "json-fields": lambda client: client.post(URL, json=OBJECT, headers=FIELDS),
     "data": lambda client: client.post(URL, data={"name": "value", "other": "something else"}),
+    "new-url": lambda client: client.get(new_url()),
+    "new-url-fields": lambda client: client.get(new_url(), headers=own_fields()),
+    "new-url-params": lambda client: client.get(URL, params=own_params()),
+    "new-url-json": lambda client: client.post(URL, params=own_params(), headers=own_fields(), json=OBJECT),
 }
 
 

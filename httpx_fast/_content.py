@@ -14,13 +14,14 @@ import json as jsonlib
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
-from urllib.parse import urlencode
 
 from ._byte_streams import AsyncByteStream, SyncByteStream
 from ._caller import warn_caller
 from ._exceptions import StreamClosed, StreamConsumed
+from ._kernel.select import urlencode
 from ._multipart import MultipartStream, RequestData, RequestFiles, wrapped_file
-from ._utils import peek_filelike_remaining_length, primitive_values_to_str
+from ._urls import primitive_values_to_str
+from ._utils import peek_filelike_remaining_length
 
 __all__ = ["ByteStream"]
 
@@ -289,10 +290,12 @@ def encode_response(
 
 
 def _form(data: RequestData) -> bytes:
-    pairs: list[tuple[str, str]] = []
-    for key, value in data.items():
-        pairs.extend([(key, each) for each in primitive_values_to_str(value)])
-    return urlencode(pairs).encode()
+    encoded = urlencode(data.items())
+    if encoded is None:  # a name is no str
+        from urllib.parse import urlencode as urlencode_any
+
+        encoded = urlencode_any([(key, each) for key, value in data.items() for each in primitive_values_to_str(value)])
+    return encoded.encode()
 
 
 def _typed(body: bytes, content_type: str) -> tuple[dict[str, str], ByteStream]:

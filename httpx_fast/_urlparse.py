@@ -8,7 +8,7 @@ It parses text into seven parts, and does not know the public class `URL`. Its r
 2. A missing query or fragment is None; an empty one is "".
 3. Invalid text raises `InvalidURL`, whose message shows what was seen and what was expected, but never userinfo, nor
    more than `MAX_SHOWN` characters.
-4. Plain URLs need one match of `plain`; all others need the full parser, `urlparse`.
+4. The kernel's `split_url` parses plain URLs; all others need the full parser, `urlparse`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,14 @@ from __future__ import annotations
 import codecs
 import ipaddress
 import re
-from collections.abc import Iterable
 from importlib import import_module
-from typing import NamedTuple, TypeAlias, cast
-from urllib.parse import quote_plus
+from typing import NamedTuple, TypeAlias
 
 from ._exceptions import MAX_SHOWN, InvalidURL
+from ._kernel.constants import MAX_PORT, MAX_URL_LENGTH
 from ._masking import with_masked_query
 from ._origin import DEFAULT_PORTS
 
-MAX_URL_LENGTH = 65536  # characters; servers refuse far shorter targets, so a longer one is a mistake or an attack
-MAX_PORT = 65535
 _PORT_DIGITS = 16  # leading zeros are allowed; int() of very long texts costs quadratic time
 
 _Parts: TypeAlias = dict[str, str | int | None]
@@ -34,23 +31,8 @@ _Parts: TypeAlias = dict[str, str | int | None]
 #: The schemes whose default port is left out of a URL (WHATWG URL s.3.1, "special scheme").
 SPECIAL_SCHEMES = frozenset(("ftp", "http", "https", "ws", "wss"))
 
-_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_PLAIN_PATH = "[!$-;=@-_a-z|~]*"
-_PLAIN_QUERY = "[!$-;=?-~]*"
-
-#: Matches a URL whose parts are already in their normal form, except for dot segments and a default port, for which the
-#: caller checks. Groups: scheme, host, port, path, query, fragment. It has scheme and host, or else is only a path.
-#: A name that begins with a digit needs the full parser, since it could be an address.
-plain = re.compile(
-    rf"(?:(https?|wss?)://([a-z][a-z0-9._-]*|(?:{_BYTE}\.){{3}}{_BYTE})(?::([1-9][0-9]{{0,4}}))?(?=[/?#]|$)"
-    r"|(?!//)(?=/|[^:]*$))"
-    rf"({_PLAIN_PATH})"
-    rf"(?:\?({_PLAIN_QUERY}))?"
-    r"(?:#([!#-;=?-_a-~]*))?"
-).fullmatch
-
 #: Matches path and query in their normal form, except for dot segments. Groups: path, query.
-plain_target = re.compile(rf"(/{_PLAIN_PATH})(?:\?({_PLAIN_QUERY}))?").fullmatch
+plain_target = re.compile(r"(/[!$-;=@-_a-z|~]*)(?:\?([!$-;=?-~]*))?").fullmatch
 
 # The grammar of RFC 3986 appendix B. An empty scheme before "://" is allowed: mount patterns and users of httpx
 # write "://example.com" for "any scheme".
@@ -85,9 +67,6 @@ _USERINFO_UNSAFE = re.compile("[^!$-.0-:A-Z_a-z~]+")
 _CREDENTIAL_UNSAFE = re.compile("[^!$-.0-9A-Z_a-z~]+")
 # RFC 3986 s.3.2.2 (reg-name), and further characters that browsers do not escape in a host.
 _HOST_UNSAFE = re.compile(r'[^!"$-.0-9;=A-Z\\_`a-~]+')
-
-# Text that `quote_plus` would not change: the common key and value are encoded without its cost.
-_form_plain = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
 
 
 class ParseResult(NamedTuple):
@@ -214,32 +193,6 @@ def decode_host(host: str) -> str:
             except UnicodeError:
                 pass
     return ".".join(labels)
-
-
-def primitive_value_to_str(value: object) -> str:
-    """Return a value as text of a query or a form: booleans as in JSON, None as ""."""
-    if type(value) is str:
-        return value
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
-    return "" if value is None else str(value)
-
-
-def primitive_values_to_str(value: object) -> list[str]:
-    """Return the texts of one name of a query or a form: one for each item of a list or tuple, else one."""
-    if isinstance(value, (list, tuple)):
-        return [primitive_value_to_str(each) for each in cast("Iterable[object]", value)]
-    return [primitive_value_to_str(value)]
-
-
-def urlencode(pairs: Iterable[tuple[str, str]]) -> str:
-    """Encode names and values as application/x-www-form-urlencoded (WHATWG URL s.5.2)."""
-    return "&".join([
-        f"{name if _form_plain(name) else quote_plus(name)}={value if _form_plain(value) else quote_plus(value)}"
-        for name, value in pairs
-    ])  # fmt: skip
 
 
 def _split(url: str) -> _Parts:

@@ -9,30 +9,25 @@ from __future__ import annotations
 
 import ipaddress
 import warnings
-from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
-from typing import Any, NamedTuple, Self, TypeAlias, Union
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
+from typing import Any, NamedTuple, Self, TypeAlias, Union, cast
 from urllib.parse import parse_qs, unquote
 
 from ._exceptions import HTTPXDeprecationWarning, InvalidURL
+from ._kernel.constants import MAX_URL_LENGTH
+from ._kernel.select import primitive_value_to_str, split_url, urlencode
 from ._masking import with_masked_query
 from ._origin import DEFAULT_PORTS
 from ._origin import Origin as Endpoint
 from ._pairs import check_pairs
 from ._urlparse import (
-    MAX_PORT,
-    MAX_URL_LENGTH,
     ParseResult,
     decode_host,
     masked,
-    plain,
     plain_target,
-    primitive_value_to_str,
-    primitive_values_to_str,
     replaced,
     resolved,
-    urlencode,
     urlparse,
-    without_dot_segments,
 )
 
 __all__ = ["URL", "Origin", "QueryParams"]
@@ -112,27 +107,24 @@ class URL:
         if kwargs:
             if len(kwargs) == 1 and self._take_replaced(url, kwargs):
                 return
-        elif isinstance(url, str):
-            match = plain(url) if len(url) <= MAX_URL_LENGTH else None
-            if match is not None:
-                scheme, host, port, self._path, self._query, self._fragment = match.groups()
-                self._port = None
-                if scheme is None:
-                    self._scheme = self._host = ""
-                    is_normal = True
-                else:
-                    self._scheme = scheme
-                    self._host = host
-                    is_normal = "/." not in url or without_dot_segments(self._path) == self._path
-                    if port is not None:
-                        self._port = number = int(port)
-                        is_normal = is_normal and number <= MAX_PORT and number != DEFAULT_PORTS[scheme]
-                if is_normal:
-                    self._userinfo = ""
-                    self._text = url
-                    self._netloc = self._raw_path = self._where = None
-                    return
+        elif type(url) is str and self._take_plain(url):
+            return
         self._take(self._parsed(url, kwargs))
+
+    def _take_plain(self, text: str) -> bool:
+        """Set the parts of a URL that the kernel parses. Returns False if the full parser is needed."""
+        parts = split_url(text)
+        if parts is None:
+            return False
+        scheme, self._host, port, self._path, self._query, self._fragment, same, self._raw_path = parts
+        if port is not None and port == DEFAULT_PORTS[scheme]:
+            port = same = None
+        self._scheme = scheme
+        self._port = port
+        self._text = same
+        self._userinfo = ""
+        self._netloc = self._where = None
+        return True
 
     def _take_replaced(self, url: URL | str, kwargs: dict[str, Any]) -> bool:
         """Set the parts of `url` with other params, or with a plain other `raw_path`: the common case of requests.
@@ -140,11 +132,19 @@ class URL:
         Returns False if the full parser is needed.
         """
         if "params" in kwargs:
-            base = url if isinstance(url, URL) else URL(url)
             params = kwargs["params"]
-            path, query = base._path, str(QueryParams(params)) if params else None
+            query = encoded_params(params) if params else None
             if query is not None and len(query) > MAX_URL_LENGTH:
                 return False
+            if type(url) is not str:
+                base = url if isinstance(url, URL) else URL(url)
+            elif self._take_plain(url):
+                self._query = query
+                self._text = self._raw_path = None
+                return True
+            else:
+                base = URL(url)
+            path = base._path
         elif "raw_path" in kwargs and isinstance(url, URL) and url._host:
             base = url
             target = kwargs["raw_path"]
@@ -158,7 +158,8 @@ class URL:
             return False
         self._scheme, self._userinfo, self._host, self._port = base._scheme, base._userinfo, base._host, base._port
         self._path, self._query, self._fragment = path, query, base._fragment
-        self._text = self._netloc = self._raw_path = self._where = None
+        self._text = self._raw_path = None
+        self._netloc, self._where = base._netloc, base._where
         return True
 
     def _take(self, parts: ParseResult) -> None:
@@ -393,8 +394,24 @@ def _components(kwargs: dict[str, Any]) -> dict[str, Any]:
     if "params" in components:
         # Without params there is no "?" either.
         params = components.pop("params")
-        components["query"] = str(QueryParams(params)) if params else None
+        components["query"] = encoded_params(params) if params else None
     return components
+
+
+def encoded_params(params: Any) -> str:
+    """Return `str(QueryParams(params))`, of the usual dict without making one."""
+    if params.__class__ is dict:
+        encoded = urlencode(params.items())
+        if encoded is not None:
+            return encoded
+    return str(QueryParams(params))
+
+
+def primitive_values_to_str(value: object) -> list[str]:
+    """Return the texts of one name: one for each item of a list or tuple, else one."""
+    if isinstance(value, (list, tuple)):
+        return [primitive_value_to_str(each) for each in cast("Iterable[object]", value)]
+    return [primitive_value_to_str(value)]
 
 
 class Origin(Endpoint):
@@ -526,7 +543,10 @@ class QueryParams(Mapping[str, str]):
         return self._dict == other._dict or sorted(self.multi_items()) == sorted(other.multi_items())
 
     def __str__(self) -> str:
-        return urlencode(self.multi_items())
+        encoded = urlencode(self._dict.items())
+        if encoded is None:  # `__str__` of a name returned an instance of a subclass
+            encoded = urlencode([(str.__str__(name), values) for name, values in self._dict.items()])
+        return cast("str", encoded)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"

@@ -12,8 +12,8 @@ import sys
 from typing import Any, overload
 
 from ._exceptions import InvalidURL
-from ._urlparse import primitive_value_to_str, primitive_values_to_str, urlencode
-from ._urls import URL
+from ._kernel.select import primitive_value_to_str, urlencode
+from ._urls import URL, primitive_values_to_str
 
 __all__ = [
     "URLPattern",

@@ -365,24 +365,21 @@ class BaseClient:
 
         A relative `url` is appended to `base_url`. Raises InvalidURL.
         """
-        if type(url) is str and self._uses_templates and params is None:
-            if files is None and cookies is None and extensions is None:
-                granted = self._timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)
-                # Nearly all that is only got. One test after the other costs half of a chain of them.
-                if content is None and json is None and headers is None and data is None:
-                    request = self._template(method, url).again(granted)
-                    if self._cookies._has_any():
-                        self._cookies.set_cookie_header(request)
-                    return request
-                # Cookies stand before what describes the body.
-                if not self._cookies._has_any():
-                    derived = self._derive(method, url, content, data, json, headers, granted)
-                    if derived is not None:
-                        return derived
-            merged_url = self._template("GET", url).url
-        else:
-            merged_url = self._merge_url(url)
-            params = self._merge_queryparams(params)
+        if type(url) is str and self._uses_templates and files is None and cookies is None and extensions is None:
+            granted = self._timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)
+            # Nearly all that is only got. One test after the other costs half of a chain of them.
+            if content is None and json is None and headers is None and data is None and params is None:
+                request = self._template(method, url).again(granted)
+                if self._cookies._has_any():
+                    self._cookies.set_cookie_header(request)
+                return request
+            # Cookies stand before what describes the body.
+            if not self._cookies._has_any():
+                derived = self._derive(method, url, params, content, data, json, headers, granted)
+                if derived is not None:
+                    return derived
+        merged_url = self._merge_url(url)
+        params = self._merge_queryparams(params)
         granted = self.timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)
         jar = self._merge_cookies(cookies)
         request = Request(
@@ -410,8 +407,11 @@ class BaseClient:
             self._last_timeout = (timeout, granted)
         return granted
 
-    def _template(self, method: str, url: str) -> Template:
-        """What `build_request(method, url)` makes, from the table if nothing has changed since."""
+    def _template(self, method: str, url: str, params: QueryParamTypes | None = None) -> Template:
+        """What `build_request(method, url)` makes, from the table if nothing has changed since.
+
+        With `params` it is always a new one.
+        """
         table = self._table
         if (
             table is None
@@ -420,23 +420,30 @@ class BaseClient:
             or table.base_url is not self._base_url
         ):
             table = self._table = Table(self._headers, self._params, self._base_url)
+        if params is not None:
+            return self._new_template(table, method, url, params)
         template = table.known.get((method, url))
         if template is None:
-            template = Template(
-                Request(
-                    method,
-                    self._merge_url(url),
-                    params=self._merge_queryparams(None),
-                    headers=self._merge_headers(None),
-                )
-            )
+            template = self._new_template(table, method, url, None)
             table.keep(method, url, template)
         return template
+
+    def _new_template(self, table: Table, method: str, url: str, params: QueryParamTypes | None) -> Template:
+        """Return a template of a URL that has none yet, with the client's params and these in its query."""
+        merged = self._merge_queryparams(params)
+        if merged is None:
+            made = self._merge_url(url)
+        else:
+            made = URL(url, params=merged)
+            if not (made._scheme and made._host):
+                made = URL(self._merge_url(url), params=merged)
+        return table.make(method, made, self._headers)
 
     def _derive(
         self,
         method: str,
         url: str,
+        params: QueryParamTypes | None,
         content: RequestContent | None,
         data: RequestData | None,
         json: Any | None,
@@ -451,7 +458,7 @@ class BaseClient:
         if body is None or type(method) is not str:
             return None
         raw, content_type = body
-        template = self._template("GET" if raw else method, url)
+        template = self._template("GET" if raw else method, url, params)
         if raw and template.framed:
             return None
         return template.derive(method.upper(), headers, raw, content_type, timeout)

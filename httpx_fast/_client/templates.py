@@ -8,10 +8,12 @@ describes the body. What is rare (a body's length that the user gives, names in 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from .._kernel.select import merge_lines
 from .._models import Request
-from .._models.headers import FieldLine, Headers, encoded
+from .._models.headers import Headers
 from .._models.request import from_template
 from .._wire.events import RequestHead
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_TEMPLATES = 512  # templates that a client keeps; the oldest goes first
 MAX_TEMPLATE_URL = 2048  # characters; longer URLs are seldom asked for twice
+
+_new = object.__new__
 
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _CHECKED = _FRAMING | {b"host"}  # what a request has at most once
@@ -44,6 +48,17 @@ class Template:
         # There are fields that announce a body, or none; or Host is not there once, so that no request can be sent.
         self.framed = not _FRAMING.isdisjoint(self._names) or self._names.count(b"host") != 1
 
+    def of_url(self, url: URL) -> Template:
+        """Return the template of another URL of the same origin, whose field lines are the same."""
+        template = _new(Template)
+        template.method = self.method
+        template.url = url
+        template.fields = self.fields
+        template.head = template._derived = self.head.with_target(url.raw_path, self._derived.route)
+        template._names = self._names
+        template.framed = self.framed
+        return template
+
     def again(self, timeout: Timeout | None) -> Request:
         """The same request."""
         return from_template(self.method, self.url, self.fields, self.head, timeout)
@@ -57,16 +72,16 @@ class Template:
         """
         fields, names = self.fields, self._names
         if headers is not None:
-            given = _lines(headers)
-            if given is None:
+            if headers.__class__ is dict:
+                given: Iterable[tuple[Any, Any]] = headers.items()
+            elif headers.__class__ is Headers:
+                given = headers._field_lines
+            else:
                 return None
-            its = [line[0].lower() for line in given]
-            if not _CHECKED.isdisjoint(its):
+            merged = merge_lines(fields, names, given, _CHECKED)
+            if merged is None:
                 return None
-            if not set(its).isdisjoint(names):
-                kept = [each for each in zip(names, fields, strict=True) if each[0] not in its]
-                names, fields = [name for name, _ in kept], [line for _, line in kept]
-            fields, names = fields + given, names + its
+            fields, names = merged
         if body:
             fields = [*fields, (b"Content-Length", b"%d" % len(body))]
             if content_type is not None and b"content-type" not in names:
@@ -88,28 +103,39 @@ class Template:
 class Table:
     """The templates of one state of the settings. Another state has another table, so no thread meets an old one."""
 
-    __slots__ = ("base_url", "fields", "known", "params")
+    __slots__ = ("base_url", "fields", "known", "origins", "params")
 
     def __init__(self, headers: Headers, params: Any, base_url: URL) -> None:
         self.fields = headers._share()
         self.params = params
         self.base_url = base_url
         self.known: dict[tuple[str, str], Template] = {}
+        #: The last template of each method and origin, from which that of a URL never seen is made.
+        self.origins: dict[tuple[str, str, str, int | None], Template] = {}
+
+    def make(self, method: str, url: URL, headers: Headers) -> Template:
+        """Return a template for a URL that has none, from the last one of its origin if there is one."""
+        origin = (method, url._scheme, url._host, url._port)
+        last = self.origins.get(origin)
+        if last is None:
+            _make_room(self.origins)
+            template = Template(Request(method, url, headers=headers))
+        else:
+            template = last.of_url(url)
+        self.origins[origin] = template
+        return template
 
     def keep(self, method: str, url: str, template: Template) -> None:
-        if len(url) > MAX_TEMPLATE_URL:
-            return
-        known = self.known
-        if len(known) >= MAX_TEMPLATES:
-            try:
-                del known[next(iter(known))]
-            except (KeyError, RuntimeError):
-                pass  # another thread has taken the same one
-        known[method, url] = template
+        """Find `template` for this method and URL text from now on."""
+        if len(url) <= MAX_TEMPLATE_URL:
+            _make_room(self.known)
+            self.known[method, url] = template
 
 
-def _lines(headers: Any) -> list[FieldLine] | None:
-    """The field lines of what users mostly give as headers; None for the rest."""
-    if headers.__class__ is dict:
-        return encoded(headers.items(), "ascii")
-    return headers._field_lines if headers.__class__ is Headers else None
+def _make_room(table: dict[Any, Template]) -> None:
+    """Remove the oldest template of a full table."""
+    if len(table) >= MAX_TEMPLATES:
+        try:
+            del table[next(iter(table))]
+        except (KeyError, RuntimeError):
+            pass  # another thread has taken the same one

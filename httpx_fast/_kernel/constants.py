@@ -63,6 +63,19 @@ TARGET_BYTES = bytes(range(0x21, 0x7F))
 # field-vchar, SP and HTAB of RFC 9110 s.5.5: what a value that we send is made of.
 VALUE_BYTES = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
 
+# Servers refuse far shorter targets, so a longer URL is a mistake or an attack.
+MAX_URL_LENGTH = 65536  # characters, of a whole URL and of each of its parts
+MAX_PORT = 65535
+
+# What is not percent-encoded, by the part of the URL (WHATWG URL s.1.3). "%" is in all of them: escaped characters stay
+# as they were given.
+_ALNUM = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+PATH_CHARACTERS = _ALNUM + "!$%&'()*+,-./:;=@[\\]^_|~"
+QUERY_CHARACTERS = _ALNUM + "!$%&'()*+,-./:;=?@[\\]^_`{|}~"
+FRAGMENT_CHARACTERS = _ALNUM + "!#$%&'()*+,-./:;=?@[\\]^_{|}~"
+# In forms and queries made of names and values (WHATWG URL s.5.2); a space becomes "+".
+FORM_CHARACTERS = _ALNUM + "_.-~"
+
 _COMMON_TEXT = """
     Accept-Ranges Access-Control-Allow-Credentials Access-Control-Allow-Headers Access-Control-Allow-Methods
     Access-Control-Allow-Origin Access-Control-Expose-Headers Access-Control-Max-Age Age Allow Alt-Svc Cache-Control

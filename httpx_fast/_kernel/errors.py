@@ -144,3 +144,20 @@ def bad_value(name: bytes, value: bytes, at: int) -> LocalProtocolError:
     else:
         reason = f"has {byte!r} at offset {at}, a control character"
     return LocalProtocolError(f"the value of the field {shown(name)} {reason}")
+
+
+def name_of_wrong_type(name: object) -> TypeError:
+    """Return the error for a field name that is neither text nor bytes."""
+    return TypeError(f"a header name is str or bytes, not {type(name).__name__}: {name!r}")
+
+
+def value_of_wrong_type(name: bytes, value: object) -> TypeError:
+    """Return the error for a field value that is neither text nor bytes."""
+    shown_name = name.decode("ascii", "replace")
+    return TypeError(f"the value of header {shown_name!r} is to be str or bytes, not {type(value).__name__}")
+
+
+def tell_where(error: UnicodeEncodeError, name: bytes | None) -> None:
+    """Add to the error which value could not be encoded; without a name it was a name itself."""
+    where = "a header name" if name is None else f"the value of header {name.decode('ascii', 'replace')!r}"
+    error.reason += f", in {where}: give bytes, or Headers with an encoding"

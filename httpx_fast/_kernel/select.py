@@ -19,7 +19,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-KERNELS = ("buffer", "http1")
+KERNELS = ("buffer", "fields", "http1", "urls")
 HTTP2_KERNELS = ("frames", "hpack", "hpack_encoder")
 
 
@@ -58,10 +58,14 @@ IMPLEMENTATION, REASON = _choose(os.environ.get("HTTPX_FAST_IMPL", ""))
 
 if TYPE_CHECKING or IMPLEMENTATION == "python":
     from .buffer_py import BodyBuffer
+    from .fields_py import encode_lines, merge_lines
     from .http1_py import ChunkedDecoder, HeadParser, ResponseHead, check_field, chunk_head, request_head
+    from .urls_py import primitive_value_to_str, split_url, urlencode
 else:
     from .buffer_c import BodyBuffer
+    from .fields_c import encode_lines, merge_lines
     from .http1_c import ChunkedDecoder, HeadParser, ResponseHead, check_field, chunk_head, request_head
+    from .urls_c import primitive_value_to_str, split_url, urlencode
 
 if TYPE_CHECKING:
     from .frames_py import FrameReader, data_head, headers_frames
@@ -102,6 +106,11 @@ __all__ = [
     "check_field",
     "chunk_head",
     "data_head",
+    "encode_lines",
     "headers_frames",
+    "merge_lines",
+    "primitive_value_to_str",
     "request_head",
+    "split_url",
+    "urlencode",
 ]

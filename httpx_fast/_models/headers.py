@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, Sequence, ValuesView
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, Union, overload
 
+from .._kernel.select import encode_lines
 from .._masking import masked_field
 from .._pairs import check_pairs
 
@@ -65,16 +66,16 @@ class Headers(MutableMapping[str, str]):
             self._lines = []
         # Concrete types first: a check against an abstract base class costs more than all the rest.
         elif isinstance(headers, dict):
-            self._lines = encoded(headers.items(), encoding or "ascii")
+            self._lines = encode_lines(headers.items(), encoding or "ascii")
         elif type(headers) is Headers or isinstance(headers, Headers):
             self._lines = headers._field_lines
             self._names = headers._names
             self._shared = headers._shared = True
         elif isinstance(headers, Mapping):
-            self._lines = encoded(headers.items(), encoding or "ascii")
+            self._lines = encode_lines(headers.items(), encoding or "ascii")
         else:
             try:
-                self._lines = encoded(headers, encoding or "ascii")
+                self._lines = encode_lines(headers, encoding or "ascii")
             except (TypeError, ValueError):
                 check_pairs(headers, "headers")
                 raise
@@ -210,7 +211,7 @@ class Headers(MutableMapping[str, str]):
         return values[0] if len(values) == 1 else ", ".join(values)
 
     def __setitem__(self, key: str, value: str) -> None:
-        line = encoded(((key, value),), self._encoding or "utf-8")[0]
+        line = encode_lines(((key, value),), self._encoding or "utf-8")[0]
         lower = line[0].lower()
         lines, names = self._own()
         if lower not in names:
@@ -350,33 +351,6 @@ class Headers(MutableMapping[str, str]):
 
     def _sorted(self) -> list[FieldLine]:
         return sorted([(name, line[1]) for name, line in zip(self._lower_names(), self._field_lines, strict=True)])
-
-
-def encoded(pairs: Iterable[tuple[Any, Any]], encoding: str) -> list[FieldLine]:
-    """Return field lines of names and values given as text or bytes. Raises TypeError for other types."""
-    lines: list[FieldLine] = []
-    for name, value in pairs:
-        if not isinstance(name, bytes):
-            if not isinstance(name, str):
-                raise TypeError(f"a header name is str or bytes, not {type(name).__name__}: {name!r}")
-            name = _bytes(name, encoding, "a header name")
-        if not isinstance(value, bytes):
-            if not isinstance(value, str):
-                shown = name.decode("ascii", "replace")
-                raise TypeError(f"the value of header {shown!r} is to be str or bytes, not {type(value).__name__}")
-            value = _bytes(value, encoding, name)
-        lines.append((name, value))
-    return lines
-
-
-def _bytes(text: str, encoding: str, where: bytes | str) -> bytes:
-    try:
-        return text.encode(encoding)
-    except UnicodeEncodeError as error:
-        if isinstance(where, bytes):
-            where = f"the value of header {where.decode('ascii', 'replace')!r}"
-        error.reason += f", in {where}: give bytes, or Headers with an encoding"
-        raise
 
 
 def _remove(lines: list[FieldLine], names: list[bytes], lower: bytes, start: int) -> None:

@@ -32,6 +32,7 @@ __all__ = ["Response"]
 ResponseExtensions: TypeAlias = Mapping[str, Any]
 
 _new = object.__new__
+_raw_decode = jsonlib.JSONDecoder().raw_decode
 
 #: RFC 9110 s.15.4: status codes of redirects that name their target in Location.
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -396,9 +397,16 @@ class Response(ResponseBody):
             # RFC 8259 s.8.1: it is UTF-8. Detecting the encoding costs half as much as parsing a small object.
             if content[:1] in (b"{", b"[") and content[1:2] != b"\0":
                 try:
-                    return jsonlib.loads(content.decode(), **kwargs)
+                    text = content.decode()
                 except UnicodeDecodeError:
                     pass
+                else:
+                    if not kwargs:
+                        # What `loads` does besides costs a third of all for a small object.
+                        value, end = _raw_decode(text)
+                        if end == len(text) or not text[end:].strip(" \t\n\r"):
+                            return value
+                    return jsonlib.loads(text, **kwargs)
             return jsonlib.loads(content, **kwargs)
         except ValueError as error:
             error.add_note(f"The response is {self._told_type()}; its content begins with {shown(content)}.")

@@ -12,6 +12,8 @@ from .framing import FieldLine, request_framing
 
 __all__ = ["FieldLine", "Http1Required", "NoWebSockets", "RequestHead"]
 
+_new = object.__new__
+
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE", b"QUERY"})
 
 
@@ -59,6 +61,20 @@ class RequestHead:
         self._http2: tuple[FieldLine, ...] | None = None
         self._http2_size: int | None = None
         self.announced: int | Literal[False] | None = False  # what `framing` is, once it was asked for
+
+    def with_target(self, target: bytes, route: Route | None) -> RequestHead:
+        """Return a head that differs in the target alone; `route` is that of its origin, if it is known."""
+        head = _new(RequestHead)
+        head.method = self.method
+        head.once = self.once
+        head.scheme = self.scheme
+        head.authority = self.authority
+        head.target = target
+        head.fields = self.fields
+        head.route = route
+        head.forwarded = head._http1 = head._http2 = head._http2_size = None
+        head.announced = self.announced
+        return head
 
     @property
     def http1(self) -> bytes:

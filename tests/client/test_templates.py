@@ -219,3 +219,62 @@ def test_route_that_one_derived_request_found_serves_the_next(client):
     second = client.build_request("POST", URL, json=2, headers={"X": "1"})
     assert second._head.route is route
     assert client.build_request("GET", URL)._head.route is None
+
+
+# A URL never seen is made from the template of its origin.
+
+
+@pytest.mark.parametrize("own", [{}, {"params": {"own": "1"}}, {"headers": {"Host": "own.test"}}], ids=repr)
+@pytest.mark.parametrize("base", ["", "http://base.test/path/"])
+@pytest.mark.parametrize("method", ["GET", "post"])
+@pytest.mark.parametrize(
+    "arguments", [{}, {"params": {"a": ["1", 2], "ü": None}}, {"params": {}}, {"json": [1]}], ids=repr
+)
+def test_new_url_makes_the_request_that_is_made_without_a_template(own, base, method, arguments):
+    client = httpx_fast.Client(transport=httpx_fast.MockTransport(lambda _: Response(200)), base_url=base, **own)
+    urls = ["http://a.test/1", "http://a.test/2?x=y#z", "https://a.test/1", "http://a.test:8/1", "http://u:p@a.test/3"]
+    urls += [
+        "http://[fe80::1%25eth0]/",
+        "http://[fe80::1%25eth1]/",
+        "/4",
+        "5?x",
+        "http://b.test/ü?ü",
+        "http://a.test/6",
+    ]
+    with client:
+        for url in urls:
+            made = client.build_request(method, url, **arguments)
+            plain = client.build_request(method, httpx_fast.URL(url), **arguments)
+            assert str(made.url) == str(plain.url)
+            assert made.url.raw_path == plain.url.raw_path
+            assert made.url._origin == plain.url._origin
+            assert made.headers.raw == plain.headers.raw
+            assert (made.method, made.read()) == (plain.method, plain.read())
+            if "://" in url:
+                head = made._unchanged_head()
+                assert (head.scheme, head.authority) == (plain.url.raw_scheme, plain.url.netloc)
+                assert (head.target, head.fields) == (plain.url.raw_path, plain.headers.raw)
+
+
+def test_new_url_of_an_origin_shares_its_fields_and_goes_its_route(client):
+    first = client.build_request("GET", "http://a.test/1")
+    first._head.route = route = object()
+    second = client.build_request("GET", "http://a.test/2")
+    assert second._lines is first._lines
+    assert second._head.route is route
+    assert second._head.target == b"/2"
+    for other in ("https://a.test/1", "http://b.test/1", "http://a.test:8/1"):
+        assert client.build_request("GET", other)._head.route is None
+
+
+def test_table_of_origins_is_bounded(client):
+    for number in range(MAX_TEMPLATES + 10):
+        client.build_request("GET", f"http://a{number}.test/")
+    assert len(client._table.origins) == MAX_TEMPLATES
+
+
+def test_url_with_params_of_the_request_is_not_kept(client):
+    request = client.build_request("GET", URL, params={"a": "1"})
+    assert str(request.url) == f"{URL}?a=1"
+    assert client._table.known == {}
+    assert str(client.build_request("GET", URL).url) == URL

@@ -831,3 +831,19 @@ def test_a_response_can_be_subclassed_and_patched():
     assert response.read() == b"patched"
     assert response.note == "x"
     assert isinstance(response.stream, ByteStream)
+
+
+@pytest.mark.parametrize("end", ["", "\n", " \t\r\n"])
+@pytest.mark.parametrize("text", ['{"a": [1, 2.5, null, "\u00fc"]}', "[]", "{}", "[1, [2]]", '"text"', "0"])
+def test_json_of_any_kind_with_whitespace_after_it(text, end):
+    assert httpx_fast.Response(200, content=(text + end).encode()).json() == json.loads(text)
+
+
+@pytest.mark.parametrize("text", ["{} {}", "[1", "[1}", "{}x", "{}\x0b", "[NaN", '{"a" 1}'])
+def test_json_that_is_wrong_is_the_error_of_the_standard_library(text):
+    with pytest.raises(json.JSONDecodeError, match="line 1 column") as expected:
+        json.loads(text)
+    with pytest.raises(json.JSONDecodeError, match="line 1 column") as caught:
+        httpx_fast.Response(200, content=text.encode()).json()
+    assert str(caught.value) == str(expected.value)
+    assert (caught.value.doc, caught.value.pos) == (expected.value.doc, expected.value.pos)

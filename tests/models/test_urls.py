@@ -11,8 +11,9 @@ import pytest
 import httpx_fast
 from httpx_fast import URL, InvalidURL, Origin
 from httpx_fast._exceptions import HTTPXDeprecationWarning
+from httpx_fast._kernel.select import split_url
 from httpx_fast._origin import Origin as Endpoint
-from httpx_fast._urlparse import MAX_URL_LENGTH, ParseResult, plain, urlparse
+from httpx_fast._urlparse import MAX_URL_LENGTH, ParseResult, urlparse
 
 PLAIN = "https://api.example.com:8443/v1/items/42?limit=10&x=y#top"
 LONG_WAY = "https://jo%40example.org:a%20secret@Example.com:8443/p%20q?a=b%20c#f%20g"
@@ -20,7 +21,7 @@ LONG_WAY = "https://jo%40example.org:a%20secret@Example.com:8443/p%20q?a=b%20c#f
 
 def test_plain_url_has_all_parts():
     url = URL(PLAIN)
-    assert plain(PLAIN) is not None
+    assert split_url(PLAIN) is not None
     assert (url.scheme, url.raw_scheme) == ("https", b"https")
     assert (url.host, url.raw_host, url.port) == ("api.example.com", b"api.example.com", 8443)
     assert url.netloc == b"api.example.com:8443"
