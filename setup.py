@@ -9,17 +9,30 @@ HTTPX_FAST_IMPL decides, as it does at import:
 Pure means `py3-none-any`: a platform wheel without extensions would be taken for a compiled one by every installer.
 The compiler is tried on a few lines before anything is built, because the tag of an editable wheel is fixed before
 its extensions are built. A kernel that fails to compile after that is a fault of ours, and fails the build.
+
+Builds in one checkout run one after the other, and a wheel is made in a new folder, which has no files of earlier
+builds. Archives have the same bytes whenever and wherever they are made: the time of all files in them is
+SOURCE_DATE_EPOCH, or `EPOCH` if that is not set.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import os
+import stat
 import sys
+import tarfile
 import tempfile
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).parent
 PACKAGE = "httpx_fast._kernel"
@@ -28,13 +41,113 @@ IMPLEMENTATIONS = ("", "c", "python")
 # Commands that only describe the project; whether there is a compiler does not matter to them.
 DESCRIBING = {"egg_info", "dist_info", "sdist", "--version", "--name", "clean"}
 
+#: The time of files in archives, in seconds since 1970: 2 January 1980, since a zip file knows no earlier year.
+EPOCH = "315619200"
+
 PROBE = "#include <Python.h>\nPyMODINIT_FUNC PyInit_probe(void) { return NULL; }\n"
 
 
 def main() -> None:
     if os.environ.get("HTTPX_FAST_IMPL", "") not in IMPLEMENTATIONS:
         sys.exit(f"HTTPX_FAST_IMPL is {os.environ['HTTPX_FAST_IMPL']!r}; known are unset, 'c' and 'python'")
-    setup(ext_modules=[] if DESCRIBING.intersection(sys.argv) else kernels())
+    os.environ.setdefault("SOURCE_DATE_EPOCH", EPOCH)
+    with alone_in(HERE):
+        setup(
+            ext_modules=[] if DESCRIBING.intersection(sys.argv) else kernels(),
+            cmdclass={"bdist_wheel": Wheel, "sdist": SourceArchive},
+            options={"build_ext": {"parallel": os.cpu_count()}},
+        )
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other build runs in `folder`; where there are no such locks (Windows), do nothing."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Wheel(bdist_wheel):
+    """Make a wheel in a new folder: files of earlier builds in build/ would be packed, too."""
+
+    def run(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            self.bdist_dir = os.path.join(folder, "wheel")
+            build = self.reinitialize_command("build")
+            build.build_base = os.path.join(folder, "build")
+            build.ensure_finalized()
+            super().run()
+        for kind, _, path in self.distribution.dist_files:
+            if kind == "bdist_wheel":
+                self.check(Path(path))
+
+    def write_wheelfile(self, *arguments: Any, **options: Any) -> None:
+        """Write the last file before all are packed; give them modes that no umask changes."""
+        super().write_wheelfile(*arguments, **options)
+        for path in Path(self.bdist_dir).rglob("*"):
+            if path.is_file():
+                path.chmod(plain_mode(path.stat().st_mode))
+
+    def check(self, wheel: Path) -> None:
+        """Fail the build if the wheel lacks a module or a kernel, and remove it."""
+        with zipfile.ZipFile(wheel) as archive:
+            names = set(archive.namelist())
+        wanted = {path.relative_to(HERE).as_posix() for path in HERE.joinpath("httpx_fast").rglob("*.py")}
+        get_path = self.get_finalized_command("build_ext").get_ext_filename
+        wanted |= {Path(get_path(each.name)).as_posix() for each in self.distribution.ext_modules or []}
+        if missing := sorted(wanted - names):
+            wheel.unlink()
+            sys.exit(f"{wheel.name} lacks {', '.join(missing[:5])} ({len(missing)} files): was the checkout changed?")
+
+
+class SourceArchive(sdist):
+    """Make an archive whose bytes depend on the files in it alone, not on who packed them, when and where."""
+
+    def make_archive(
+        self,
+        base_name: str,
+        format: str,
+        root_dir: str | None = None,
+        base_dir: str | None = None,  # type: ignore[override]
+        owner: str | None = None,
+        group: str | None = None,
+    ) -> str:
+        if format != "gztar":
+            sys.exit(f"source archives are tar.gz here, not {format!r}")
+        epoch = int(os.environ["SOURCE_DATE_EPOCH"])
+        name = f"{base_name}.tar.gz"
+        top = Path(root_dir or "", base_dir or "")
+        # The name in the header of gzip would be that of a folder on this machine.
+        with (
+            open(name, "wb") as file,
+            gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=epoch) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for path in sorted(top.rglob("*")):
+                if path.is_file():
+                    archive.add(path, path.relative_to(top.parent).as_posix(), filter=lambda info: plain(info, epoch))
+        return name
+
+
+def plain(info: tarfile.TarInfo, epoch: int) -> tarfile.TarInfo:
+    """Return the entry without its owner, its time, and those bits of its mode that an umask decides."""
+    info.uid = info.gid = 0
+    info.uname = info.gname = ""
+    info.mtime = epoch
+    info.mode = plain_mode(info.mode)
+    return info
+
+
+def plain_mode(mode: int) -> int:
+    return 0o755 if mode & stat.S_IXUSR else 0o644
 
 
 def kernels() -> list[Extension]:
@@ -83,7 +196,8 @@ def cythonized() -> list[Extension]:
     from Cython.Build import cythonize
 
     sources = sorted(HERE.joinpath("ext").glob("*.pyx"))
-    flags = [] if sys.platform == "win32" else ["-O3"]
+    # Debugging information names folders of the machine, is three quarters of a wheel, and a quarter of its making.
+    flags = [] if sys.platform == "win32" else ["-O3", "-g0"]
     extensions = [
         Extension(f"{PACKAGE}.{source.stem}_c", [f"ext/{source.name}"], extra_compile_args=flags) for source in sources
     ]

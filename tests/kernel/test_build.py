@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -39,17 +40,28 @@ def source(tmp_path):
     return folder
 
 
-def build(source, kind, **environment):
-    """Calls the build backend as an installer does; the run, and what it made."""
-    out = source.parent / "out"
-    variables = {name: value for name, value in os.environ.items() if name != "HTTPX_FAST_IMPL"} | environment
-    # The compilation is what is tried here, its result need not be fast.
+def started(source, kind, out, **environment):
+    """The build backend, called as an installer does."""
+    unwanted = ("HTTPX_FAST_IMPL", "SOURCE_DATE_EPOCH")
+    variables = {name: value for name, value in os.environ.items() if name not in unwanted} | environment
     code = f"from setuptools import build_meta; build_meta.build_{kind}({str(out)!r})"
     out.mkdir(exist_ok=True)
-    run = subprocess.run(
-        [sys.executable, "-c", code], cwd=source, env=variables, capture_output=True, text=True, check=False
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=source,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    return run, sorted(out.iterdir())
+
+
+def build(source, kind, **environment):
+    """Calls the build backend; the run, and what it made."""
+    out = source.parent / "out"
+    with started(source, kind, out, **environment) as process:
+        output, errors = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors), sorted(out.iterdir())
 
 
 def names_in(wheel):
@@ -103,6 +115,73 @@ def test_stale_extensions_do_not_get_into_a_pure_wheel(source):
     run, (wheel,) = build(source, "wheel", HTTPX_FAST_IMPL="python")
     assert run.returncode == 0, run.stderr
     assert is_pure(wheel)
+
+
+def test_files_of_an_earlier_build_do_not_get_into_a_wheel(source):
+    stale = source / "build" / "lib" / "httpx_fast" / "_gone.py"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("")
+    run, (wheel,) = build(source, "wheel", HTTPX_FAST_IMPL="python")
+    assert run.returncode == 0, run.stderr
+    assert "httpx_fast/_gone.py" not in names_in(wheel)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="builds do not wait for each other there")
+def test_builds_at_once_in_one_checkout_give_whole_wheels(source, tmp_path):
+    outs = [tmp_path / f"out-{number}" for number in range(3)]
+    processes = [started(source, "wheel", out, HTTPX_FAST_IMPL="python") for out in outs]
+    for process, out in zip(processes, outs, strict=True):
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+        (wheel,) = out.iterdir()
+        wanted = {path.relative_to(ROOT).as_posix() for path in (ROOT / "httpx_fast").rglob("*.py")}
+        assert wanted <= set(names_in(wheel))
+
+
+def test_wheel_that_lacks_a_module_fails_the_build(source):
+    text = (source / "pyproject.toml").read_text(encoding="utf-8")
+    (source / "pyproject.toml").write_text(text.replace('include = ["httpx_fast*"]', 'include = ["httpx_fast"]'))
+    run, made = build(source, "wheel", HTTPX_FAST_IMPL="python")
+    assert run.returncode != 0
+    assert "-py3-none-any.whl lacks httpx_fast/" in run.stderr
+    assert made == []
+
+
+@pytest.mark.parametrize(("kind", "wish"), [("sdist", "python"), ("wheel", "python"), ("wheel", "c")])
+def test_archives_built_twice_have_the_same_bytes(source, tmp_path, kind, wish):
+    if wish == "c" and not compiles():
+        pytest.skip("there is no compiler")
+    run, (first,) = build(source, kind, HTTPX_FAST_IMPL=wish)
+    assert run.returncode == 0, run.stderr
+    once = first.read_bytes()
+    first.unlink()
+    # Elsewhere, at another time, by somebody with another umask, out of files in another order.
+    elsewhere = tmp_path / "some" / "where" / "else"
+    shutil.copytree(source, elsewhere, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+    for path in sorted(elsewhere.rglob("*"), reverse=True):
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+        if path.is_file():
+            path.chmod(0o664)
+    run, (second,) = build(elsewhere, kind, HTTPX_FAST_IMPL=wish)
+    assert run.returncode == 0, run.stderr
+    assert second.name == first.name
+    assert second.read_bytes() == once, differences(once, second.read_bytes())
+
+
+def differences(first, second):
+    """The names of what differs in two wheels or source archives."""
+
+    def entries(content):
+        if content[:2] == b"PK":
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                return {
+                    each.filename: (archive.read(each), each.date_time, each.external_attr) for each in archive.filelist
+                }
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            return {each.name: (each.mtime, each.mode, each.size, each.uname) for each in archive}
+
+    one, other = entries(first), entries(second)
+    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)} or "the archives alone"
 
 
 def test_source_distribution_holds_all_that_a_build_and_a_test_run_need(source):
