@@ -9,7 +9,7 @@ export PATH := $(dir $(abspath $(PYTHON))):$(PATH)
 
 setup:
 	python3 -m venv .venv
-	.venv/bin/pip install -q -e '.[bench,docs,ecosystem]' ruff mypy cython-lint
+	.venv/bin/pip install -q -e '.[bench,docs,ecosystem,release]' ruff mypy cython-lint
 
 build:  # after a change of a .pyx or .pxd
 	$(PYTHON) setup.py -q build_ext --inplace

@@ -17,8 +17,9 @@ from typing import Any
 #: Name, with extras; versions; marker.
 REQUIREMENT = re.compile(r"([\w.-]+)((?:\[[^\]]*\])?)\s*([^;]*?)\s*(?:;\s*(.*))?")
 LOWER = re.compile(r">=\s*([\w.]+)")
-#: Benchmarks compare with today's versions, and what is built on httpx needs newer versions of what it shares with us.
-LEFT_OUT = {"bench", "ecosystem"}
+#: Benchmarks compare with today's versions, documentation and releases are made with them, and what is built on httpx
+#: needs newer versions of what it shares with us.
+LEFT_OUT = {"bench", "docs", "ecosystem", "release"}
 #: What tests compare with, and does the same; it is installed without what it requires.
 WITNESSES = {"httpx2"}
 

@@ -58,4 +58,4 @@ def test_extras_of_the_documentation_are_those_of_the_package():
     installation = (ROOT / "docs" / "installation.md").read_text(encoding="utf-8")
     table = installation[installation.index("| Extra |") : installation.index("## Kernels")]
     told = {name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
-    assert told == set(extras) - {"bench", "docs", "ecosystem", "test"}
+    assert told == set(extras) - {"bench", "docs", "ecosystem", "release", "test"}

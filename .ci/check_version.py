@@ -1,0 +1,25 @@
+"""Checks what a release is called: check_version.py TAG."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent.parent
+
+
+def main(tag: str) -> None:
+    """Exit with an error unless the tag, the package and the first section of CHANGELOG.md name the same version."""
+    version = re.search(r'^__version__ = "([^"]+)"$', (HERE / "httpx_fast/__version__.py").read_text(), re.MULTILINE)
+    first = re.search(r"^## (\S+)", (HERE / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert version is not None
+    assert first is not None
+    if tag != f"v{version[1]}":
+        sys.exit(f"the tag is {tag}, the version of the package {version[1]}")
+    if first[1] != version[1]:
+        sys.exit(f"CHANGELOG.md begins with {first[1]}, not with {version[1]}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
