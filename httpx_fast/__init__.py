@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from ._journey_parts import Sizes
     from ._pool.pool import Pool
     from ._pool.stats import ConnectionInfo, PoolStats, WaiterInfo
+    from ._report import report
     from ._resolvers import AddressFilter, CachingResolver, Resolver, StaticResolver
     from ._retry.settings import Breaker, Hedge, Retry
     from ._retry.transport import AsyncRetryTransport, RetryTransport
@@ -168,6 +169,7 @@ __all__ = [
     "post",
     "put",
     "query",
+    "report",
     "request",
     "stream",
     "websocket",
@@ -199,6 +201,7 @@ _LATE = {
     "alias": "._alias",
     "alias_httpx": "._alias",
     "main": "._cli",
+    "report": "._report",
 }
 
 

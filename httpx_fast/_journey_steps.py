@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ._journey_parts import Record
+from ._journey_parts import PHASES, Record
 
-__all__ = ["Step", "lines_of", "percentile", "steps"]
+__all__ = ["Step", "lines_of", "percentile", "steps", "times_of"]
 
 _DIALLING = ("dns", "tcp", "proxy", "tls")
 
@@ -42,6 +42,16 @@ def lines_of(journeys: Iterable[Record]) -> list[Record]:
         for each in (*journey.hops, journey):
             found += [*each.attempts, each]
     return found
+
+
+def times_of(journeys: Iterable[Record]) -> dict[str, list[float]]:
+    """Return the seconds of each step, sorted, over all journeys that took it; "total" is the last."""
+    found: dict[str, list[float]] = {name: [] for name in (*PHASES, "total")}
+    for journey in journeys:
+        for name, seconds in journey.phases().items():
+            found[name].append(seconds)
+        found["total"].append(journey.total)
+    return {name: sorted(times) for name, times in found.items() if times}
 
 
 def percentile(times: Sequence[float], share: float) -> float:

@@ -1,126 +1,228 @@
-"""Responses as one self-contained HTML page: all requests on one time axis, and the details of each.
+"""Requests as one self-contained HTML page, or as a picture: all of them on one time axis, and the details of each.
 
-Pure: responses in, text out. Nothing is loaded from elsewhere; colours follow the reader's light or dark scheme.
-Secrets are masked as in HAR documents, and whatever a server sent is escaped.
+Pure but for writing the file: what was sent in, text out. Nothing is loaded from elsewhere; colours follow the reader's
+light or dark scheme. Secrets are masked as in HAR documents, and whatever a server sent is escaped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from html import escape
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
+from . import _report_drawing as _drawing
 from .__version__ import __version__
+from ._exceptions import HTTPError
 from ._har import har
-from ._journey import PHASES
-from ._journey_steps import Step, steps
-from ._masking import masked_url
+from ._journey import PHASES, Journey
+from ._journey_drawing import tell_connection
+from ._journey_html import colour_style
+from ._journey_parts import AGAIN
+from ._journey_steps import steps
 from ._models import Response
 
-__all__ = ["report"]
+__all__ = ["Reported", "report"]
 
-_WIDTH = 1000  # units of the time axis
-_ROW = 18  # units; height of one request's bar
+#: What a report can tell of.
+Reported: TypeAlias = Response | HTTPError | Journey
+
+MAX_HOSTS = 50  # hosts that can be chosen; each has a table and a chart of its own
 
 _STYLE = """
-:root { color-scheme: light dark; --text: #1b1f24; --paper: #fff; --line: #d0d7de; --soft: #57606a;
-  --pool: #8250df; --dns: #1b7c83; --tcp: #0969da; --proxy: #bf3989; --tls: #9a6700; --send: #1a7f37; --wait: #6e7781;
-  --receive: #218bff; --broken: #cf222e; }
+:root { color-scheme: light dark; --text: #1b1f24; --paper: #fff; --line: #d0d7de; --soft: #57606a; --use: #54aeff66;
+  --waiting: #cf222e; }
 @media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --paper: #0d1117; --line: #30363d; --soft: #8b949e;
-  --pool: #a371f7; --dns: #39c5cf; --tcp: #58a6ff; --proxy: #f778ba; --tls: #d29922; --send: #3fb950; --wait: #8b949e;
-  --receive: #79c0ff; --broken: #f85149; } }
+  --use: #1f6feb88; --waiting: #f85149; } }
+.paper { fill: var(--paper); } .tick { stroke: var(--line); } .label { fill: var(--soft); }
+.in-use { fill: var(--use); stroke: none; } .waiting { fill: none; stroke: var(--waiting); stroke-width: 1.5; }
+"""
+_PAGE_STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; color: var(--text); background: var(--paper); margin: 1.5rem auto;
   max-width: 75rem; padding: 0 1rem; }
-table { border-collapse: collapse; } th, td { padding: .15rem .7rem .15rem 0; text-align: right; }
+h1 { font-size: 1.5rem; } .scroll { overflow-x: auto; }
+table { border-collapse: collapse; } th, td { padding: .15rem .7rem .15rem 0; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
 details { border-top: 1px solid var(--line); padding: .2rem 0; } summary { cursor: pointer; }
-summary svg { display: block; width: 100%; height: 1.1rem; } .url { overflow-wrap: anywhere; }
-.soft { color: var(--soft); } .key { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 1em; }
-label { margin-right: 1rem; } pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; }
+svg { display: block; width: 100%; } summary svg { height: 1.1rem; } .axis { height: 1rem; } .chart { height: 4rem; }
+.axis text, .chart text { display: none; } .times { position: relative; height: 1.2em; font-size: 11px; }
+.times span { position: absolute; white-space: nowrap; }
+@media (max-width: 600px) { .times span:nth-child(even) { display: none; } }
+.url { overflow-wrap: anywhere; } .failed { color: var(--waiting); } .soft, .times { color: var(--soft); }
+.key { display: inline-block; white-space: nowrap; margin-right: 1em; }
+.key i { display: inline-block; width: .8em; height: .8em; margin-right: .3em; }
+.bytes { margin: .3rem 0; } pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: .3rem 0; }
 """
 
-# Shows the requests of the host that was chosen; without scripts all of them stay visible.
+# Shows the requests of the host that was chosen, with its table and chart; without scripts all of them stay visible.
 _SCRIPT = """
 document.getElementById("host").addEventListener("change", function () {
+  for (const each of document.querySelectorAll("[data-of]")) each.hidden = each.dataset.of !== this.value;
   for (const each of document.querySelectorAll("details[data-host]"))
     each.hidden = this.value !== "" && each.dataset.host !== this.value;
 });
 """
 
 
-def report(responses: Iterable[Response]) -> str:
-    """Return an HTML page about these responses, in order of their start.
+@dataclass(slots=True)
+class _Line:
+    """One request as a report shows it."""
 
-    Redirects are rows only where `responses` has them (`[*response.history, response]`). Times are milliseconds.
+    journey: Journey
+    label: str
+    host: str
+    outcome: str
+    failed: bool
+    response: Response | None = None
+
+
+def report(sent: Iterable[Reported], path: str | os.PathLike[str] | None = None) -> str:
+    """Return a page about requests, and write it to `path` if there is one: a picture where that ends in ".svg".
+
+    `sent` are responses, exceptions and journeys, in any order. Redirects, and the other requests that led to one, are
+    told too. Times are milliseconds.
     """
-    every = sorted(responses, key=lambda response: response.journey.started)
-    begin = min((each.journey.started for each in every), default=0.0)
-    end = max((each.journey.started + each.journey.total for each in every), default=0.0)
-    hosts = sorted({each.request.url.host for each in every})
-    choices = "".join(f"<option>{escape(host)}</option>" for host in hosts)
-    keys = "".join(f'<span class="key" style="background: var(--{name})"></span>{name}' for name in PHASES)
-    entries = har(every)["log"]["entries"]
-    rows = "".join(
-        _row(number, response, entry, begin, max(end - begin, 1e-9))
-        for number, (response, entry) in enumerate(zip(every, entries, strict=True), 1)
+    lines = sorted(_lines(sent), key=lambda line: line.journey.started)
+    if path is not None and os.fspath(path).lower().endswith(".svg"):
+        style = colour_style() + _STYLE
+        labels = [f"{line.outcome.partition(':')[0]} {line.label}".strip() for line in lines]
+        text = _drawing.picture(labels, [line.journey for line in lines], style)
+    else:
+        text = _page(lines)
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")
+    return text
+
+
+def _lines(sent: Iterable[Reported]) -> list[_Line]:
+    """Return one line for each request, none twice."""
+    found: dict[int, _Line] = {}
+    for each in sent:
+        if isinstance(each, Response):
+            for response in (*each.history, each):
+                found.setdefault(id(response.journey), _line_of(response))
+            continue
+        journey = each if isinstance(each, Journey) else each.journey
+        if journey is None:
+            continue
+        for hop in journey.hops:
+            found.setdefault(id(hop), _bare_line(hop, "" if hop.status is None else str(hop.status), False))
+        if isinstance(each, HTTPError):
+            found.setdefault(id(journey), _bare_line(journey, f"{type(each).__name__}: {each}", True))
+        else:
+            found.setdefault(id(journey), _bare_line(journey, "" if journey.status is None else str(journey.status)))
+    return list(found.values())
+
+
+def _line_of(response: Response) -> _Line:
+    journey = response.journey
+    if not journey.over_network:  # mocks share one
+        journey = Journey(0.0, float)
+        journey.done = 0.0
+    request = response.request
+    label = f"{request.method} {request.url._masked()}"
+    return _Line(journey, label, request.url.host, str(response.status_code), response.is_error, response)
+
+
+def _bare_line(journey: Journey, outcome: str, failed: bool = False) -> _Line:
+    label = " ".join(word for word in (journey.method, journey.url) if word) or "request"
+    return _Line(journey, label, urlsplit(journey.url or "").hostname or "", outcome, failed)
+
+
+def _page(lines: list[_Line]) -> str:
+    journeys = [line.journey for line in lines]
+    scale = _drawing.Scale(journeys)
+    hosts = [host for host, _ in Counter(line.host for line in lines).most_common(MAX_HOSTS)]
+    choices = "".join(f"<option>{escape(host)}</option>" for host in sorted(hosts))
+    keys = "".join(f'<span class="key"><i class="s-{name}"></i>{name}</span>' for name in PHASES)
+    of_hosts = {host: [line.journey for line in lines if line.host == host] for host in sorted(hosts)}
+    tables, charts = "", ""
+    for host, its in {"": journeys, **of_hosts}.items():
+        hidden = f'data-of="{escape(host)}"{" hidden" if host else ""}'
+        tables += f"<table {hidden}>{_drawing.phase_table(its)}</table>"
+        charts += f"<div {hidden}>{_svg('chart', 60, _drawing.occupancy(its, scale))}{_most(its)}</div>"
+    rows = "".join(_row(number, line, scale) for number, line in enumerate(lines, 1))
+    times = "".join(
+        f'<span style="left: {scale.width(tick) / _drawing.WIDTH:.2%}">{tick * 1000:g} ms</span>'
+        for tick in scale.ticks()
+        if scale.width(tick) < 0.95 * _drawing.WIDTH
     )
+    ruler = f'<div class="times">{times}</div>{_svg("axis", 16, _drawing.axis(scale))}'
+    reused = sum(each.reused for each in journeys)
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{len(every)} requests</title><style>{_STYLE}</style></head><body>
-<h1>{len(every)} requests in {_ms(end - begin)} ms</h1>
-<p class="soft">Reused connections: {sum(each.journey.reused for each in every)}. Made by httpx_fast {__version__}.</p>
-{_phases(every)}
-<p><label>Host <select id="host"><option value="">all</option>{choices}</select></label>{keys}</p>
-{rows}<script>{_SCRIPT}</script></body></html>
+<title>{len(lines)} requests</title><style>{colour_style()}{_STYLE}{_PAGE_STYLE}</style></head><body>
+<h1>{len(lines)} requests in {_drawing.milliseconds(scale.length)} ms</h1>
+<p class="soft">Reused connections: {reused}. Made by httpx_fast {__version__}.</p>
+<p><label>Host <select id="host"><option value="">all</option>{choices}</select></label></p>
+<div class="scroll">{tables}</div>
+<p>{keys}</p>
+<div id="rows">{ruler}{rows}</div>
+<h2>Requests under way, and waiting for a connection</h2>
+{charts}{ruler}
+<script>{_SCRIPT}</script></body></html>
 """
 
 
-def _row(number: int, response: Response, entry: dict[str, Any], begin: float, length: float) -> str:
-    journey = response.journey
-    offset = journey.started - begin
-    scale = _WIDTH / length
-    bars = "".join(_bar(step, offset, scale) for step in steps(journey) if step.seconds is not None)
-    url = escape(masked_url(str(response.request.url)))
-    connection = f"request {journey.nth} on its connection" if journey.nth else "no connection"
-    fields = "\n".join(
-        f"{each['name']}: {each['value']}"
-        for side in ("request", "response")
-        for each in (*entry[side]["headers"], {"name": "", "value": ""})
-    )
-    times = ", ".join(f"{step.name} {_ms(step.seconds)} ms" for step in steps(journey) if step.seconds is not None)
-    return f"""<details data-host="{escape(response.request.url.host)}"><summary>
-<span class="soft">{number}</span> {escape(response.request.method)} <span class="url">{url}</span>
-<b>{response.status_code}</b> <span class="soft">at {_ms(offset)} ms, {_ms(journey.total)} ms</span>
-<svg viewBox="0 0 {_WIDTH} {_ROW}" preserveAspectRatio="none" role="img" aria-label="{escape(times)}">{bars}</svg>
-</summary>
-<p>{escape(response.http_version)}, {connection}; {escape(times)}</p><pre>{escape(fields)}</pre></details>
-"""
-
-
-def _bar(step: Step, offset: float, scale: float) -> str:
-    assert step.seconds is not None
-    left, width = (offset + step.begin) * scale, max(step.seconds * scale, 0.5)
-    colour = "broken" if step.broken else step.name
+def _svg(kind: str, height: int, content: str) -> str:
     return (
-        f'<rect x="{left:.2f}" y="2" width="{width:.2f}" height="{_ROW - 4}" fill="var(--{colour})">'
-        f"<title>{step.name} {_ms(step.seconds)} ms</title></rect>"
+        f'<svg class="{kind}" viewBox="0 0 {_drawing.WIDTH} {height}" preserveAspectRatio="none" aria-hidden="true">'
+        f"{content}</svg>"
     )
 
 
-def _phases(responses: Sequence[Response]) -> str:
-    """Return a table of the times of each phase over all requests that had it: nearest-rank percentiles."""
-    rows: list[str] = []
-    for name in PHASES:
-        times = sorted(each.journey.phases()[name] for each in responses if name in each.journey.phases())
-        if times:
-            cells = "".join(f"<td>{_ms(times[min(int(share * len(times)), len(times) - 1)])}</td>" for share in _SHARES)
-            rows.append(f"<tr><td>{name}</td><td>{len(times)}</td>{cells}<td>{_ms(times[-1])}</td></tr>")
-    head = "<tr><th>phase, ms</th><th>requests</th><th>median</th><th>p95</th><th>p99</th><th>max</th></tr>"
-    return f"<table>{head}{''.join(rows)}</table>"
+def _most(journeys: list[Journey]) -> str:
+    in_use, waiting = _drawing.counts(journeys)
+    most = [max((count for _, count in points), default=0) for points in (in_use, waiting)]
+    return f'<p class="soft">At most {most[0]} under way, {most[1]} waiting.</p>'
 
 
-_SHARES = (0.5, 0.95, 0.99)
+def _row(number: int, line: _Line, scale: _drawing.Scale) -> str:
+    journey = line.journey
+    times = ", ".join(
+        f"{step.name} {_drawing.milliseconds(step.seconds)} ms" for step in steps(journey) if step.seconds is not None
+    )
+    kind = ' class="failed"' if line.failed else ""
+    method, _, url = line.label.partition(" ")
+    offset, took = _drawing.milliseconds(journey.started - scale.begin), _drawing.milliseconds(journey.total)
+    picture = (
+        f'<svg viewBox="0 0 {_drawing.WIDTH} {_drawing.ROW}" preserveAspectRatio="none" role="img" '
+        f'aria-label="{escape(times)}">{_drawing.bars(journey, scale)}</svg>'
+    )
+    return f"""<details data-host="{escape(line.host)}"><summary>
+<span class="soft">{number}</span> {escape(method)} <span class="url">{escape(url)}</span>
+<b{kind}>{escape(line.outcome)}</b> <span class="soft">at {offset} ms, {took} ms</span>
+{picture}
+</summary>
+{_detail(line, times)}</details>
+"""
 
 
-def _ms(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds * 1000:.3f}"
+def _detail(line: _Line, times: str) -> str:
+    journey = line.journey
+    told = [f"{line.response.http_version}, " if line.response is not None else ""]
+    told[0] += tell_connection(journey) if journey.over_network and journey.connection is not None else "no connection"
+    if times:
+        told.append(times)
+    told += [f"sent again: {AGAIN.get(each.why_again or '', each.failure or '')}" for each in journey.attempts]
+    sizes = journey.sizes
+    counted = {"head sent": sizes.sent_head, "body sent": sizes.sent_body, "head received": sizes.received_head}
+    counted |= {"body received": sizes.received_body, "decoded": sizes.decoded_body}
+    bytes_told = ", ".join(f"{name} {count}" for name, count in counted.items() if count is not None)
+    if bytes_told:
+        told.append(f"bytes: {bytes_told}")
+    paragraphs = "".join(f'<p class="bytes">{escape(each)}</p>' for each in told)
+    return f"{paragraphs}<pre>{escape(_fields(line.response))}</pre>"
+
+
+def _fields(response: Response | None) -> str:
+    """Return the fields of request and response, masked."""
+    if response is None:
+        return ""
+    entry: dict[str, Any] = har([response])["log"]["entries"][0]
+    sides = (entry[side]["headers"] for side in ("request", "response"))
+    return "\n\n".join("\n".join(f"{each['name']}: {each['value']}" for each in fields) for fields in sides)

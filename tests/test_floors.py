@@ -34,7 +34,7 @@ FLOORS: list[dict[str, str]] = [
     {"transports": "_transports _resolvers"},
     {"retry": "_retry"},
     {"client": "_client websockets"},
-    {"api": "_api _alias _har _report"},
+    {"api": "_api _alias _har _report _report_drawing"},
     {"cli": "_cli testing __main__", "integrations": "integrations"},
     {"package": "__init__"},
 ]

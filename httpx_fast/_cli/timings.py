@@ -6,12 +6,12 @@ Pure: samples in, lines or JSON out. Cold are requests for which a connection wa
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from .._journey import PHASES
+from .._journey_steps import percentile, times_of
 from .measuring import Sample
 
 #: The statistics of a column.
@@ -47,22 +47,11 @@ def _groups(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
 
 def summary(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
     """Return statistics in seconds, by step; steps that none of the samples took are left out."""
-    found: dict[str, dict[str, float]] = {}
-    for step in _STEPS:
-        times = sorted(time for each in samples if (time := _time(each, step)) is not None)
-        if times:
-            found[step] = {"min": times[0], "median": _percentile(times, 0.5), "p95": _percentile(times, 0.95)}
-    return found
-
-
-def _time(sample: Sample, step: str) -> float | None:
-    time: float | None = getattr(sample.journey, step)
-    return time
-
-
-def _percentile(times: Sequence[float], share: float) -> float:
-    """Return the time that `share` of all do not exceed, which is one of them (nearest rank)."""
-    return times[max(math.ceil(share * len(times)) - 1, 0)]
+    every = times_of(each.journey for each in samples if each.journey is not None)
+    return {
+        step: {"min": times[0], "median": percentile(times, 0.5), "p95": percentile(times, 0.95)}
+        for step, times in every.items()
+    }
 
 
 def _title(samples: Sequence[Sample], groups: dict[str, list[Sample]], concurrency: int) -> str:

@@ -44,6 +44,7 @@ from .._status_codes import codes
 from .._trust import CertTypes
 from .._urls import URL, QueryParams, QueryParamTypes
 from .._utils import URLPattern, get_environment_proxies
+from .inspection import Inspection
 from .templates import Table, Template
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def default_headers() -> Headers:
     )
 
 
-class BaseClient:
+class BaseClient(Inspection):
     """Settings of a client, and the requests that are made with them."""
 
     #: What the transport's body type must be, and how this client waits; see `flow.Side`.

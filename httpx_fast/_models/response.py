@@ -433,6 +433,17 @@ class Response(ResponseBody):
         value = self.headers.get("link")
         return {} if value is None else {link.get("rel") or link.get("url"): link for link in links_of(value)}
 
+    def _repr_html_(self) -> str:
+        """Return the status and a picture of the journey, for notebooks."""
+        from html import escape
+
+        from .._journey_html import journeys_html  # few look
+
+        told = f"{self.status_code} {self.reason_phrase}"
+        if self._request is not None:
+            told = f"{self._request.method} {self._request.url._masked()}: {told}"
+        return f"<div>{escape(told)}</div>{journeys_html([self.journey])}"
+
     def __repr__(self) -> str:
         return f"<Response [{self.status_code} {self.reason_phrase}]>"
 

@@ -36,11 +36,22 @@ _LIFE = "connections ahead of requests, and without those that there are"
 _SHOWING = [
     f"httpx_fast.{name}"
     for name in (
-        *("Certificate", "ConnectionFacts", "ConnectionInfo", "Journey", "Pool", "PoolStats", "Sizes", "WaiterInfo"),
+        *(
+            "Certificate",
+            "ConnectionFacts",
+            "ConnectionInfo",
+            "Journey",
+            "Pool",
+            "PoolStats",
+            "Sizes",
+            "WaiterInfo",
+            "report",
+        ),
     )
 ]
 DIFFERENCES = {
     **dict.fromkeys(_SHOWING, "shows how requests went, and what connections there are"),
+    **{f"{name}.record": "keeps what a block of code sends" for name in ("Client", "AsyncClient")},
     "httpx_fast.add_secret_names": "masks the values of further names",
     "httpx_fast.AddressDenied": _DIALLING,
     "httpx_fast.AddressFilter": _DIALLING,
