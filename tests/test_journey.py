@@ -12,9 +12,10 @@ import pytest
 
 import httpx_fast
 from httpx_fast import ConnectionFacts, Journey
-from httpx_fast._journey import MAX_ATTEMPTS
+from httpx_fast._journey import AGAIN, MAX_ATTEMPTS, NEW
 from httpx_fast._journey_certificate import read_certificate
 from httpx_fast._journey_steps import lines_of, percentile, steps
+from httpx_fast._pool import losses, replay
 from httpx_fast._wire.events import RequestHead
 from httpx_fast.testing.certificate import Certificate as Made
 
@@ -151,6 +152,12 @@ def test_the_first_and_the_last_attempts_are_kept() -> None:
         journey.begin_again(str(number), "dead")
     assert [attempt.failure for attempt in journey.attempts][:2] == ["0", "4"]
     assert len(journey.attempts) == MAX_ATTEMPTS
+
+
+def test_every_code_has_words() -> None:
+    codes = {value for name, value in vars(losses).items() if name.isupper() and isinstance(value, str)}
+    assert codes == set(NEW)
+    assert {replay.UNPROCESSED, replay.HTTP1_REQUIRED, replay.ENDED_BY_PEER, replay.DEAD, "retry"} == set(AGAIN)
 
 
 def test_the_drawing_says_why_a_connection_is_new() -> None:

@@ -45,6 +45,7 @@ from .._trust import CertTypes
 from .._urls import URL, QueryParams, QueryParamTypes
 from .._utils import URLPattern, get_environment_proxies
 from .inspection import Inspection
+from .observing import replace_exchange
 from .templates import Table, Template
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ class BaseClient(Inspection):
 
         waits = BlockingWaits() if self._side.body_type is SyncByteStream else AsyncWaits()
         self._retrier = Retrier(check_retry(retry), waits)
-        self._exchange = self._retrier.exchange
+        replace_exchange(self, self._retrier.exchange)
 
     @property
     def is_closed(self) -> bool:

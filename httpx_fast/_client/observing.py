@@ -1,7 +1,8 @@
 """Lets others see each exchange of a client: recordings, OpenTelemetry, Sentry.
 
-Nothing is patched, and a client that nobody observes pays nothing: what observes takes the place of how the client
-waits, `flow.Side`, which is looked up for each exchange anyway. Redirects and rounds of authentication are exchanges.
+Nothing is patched, and a client that nobody observes pays nothing: what observes takes the place of `client._exchange`,
+which is looked up for each exchange anyway. Redirects and rounds of authentication are exchanges; what the client's
+retry rule sends again is one exchange, whose journey has the attempts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 
 from .._models import Request, Response
 
-__all__ = ["Observer", "observe"]
+__all__ = ["Observer", "observe", "replace_exchange"]
 
 _lock = threading.Lock()
 
@@ -27,20 +28,17 @@ class Observer(Protocol):
         """Take note of its response, which may be still unread, or of what was raised."""
 
 
-class _Observed:
-    """A `flow.Side` whose exchanges are seen; all else is that of the one behind it."""
+class Observed:
+    """Takes the place of `client._exchange`, which it calls, and tells observers of each call."""
 
-    def __init__(self, side: Any, observers: tuple[Observer, ...]) -> None:
-        self.side = side
-        self.observers = observers
+    def __init__(self, exchange: Callable[[Any, Request], Any], observers: tuple[Observer, ...]) -> None:
+        self.exchange: Callable[[Any, Request], Any] = exchange
+        self.observers: tuple[Observer, ...] = observers
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.side, name)
-
-    def exchange(self, transport: Any, request: Request) -> Any:
+    def __call__(self, transport: Any, request: Request) -> Any:
         begun = [(observer, observer.begins(request)) for observer in self.observers]
         try:
-            response = self.side.exchange(transport, request)
+            response = self.exchange(transport, request)
         except BaseException as error:
             _tell(begun, request, None, error)
             raise
@@ -74,21 +72,24 @@ def _tell(
 def observe(client: Any, observer: Observer) -> Callable[[], None]:
     """Have `observer` told of all that `client` sends from now on; return a function that ends it. Repeatable."""
     with _lock:
-        side = client._side
-        if isinstance(side, _Observed):
-            client._side = _Observed(side.side, (*side.observers, observer))
+        exchange = client._exchange
+        if isinstance(exchange, Observed):
+            client._exchange = Observed(exchange.exchange, (*exchange.observers, observer))
         else:
-            client._side = _Observed(side, (observer,))
+            client._exchange = Observed(exchange, (observer,))
 
     def end() -> None:
         with _lock:
-            side = client._side
-            if not isinstance(side, _Observed):
-                return
-            left = tuple(each for each in side.observers if each is not observer)
-            if left:
-                client._side = _Observed(side.side, left)
-            else:
-                del client._side  # that of the class is behind it
+            exchange = client._exchange
+            if isinstance(exchange, Observed):
+                left = tuple(each for each in exchange.observers if each is not observer)
+                client._exchange = Observed(exchange.exchange, left) if left else exchange.exchange
 
     return end
+
+
+def replace_exchange(client: Any, exchange: Callable[[Any, Request], Any]) -> None:
+    """Have `client` send by `exchange` from now on, seen by the same observers as before."""
+    with _lock:
+        seen = client._exchange
+        client._exchange = Observed(exchange, seen.observers) if isinstance(seen, Observed) else exchange

@@ -69,7 +69,7 @@ def test_several_recordings_run_at_once_and_leave_no_trace(backend, nginx):
     async def body():
         async with backend.client() as client:
             inner = getattr(client, "blocking", client)
-            side = inner._side
+            exchange = inner._exchange
             with client.record() as outer:
                 await client.get(nginx.url("/tiny"))
                 with client.record() as nested:
@@ -77,8 +77,7 @@ def test_several_recordings_run_at_once_and_leave_no_trace(backend, nginx):
                 await client.get(nginx.url("/tiny"))
                 with pytest.raises(RuntimeError, match="runs already"), outer:
                     pass
-            assert inner._side is side
-            assert "_side" not in vars(inner)
+            assert inner._exchange == exchange
             with nested:
                 await client.get(nginx.url("/tiny"))
         return len(outer), len(nested)
@@ -162,3 +161,18 @@ def test_notebooks_show_client_pool_and_response(backend, nginx):
     assert "200 OK" in response
     assert "<svg" in response
     assert "hunter2" not in response
+
+
+def test_a_retry_rule_that_comes_later_is_observed(backend, peer):
+    async def body():
+        server = peer(answering(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", OK))
+        retry = httpx_fast.Retry(attempts=2, backoff=0.0)
+        async with backend.client(trust_env=False) as client:
+            with client.record() as recording:
+                response = await client.get(server.url(), extensions={"retry": retry})
+        return response, recording
+
+    response, recording = backend.run(body)
+    assert [each.status_code for each in recording.responses] == [200]
+    assert len(response.journey.attempts) == 1
+    assert httpx_fast.report(recording).count("sent again") == 1
