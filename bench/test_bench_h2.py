@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from httpx_fast._wire import h2 as wire
-from httpx_fast._wire.events import RequestHead
+from httpx_fast._wire.heads import WireHead
 
 FIELDS = [
     ("content-type", "application/json; charset=utf-8"),
@@ -69,7 +69,7 @@ def ours() -> Callable[[bytes, int], Any]:
     session = wire.Session()
     session.feed(b"\0\0\0\x04\0\0\0\0\0", 0.0)
     fields = [(name.encode(), value.encode()) for name, value in REQUEST]
-    head = RequestHead(b"GET", b"https", b"example.org", b"/things", fields)
+    head = WireHead(b"GET", b"https", b"example.org", b"/things", fields)
     reader = wire.StreamReader
 
     def exchange(raw: bytes, moment: float) -> None:

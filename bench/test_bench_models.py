@@ -15,7 +15,7 @@ import httpx_fast
 from httpx_fast._kernel.select import HeadParser
 from httpx_fast._models.request import from_template
 from httpx_fast._models.response import received
-from httpx_fast._wire.events import RequestHead
+from httpx_fast._wire.heads import WireHead
 
 LIBRARIES = [httpx_fast, httpx2]
 DEFAULTS = {"Accept": "*/*", "Accept-Encoding": "gzip", "Connection": "keep-alive", "User-Agent": "bench"}
@@ -43,7 +43,7 @@ def make_request(library):
         return lambda: httpx2.Request("GET", url, headers=merged, extensions={"timeout": timeout.as_dict()})
     timeout = httpx_fast.Timeout(5.0)
     fields = httpx_fast.Request("GET", url, headers=DEFAULTS).headers._share()
-    head = RequestHead(b"GET", b"https", b"example.org", b"/path?a=1", fields)
+    head = WireHead(b"GET", b"https", b"example.org", b"/path?a=1", fields)
     return lambda: from_template("GET", url, fields, head, timeout)
 
 

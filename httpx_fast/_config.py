@@ -125,7 +125,7 @@ def granted(request: Any, name: str) -> float | None:
 
 def timeouts_of(request: Any) -> Mapping[str, Any]:
     """Return a request's timeouts by name, those that are present. Raises TypeError."""
-    own: Timeout | None = request._timeout
+    own: Timeout | None = request._dispatch.timeout
     if own is not None:
         return own.as_dict()
     extensions: dict[str, Any] = request._extensions or {}

@@ -15,9 +15,9 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "httpx_fast"
 
 GROUND = (
-    "__version__ _byte_streams _masking _deadline _encodings _exceptions _origin _drive _hpack_tables _trace _journey "
-    "_journey_parts _journey_steps _journey_certificate _journey_drawing _journey_html _journey_json _trust_stores "
-    "_turns"
+    "__version__ _byte_streams _masking _deadline _encodings _exceptions _head _origin _drive _hpack_tables _trace "
+    "_journey _journey_parts _journey_steps _journey_certificate _journey_drawing _journey_html _journey_json "
+    "_trust_stores _turns"
 )
 FACE = (
     "_types _argument_names _caller _models _urls _urlparse _content _pairs _multipart _decoders _status_codes _config "
@@ -60,7 +60,7 @@ FACE_ORDER = [
     "_urls",
     "_utils _models.headers _models.field_values",
     "_config _multipart _decoders _models.cookie_rules",
-    "_content _models.cookie_jar _models.body_iterators",
+    "_content _models.cookie_jar _models.body_iterators _models.dispatch",
     "_models.cookies",
     "_models.request",
     "_models.response_body",
@@ -215,7 +215,7 @@ def test_a_module_imports_only_from_floors_below_its_own(path: Path):
         ("_wire.h1", "import httpx_fast._net.base"),
         ("_wire.h1", "from httpx_fast._net import base"),
         ("_wire.h1", "from httpx_fast import Client"),
-        ("_net.tls", "from .._wire.events import RequestHead"),
+        ("_net.tls", "from .._wire.heads import WireHead"),
         ("_net.tls", "from .._kernel.select import request_head"),
         ("_conn.http1", "from .._models import Request"),
         ("_conn.http1", "if TYPE_CHECKING:\n    from .._models import Request"),

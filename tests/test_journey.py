@@ -16,7 +16,7 @@ from httpx_fast._journey import AGAIN, MAX_ATTEMPTS, NEW
 from httpx_fast._journey_certificate import read_certificate
 from httpx_fast._journey_steps import lines_of, percentile, steps
 from httpx_fast._pool import losses, replay
-from httpx_fast._wire.events import RequestHead
+from httpx_fast._wire.heads import WireHead
 from httpx_fast.testing.certificate import Certificate as Made
 
 DIAL = ("retried", "dns_done", "tcp_done", "proxy_done", "tls_done")
@@ -26,7 +26,7 @@ MARKS = ("sending", "sent", "first", "done")
 def dialled(*, secure: bool = True) -> Journey:
     """A request whose connection took 5 ms for DNS, 10 for TCP and 15 for TLS, and which took 20, 40 and 60."""
     facts = ConnectionFacts()
-    journey = Journey(100.0, lambda: 109.0, RequestHead(b"GET", b"http", b"a.test", b"/", [(b"Host", b"a.test")]))
+    journey = Journey(100.0, lambda: 109.0, WireHead(b"GET", b"http", b"a.test", b"/", [(b"Host", b"a.test")]))
     journey.leased = facts.dial_started = 100.002
     journey.dials(facts)
     facts.dns_done, facts.tcp_done = 100.007, 100.017

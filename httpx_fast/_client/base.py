@@ -421,7 +421,7 @@ class BaseClient(Inspection):
             or table.params is not self._params
             or table.base_url is not self._base_url
         ):
-            table = self._table = Table(self._headers, self._params, self._base_url)
+            table = self._table = Table(self._headers, self._params, self._base_url, self._reference)
         if params is not None:
             return self._new_template(table, method, url, params)
         template = table.known.get((method, url))
@@ -647,7 +647,7 @@ def _grant(request: Request, timeout: Timeout) -> None:
     """Gives a request its timeouts, unless it has some of its own."""
     extensions = request._extensions
     if extensions is None:
-        request._timeout = timeout
+        request._dispatch = request._dispatch.granted(timeout)
     elif "timeout" not in extensions:
         extensions["timeout"] = timeout.as_dict()
 

@@ -308,9 +308,9 @@ async def warm(client: BaseClient, request: Request, n: int) -> int:
     if n < 0:
         raise ValueError(f"expected a number of connections, 0 or more, as n, got {n}")
     _begin(client)
-    if request._timeout is None:
+    if request._dispatch.timeout is None:
         client._set_timeout(request)
-    request._sender = client._reference
+    request._dispatch = request._dispatch.sent(client._reference, False, None)
     side: Side = client._side
     try:
         return await side.warm(client._transport_for_url(request.url), request, n)
@@ -386,15 +386,16 @@ def send(
     if follow_redirects:
         load_idna()
     try:
-        timeout = request._timeout
+        dispatch = request._dispatch
+        timeout = dispatch.timeout
         if timeout is None or timeout.total is not None:
-            _grant(client, request)
+            _grant(client, request, not stream)
+        elif stream or not dispatch.whole or dispatch.sender is not client._reference:
+            request._dispatch = dispatch.sent(client._reference, not stream, None)
     except AttributeError:
         if isinstance(request, Request):
             raise
         raise TypeError(f"expected a Request, as build_request() makes them, got {type(request).__name__}") from None
-    request._whole = not stream
-    request._sender = client._reference
     if auth is USE_CLIENT_DEFAULT and client._auth is None and not request.url._userinfo:
         scheme = None
     else:
@@ -405,14 +406,14 @@ def send(
     return _authenticating(client, request, scheme, follow_redirects, not stream)
 
 
-def _grant(client: BaseClient, request: Request) -> None:
-    """Gives a request the client's timeouts if it has none, and the whole `send()` its end if it has one."""
-    if request._timeout is None:
+def _grant(client: BaseClient, request: Request, whole: bool) -> None:
+    """Give a request the client's timeouts if it has none, and the whole `send()` its end if it has one."""
+    if request._dispatch.timeout is None:
         client._set_timeout(request)
     if client._retrier is None and "retry" in (request._extensions or ()):
         client._retry_by(None)
     total = granted(request, "total")
-    request._deadline = None if total is None else Deadline(total)
+    request._dispatch = request._dispatch.sent(client._reference, whole, None if total is None else Deadline(total))
 
 
 async def _authenticating(
@@ -422,18 +423,16 @@ async def _authenticating(
     side: Side = client._side
     history: list[Response] = []
     steps = side.steps(auth, request)
-    whole, deadline = request._whole, request._deadline
+    dispatch = request._dispatch
     try:
         following = await side.step(steps, None)
         if following is None:
             raise RuntimeError(f"the flow of {type(auth).__name__} ended before it gave a request to send")
         while True:
-            following._whole = whole
-            following._sender = client._reference
-            following._deadline = deadline
-            if following._timeout is None:
+            if following._dispatch.timeout is None:
                 # The flow may have made it by itself, to fetch a token say; it waits no longer than others either.
                 client._set_timeout(following)
+            following._dispatch = following._dispatch.following(dispatch)
             response = await _redirecting(client, following, follow_redirects, history, False, auth)
             try:
                 following = await side.step(steps, response)
@@ -526,9 +525,7 @@ async def _redirecting(
             with suppress(RuntimeError):  # of a body that is not for this client, which is what `error` says
                 await side.close(response)
             raise
-        following._whole = request._whole
-        following._sender = client._reference
-        following._deadline = request._deadline
+        following._dispatch = following._dispatch.following(request._dispatch)
         redirects += 1
         history = [*history, response]
         request = following

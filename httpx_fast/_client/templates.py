@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from .._kernel.select import merge_lines
 from .._models import Request
+from .._models.dispatch import Destination, Dispatch
 from .._models.headers import Headers
 from .._models.request import from_template
-from .._wire.events import RequestHead
+from .._transports.heads import derived_head, make_head
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._config import Timeout
     from .._urls import URL
 
@@ -33,20 +36,27 @@ _CHECKED = _FRAMING | {b"host"}  # what a request has at most once
 class Template:
     """A request that was made of method and URL text alone."""
 
-    __slots__ = ("_derived", "_names", "fields", "framed", "head", "method", "url")
+    __slots__ = ("_dispatch", "_names", "fields", "framed", "head", "method", "url")
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, sender: Callable[[], Any]) -> None:
         url = request.url
         headers = request.headers
         self.method = request.method
         self.url: URL = url
         self.fields = headers._share()
-        self.head = self._derived = RequestHead(
-            request.method.encode("ascii", "backslashreplace"), url.raw_scheme, url.netloc, url.raw_path, self.fields
-        )
         self._names = headers._lower_names()
         # There are fields that announce a body, or none; or Host is not there once, so that no request can be sent.
         self.framed = not _FRAMING.isdisjoint(self._names) or self._names.count(b"host") != 1
+        self.head = make_head(
+            request.method.encode("ascii", "backslashreplace"),
+            url.raw_scheme,
+            url.netloc,
+            url.raw_path,
+            self.fields,
+            False if self.framed else None,
+        )
+        # Of the request that came last: most have the same timeouts, and are sent by the same client, whole.
+        self._dispatch = Dispatch(self.head, self.method, Destination(url), None, sender, True)
 
     def of_url(self, url: URL) -> Template:
         """Return the template of another URL of the same origin, whose field lines are the same."""
@@ -54,14 +64,20 @@ class Template:
         template.method = self.method
         template.url = url
         template.fields = self.fields
-        template.head = template._derived = self.head.with_target(url.raw_path, self._derived.route)
         template._names = self._names
         template.framed = self.framed
+        head = template.head = self.head.with_target(url.raw_path)
+        last, destination = self._dispatch, Destination(url)
+        destination.route = last.destination.route  # None until a request of the origin was sent
+        template._dispatch = Dispatch(head, self.method, destination, last.timeout, last.sender, True)
         return template
 
     def again(self, timeout: Timeout | None) -> Request:
         """The same request."""
-        return from_template(self.method, self.url, self.fields, self.head, timeout)
+        dispatch = self._dispatch
+        if dispatch.timeout is not timeout:
+            dispatch = self._dispatch = dispatch.granted(timeout)
+        return from_template(self.method, self.url, self.fields, dispatch)
 
     def derive(
         self, method: str, headers: Any, body: bytes, content_type: bytes | None, timeout: Timeout | None
@@ -86,16 +102,13 @@ class Template:
             fields = [*fields, (b"Content-Length", b"%d" % len(body))]
             if content_type is not None and b"content-type" not in names:
                 fields.append((b"Content-Type", content_type))
-        first, before = self.head, self._derived
+        first, dispatch = self.head, self._dispatch
         verb = first.method if method == self.method else method.encode("ascii", "backslashreplace")
-        head = RequestHead(verb, first.scheme, first.authority, first.target, fields)
-        head.route = before.route  # which the one before knows since it was sent
-        if body:
-            head.announced = len(body)
-        elif not self.framed:
-            head.announced = None
-        self._derived = head
-        request = from_template(method, self.url, fields, head, timeout)
+        announced = len(body) if body else first.announced
+        head = derived_head(first, verb, first.target, fields, announced)
+        request = from_template(
+            method, self.url, fields, Dispatch(head, method, dispatch.destination, timeout, dispatch.sender, True)
+        )
         request._content = body
         return request
 
@@ -103,9 +116,10 @@ class Template:
 class Table:
     """The templates of one state of the settings. Another state has another table, so no thread meets an old one."""
 
-    __slots__ = ("base_url", "fields", "known", "origins", "params")
+    __slots__ = ("_sender", "base_url", "fields", "known", "origins", "params")
 
-    def __init__(self, headers: Headers, params: Any, base_url: URL) -> None:
+    def __init__(self, headers: Headers, params: Any, base_url: URL, sender: Callable[[], Any]) -> None:
+        self._sender = sender
         self.fields = headers._share()
         self.params = params
         self.base_url = base_url
@@ -119,7 +133,7 @@ class Table:
         last = self.origins.get(origin)
         if last is None:
             _make_room(self.origins)
-            template = Template(Request(method, url, headers=headers))
+            template = Template(Request(method, url, headers=headers), self._sender)
         else:
             template = last.of_url(url)
         self.origins[origin] = template

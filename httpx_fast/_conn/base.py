@@ -13,11 +13,11 @@ from collections.abc import AsyncIterable, Callable, Sequence
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from .._deadline import RequestTimeouts
+from .._head import FieldLine, RequestHead
 from .._journey import ConnectionFacts, Journey
 from .._kernel.select import FieldSection, ResponseHead
 from .._net.base import Backend, Stream
 from .._origin import Route
-from .._wire.events import FieldLine, RequestHead
 
 __all__ = ["Connection", "Exchange", "Head", "MakeConnection", "Owner", "RequestTimeouts"]
 

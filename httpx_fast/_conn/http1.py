@@ -25,13 +25,13 @@ from .._exceptions import (
     WriteTimeout,
     retold,
 )
+from .._head import FieldLine, RequestHead
 from .._journey import ConnectionFacts, Journey
 from .._kernel.constants import HAS_KEEP_ALIVE
 from .._net.acknowledged import acknowledged, closed_untaken
 from .._net.base import Stream
 from .._origin import Route
 from .._trace import Tracer
-from .._wire.events import FieldLine, RequestHead
 from .._wire.h1 import DEAD, ENDED, HEAD, IDLE, TUNNEL, ResponseReader
 from .base import Head, Owner, RequestTimeouts
 from .http1_sending import send_request

@@ -15,11 +15,12 @@ from collections.abc import AsyncIterable
 from math import inf
 from typing import ClassVar
 
+from .._head import FieldLine, RequestHead
 from .._journey import ConnectionFacts, Journey
 from .._net.base import Stream
 from .._origin import Route
 from .._trace import Tracer
-from .._wire.events import FieldLine, NoWebSockets, RequestHead
+from .._wire.events import NoWebSockets
 from .._wire.h2 import INITIAL_LIMIT, Session
 from .._wire.h2_stream import ENDED
 from .base import Head, Owner, RequestTimeouts

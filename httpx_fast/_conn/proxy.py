@@ -27,9 +27,9 @@ from .._exceptions import (
     retold,
     shown,
 )
+from .._head import FieldLine
 from .._kernel.select import request_head
 from .._net.base import Stream
-from .._wire.events import FieldLine
 from .._wire.h1 import TUNNEL, ResponseReader
 from .._wire.socks import Handshake, Socks4a, Socks5
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, Sequence, ValuesView
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, Union, overload
 
+from .._head import FieldLine
 from .._kernel.select import encode_lines
 from .._masking import masked_field
 from .._pairs import check_pairs
@@ -28,7 +29,6 @@ HeaderTypes: TypeAlias = Union[
     Sequence[tuple[bytes, bytes]],
 ]
 
-FieldLine: TypeAlias = tuple[bytes, bytes]
 
 _T = TypeVar("_T")
 _new = object.__new__

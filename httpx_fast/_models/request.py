@@ -4,13 +4,15 @@ An ordinary class, which users may subclass and patch; rarely used attributes ar
 
 1. A request from a template shares the template's field lines until `headers` is first read, and has no stream until
    `stream` is first read: None stands for the content in memory.
-2. `_timeout` is the granted `Timeout` until somebody asks for `extensions`; from then on the dict there says it.
-3. `_head` is a head made of this request before; `_unchanged_head()` gives it while it still says what is to be sent.
+2. `_dispatch` says how it is sent. It has the granted timeouts until somebody asks for `extensions`; from then on the
+   dict there has them.
+3. Clients and transports read `_dispatch`, `_extensions`, `_stream`, `_body` and `_unchanged_head()`, and nothing else
+   that begins with an underscore.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._byte_streams import AsyncByteStream, SyncByteStream
@@ -19,11 +21,11 @@ from .._exceptions import RequestNotRead
 from .._multipart import RequestData, RequestFiles, get_multipart_boundary_from_content_type
 from .._urls import URL, QueryParamTypes
 from .cookies import Cookies, CookieTypes
-from .headers import FieldLine, Headers, HeaderTypes
+from .dispatch import UNSENT, Destination, Dispatch
+from .headers import Headers, HeaderTypes
 
 if TYPE_CHECKING:
-    from .._config import Timeout
-    from .._deadline import Deadline
+    from .._head import FieldLine, RequestHead
 
 __all__ = ["Request"]
 
@@ -34,18 +36,7 @@ _new = object.__new__
 #: Methods that define a meaning for content, so that no content is sent as a length of 0 (RFC 9110 s.8.6).
 _WITH_CONTENT = frozenset({"POST", "PUT", "PATCH", "QUERY"})
 #: Attributes that are not pickled, since they belong to the sending of the request.
-_UNPICKLED = (
-    "_deadline",
-    "_extensions",
-    "_head",
-    "_head_method",
-    "_head_url",
-    "_lines",
-    "_sender",
-    "_stream",
-    "_timeout",
-    "_whole",
-)
+_UNPICKLED = ("_dispatch", "_extensions", "_lines", "_stream")
 
 
 class Request:
@@ -64,13 +55,7 @@ class Request:
     _lines: list[FieldLine]
     _stream: SyncByteStream | AsyncByteStream | None
     _extensions: dict[str, Any] | None
-    _timeout: Timeout | None
-    _deadline: Deadline | None  # set by the client: of all that this request is part of
-    _sender: Callable[[], Any]  # unset until a client sends it: a weak reference to that
-    _whole: bool  # set by the client: it wants all of the response before it goes on
-    _head: Any
-    _head_method: str | None
-    _head_url: URL | None
+    _dispatch: Dispatch
 
     def __init__(
         self,
@@ -124,12 +109,7 @@ class Request:
         self._headers = None
         self._stream = None
         self._extensions = None
-        self._timeout = None
-        self._deadline = None
-        self._whole = False
-        self._head = None
-        self._head_method = None
-        self._head_url = None
+        self._dispatch = UNSENT
 
     def _prepare(self, defaults: dict[str, str]) -> None:
         """Add Host and the fields of the body, unless the user has given them."""
@@ -181,18 +161,19 @@ class Request:
     def extensions(self) -> dict[str, Any]:
         """Return the settings of this request alone: "timeout", "trace", "sni_hostname", "target"."""
         extensions = self._extensions
-        timeout = self._timeout
+        timeout = self._dispatch.timeout
         if extensions is None:
             extensions = self._extensions = {}
         if timeout is not None:
-            self._timeout = None
+            self._dispatch = self._dispatch.granted(None)
             extensions.setdefault("timeout", timeout.as_dict())
         return extensions
 
     @extensions.setter
     def extensions(self, extensions: dict[str, Any]) -> None:
         self._extensions = extensions
-        self._timeout = None
+        if self._dispatch.timeout is not None:
+            self._dispatch = self._dispatch.granted(None)
 
     @property
     def content(self) -> bytes:
@@ -233,10 +214,11 @@ class Request:
             return self._content
         return stream._stream if type(stream) is ByteStream else None
 
-    def _unchanged_head(self) -> Any:
+    def _unchanged_head(self) -> RequestHead | None:
         """Return the head that was made of this request before, if it still says what is to be sent."""
-        head = self._head
-        if head is None or self.method is not self._head_method or self.url is not self._head_url:
+        dispatch = self._dispatch
+        head = dispatch.head
+        if head is None or self.method is not dispatch.method or self.url is not dispatch.destination.url:
             return None
         extensions = self._extensions
         if extensions is not None and ("target" in extensions or "sni_hostname" in extensions):
@@ -244,11 +226,9 @@ class Request:
         headers = self._headers
         return head if (self._lines if headers is None else headers._lines) is head.fields else None
 
-    def _keep_head(self, head: Any) -> None:
+    def _keep_head(self, head: RequestHead, destination: Destination) -> None:
         """Keep a head whose `fields` are `headers._field_lines`, for the next time that this request is sent."""
-        self._head = head
-        self._head_method = self.method
-        self._head_url = self.url
+        self._dispatch = self._dispatch.headed(head, self.method, destination)
         self.headers._shared = True
 
     def __repr__(self) -> str:
@@ -265,18 +245,17 @@ class Request:
         self._stream = UnattachedStream()
 
 
-def from_template(method: str, url: URL, lines: list[FieldLine], head: Any, timeout: Timeout | None) -> Request:
-    """Return a request without content whose field lines and head others hold too."""
-    self = _new(Request)
-    self.method = self._head_method = method
-    self.url = self._head_url = url
+def from_template(
+    method: str, url: URL, lines: list[FieldLine], dispatch: Dispatch, kind: type[Request] = Request
+) -> Request:
+    """Return a request without content whose field lines and dispatch others hold too."""
+    self = _new(kind)
+    self.method = method
+    self.url = url
     self._headers = None
     self._lines = lines
     self._content = b""
     self._stream = None
     self._extensions = None
-    self._timeout = timeout
-    self._deadline = None
-    self._whole = False
-    self._head = head
+    self._dispatch = dispatch
     return self

@@ -12,9 +12,10 @@ from typing import TypeAlias
 from .._conn.base import Connection, Exchange, Head, RequestTimeouts
 from .._conn.dial import DialOptions
 from .._exceptions import RequestError, TransportError, UnsupportedProtocol
+from .._head import FieldLine, RequestHead
 from .._journey import Journey
 from .._origin import Origin, Route
-from .._wire.events import FieldLine, Http1Required, NoWebSockets, RequestHead
+from .._wire.events import Http1Required, NoWebSockets
 from .acquirer import Acquirer, TracedAcquirer
 from .dialler import Dialler
 from .lease import Lease, TracedLease
@@ -45,6 +46,7 @@ class Exchanges:
     async def request(
         self,
         head: RequestHead,
+        route: Route,
         body: bytes | Pieces,
         framing: int,
         timeouts: RequestTimeouts,
@@ -54,10 +56,8 @@ class Exchanges:
     ) -> Reply:
         """Send a request and return its response, with all of its body if `whole`."""
         if journey.trace is not None and self._traced is not None:
-            return await self._traced.request(head, body, framing, timeouts, journey, whole, replay)
+            return await self._traced.request(head, route, body, framing, timeouts, journey, whole, replay)
         leases = self._leases
-        route = head.route
-        assert route is not None
         # What may not be sent again is given a connection with more care; a body in pieces may be gone by then.
         once = head.once if replay is None else not replay
         if framing and not isinstance(body, bytes):
@@ -154,6 +154,7 @@ class TracedExchanges(Exchanges):
     async def request(
         self,
         head: RequestHead,
+        route: Route,
         body: bytes | Pieces,
         framing: int,
         timeouts: RequestTimeouts,
@@ -163,7 +164,7 @@ class TracedExchanges(Exchanges):
     ) -> Reply:
         """Do the same; the head is waited for before the body is, since it is a step of its own."""
         try:
-            return await super().request(head, body, framing, timeouts, journey, False, replay)
+            return await super().request(head, route, body, framing, timeouts, journey, False, replay)
         except BaseException:
             assert journey.trace is not None
             await journey.trace.deliver()

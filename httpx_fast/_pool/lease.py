@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from types import FrameType
 
 from .._conn.base import Connection, Exchange
+from .._head import FieldLine
 from .._journey import Journey
 from .._net.base import Stream
 from .._trace import Tracer
-from .._wire.events import FieldLine
 from .leases import Leases
 
 

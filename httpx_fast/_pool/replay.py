@@ -7,8 +7,9 @@ from typing import Final, NamedTuple, Protocol
 
 from .._conn.base import Connection
 from .._exceptions import ReadError, RemoteProtocolError, RequestError, WriteError
+from .._head import RequestHead
 from .._journey import AGAIN, Journey
-from .._wire.events import Http1Required, RequestHead
+from .._wire.events import Http1Required
 
 # Requests that the peer did nothing with are sent again for as long as connections make progress: a server that takes
 # five requests on each connection, and is asked three hundred at once, gives most of them back many times. Over

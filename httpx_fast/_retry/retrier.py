@@ -138,10 +138,11 @@ class Retrier:
                 await self._pause(sending, verdict.delay, closings)
 
     def _begin(self, transport: Any, request: Request, retry: Retry) -> Sending:
-        deadline = request._deadline
+        deadline = request._dispatch.deadline
         if deadline is None:
             # No client has said how long all may take: it is said here, for all attempts together.
-            deadline = request._deadline = deadline_of(request, self._clock)
+            deadline = deadline_of(request, self._clock)
+            request._dispatch = request._dispatch.until(deadline)
         until = NEVER if deadline is None else deadline.on(self._clock).at
         extensions = request._extensions
         replay = None if extensions is None else extensions.get("replay")
@@ -205,7 +206,8 @@ class Retrier:
 
     async def _read(self, request: Request, response: Response) -> None:
         """Read the body of a good answer that is wanted whole: if it breaks off, nobody has seen anything of it."""
-        if request._whole and response._body is None and response.is_success and "_content" not in response.__dict__:
+        whole = request._dispatch.whole
+        if whole and response._body is None and response.is_success and "_content" not in response.__dict__:
             response._request = request
             try:
                 await self._waits.read(response)

@@ -90,7 +90,7 @@ def deadline_of(request: Request, clock: Callable[[], float]) -> Deadline | None
 
     A client has said it. A request that came without one is all there is.
     """
-    deadline = request._deadline
+    deadline = request._dispatch.deadline
     if deadline is None:
         total = granted(request, "total")
         if total is None:

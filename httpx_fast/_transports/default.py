@@ -35,7 +35,8 @@ from .._config import (
 from .._conn.base import RequestTimeouts
 from .._conn.dial import DialOptions
 from .._drive import drive
-from .._exceptions import ClientClosed, LocalProtocolError, UnsupportedProtocol, map_httpcore_exceptions
+from .._exceptions import ClientClosed, map_httpcore_exceptions
+from .._head import FieldLine
 from .._journey import Journey
 from .._models import Headers, Request, Response
 from .._models.response import received
@@ -48,12 +49,12 @@ from .._pool.lease import caller
 from .._pool.pool import Lease, Pool, Reply
 from .._trace import any_logger_answered, tracer
 from .._trust import CertTypes, check_ssl_settings, shared_ssl_context
-from .._wire.events import FieldLine, RequestHead
 from .base import AsyncBaseTransport, BaseTransport, deadline_of
 from .core.bodies import AsyncResponseStream, ResponseStream
+from .heads import complete, forwarded, framing_of
 from .network import AsyncNetworkStream, NetworkStream, handed_over, of_async_response, of_response
 from .outgoing import AsyncPieces, BlockingPieces, BoundedPieces
-from .proxying import forward_route, forwarded, hop_of
+from .proxying import forward_route, hop_of
 
 if TYPE_CHECKING:
     from .._resolvers import ResolverTypes
@@ -177,15 +178,16 @@ class _Door:
 
     def _way(self, request: Request) -> tuple[Route, float | None]:
         """Where the connections lead that serve this request, and the seconds to make one."""
-        head = _head(request, request._unchanged_head())
-        route = self._forward if self._forward is not None and head.scheme == b"http" else head.route
-        assert route is not None
+        head, _, route = complete(request, request._unchanged_head())
+        if self._forward is not None and head.scheme == b"http":
+            route = self._forward
         return route, granted(request, "connect")
 
     def _granted(self, request: Request, pool: Pool) -> RequestTimeouts:
         """The timeouts of a request, read once."""
-        own = request._timeout
-        if own is not None and own.total is None and request._deadline is None:
+        dispatch = request._dispatch
+        own = dispatch.timeout
+        if own is not None and own.total is None and dispatch.deadline is None:
             return _as_timeouts(RequestTimeouts, (own.connect, own.read, own.write, own.pool, own.first_byte, None))
         timeout = timeouts_of(request)
         return RequestTimeouts(
@@ -206,7 +208,7 @@ def _check_sender(request: Request) -> None:
 
     It has passed its client's own check if it is of a redirect, or of a retry, or was overtaken by `close()`.
     """
-    sender = getattr(request, "_sender", None)
+    sender = request._dispatch.sender
     client = None if sender is None else sender()
     if client is not None and client.is_closed:
         raise ClientClosed(f"the client was closed, by close() or aclose(), before a request to {request.url} was sent")
@@ -217,63 +219,6 @@ def _watch(request: Request, journey: Journey) -> None:
     watcher = tracer(request._extensions, request)
     if watcher is not None:
         journey.trace = watcher
-
-
-def _head(request: Request, head: RequestHead | None) -> RequestHead:
-    """Completes `head`, which is that of the request's template, or makes a new one where that does not hold."""
-    if head is None:
-        head = _make_head(request)
-        if request._extensions is None:
-            request._keep_head(head)
-    head.http1  # noqa: B018  # what cannot be sent is refused here, before anything is leased
-    head.route = request_route(request)
-    return head
-
-
-def _make_head(request: Request) -> RequestHead:
-    url = request.url
-    extensions = request._extensions
-    target = url.raw_path if extensions is None else extensions.get("target", url.raw_path)
-    try:
-        method = request.method.encode("ascii")
-    except UnicodeEncodeError:
-        raise LocalProtocolError(f"method {request.method!r} is no token; expected letters like GET") from None
-    return RequestHead(method, url.raw_scheme, url.netloc, target, request.headers._field_lines)
-
-
-#: A WebSocket begins as a request of these (RFC 6455 s.3); default ports are the same.
-_WEBSOCKET = {"ws": "http", "wss": "https"}
-
-
-def request_route(request: Request) -> Route:
-    origin = request.url._origin
-    spoken = _WEBSOCKET.get(origin.scheme)
-    if spoken is not None:
-        origin = origin._replace(scheme=spoken)
-    elif origin.scheme not in ("http", "https"):
-        seen = f"scheme {origin.scheme!r}" if origin.scheme else "no scheme"
-        raise UnsupportedProtocol(f"the URL {request.url._masked()!r} has {seen}; expected http:// or https://")
-    if not origin.host:
-        raise UnsupportedProtocol(
-            f"the URL {request.url._masked()!r} has no host; expected http://host/ or https://host/"
-        )
-    extensions = request._extensions
-    server_name = None if extensions is None else extensions.get("sni_hostname")
-    if isinstance(server_name, bytes):
-        server_name = server_name.decode("ascii")
-    return Route(origin, server_name if server_name != origin.host else None)
-
-
-def _framing(head: RequestHead, body: bytes | None) -> int:
-    """The framing of a request's body (None: a stream); LocalProtocolError where the fields announce another."""
-    framing = head.framing
-    if framing is None:
-        if body == b"":
-            return 0
-        raise LocalProtocolError("the request has a body, but neither Content-Length nor Transfer-Encoding: chunked")
-    if framing >= 0 and body is not None and framing != len(body):
-        raise LocalProtocolError(f"the body has {len(body)} bytes, its Content-Length is {framing}")
-    return framing
 
 
 class HTTPTransport(_Door, BaseTransport):
@@ -302,11 +247,13 @@ class HTTPTransport(_Door, BaseTransport):
 
     def handle_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
-        head: RequestHead | None = request._unchanged_head()
-        if head is None or head.route is None:
-            head = _head(request, head)
+        dispatch = request._dispatch
+        destination = dispatch.destination
+        head, route = request._unchanged_head(), destination.route
+        if head is None or route is None:
+            head, destination, route = complete(request, head)
         if self._forward is not None and head.scheme == b"http":
-            head = forwarded(head, self._forward, self._proxy_fields)
+            head, route = forwarded(head, destination, self._forward, self._proxy_fields)
         pool = self.pool
         if pool.closed:
             pool = self._reopened(request)
@@ -315,7 +262,7 @@ class HTTPTransport(_Door, BaseTransport):
         if extensions is not None or any_logger_answered(DEBUG) is not False:
             _watch(request, journey)
         data = request._content if request._stream is None else request._body
-        framing = 0 if data == b"" and head.announced is None else _framing(head, data)
+        framing = 0 if data == b"" and head.announced is None else framing_of(head, data)
         body: bytes | BlockingPieces
         if data is None:
             stream = request.stream
@@ -326,7 +273,7 @@ class HTTPTransport(_Door, BaseTransport):
             body = data
         timeouts = self._granted(request, pool)
         replay = self._replay if extensions is None else extensions.get("replay", self._replay)
-        reply = drive(pool.request(head, body, framing, timeouts, journey, request._whole, replay))
+        reply = drive(pool.request(head, route, body, framing, timeouts, journey, dispatch.whole, replay))
         return _response(request, journey, reply, SyncBody)
 
     def warm(self, request: Request, n: int = 1) -> int:
@@ -381,11 +328,13 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
 
     async def handle_async_request(self, request: Request) -> Response:
         """Sends one request and returns its response; its stream is to be read to the end or closed."""
-        head: RequestHead | None = request._unchanged_head()
-        if head is None or head.route is None:
-            head = _head(request, head)
+        dispatch = request._dispatch
+        destination = dispatch.destination
+        head, route = request._unchanged_head(), destination.route
+        if head is None or route is None:
+            head, destination, route = complete(request, head)
         if self._forward is not None and head.scheme == b"http":
-            head = forwarded(head, self._forward, self._proxy_fields)
+            head, route = forwarded(head, destination, self._forward, self._proxy_fields)
         token = current_token()
         last, pool = self._last
         if pool is None or token is not last:
@@ -395,11 +344,11 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         if extensions is not None or any_logger_answered(DEBUG) is not False:
             _watch(request, journey)
         data = request._content if request._stream is None else request._body
-        framing = 0 if data == b"" and head.announced is None else _framing(head, data)
+        framing = 0 if data == b"" and head.announced is None else framing_of(head, data)
         timeouts = self._granted(request, pool)
         replay = self._replay if extensions is None else extensions.get("replay", self._replay)
         if data is not None:
-            reply = await pool.request(head, data, framing, timeouts, journey, request._whole, replay)
+            reply = await pool.request(head, route, data, framing, timeouts, journey, dispatch.whole, replay)
             return _response(request, journey, reply, AsyncBody)
         stream = request.stream
         if not isinstance(stream, AsyncByteStream):
@@ -407,7 +356,7 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
         deadline = timeouts.deadline
         pieces = AsyncPieces(stream) if deadline is None else BoundedPieces(stream, deadline, pool.clock)
         try:
-            reply = await pool.request(head, pieces, framing, timeouts, journey, request._whole, replay)
+            reply = await pool.request(head, route, pieces, framing, timeouts, journey, dispatch.whole, replay)
         except BaseException:
             await pieces.aclose()
             raise

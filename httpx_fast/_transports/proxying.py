@@ -1,4 +1,4 @@
-"""What a `Proxy` means below the door: the hop that connections go through, and the heads that it forwards.
+"""Makes of a `Proxy` what the layers below know: the hop that connections go through.
 
 Credentials become what the wire carries here, once: Proxy-Authorization for http(s) proxies (RFC 7617), a login for
 SOCKS.
@@ -18,13 +18,12 @@ from .._exceptions import LocalProtocolError
 from .._kernel.select import check_field
 from .._origin import Origin, Route
 from .._trust import shared_ssl_context
-from .._wire.events import RequestHead
 from .._wire.framing import request_framing
 from .._wire.socks import MAX_TEXT
 
 if TYPE_CHECKING:
     from .._config import ProxyTypes
-    from .._wire.events import FieldLine
+    from .._head import FieldLine
 
 
 def hop_of(proxy: ProxyTypes | None, verify: ssl.SSLContext | str | bool, trust_env: bool) -> ProxyHop | None:
@@ -53,13 +52,6 @@ def _proxy_tls(proxy: Proxy, verify: ssl.SSLContext | str | bool, trust_env: boo
         return lambda: own
     authorities = verify if isinstance(verify, str) else True
     return partial(shared_ssl_context, authorities, None, trust_env)
-
-
-def _asks_for_websocket(head: RequestHead) -> bool:
-    return head.method == b"GET" and any(
-        len(name) == 7 and name.lower() == b"upgrade" and value.strip(b" \t").lower() == b"websocket"
-        for name, value in head.fields
-    )
 
 
 def _fields(proxy: Proxy) -> tuple[FieldLine, ...]:
@@ -98,29 +90,3 @@ def _login(scheme: str, auth: tuple[bytes, bytes] | None) -> tuple[bytes, bytes]
 def forward_route(hop: ProxyHop | None) -> Route | None:
     """The route of requests that the hop forwards; None if it forwards none."""
     return Route(Origin(hop.scheme, hop.host, hop.port), forward=True) if hop is not None and hop.forwards else None
-
-
-def forwarded(head: RequestHead, route: Route, fields: tuple[FieldLine, ...]) -> RequestHead:
-    """The head as a forwarding proxy wants it: the whole target (RFC 9112 s.3.2.2), and what is for the proxy.
-
-    One that asks for a WebSocket is returned as it is, so that it goes through a tunnel (RFC 6455 s.4.1). Field lines
-    of the request win over those for the proxy. A target that is none of the origin's, as that of CONNECT, stays as it
-    is. The head is kept beside the one that it was made of.
-    """
-    found = head.forwarded
-    if found is not None and found.route is route:
-        return found
-    if _asks_for_websocket(head):
-        return head
-    target = head.target
-    if target == b"*":
-        target = b""  # s.3.2.4: the last proxy makes an asterisk of it
-    if target[:1] in (b"", b"/"):
-        target = head.scheme + b"://" + head.authority + target
-    own = {name.lower() for name, _ in head.fields}
-    lines = [*head.fields, *(line for line in fields if line[0].lower() not in own)]
-    found = RequestHead(head.method, head.scheme, head.authority, target, lines)
-    found.route = route
-    found.http1  # noqa: B018  # what cannot be sent is refused here, before anything is leased
-    head.forwarded = found
-    return found

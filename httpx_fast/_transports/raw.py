@@ -15,12 +15,12 @@ from typing import Any, Final, Protocol
 
 from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._config import Timeout
-from .._exceptions import LocalProtocolError
+from .._head import FieldLine, RequestHead
 from .._models import Request
-from .._models.headers import FieldLine
+from .._models.dispatch import Destination, Dispatch
+from .._models.request import from_template
 from .._urls import URL
-from .._wire.events import RequestHead
-from .default import request_route
+from .heads import make_head, method_bytes, route_of
 
 MAX_HEADS: Final = 256  # heads that are kept, and URLs; the oldest goes first
 MAX_TIMEOUTS: Final = 64  # combinations of timeouts that are kept
@@ -42,16 +42,16 @@ class RawURL(Protocol):
 class RawRequest(Request):
     """A request whose head is ready."""
 
-    def _unchanged_head(self) -> Any:
+    def _unchanged_head(self) -> RequestHead | None:
         """Return the head: nobody but the transport holds this request, so nothing of it has changed."""
-        return self._head
+        return self._dispatch.head
 
 
 class RawRequests:
     """Makes requests of their raw parts, for one transport."""
 
     def __init__(self) -> None:
-        self._heads: dict[tuple[Any, ...], tuple[RequestHead, URL]] = {}
+        self._heads: dict[tuple[Any, ...], Dispatch] = {}
         self._urls: dict[str, URL] = {}
         self._timeouts: dict[tuple[Any, ...], Timeout] = {}
 
@@ -67,44 +67,44 @@ class RawRequests:
 
         Raises InvalidURL, UnsupportedProtocol and LocalProtocolError for what cannot be sent.
         """
-        request = RawRequest.__new__(RawRequest)
-        request._begin()
-        request.method = method
-        target, server_name = url.raw_path, None
         timeouts = extensions.get("timeout")
-        if len(extensions) == 1 and timeouts is not None:
-            request._timeout = self._timeout(timeouts)
-        if extensions and request._timeout is None:
-            request._extensions = dict(extensions)
-            target, server_name = extensions.get("target", target), extensions.get("sni_hostname")
+        timeout = self._timeout(timeouts) if len(extensions) == 1 and timeouts is not None else None
+        own = dict(extensions) if extensions and timeout is None else None
+        target, server_name = url.raw_path, None
+        if own is not None:
+            target, server_name = own.get("target", target), own.get("sni_hostname")
         key = (method, url.raw_scheme, url.netloc, target, server_name, *fields)
         known = self._heads.get(key)
         if known is None:
-            known = self._keep(key, request, url, target, fields)
-        request._head, request.url = known
-        request._lines = known[0].fields  # type: ignore[assignment]  # the list that it was made of
+            known = self._keep(key, fields, self._url(str(url)), own)
+        if known.timeout is not timeout:
+            known = self._heads[key] = known.granted(timeout)
+        location = known.destination.url
+        assert location is not None
+        # A head keeps the list that it was made of, so a request may look for changes of it.
+        request = from_template(method, location, known.head.fields, known, RawRequest)  # type: ignore[arg-type, union-attr]
+        request._extensions = own
         if isinstance(body, bytes):
             request._content = body
         else:
+            del request._content
             request._stream = body
         return request
 
     def _keep(
-        self, key: tuple[Any, ...], request: RawRequest, url: RawURL, target: bytes, fields: list[FieldLine]
-    ) -> tuple[RequestHead, URL]:
-        """Make the head of `request` and keep it under `key`."""
-        request.url = self._url(str(url))
-        try:
-            method = request.method.encode("ascii")
-        except UnicodeEncodeError:
-            raise LocalProtocolError(f"method {request.method!r} is no token; expected letters like GET") from None
-        head = RequestHead(method, key[1], key[2], target, fields)
+        self, key: tuple[Any, ...], fields: list[FieldLine], url: URL, extensions: dict[str, Any] | None
+    ) -> Dispatch:
+        """Make the head of a request and keep it under `key`."""
+        method, scheme, authority, target, *_ = key
+        destination = Destination(url)
+        head = make_head(method_bytes(method), scheme, authority, target, fields)
         head.http1  # noqa: B018  # what cannot be sent is refused here, before a connection is leased
-        head.route = request_route(request)
+        route = route_of(url, extensions)
         if any(len(name) == 7 and name.lower() == b"upgrade" for name, _ in fields):
-            # Who writes this field expects 101, which HTTP/2 does not have (RFC 9113 s.8.6).
-            head.route = head.route._replace(http1=True)
-        made = (head, request.url)
+            # A client that writes this field expects 101, which HTTP/2 does not have (RFC 9113 s.8.6).
+            route = route._replace(http1=True)
+        destination.route = route
+        made = Dispatch(head, method, destination)
         while len(self._heads) >= MAX_HEADS:
             _forget_oldest(self._heads)
         self._heads[key] = made

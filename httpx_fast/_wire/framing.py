@@ -7,9 +7,10 @@ lengths that two parties read differently, so an ambiguous one is refused, not g
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError, shown
+from .._head import FieldLine
 from .._kernel.constants import (
     CHUNKED_ONLY,
     CONNECTION_CLOSE,
@@ -19,9 +20,6 @@ from .._kernel.constants import (
     MAX_LENGTH,
 )
 from .._kernel.select import ResponseHead
-
-#: Name as the user wrote it, and value.
-FieldLine: TypeAlias = tuple[bytes, bytes]
 
 # A framing is the body's length in bytes, or one of these.
 CHUNKED = -1

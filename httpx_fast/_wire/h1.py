@@ -21,10 +21,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from .._exceptions import RemoteProtocolError, shown
+from .._head import FieldLine
 from .._kernel.constants import FIRST_INTERMEDIATE, MAX_INTERMEDIATE
 from .._kernel.select import BodyBuffer, ChunkedDecoder, HeadParser, ResponseHead
 from . import framing
-from .events import FieldLine
 from .framing import TRICKY_FLAGS, TRICKY_METHODS
 
 IDLE: Final = 0

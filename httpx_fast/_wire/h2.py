@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError, TransportError, shown
+from .._head import RequestHead
 from .._kernel.h2_constants import (
     ACK,
     CANCEL,
@@ -65,7 +66,7 @@ from .._kernel.h2_control import (
 )
 from .._kernel.h2_errors import Http2Error, SectionTooLarge
 from .._kernel.select import FrameReader, HpackDecoder, HpackEncoder, data_head, headers_frames
-from .events import Http1Required, RequestHead
+from .events import Http1Required
 from .h2_admission import StreamAdmission, error_name
 from .h2_limits import UPDATES_PER_DATA, FloodGuard, ResetStreams, check_settings
 from .h2_stream import ENDED, StreamReader

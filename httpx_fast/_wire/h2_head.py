@@ -6,11 +6,9 @@ A request that asks for a WebSocket as in HTTP/1.1 becomes an extended CONNECT (
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias
 
+from .._head import FieldLine
 from .._kernel.h2_constants import CONNECTION_FIELDS
-
-FieldLine: TypeAlias = tuple[bytes, bytes]
 
 #: Replaced by :authority (RFC 9113 s.8.3.1), or meant for the next hop of HTTP/1 only (s.8.2.2).
 _DROPPED = CONNECTION_FIELDS | {b"host", b"http2-settings"}

@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from .._exceptions import RemoteProtocolError, TransportError
+from .._head import FieldLine
 from .._kernel import h2_errors
 from .._kernel.constants import FIRST_INTERMEDIATE, HAS_CONTENT_LENGTH, MAX_INTERMEDIATE
 from .._kernel.h2_constants import ENHANCE_YOUR_CALM
 from .._kernel.h2_errors import Http2Error
 from .._kernel.select import FieldSection
 from . import framing
-from .events import FieldLine
 from .h1 import MAX_INTERIM_SIZE
 from .windows import STREAM_WINDOW, ReceiveWindow
 

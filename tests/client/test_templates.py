@@ -21,7 +21,7 @@ def test_second_request_shares_url_and_head_with_the_first(client):
     first, second = client.build_request("GET", URL), client.build_request("GET", URL)
     assert first is not second
     assert first.url is second.url
-    assert first._head is second._head
+    assert first._dispatch is second._dispatch
     assert first._unchanged_head() is not None
     assert first.headers is not second.headers
 
@@ -214,11 +214,12 @@ def test_cookies_of_the_client_go_with_a_body_and_headers_too(client):
 
 def test_route_that_one_derived_request_found_serves_the_next(client):
     first = client.build_request("POST", URL, json=1)
-    assert first._head.route is None
-    first._head.route = route = object()
+    destination = first._dispatch.destination
+    assert destination.route is None
     second = client.build_request("POST", URL, json=2, headers={"X": "1"})
-    assert second._head.route is route
-    assert client.build_request("GET", URL)._head.route is None
+    assert second._dispatch.destination is destination
+    assert client.build_request("GET", URL)._dispatch.destination is destination
+    assert client.build_request("GET", f"{URL}/")._dispatch.destination is not destination
 
 
 # A URL never seen is made from the template of its origin.
@@ -258,13 +259,13 @@ def test_new_url_makes_the_request_that_is_made_without_a_template(own, base, me
 
 def test_new_url_of_an_origin_shares_its_fields_and_goes_its_route(client):
     first = client.build_request("GET", "http://a.test/1")
-    first._head.route = route = object()
+    route = first._dispatch.destination.route = object()
     second = client.build_request("GET", "http://a.test/2")
     assert second._lines is first._lines
-    assert second._head.route is route
-    assert second._head.target == b"/2"
+    assert second._dispatch.destination.route is route
+    assert second._dispatch.head.target == b"/2"
     for other in ("https://a.test/1", "http://b.test/1", "http://a.test:8/1"):
-        assert client.build_request("GET", other)._head.route is None
+        assert client.build_request("GET", other)._dispatch.destination.route is None
 
 
 def test_table_of_origins_is_bounded(client):

@@ -23,7 +23,7 @@ from httpx_fast._exceptions import (
 from httpx_fast._journey import ConnectionFacts, Journey
 from httpx_fast._net.sync import SyncBackend
 from httpx_fast._origin import Origin, Route
-from httpx_fast._wire.events import RequestHead
+from httpx_fast._wire.heads import WireHead
 
 ROUTE = Route(Origin("http", "example.org", 80))
 TIMEOUTS = RequestTimeouts(connect=1.0, read=5.0, write=7.0, pool=2.0)
@@ -74,7 +74,7 @@ class Scene:
         timeouts: RequestTimeouts = TIMEOUTS,
     ) -> bytes | None:
         """Runs one exchange; the body if it is whole."""
-        head = RequestHead(method, b"http", b"example.org", b"/", [(b"Host", b"example.org"), *fields])
+        head = WireHead(method, b"http", b"example.org", b"/", [(b"Host", b"example.org"), *fields])
         self.journey = Journey(0.0, self.clock)
         drive(self.connection.exchange(head, body, head.framing or 0, timeouts, self.journey, whole))
         return self.connection.take_whole() if whole else None

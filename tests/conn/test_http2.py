@@ -30,7 +30,7 @@ from httpx_fast._exceptions import (
 )
 from httpx_fast._journey import ConnectionFacts, Journey
 from httpx_fast._origin import Origin, Route
-from httpx_fast._wire.events import RequestHead
+from httpx_fast._wire.heads import WireHead
 from httpx_fast._wire.windows import CONNECTION_WINDOW, STREAM_WINDOW
 
 MIB = 1024 * 1024
@@ -74,7 +74,7 @@ class Scene:
         read: float | None = PATIENCE,
         write: float | None = PATIENCE,
     ) -> Http2Stream:
-        head = RequestHead(method, b"http", b"example.org", path, [(b"Host", b"example.org")])
+        head = WireHead(method, b"http", b"example.org", path, [(b"Host", b"example.org")])
         self.journey = Journey(self.world.net.clock(), self.world.net.clock)
         timeouts = RequestTimeouts(PATIENCE, read, write, PATIENCE)
         return await self.connection.exchange(head, body, length, timeouts, self.journey, whole)

@@ -660,8 +660,11 @@ def test_each_of_many_requests_gets_its_own_answer_or_an_error(backend, fault_la
             more = living() - before
             # A client knows its last URLs, up to a number, and the head that was last sent to each; what else is kept
             # is kept by connection, not by request.
-            known = {kind: more.pop(kind, 0) for kind in ("Template", "Route", "Origin", "RequestHead")}
-            assert known.pop("RequestHead") <= 2 * MAX_TEMPLATES + 50
+            known = {
+                kind: more.pop(kind, 0)
+                for kind in ("Template", "Route", "Origin", "Destination", "Dispatch", "WireHead")
+            }
+            assert known.pop("WireHead") <= 2 * MAX_TEMPLATES + 50
             assert max(known.values()) <= MAX_TEMPLATES + 50, known
             assert sum(more.values()) < 50, more
             held = counts(client)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import httpx_fast
 from httpx_fast import URL, ByteStream, Cookies, Headers, Request, RequestNotRead, StreamClosed, Timeout
+from httpx_fast._models.dispatch import Destination, Dispatch
 from httpx_fast._models.request import from_template
-from httpx_fast._wire.events import RequestHead
+from httpx_fast._wire.heads import WireHead
 
 
 def as_httpx2(method: str, **arguments) -> tuple[Request, httpx2.Request]:
@@ -33,7 +34,8 @@ def template():
     """Field lines and head of a GET, as a client keeps them."""
     request = Request("GET", "http://example.org/", headers={"Accept": "*/*"})
     lines = request.headers._share()
-    return "GET", request.url, lines, RequestHead(b"GET", b"http", b"example.org", b"/", lines)
+    head = WireHead(b"GET", b"http", b"example.org", b"/", lines)
+    return "GET", request.url, lines, Dispatch(head, "GET", Destination(request.url))
 
 
 @pytest.mark.parametrize("method", ["GET", "post", "PUT", "Patch", "QUERY", "DELETE", "X-OWN"])
@@ -152,29 +154,29 @@ def test_the_timeout_goes_into_the_extensions_when_they_are_asked_for():
     request = Request("GET", "http://a/")
     assert request.extensions == {}
     request = Request("GET", "http://a/")
-    request._timeout = Timeout(5.0)
+    request._dispatch = request._dispatch.granted(Timeout(5.0))
     assert request._extensions is None
     assert request.extensions == {"timeout": {"connect": 5.0, "read": 5.0, "write": 5.0, "pool": 5.0}}
     assert request.extensions is request.extensions
-    assert request._timeout is None
+    assert request._dispatch.timeout is None
     request.extensions = {"a": 1}
     assert request.extensions == {"a": 1}
 
 
 def test_a_timeout_of_the_users_extensions_stays():
     request = Request("GET", "http://a/", extensions={"timeout": {"read": 1.0}})
-    request._timeout = Timeout(5.0)
+    request._dispatch = request._dispatch.granted(Timeout(5.0))
     assert request.extensions == {"timeout": {"read": 1.0}}
     request = Request("GET", "http://a/", extensions={"a": 1})
-    request._timeout = Timeout(5.0)
+    request._dispatch = request._dispatch.granted(Timeout(5.0))
     assert request.extensions == {"a": 1, "timeout": Timeout(5.0).as_dict()}
 
 
 def test_a_request_from_a_template_is_like_one_that_was_built(template, backend):
     built = Request("GET", "http://example.org/", headers={"Accept": "*/*"})
-    made = from_template(*template, Timeout(5.0))
+    made = from_template(*template[:3], template[3].granted(Timeout(5.0)))
     assert made.extensions == {"timeout": Timeout(5.0).as_dict()}
-    assert from_template(*template, None).extensions == {}
+    assert from_template(*template).extensions == {}
     for request in (built, made):
         assert request.method == "GET"
         assert request.url == URL("http://example.org/")
@@ -187,8 +189,8 @@ def test_a_request_from_a_template_is_like_one_that_was_built(template, backend)
 
 
 def test_a_request_from_a_template_gives_its_head_back_while_it_is_unchanged(template):
-    head = template[3]
-    request = from_template(*template, None)
+    head = template[3].head
+    request = from_template(*template)
     assert request._unchanged_head() is head
     assert request.headers["accept"] == "*/*"
     assert request.stream
@@ -210,19 +212,19 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_request_has_no_head(change, template):
     lines = list(template[2])
-    request = from_template(*template, None)
+    request = from_template(*template)
     CHANGES[change](request)
     assert request._unchanged_head() is None
     assert template[2] == lines
-    assert from_template(*template, None)._unchanged_head() is template[3]
+    assert from_template(*template)._unchanged_head() is template[3].head
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_head_that_is_kept_is_given_back_until_a_change(change):
     request = Request("GET", "http://example.org/", headers={"Accept": "*/*"})
     assert request._unchanged_head() is None
-    head = RequestHead(b"GET", b"http", b"example.org", b"/", request.headers._field_lines)
-    request._keep_head(head)
+    head = WireHead(b"GET", b"http", b"example.org", b"/", request.headers._field_lines)
+    request._keep_head(head, Destination(request.url))
     assert request._unchanged_head() is head
     CHANGES[change](request)
     assert request._unchanged_head() is None
@@ -247,7 +249,7 @@ def test_a_request_is_pickled_without_its_stream_and_extensions(template, backen
     for request in (
         Request("POST", "http://a/", content=b"abc", headers={"X": "1"}, extensions={"a": 1}),
         Request("GET", "http://a/", headers={"X": "1"}),
-        from_template(*template, Timeout(5.0)),
+        from_template(*template[:3], template[3].granted(Timeout(5.0))),
     ):
         request.mine = "too"
         for again in (pickle.loads(pickle.dumps(request)), copy.copy(request)):

@@ -23,7 +23,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def get(method: str = "GET", *, whole: bool = True, **options: Any) -> Request:
     request = Request(method, "http://host.example/", **options)
-    request._whole = whole
+    request._dispatch = request._dispatch.sent(lambda: None, whole, None)
     return request
 
 
@@ -203,7 +203,7 @@ def test_retry_after_is_waited_for():
 def test_nobody_sleeps_past_the_deadline():
     clock, peer = Clock(), Peer(Response(429, headers={"Retry-After": "9"}), 200)
     request = get()
-    request._deadline = Deadline(9.0)
+    request._dispatch = request._dispatch.until(Deadline(9.0))
     assert sent(clock, peer, request=request).status_code == 429
     assert (clock.pauses, len(peer.requests)) == ([], 1)
 
@@ -219,7 +219,7 @@ def test_a_request_without_a_client_has_one_total_for_all_attempts():
     request = get(extensions={"timeout": {"total": 8.0}})
     assert sent(clock, peer, Retry(attempts=9, backoff=1.0), request).status_code == 503
     assert (len(peer.requests), clock.pauses) == (3, [0.5, 1.0])
-    assert request._deadline is not None
+    assert request._dispatch.deadline is not None
 
 
 def test_closing_ends_the_pause():

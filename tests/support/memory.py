@@ -19,7 +19,7 @@ from httpx_fast._net.sync import SyncBackend
 from httpx_fast._origin import Origin, Route
 from httpx_fast._pool.pool import Pool, Reply
 from httpx_fast._transports.outgoing import AsyncPieces
-from httpx_fast._wire.events import RequestHead
+from httpx_fast._wire.heads import WireHead
 
 T = TypeVar("T")
 
@@ -135,12 +135,11 @@ class House:
         body: Any = b"",
         replay: bool | None = None,
     ) -> Reply:
-        head = RequestHead(method, b"http", b"a.example", b"/", [(b"Host", b"a.example"), *fields])
-        head.route = route
+        head = WireHead(method, b"http", b"a.example", b"/", [(b"Host", b"a.example"), *fields])
         self.last = self.journey()
         if not isinstance(body, bytes):
             body = AsyncPieces(body)
-        return await self.pool.request(head, body, head.framing or 0, timeouts, self.last, whole, replay)
+        return await self.pool.request(head, route, body, head.framing or 0, timeouts, self.last, whole, replay)
 
     def journey(self) -> Journey:
         return Journey(self.backend.now, self.backend.clock)

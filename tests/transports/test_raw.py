@@ -38,48 +38,49 @@ def test_equal_parts_share_a_head():
 )
 def test_whatever_differs_makes_another_head(other):
     requests = RawRequests()
-    head, different = make(requests)._unchanged_head(), make(requests, **other)._unchanged_head()
-    assert different is not head
-    assert (different.http1, different.route) != (head.http1, head.route)
-    assert make(requests)._unchanged_head() is head
+    dispatch, different = make(requests)._dispatch, make(requests, **other)._dispatch
+    assert different.head is not dispatch.head
+    assert (different.head.http1, different.destination.route) != (dispatch.head.http1, dispatch.destination.route)
+    assert make(requests)._unchanged_head() is dispatch.head
 
 
 def test_a_head_is_what_the_parts_say():
-    head = make(RawRequests(), "POST", extensions={"target": b"/other", "sni_hostname": "name.example"})._head
+    dispatch = make(RawRequests(), "POST", extensions={"target": b"/other", "sni_hostname": "name.example"})._dispatch
+    head, route = dispatch.head, dispatch.destination.route
     assert head.http1 == b"POST /other HTTP/1.1\r\nHost: host.example\r\nX-A: 1\r\n\r\n"
-    assert head.route.origin == ("http", "host.example", 80)
-    assert head.route.server_name == "name.example"
+    assert route.origin == ("http", "host.example", 80)
+    assert route.server_name == "name.example"
 
 
 def test_what_asks_for_another_protocol_is_not_sent_over_http2():
     fields = [*FIELDS, (b"Connection", b"Upgrade"), (b"upgrade", b"websocket")]
-    assert make(RawRequests(), fields=fields)._head.route.http1
-    assert not make(RawRequests())._head.route.http1
+    assert make(RawRequests(), fields=fields)._dispatch.destination.route.http1
+    assert not make(RawRequests())._dispatch.destination.route.http1
 
 
 def test_heads_and_timeouts_are_kept_up_to_a_limit():
     requests = RawRequests()
-    first = make(requests)._head
+    first = make(requests)._dispatch.head
     for number in range(MAX_HEADS):
         make(requests, fields=[*FIELDS, (b"X-N", b"%d" % number)], extensions={"timeout": {**TIMEOUT, "read": number}})
         make(requests, url=httpx_fast.URL(f"http://host.example/{number}"))
     assert len(requests._heads) == len(requests._urls) == MAX_HEADS
     assert len(requests._timeouts) == MAX_TIMEOUTS
-    assert make(requests)._head is not first
+    assert make(requests)._dispatch.head is not first
 
 
 def test_timeouts_of_the_four_phases_are_read_once():
     requests = RawRequests()
     request = make(requests)
-    assert request._timeout is make(requests)._timeout
-    assert request._timeout.as_dict() == TIMEOUT
+    assert request._dispatch.timeout is make(requests)._dispatch.timeout
+    assert request._dispatch.timeout.as_dict() == TIMEOUT
     assert request._extensions is None
 
 
 @pytest.mark.parametrize("timeout", [{**TIMEOUT, "total": 5}, {"read": 1}, {}, 5])
 def test_other_timeouts_stay_in_the_extensions(timeout):
     request = make(RawRequests(), extensions={"timeout": timeout})
-    assert request._timeout is None
+    assert request._dispatch.timeout is None
     assert request._extensions == {"timeout": timeout}
 
 

@@ -8,7 +8,7 @@ from far_end import FarEnd
 from kernels import KERNELS, speak_http2, twin
 
 from httpx_fast._wire import h1, h2
-from httpx_fast._wire.events import RequestHead
+from httpx_fast._wire.heads import WireHead
 
 
 @pytest.fixture(params=KERNELS)
@@ -56,11 +56,11 @@ class Talk:
         self.say(far_end.settings(*settings))
         self.opening = self.heard()
 
-    def head(self, method: bytes = b"GET", *fields: tuple[bytes, bytes]) -> RequestHead:
-        return RequestHead(method, b"https", b"example.org", b"/", [(b"Host", b"example.org"), *fields])
+    def head(self, method: bytes = b"GET", *fields: tuple[bytes, bytes]) -> WireHead:
+        return WireHead(method, b"https", b"example.org", b"/", [(b"Host", b"example.org"), *fields])
 
     def open(
-        self, method: bytes = b"GET", whole: bool = True, end: bool = True, head: RequestHead | None = None
+        self, method: bytes = b"GET", whole: bool = True, end: bool = True, head: WireHead | None = None
     ) -> Stream:
         """Begins a stream, which the server hears of."""
         stream = Stream(method, whole)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from httpx_fast._exceptions import LocalProtocolError
-from httpx_fast._wire.events import RequestHead
 from httpx_fast._wire.framing import CHUNKED, decimal, request_framing
+from httpx_fast._wire.heads import WireHead
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from httpx_fast._wire.framing import CHUNKED, decimal, request_framing
 )
 def test_announced_body(fields: list[tuple[bytes, bytes]], expected: int | None) -> None:
     fields = [(b"HOST", b""), *fields]
-    head = RequestHead(b"POST", b"http", b"a", b"/", fields)
+    head = WireHead(b"POST", b"http", b"a", b"/", fields)
     assert head.framing == expected
     assert head.framing == request_framing(fields)
 
@@ -69,7 +69,7 @@ def test_ambiguous_announcement_is_refused(fields: list[tuple[bytes, bytes]], er
     ],
 )
 def test_host_is_there_exactly_once(fields: list[tuple[bytes, bytes]], error: str) -> None:
-    head = RequestHead(b"GET", b"http", b"a", b"/", fields)
+    head = WireHead(b"GET", b"http", b"a", b"/", fields)
     for _ in range(2):
         with pytest.raises(LocalProtocolError, match=error):
             _ = head.framing
@@ -84,14 +84,14 @@ def test_decimal_takes_digits_and_nothing_else(value: bytes, number: int | None)
 
 
 def test_head_is_serialised_once() -> None:
-    head = RequestHead(b"GET", b"http", b"a", b"/x", [(b"Host", b"a")])
+    head = WireHead(b"GET", b"http", b"a", b"/x", [(b"Host", b"a")])
     assert head.http1 == b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
     assert head.http1 is head.http1
 
 
 @pytest.mark.parametrize("field", [(b"A\n", b"b"), (b"A", b"b\r\nC: d"), (b"A", b"\0")])
 def test_unsendable_head_is_refused_each_time(field: tuple[bytes, bytes]) -> None:
-    head = RequestHead(b"GET", b"http", b"a", b"/x", [field])
+    head = WireHead(b"GET", b"http", b"a", b"/x", [field])
     for _ in range(2):
         with pytest.raises(LocalProtocolError, match=r"field.* b'A(\\n)?'"):
             _ = head.http1

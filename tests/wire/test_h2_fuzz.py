@@ -11,13 +11,13 @@ from kernels import speak_http2
 
 from httpx_fast._hpack_tables import HUFFMAN_CODES
 from httpx_fast._wire import h2
-from httpx_fast._wire.events import RequestHead
 from httpx_fast._wire.h2_stream import StreamReader
+from httpx_fast._wire.heads import WireHead
 from httpx_fast._wire.windows import CONNECTION_WINDOW, STREAM_WINDOW
 from httpx_fast.testing import frames
 
 ROUNDS = 1500  # mutated conversations for each seed
-HEAD = RequestHead(b"POST", b"https", b"example.org", b"/", [(b"Host", b"example.org"), (b"X-Thing", b"value")])
+HEAD = WireHead(b"POST", b"https", b"example.org", b"/", [(b"Host", b"example.org"), (b"X-Thing", b"value")])
 BODY = bytes(100_000)
 OK = (":status", "200")
 FIELDS = [

@@ -13,11 +13,11 @@ import h2.settings
 import pytest
 
 from httpx_fast._wire import h2 as wire
-from httpx_fast._wire.events import RequestHead
 from httpx_fast._wire.h2_stream import ENDED, FAILED, StreamReader
+from httpx_fast._wire.heads import WireHead
 from httpx_fast._wire.windows import CONNECTION_WINDOW
 
-HEAD = RequestHead(b"POST", b"https", b"example.org", b"/", [(b"Host", b"example.org"), (b"X-Thing", b"value")])
+HEAD = WireHead(b"POST", b"https", b"example.org", b"/", [(b"Host", b"example.org"), (b"X-Thing", b"value")])
 STEPS = 14_000  # of a conversation; a quarter of them begins a stream, most of which are cancelled at some time
 
 

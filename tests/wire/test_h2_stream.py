@@ -9,8 +9,8 @@ from far_end import data, frame
 
 from httpx_fast._exceptions import LocalProtocolError, RemoteProtocolError
 from httpx_fast._wire import h2, h2_stream
-from httpx_fast._wire.events import RequestHead
 from httpx_fast._wire.h1 import MAX_INTERIM_SIZE
+from httpx_fast._wire.heads import WireHead
 from httpx_fast._wire.windows import STREAM_WINDOW
 
 TOO_MUCH = "1 bytes more came than the 3 bytes that Content-Length says"
@@ -52,7 +52,7 @@ def test_request_fields_are_those_of_http2(talk: Any):
 
 
 def test_host_of_the_user_is_the_authority(talk: Any):
-    head = RequestHead(b"GET", b"http", b"127.0.0.1:8000", b"/x", [(b"HOST", b"other"), (b"TE", b"gzip")])
+    head = WireHead(b"GET", b"http", b"127.0.0.1:8000", b"/x", [(b"HOST", b"other"), (b"TE", b"gzip")])
     talk.open(head=head)
     talk.heard()
     assert talk.far.requests[1] == [
@@ -64,7 +64,7 @@ def test_host_of_the_user_is_the_authority(talk: Any):
 
 
 def test_connect_names_neither_scheme_nor_path(talk: Any):
-    talk.open(head=RequestHead(b"CONNECT", b"https", b"example.org:443", b"example.org:443", []))
+    talk.open(head=WireHead(b"CONNECT", b"https", b"example.org:443", b"example.org:443", []))
     talk.heard()
     assert talk.far.requests[1] == [(b":method", b"CONNECT"), (b":authority", b"example.org:443")]
 
@@ -74,7 +74,7 @@ def test_connect_names_neither_scheme_nor_path(talk: Any):
     [(b"other.org:22", b"other.org:22"), (b"/", b"host.org"), (b"", b"host.org")],
 )
 def test_connect_names_where_to_connect_to(talk: Any, target: bytes, authority: bytes):
-    talk.open(head=RequestHead(b"CONNECT", b"https", b"example.org", target, [(b"Host", b"host.org")]))
+    talk.open(head=WireHead(b"CONNECT", b"https", b"example.org", target, [(b"Host", b"host.org")]))
     talk.heard()
     assert talk.far.requests[1] == [(b":method", b"CONNECT"), (b":authority", authority)]
 
@@ -99,7 +99,7 @@ def test_what_asks_for_a_websocket_becomes_an_extended_connect(
         (b"Sec-WebSocket-Key", b"key"),
         (b"Sec-WebSocket-Version", b"13"),
     ]
-    talk.open(head=RequestHead(method, b"wss", b"example.org", b"/chat", fields))
+    talk.open(head=WireHead(method, b"wss", b"example.org", b"/chat", fields))
     talk.heard()
     asked = dict(talk.far.requests[1])
     assert asked.get(b":protocol") == protocol
