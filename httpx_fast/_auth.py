@@ -7,7 +7,6 @@ follows RFC 7616 (and RFC 2069 if the server names no qop); the parser documents
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import re
@@ -16,6 +15,7 @@ import time
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from copy import copy
+from importlib import import_module
 from typing import ClassVar, TypeAlias, Union
 
 from ._exceptions import LocalProtocolError, RemoteProtocolError, shown
@@ -178,6 +178,8 @@ class DigestAuth(Auth):
         self._username = _bytes(username)
         self._password = _bytes(password)
         self._challenges: dict[Origin, _Challenge] = {}
+        # Not at the top, since few programs need it; not later, since a response may come when no file can be opened.
+        import_module("hashlib")
 
     def auth_flow(self, request: Request) -> Generator[Request, Response, None]:
         origin = request.url._origin
@@ -292,6 +294,8 @@ class DigestAuth(Auth):
         return digest(b":".join((secret, challenge.nonce, nc, cnonce, challenge.qop.encode("ascii"), digest(what))))
 
     def _get_client_nonce(self, nonce_count: int, nonce: bytes) -> bytes:
+        import hashlib
+
         seed = b"%d:%b:%d:%b" % (nonce_count, nonce, time.time_ns(), os.urandom(16))
         return hashlib.sha256(seed).hexdigest()[:16].encode("ascii")
 
@@ -359,6 +363,8 @@ def is_digest(authorization: str) -> bool:
 
 
 def _hasher(algorithm: str, hashes: dict[str, str]) -> Callable[[bytes], bytes]:
+    import hashlib
+
     name = hashes.get(algorithm.upper())
     try:
         if name is None:

@@ -9,8 +9,8 @@ bytes. A source that can be read once raises StreamConsumed the second time; a f
 
 from __future__ import annotations
 
-import inspect
 import json as jsonlib
+import types
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ from ._byte_streams import AsyncByteStream, SyncByteStream
 from ._caller import warn_caller
 from ._exceptions import StreamClosed, StreamConsumed
 from ._kernel.select import urlencode
-from ._multipart import MultipartStream, RequestData, RequestFiles, wrapped_file
+from ._multipart import MultipartStream, RequestData, RequestFiles, is_coroutine_function, wrapped_file
 from ._urls import primitive_values_to_str
 from ._utils import peek_filelike_remaining_length
 
@@ -85,7 +85,7 @@ class IteratorByteStream(SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         source: Any = self._stream
         if self._again:
-            if inspect.isgenerator(source):
+            if isinstance(source, types.GeneratorType):
                 raise StreamConsumed
             if self._start is not None:
                 source.seek(self._start)
@@ -127,7 +127,7 @@ class AsyncIteratorByteStream(AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         source: Any = self._stream
         if self._again:
-            if inspect.isasyncgen(source):
+            if isinstance(source, types.AsyncGeneratorType):
                 raise StreamConsumed
             if self._start is not None:
                 await source.seek(self._start)
@@ -323,4 +323,4 @@ def _async_read(source: Any) -> Any:
     Iterating over a file yields lines, which costs a search and a call for each.
     """
     read = getattr(source, "aread", None) or getattr(source, "read", None)
-    return read if inspect.iscoroutinefunction(read) else None
+    return read if is_coroutine_function(read) else None

@@ -8,7 +8,6 @@ boundary that a Content-Type may contain already. Names and values are escaped a
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import os
 import re
@@ -130,7 +129,7 @@ class FileField:
         self.filename = filename
         self.file = file
         self.headers = headers
-        self._asynchronous = inspect.iscoroutinefunction(getattr(file, "read", None))
+        self._asynchronous = is_coroutine_function(getattr(file, "read", None))
         self._rendered: bytes | None = None
         self._again = False
 
@@ -310,6 +309,15 @@ def _part_header(name: str, value: str) -> bytes:
     if _CONTROL.search(value) is not None:
         raise ValueError(f"the value of multipart header {name!r} contains a control character")
     return f"\r\n{name}: {value}".encode()
+
+
+def is_coroutine_function(function: Any) -> bool:
+    """Return `inspect.iscoroutinefunction(function)`; that module is large, and few programs send files."""
+    if function is None:
+        return False
+    import inspect
+
+    return inspect.iscoroutinefunction(function)
 
 
 def wrapped_file(file: Any) -> Any:

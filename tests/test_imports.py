@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 #: What a program that asks for JSON, blocking, over HTTP/1.1, has no use for.
 UNWANTED = {
     "asyncio", "trio", "anyio", "certifi", "idna", "http.cookiejar", "http.client", "urllib.request", "email.message",
-    "mimetypes", "tempfile", "rich", "click", "importlib.metadata", "httpx", "httpx2", "httpcore", "httpcore2",
+    "mimetypes", "tempfile", "rich", "click", "importlib.metadata", "hashlib", "httpx", "httpx2",
+    "httpcore", "httpcore2",
 }  # fmt: skip
 
 

@@ -11,13 +11,13 @@ single exchange. A `Side` is all that blocking and asynchronous clients differ i
 
 from __future__ import annotations
 
-import inspect
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from importlib import import_module
+from types import CoroutineType
 from typing import Any, Protocol
 
 from .._auth import Auth
@@ -158,7 +158,7 @@ class _BlockingSide:
 
     async def call(self, hook: Callable[..., Any], argument: Any) -> None:
         waiting = hook(argument)
-        if inspect.iscoroutine(waiting):
+        if isinstance(waiting, CoroutineType):
             waiting.close()
             raise TypeError(f"event hook {hook!r} is asynchronous; Client calls hooks, AsyncClient awaits them")
 
