@@ -8,6 +8,7 @@ needs for every request.
 from __future__ import annotations
 
 import ipaddress
+import re
 import warnings
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from typing import Any, NamedTuple, Self, TypeAlias, Union, cast
@@ -372,6 +373,21 @@ class URL:
     def __reduce__(self) -> tuple[Any, ...]:
         # From parts, since text would have to be parsed again.
         return _restored, (type(self), tuple(self._uri_reference))
+
+
+#: A host, with a port perhaps, that somebody wrote without a scheme; and one that looks like a scheme by its port.
+_HOST = re.compile(r"(localhost|[\w-]+(\.[\w-]+)+)(:\d{1,5})?(?=[/?#]|$)")
+_HOST_AND_PORT = re.compile(r"[\w.-]+:\d{1,5}(?=[/?#]|$)")
+
+
+def meant_url(url: URL) -> str | None:
+    """Return the URL that may have been meant by one without a scheme or host, None if it looks like none."""
+    if url._host:
+        return None
+    text = url._masked()
+    written = text if url._scheme else text.lstrip("/")
+    found = (_HOST_AND_PORT if url._scheme else _HOST).match(written)
+    return None if found is None else f"http://{written}"
 
 
 def _restored(cls: type[URL], parts: tuple[Any, ...]) -> URL:

@@ -474,6 +474,8 @@ class BaseClient(Inspection):
         if merged.is_absolute_url:
             return merged
         base = self.base_url
+        if merged._scheme and not base._host:
+            return merged  # "localhost:8000/path", which has to be refused as it was written
         return base.copy_with(raw_path=base.raw_path + merged.raw_path.lstrip(b"/"))
 
     def _merge_cookies(self, cookies: CookieTypes | None = None) -> Cookies:

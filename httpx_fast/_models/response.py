@@ -19,6 +19,7 @@ from .._content import ByteStream, ResponseContent, UnattachedStream, encode_res
 from .._exceptions import HTTPStatusError, shown, status_message
 from .._journey import NO_JOURNEY, Journey, Sizes
 from .._kernel.constants import FIELD_FLAGS, HAS_LOCATION, HAS_SET_COOKIE
+from .._masking import masked_json_text
 from .._status_codes import codes
 from .._urls import URL
 from .cookies import Cookies
@@ -30,6 +31,9 @@ from .response_body import ResponseBody
 __all__ = ["Response"]
 
 ResponseExtensions: TypeAlias = Mapping[str, Any]
+
+MAX_BODY_SHOWN = 300  # characters of a body in the note of HTTPStatusError
+MAX_JSON_SHOWN = 64 * 1024  # bytes of a JSON body that are looked through for secrets before it is shown
 
 _new = object.__new__
 _raw_decode = jsonlib.JSONDecoder().raw_decode
@@ -387,8 +391,22 @@ class Response(ResponseBody):
         message = status_message(status, self.reason_phrase, request.url._masked(), location)
         error = HTTPStatusError(message, request=request, response=self)
         error.add_note(f"The request's method was {request.method}.")
+        shown = self._first_words()
+        if shown:
+            error.add_note(f"The body begins with: {shown}")
         error.journey = None if self._journey is None else self.journey
         raise error
+
+    def _first_words(self) -> str:
+        """Return the beginning of a body of text or JSON that was read, on one line, with secrets masked."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        is_json = kind == "application/json" or kind.endswith("+json")
+        if "_content" not in self.__dict__ or not (is_json or kind.startswith("text/")):
+            return ""
+        text = self._content[: MAX_JSON_SHOWN if is_json else 4 * MAX_BODY_SHOWN].decode("utf-8", "replace")
+        words = " ".join((masked_json_text(text) if is_json else text).split())
+        printable = "".join(each if each.isprintable() else "\ufffd" for each in words[:MAX_BODY_SHOWN])
+        return printable + ("..." if len(words) > MAX_BODY_SHOWN else "")
 
     def json(self, **kwargs: Any) -> Any:
         """Return the content parsed as JSON; arguments and exceptions are those of `json.loads`."""

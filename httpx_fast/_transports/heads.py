@@ -13,7 +13,7 @@ from .._head import FieldLine, RequestHead
 from .._models import Request
 from .._models.dispatch import Destination
 from .._origin import Route
-from .._urls import URL
+from .._urls import URL, meant_url
 from .._wire.heads import WireHead
 
 #: A WebSocket begins as a request of these (RFC 6455 s.3); default ports are the same.
@@ -75,8 +75,10 @@ def route_of(url: URL, extensions: Mapping[str, Any] | None) -> Route:
     if spoken is not None:
         origin = origin._replace(scheme=spoken)
     elif origin.scheme not in ("http", "https"):
-        seen = f"scheme {origin.scheme!r}" if origin.scheme else "no scheme"
-        raise UnsupportedProtocol(f"the URL {url._masked()!r} has {seen}; expected http:// or https://")
+        meant = meant_url(url)
+        seen = f"scheme {origin.scheme!r}" if origin.scheme and meant is None else "no scheme"
+        message = f"the URL {url._masked()!r} has {seen}; expected http:// or https://"
+        raise UnsupportedProtocol(message if meant is None else f"{message}, did you mean {meant}?")
     if not origin.host:
         raise UnsupportedProtocol(f"the URL {url._masked()!r} has no host; expected http://host/ or https://host/")
     server_name = None if extensions is None else extensions.get("sni_hostname")

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import pickle
+import traceback
 import zlib
 from unittest.mock import patch
 
@@ -233,6 +234,32 @@ def test_anything_but_success_raises_and_says_what_came(status, headers, begins)
     assert caught.value.__notes__ == ["The request's method was POST."]
     assert caught.value.request is request
     assert caught.value.response is response
+
+
+@pytest.mark.parametrize(
+    ("body", "begins"),
+    [
+        ({"json": {"detail": "no such model", "token": "hunter2"}}, '{"detail": "no such model", "token": "[secure]"}'),
+        ({"text": "  too\n\tmany \x1b[31m requests "}, "too many \ufffd[31m requests"),
+        ({"text": "x" * 1000}, "x" * 300 + "..."),
+        ({"html": "<p>gone</p>"}, "<p>gone</p>"),
+        ({"content": b"\x00\x01"}, None),
+        ({"text": ""}, None),
+    ],
+)
+def test_a_status_error_shows_how_a_body_of_text_begins(body, begins):
+    response = Response(400, request=REQUEST, **body)
+    with pytest.raises(HTTPStatusError, match="400 Bad Request") as caught:
+        response.raise_for_status()
+    assert caught.value.__notes__[1:] == ([] if begins is None else [f"The body begins with: {begins}"])
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_status_error_shows_nothing_of_a_body_that_was_not_read():
+    response = Response(400, headers={"Content-Type": "text/plain"}, stream=Body(b"text"), request=REQUEST)
+    with pytest.raises(HTTPStatusError, match="400 Bad Request") as caught:
+        response.raise_for_status()
+    assert len(caught.value.__notes__) == 1
 
 
 @pytest.mark.parametrize(
