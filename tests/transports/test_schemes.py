@@ -47,7 +47,7 @@ def test_a_host_without_a_scheme_is_understood_in_the_message(written: str, mean
     "written", ["/path", "//a.test/x", "path", "mailto:someone@a.test", "ftp://a.test/", "a.test:999999"]
 )
 def test_nothing_is_guessed_of_what_is_no_host(written: str):
-    with pytest.raises(httpx_fast.UnsupportedProtocol, match="expected http:// or https://$"):
+    with pytest.raises(httpx_fast.UnsupportedProtocol, match=r"expected http:// or https://$"):
         httpx_fast.get(written)
 
 
