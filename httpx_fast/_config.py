@@ -9,9 +9,10 @@ import dataclasses
 import math
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, Union, cast
 
+from ._deadline import Deadline, RequestTimeouts
 from ._models.headers import Headers, HeaderTypes
 from ._trust import create_ssl_context
 from ._urls import URL
@@ -121,6 +122,41 @@ class Timeout:
 def granted(request: Any, name: str) -> float | None:
     """Return one of a request's timeouts, checked, since extensions may hold anything. Raises TypeError, ValueError."""
     return _seconds(timeouts_of(request).get(name), name)
+
+
+def request_timeouts(request: Any, clock: Callable[[], float]) -> RequestTimeouts:
+    """Return the timeouts of a request, read once, with the deadline of its `send()` on this clock."""
+    dispatch = request._dispatch
+    own: Timeout | None = dispatch.timeout
+    if own is not None and own.total is None and dispatch.deadline is None:
+        return _as_timeouts(RequestTimeouts, (own.connect, own.read, own.write, own.pool, own.first_byte, None))
+    timeout = timeouts_of(request)
+    return RequestTimeouts(
+        timeout.get("connect"),
+        timeout.get("read"),
+        timeout.get("write"),
+        timeout.get("pool"),
+        granted(request, "first_byte"),
+        deadline_of(request, clock),
+    )
+
+
+def deadline_of(request: Any, clock: Callable[[], float]) -> Deadline | None:
+    """Return the deadline of the `send()` that a request belongs to, on this clock; None if there is none.
+
+    The client sets it. A request that was passed to a transport directly has the total of its own timeouts.
+    """
+    deadline: Deadline | None = request._dispatch.deadline
+    if deadline is None:
+        total = granted(request, "total")
+        if total is None:
+            return None
+        deadline = Deadline(total)
+    return deadline.on(clock)
+
+
+_tuple: type[tuple[float | None, ...]] = tuple
+_as_timeouts = _tuple.__new__  # a named tuple's own constructor costs twice as much
 
 
 def timeouts_of(request: Any) -> Mapping[str, Any]:

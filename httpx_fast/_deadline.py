@@ -46,6 +46,11 @@ PHASES: Final = {
         Phase("first_byte", "read", ReadTimeout, "waiting for the response", True, False, False, "did not answer"),
         Phase("write", "write", WriteTimeout, "sending", False, True, True, "took nothing more"),
         Phase("pool", "pool", PoolTimeout, "waiting for a connection", False, False, False, ""),
+        # Waits that end with an exception of their own, or with none: only their times are counted here.
+        Phase("drain", "read", ReadTimeout, "waiting for requests under way", False, False, False, ""),
+        Phase("message", "read", ReadTimeout, "waiting for a message", False, False, False, "sent no message"),
+        Phase("ping", "read", ReadTimeout, "waiting to send a ping", False, False, False, ""),
+        Phase("close", "write", WriteTimeout, "closing a WebSocket", False, False, False, "did not close"),
         Phase("pong", "read", ReadTimeout, "waiting for the answer to a ping", False, False, False, "did not answer"),
     )
 }
@@ -131,6 +136,11 @@ class PhaseTimer:
         self.phase = phase
         self.budget = budget
         self.at = self.hard if budget is None else min(since + budget, self.hard)
+
+    def stop(self) -> None:
+        """End the phase: only the hard deadline is left."""
+        self.budget = None
+        self.at = self.hard
 
     def set(self, phase: str, at: float | None, budget: float | None) -> None:
         """Begin a phase, which ends at `at` (None for never) or with the hard deadline; `budget` is its whole length.

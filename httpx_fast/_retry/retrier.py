@@ -17,12 +17,12 @@ from collections.abc import Callable, Mapping
 from inspect import isawaitable
 from typing import Any
 
+from .._config import deadline_of
 from .._deadline import NEVER
 from .._exceptions import CircuitOpen, ClientClosed, LocalProtocolError, PoolTimeout, RequestError, UnsupportedProtocol
 from .._journey import Journey
 from .._models import Request, Response
 from .._origin import Origin
-from .._transports.base import deadline_of
 from .breaker import Circuit, Permit
 from .decision import Tries, Verdict, may_be_repeated
 from .origins import Origins, OriginState, RetryStats

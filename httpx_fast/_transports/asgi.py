@@ -22,11 +22,12 @@ from time import monotonic
 from typing import Any, Protocol
 
 from .._byte_streams import AsyncByteStream
+from .._config import deadline_of
 from .._deadline import Deadline, timed_out
 from .._exceptions import RemoteProtocolError
 from .._models import Request, Response
 from .._net.auto import in_trio_task
-from .base import AsyncBaseTransport, deadline_of
+from .base import AsyncBaseTransport
 
 __all__ = ["ASGITransport"]
 

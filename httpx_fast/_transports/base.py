@@ -6,12 +6,9 @@ other way, or to wrap another transport.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from .._config import granted
-from .._deadline import Deadline
 from .._models import Request, Response
 
 __all__ = ["AsyncBaseTransport", "BaseTransport"]
@@ -83,17 +80,3 @@ class AsyncBaseTransport:
 
     async def aclose(self) -> None:
         """Lets go of everything that the transport holds."""
-
-
-def deadline_of(request: Request, clock: Callable[[], float]) -> Deadline | None:
-    """When all that `request` is part of has to be over, on this clock; None for whenever it likes.
-
-    A client has said it. A request that came without one is all there is.
-    """
-    deadline = request._dispatch.deadline
-    if deadline is None:
-        total = granted(request, "total")
-        if total is None:
-            return None
-        deadline = Deadline(total)
-    return deadline.on(clock)

@@ -30,9 +30,8 @@ from .._config import (
     TCPKeepAlive,
     granted,
     ping_after,
-    timeouts_of,
+    request_timeouts,
 )
-from .._conn.base import RequestTimeouts
 from .._conn.dial import DialOptions
 from .._drive import drive
 from .._exceptions import ClientClosed, map_httpcore_exceptions
@@ -49,7 +48,7 @@ from .._pool.lease import caller
 from .._pool.pool import Lease, Pool, Reply
 from .._trace import any_logger_answered, tracer
 from .._trust import CertTypes, check_ssl_settings, shared_ssl_context
-from .base import AsyncBaseTransport, BaseTransport, deadline_of
+from .base import AsyncBaseTransport, BaseTransport
 from .core.bodies import AsyncResponseStream, ResponseStream
 from .heads import complete, forwarded, framing_of
 from .network import AsyncNetworkStream, NetworkStream, handed_over, of_async_response, of_response
@@ -67,10 +66,6 @@ __all__ = [
     "ResponseStream",
     "map_httpcore_exceptions",
 ]
-
-_tuple: type[tuple[float | None, ...]] = tuple
-# What a named tuple's own constructor costs twice as much to do.
-_as_timeouts = _tuple.__new__
 
 
 class _Door:
@@ -183,22 +178,6 @@ class _Door:
             route = self._forward
         return route, granted(request, "connect")
 
-    def _granted(self, request: Request, pool: Pool) -> RequestTimeouts:
-        """The timeouts of a request, read once."""
-        dispatch = request._dispatch
-        own = dispatch.timeout
-        if own is not None and own.total is None and dispatch.deadline is None:
-            return _as_timeouts(RequestTimeouts, (own.connect, own.read, own.write, own.pool, own.first_byte, None))
-        timeout = timeouts_of(request)
-        return RequestTimeouts(
-            timeout.get("connect"),
-            timeout.get("read"),
-            timeout.get("write"),
-            timeout.get("pool"),
-            granted(request, "first_byte"),
-            deadline_of(request, pool.clock),
-        )
-
 
 _reopening = threading.Lock()
 
@@ -271,7 +250,7 @@ class HTTPTransport(_Door, BaseTransport):
             body = BlockingPieces(stream)
         else:
             body = data
-        timeouts = self._granted(request, pool)
+        timeouts = request_timeouts(request, pool.clock)
         replay = self._replay if extensions is None else extensions.get("replay", self._replay)
         reply = drive(pool.request(head, route, body, framing, timeouts, journey, dispatch.whole, replay))
         return _response(request, journey, reply, SyncBody)
@@ -345,7 +324,7 @@ class AsyncHTTPTransport(_Door, AsyncBaseTransport):
             _watch(request, journey)
         data = request._content if request._stream is None else request._body
         framing = 0 if data == b"" and head.announced is None else framing_of(head, data)
-        timeouts = self._granted(request, pool)
+        timeouts = request_timeouts(request, pool.clock)
         replay = self._replay if extensions is None else extensions.get("replay", self._replay)
         if data is not None:
             reply = await pool.request(head, route, data, framing, timeouts, journey, dispatch.whole, replay)

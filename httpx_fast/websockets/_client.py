@@ -26,6 +26,7 @@ from .._config import (
     DEFAULT_QUEUE_SIZE,
     TimeoutTypes,
 )
+from .._deadline import PhaseTimer
 from .._drive import drive
 from .._models import Headers, Response
 from .._models.cookies import CookieTypes
@@ -197,8 +198,8 @@ class WebSocketSession(Session):
         """Close the session, waiting at most one second for the peer's answer. May be repeated."""
         drive(self._close(code, reason))
 
-    async def _acquire_reader(self, at: float | None) -> bool:
-        left = -1.0 if at is None else min(max(at - monotonic(), 0.0), threading.TIMEOUT_MAX)
+    async def _acquire_reader(self, timer: PhaseTimer) -> bool:
+        left = -1.0 if timer.until is None else min(timer.left(monotonic()), threading.TIMEOUT_MAX)
         return self._reading.acquire(timeout=left)
 
     def _pass_turn(self) -> None:
@@ -301,22 +302,21 @@ class AsyncWebSocketSession(Session):
         """Close the session, waiting at most one second for the peer's answer. May be repeated."""
         await self._close(code, reason)
 
-    async def _send_close(self, code: int, reason: str | None, at: float) -> None:
+    async def _send_close(self, code: int, reason: str | None, timer: PhaseTimer) -> None:
         # A cancelled task sends its close frame nevertheless; this hardly ever waits.
-        with anyio.move_on_after(max(at - monotonic(), 0.0), shield=True):
-            await super()._send_close(code, reason, at)
+        with anyio.move_on_after(timer.left(monotonic()), shield=True):
+            await super()._send_close(code, reason, timer)
 
     async def _poll(self, pause: float) -> None:
         """Read available data while no call reads, so that the peer's pings are answered and ours are sent."""
         while self._end is None:
             await anyio.sleep(pause)
             if self._end is None and not self._reading.locked():
-                now = monotonic()
                 with contextlib.suppress(HTTPXWSException):
-                    await self._until(lambda: False, now)
+                    await self._until(lambda: False, PhaseTimer("message", None, monotonic(), 0.0))
 
-    async def _acquire_reader(self, at: float | None) -> bool:
-        return await _acquired(self._reading, None if at is None else at - monotonic())
+    async def _acquire_reader(self, timer: PhaseTimer) -> bool:
+        return await _acquired(self._reading, None if timer.until is None else timer.at - monotonic())
 
     def _pass_turn(self) -> None:
         self._reading.release()

@@ -27,6 +27,7 @@ from .._config import (
     DEFAULT_QUEUE_SIZE,
     DEFAULT_TIMEOUT_CONFIG,
 )
+from .._deadline import NEVER, PhaseTimer
 from .._exceptions import NetworkError, ReadTimeout, TimeoutException, WriteTimeout, portable
 from .._models import Response
 from .._wire.websocket import (
@@ -114,8 +115,8 @@ class Session:
         self._queue_size = queue_size
         self._interval = keepalive_ping_interval_seconds
         self._timeout = keepalive_ping_timeout_seconds
-        self._next_ping = None if self._interval is None else monotonic() + self._interval
-        self._pong_by: float | None = None  # the deadline of the answer to our last keep-alive ping
+        self._ping_timer = PhaseTimer("ping", None, monotonic(), self._interval)  # until the next keep-alive ping
+        self._pong_timer = PhaseTimer("pong")  # until the answer to the last one
         self._own_ping = b""
         self._ready: deque[Event] = deque()
         self._owed: deque[bytes] = deque(maxlen=MAX_OWED)  # frames to send in answer to those read
@@ -135,8 +136,8 @@ class Session:
     def _set_up(self) -> None:
         raise NotImplementedError
 
-    async def _acquire_reader(self, at: float | None) -> bool:
-        """Acquire the read lock; return False if `at` comes first."""
+    async def _acquire_reader(self, timer: PhaseTimer) -> bool:
+        """Acquire the read lock; return False if the deadline of `timer` comes first."""
         raise NotImplementedError
 
     def _pass_turn(self) -> None:
@@ -165,50 +166,50 @@ class Session:
     # Receiving.
 
     async def _receive(self, timeout: float | None) -> Event:
-        at = None if timeout is None else monotonic() + timeout
-        if not await self._until(lambda: bool(self._ready), at):
+        timer = PhaseTimer("message", None, monotonic(), timeout)
+        if not await self._until(lambda: bool(self._ready), timer):
             raise TimeoutError(f"no message came within {timeout:.3g} s")
         return self._ready.popleft()
 
-    async def _until(self, ready: Callable[[], bool], at: float | None) -> bool:
-        """Read until `ready()`; return False if `at` comes first. Raises the error that ended the session."""
+    async def _until(self, ready: Callable[[], bool], timer: PhaseTimer) -> bool:
+        """Read until `ready()`; return False at the deadline of `timer`. Raises the error that ended the session."""
         reads = late = 0
         while not ready():
             if self._end is not None:
                 raise self._end
             if reads:  # the other call read nothing that is waited for
-                late += at is not None and monotonic() >= at
+                late += monotonic() >= timer.at
                 if late >= _LATE_READS:
                     return False
                 if reads % _BREATH == 0:
                     await self._yield_to_tasks()
             reads += 1
-            if not await self._acquire_reader(at):
+            if not await self._acquire_reader(timer):
                 return ready()
             try:
-                if not ready() and self._end is None and not await self._read_once(at):
+                if not ready() and self._end is None and not await self._read_once(timer):
                     return ready()
             finally:
                 self._pass_turn()
         return True
 
-    async def _read_once(self, at: float | None) -> bool:
-        """Read and process the next data, holding the read lock; return False if `at` comes first."""
+    async def _read_once(self, timer: PhaseTimer) -> bool:
+        """Read and process the next data, holding the read lock; return False if the deadline comes first."""
         if len(self._ready) >= self._queue_size:
             return False
         while True:
-            look = monotonic() + _WRITE_LOOK if self._stuck or self._owed else None
-            wake = min((each for each in (at, self._next_ping, self._pong_by, look) if each is not None), default=None)
+            look = monotonic() + _WRITE_LOOK if self._stuck or self._owed else NEVER
+            wake = min(timer.at, self._ping_timer.at, self._pong_timer.at, look)
             try:
-                raw = await self._read(None if wake is None else max(wake - monotonic(), 0.0))
+                raw = await self._read(None if wake == NEVER else max(wake - monotonic(), 0.0))
             except ReadTimeout:
                 if not await self._keep_alive():
                     return True
-                if look is not None:
+                if look != NEVER:
                     await self._answer()
                 if self._end is not None:
                     return True
-                if at is not None and monotonic() >= at:
+                if monotonic() >= timer.at:
                     return False
                 continue
             except NetworkError as error:
@@ -217,10 +218,10 @@ class Session:
             if not raw:
                 await self._break_off("the peer closed the connection without a close frame")
                 return True
-            await self._digest(raw, at)
+            await self._digest(raw, timer)
             return True
 
-    async def _digest(self, raw: bytes, at: float | None) -> None:
+    async def _digest(self, raw: bytes, timer: PhaseTimer) -> None:
         events, fault = self._reader.feed(raw)
         closing: CloseConnection | None = None
         for event in events:
@@ -232,23 +233,23 @@ class Session:
                 closing = event
             else:
                 self._ready.append(event)
-        goodbye_by = monotonic() + CLOSE_PATIENCE
-        if at is not None and at < goodbye_by:
-            goodbye_by = at
+        close_timer = PhaseTimer("close")
+        close_timer.set_hard(timer.until, timer.budget)
+        close_timer.begin("close", monotonic(), CLOSE_PATIENCE)
         if closing is not None:
             self._end = WebSocketDisconnect(closing.code, closing.reason)
-            await self._send_close(closing.code, None, goodbye_by)
+            await self._send_close(closing.code, None, close_timer)
             await self._shut()
         elif fault is not None:
             self._end = WebSocketDisconnect(fault.code, fault.reason)
-            await self._send_close(fault.code, fault.reason, goodbye_by)
+            await self._send_close(fault.code, fault.reason, close_timer)
             await self._shut()
         elif self._owed or self._stuck:
             await self._answer()
 
     def _heard(self, payload: bytes) -> None:
         if payload == self._own_ping:
-            self._pong_by = None
+            self._pong_timer.stop()
         pong = self._pings.pop(payload, None)
         if pong is not None:
             pong._set()
@@ -256,15 +257,14 @@ class Session:
     async def _keep_alive(self) -> bool:
         """Send the ping that is due; return False if the last one was not answered, which ends the session."""
         now = monotonic()
-        if self._pong_by is not None and now >= self._pong_by:
+        if now >= self._pong_timer.at:
             await self._break_off(f"the peer did not answer a ping within {self._timeout:.3g} s")
             return False
-        if self._next_ping is not None and now >= self._next_ping:
-            assert self._interval is not None
-            self._next_ping = now + self._interval
-            if self._pong_by is None:
+        if now >= self._ping_timer.at:
+            self._ping_timer.begin("ping", now, self._interval)
+            if self._pong_timer.until is None:
                 self._own_ping = os.urandom(8)
-                self._pong_by = None if self._timeout is None else now + self._timeout
+                self._pong_timer.begin("pong", now, self._timeout)
                 self._owed.append(frame(PING, self._own_ping))
                 await self._answer()
         return True
@@ -294,7 +294,7 @@ class Session:
         elif kind in ("Ping", "Pong"):
             await self._send_frame(frame(PING if kind == "Ping" else PONG, bytes(event.payload)))
         elif kind == "CloseConnection":
-            await self._send_close(event.code, event.reason, monotonic() + CLOSE_PATIENCE)
+            await self._send_close(event.code, event.reason, _close_timer())
         else:
             raise TypeError(f"{event!r} is no event: expected TextMessage, BytesMessage, Ping, Pong or CloseConnection")
 
@@ -363,28 +363,33 @@ class Session:
             self._pings.pop(payload, None)
             raise
 
-    async def _send_close(self, code: int, reason: str | None, at: float) -> None:
-        """Send a close frame before `at`, unless one was sent; failure to send it is ignored."""
+    async def _send_close(self, code: int, reason: str | None, timer: PhaseTimer) -> None:
+        """Send a close frame before the deadline of `timer`, unless one was sent; failure to send it is ignored."""
         if not self._said_goodbye:
             self._said_goodbye = True
             with contextlib.suppress(NetworkError, TimeoutException):
-                await self._write(close_frame(code, reason), max(at - monotonic(), 0.0), goodbye=True)
+                await self._write(close_frame(code, reason), timer.left(monotonic()), goodbye=True)
 
     async def _close(self, code: int, reason: str | None) -> None:
         """Perform the closing handshake from this side."""
         try:
             if self._end is None:
-                at = monotonic() + CLOSE_PATIENCE
-                await self._send_close(code, reason, at)
-                self._next_ping = self._pong_by = None
+                timer = _close_timer()
+                await self._send_close(code, reason, timer)
+                self._ping_timer.stop()
+                self._pong_timer.stop()
                 with contextlib.suppress(HTTPXWSException):
                     # Messages that come now are discarded; the peer's close frame follows them.
-                    while await self._until(lambda: bool(self._ready), at):
+                    while await self._until(lambda: bool(self._ready), timer):
                         self._ready.clear()
                     self._end = self._end or WebSocketDisconnect(code, reason)
         finally:
             self._end = self._end or WebSocketDisconnect(code, reason)
             await self._shut()
+
+
+def _close_timer() -> PhaseTimer:
+    return PhaseTimer("close", None, monotonic(), CLOSE_PATIENCE)
 
 
 def _write_timeout(response: Response | None) -> float | None:
@@ -411,7 +416,7 @@ class Heard:
         return self._is_set
 
     async def _wait(self, timeout: float | None) -> bool:
-        if await self._session._until(self.is_set, None if timeout is None else monotonic() + timeout):
+        if await self._session._until(self.is_set, PhaseTimer("message", None, monotonic(), timeout)):
             return True
         if timeout is None:
             raise RuntimeError(
