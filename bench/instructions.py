@@ -26,7 +26,7 @@ from httpx_fast import AsyncClient, Client  # noqa: E402
 from httpx_fast._net.asyncio import AsyncioBackend  # noqa: E402
 from httpx_fast._net.base import DONE, Backend, Stream  # noqa: E402
 from httpx_fast._net.sync import SyncBackend  # noqa: E402
-from httpx_fast._transports import default  # noqa: E402
+from httpx_fast._transports import http  # noqa: E402
 
 FEW, MANY = 500, 2500  # requests
 URL = "http://127.0.0.1/json"
@@ -114,12 +114,12 @@ ASKED: dict[str, Callable[[Any], Any]] = {
 def ask(world: str, asked: str, count: int) -> None:
     call = ASKED[asked]
     if world == "blocking":
-        default.SyncBackend = echoing(SyncBackend)  # type: ignore[misc, assignment]
+        http.SyncBackend = echoing(SyncBackend)  # type: ignore[misc, assignment]
         client = Client(trust_env=False)
         for _ in range(count):
             assert call(client).content
         return
-    default.backend_for = echoing(AsyncioBackend)
+    http.backend_for = echoing(AsyncioBackend)
 
     async def run() -> None:
         client = AsyncClient(trust_env=False)

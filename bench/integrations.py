@@ -30,7 +30,7 @@ from loads import AT_ONCE, AsyncLoad, FastAsyncio, Httpx2Asyncio, apart  # noqa:
 from servers import Nginx  # noqa: E402
 
 from httpx_fast._net.asyncio import AsyncioBackend  # noqa: E402
-from httpx_fast._transports import default  # noqa: E402
+from httpx_fast._transports import http  # noqa: E402
 from httpx_fast.integrations.httpx2 import AsyncFastClient  # noqa: E402
 
 FIELDS = [
@@ -109,7 +109,7 @@ class EchoedBackend:
 
 def client(kind: str) -> httpx2.AsyncClient:
     if kind == FastInHttpx2.name:
-        default.backend_for = echoing(AsyncioBackend)
+        http.backend_for = echoing(AsyncioBackend)
         return AsyncFastClient(trust_env=False)
     if kind == Httpx2Asyncio.name:
         import httpcore2

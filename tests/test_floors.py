@@ -70,9 +70,7 @@ FACE_ORDER = [
     "_types",
 ]
 #: Circles of imports that are still there. Nothing is added to this.
-CIRCLES: list[set[str]] = [
-    {"_transports.core.connections", "_transports.core.pools", "_transports.default"},
-]
+CIRCLES: list[set[str]] = []
 FOREIGN = {"h11", "h2", "hpack", "httptools", "httpcore", "httpcore2", "httpx", "httpx2", "hyperframe", "zttp"}
 #: Modules for the users of another package, which import it and no other.
 FOR_FOREIGN = {

@@ -17,6 +17,7 @@ from weakref import WeakMethod
 from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._content import ByteStream, ResponseContent, UnattachedStream, encode_response
 from .._exceptions import HTTPStatusError, shown, status_message
+from .._head import FieldLine
 from .._journey import NO_JOURNEY, Journey, Sizes
 from .._kernel.constants import FIELD_FLAGS, HAS_LOCATION, HAS_SET_COOKIE
 from .._masking import masked_json_text
@@ -176,6 +177,13 @@ class Response(ResponseBody):
     @extensions.setter
     def extensions(self, extensions: dict[str, Any]) -> None:
         self._extensions = extensions
+
+    def _add_sections(self, interim: Sequence[Any], trailers: Sequence[FieldLine]) -> None:
+        """Add the heads of interim responses, and the trailer section, if there were any."""
+        if interim:
+            self._interim = interim
+        if trailers:
+            self._trailers = Headers(list(trailers))
 
     def _version(self) -> bytes:
         connection = None if self._journey is None else self._journey.connection

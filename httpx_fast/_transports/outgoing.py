@@ -15,7 +15,7 @@ from .._deadline import Deadline, timed_out
 
 
 class Outgoing:
-    """What both worlds share: whether the body is there to be sent."""
+    """Give the body of a request, and know whether it can be sent from its beginning."""
 
     __slots__ = ("_begun", "_stream")
 
@@ -25,12 +25,18 @@ class Outgoing:
 
     @property
     def again(self) -> bool:
-        """Whether it gives all of its bytes when it is iterated now."""
+        """Return whether it gives all of its bytes when it is iterated now."""
         return not self._begun or getattr(self._stream, "restarts", False)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        raise NotImplementedError
+
+    async def aclose(self) -> None:
+        """End what was begun, where that is not left to the one who iterated."""
 
 
 class BlockingPieces(Outgoing):
-    """The body of a request of `Client`."""
+    """Give the body of a request of `Client`."""
 
     __slots__ = ()
 
@@ -44,7 +50,7 @@ class BlockingPieces(Outgoing):
 
 
 class AsyncPieces(Outgoing):
-    """The body of a request of `AsyncClient`."""
+    """Give the body of a request of `AsyncClient`."""
 
     __slots__ = ()
 
@@ -57,7 +63,7 @@ class AsyncPieces(Outgoing):
         return pieces
 
     async def aclose(self) -> None:
-        """Ends what was begun."""
+        """End what was begun."""
         for pieces in self._begun:
             close = getattr(pieces, "aclose", None)
             if close is not None:
@@ -65,7 +71,7 @@ class AsyncPieces(Outgoing):
 
 
 class BoundedPieces(AsyncPieces):
-    """The same, and nobody waits for a piece beyond the deadline. Blocking code cannot be interrupted so."""
+    """Do the same, but wait for no piece beyond the deadline. Blocking code cannot be interrupted so."""
 
     __slots__ = ("_clock", "_deadline")
 
@@ -87,7 +93,7 @@ class _Bounded(AsyncIterator[bytes]):
         self._clock = clock
 
     async def __anext__(self) -> bytes:
-        import anyio  # who sends no such body never loads it
+        import anyio  # a client that sends no such body never loads it
 
         deadline = self._deadline
         with anyio.move_on_after(deadline.at - self._clock()):

@@ -26,7 +26,7 @@ import httpx_fast
 from httpx_fast import testing
 from httpx_fast._net.anyio import AnyIOBackend
 from httpx_fast._net.asyncio import AsyncioBackend
-from httpx_fast._transports import default
+from httpx_fast._transports import http
 from httpx_fast.testing import (
     Delay,
     Hold,
@@ -64,7 +64,7 @@ WORLDS: dict[str, tuple[str, Callable[[], Any] | None]] = {
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Runner:
     name, floor = WORLDS[request.param]
     if floor is not None:
-        monkeypatch.setattr(default, "backend_for", lambda token: floor())
+        monkeypatch.setattr(http, "backend_for", lambda token: floor())
     return RUNNERS[name]()
 
 

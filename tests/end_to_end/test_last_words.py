@@ -14,7 +14,7 @@ from peers import PATIENCE
 
 import httpx_fast
 from httpx_fast._net.asyncio import AsyncioBackend
-from httpx_fast._transports import default
+from httpx_fast._transports import http
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux keeps what came before a reset")
 
@@ -31,7 +31,7 @@ def world(request, backend, monkeypatch):
     if request.param:
         if backend.name != "asyncio":
             pytest.skip("only asyncio has both")
-        monkeypatch.setattr(default, "backend_for", lambda token: AsyncioBackend(force_protocol=True))
+        monkeypatch.setattr(http, "backend_for", lambda token: AsyncioBackend(force_protocol=True))
     return backend
 
 

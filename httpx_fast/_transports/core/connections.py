@@ -19,7 +19,7 @@ from ..._net.auto import backend_for, current_token
 from ..._net.base import Backend, Waiter
 from ..._net.sync import SyncBackend
 from ..._pool.pool import Pool
-from ..default import AsyncHTTPTransport, HTTPTransport
+from ..http import AsyncHTTPTransport, HTTPTransport
 from .messages import ConnectionNotAvailable, Origin, Request, Response, core_response, model_request
 from .streams import AsyncBackend, BlockingBackend
 

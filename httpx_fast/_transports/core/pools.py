@@ -15,7 +15,7 @@ from typing import Any, Self
 from ... import _models as models
 from ..._config import Limits, Proxy
 from ..._origin import DEFAULT_PORTS
-from ..default import AsyncHTTPTransport, HTTPTransport
+from ..http import AsyncHTTPTransport, HTTPTransport
 from .connections import OwnConnections, send, send_async
 from .messages import (
     URL,

@@ -1,0 +1,90 @@
+"""Bodies of responses that the network transports give, and the responses themselves."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from .._byte_streams import AsyncByteStream, SyncByteStream
+from .._drive import drive
+from .._head import FieldLine
+from .._journey import Journey
+from .._models import Request, Response
+from .._models.response import received
+from .._pool.pool import Lease, Reply
+from .network import AsyncNetworkStream, NetworkStream, handed_over, of_async_response, of_response
+from .outgoing import Outgoing
+
+
+class _Body:
+    """Give the body of a response that is still coming, as the framing gave it: undecoded."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    @property
+    def trailers(self) -> list[FieldLine]:
+        """Return the field lines of the trailer section; none before the end of the body."""
+        return list(self._lease.trailers)
+
+    def abandon(self) -> None:
+        """Give up the rest without waiting for anything; callable from finalizers."""
+        self._lease.close()
+
+
+class SyncBody(_Body, SyncByteStream):
+    """Give the body of a response of `HTTPTransport`."""
+
+    network: Any = staticmethod(of_response)
+    network_type = NetworkStream
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = drive(self._lease.next_chunk())
+        if not piece:
+            raise StopIteration
+        return piece
+
+    def close(self) -> None:
+        self._lease.close()
+        if self._lease.trace is not None:
+            drive(self._lease.trace.deliver())
+
+
+class AsyncBody(_Body, AsyncByteStream):
+    """Give the body of a response of `AsyncHTTPTransport`."""
+
+    network: Any = staticmethod(of_async_response)
+    network_type = AsyncNetworkStream
+    unsent: Outgoing | None = None  # a request's body that is sent while this one is read
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self._lease.next_chunk()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    async def aclose(self) -> None:
+        self._lease.close()
+        if self.unsent is not None:
+            await self.unsent.aclose()
+        if self._lease.trace is not None:
+            await self._lease.trace.deliver()
+
+
+def response_of(request: Request, journey: Journey, reply: Reply, body_type: type[SyncBody | AsyncBody]) -> Response:
+    """Return the response that a reply of the pool is, with its body, or a stream of it."""
+    head, data, interim, trailers, lease = reply
+    stream, network = None, body_type.network
+    if lease is not None:
+        stream = body_type(lease)
+        network = handed_over(lease, journey.connection, body_type.network_type) or network
+    response = received(head.status, head, request, journey, data, stream, network)
+    if interim or trailers:
+        response._add_sections(interim, trailers)
+    return response

@@ -1,0 +1,220 @@
+"""What the blocking and the asynchronous transport share: settings, and what a request needs before it is sent.
+
+A `Request` becomes a head, a route and timeouts here; per-request settings (timeouts, server name, target) are read
+here, once. The layers below know no model, those above no connection.
+"""
+
+from __future__ import annotations
+
+import ssl
+import sys
+import warnings
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from logging import DEBUG
+from typing import TYPE_CHECKING, Any
+
+from .._argument_names import names_explained
+from .._config import (
+    DEFAULT_HTTP2_PING_AFTER_SECONDS,
+    DEFAULT_LIMITS,
+    Limits,
+    ProxyTypes,
+    TCPKeepAlive,
+    granted,
+    ping_after,
+    request_timeouts,
+)
+from .._conn.dial import DialOptions
+from .._deadline import Deadline
+from .._exceptions import ClientClosed
+from .._journey import Journey
+from .._models import Request, Response
+from .._net.address_policy import IPAddress
+from .._net.base import Backend, SocketOption
+from .._origin import Route
+from .._pool.lease import caller
+from .._pool.pool import Pool, Reply
+from .._trace import any_logger_answered, tracer
+from .._trust import CertTypes, check_ssl_settings, shared_ssl_context
+from .bodies import AsyncBody, SyncBody, response_of
+from .heads import complete, forwarded, framing_of
+from .outgoing import Outgoing
+from .proxying import forward_route, hop_of
+
+if TYPE_CHECKING:
+    from .._resolvers import ResolverTypes
+
+
+class _TransportCore:
+    """Hold the settings of a transport, and prepare its requests for the pool."""
+
+    #: The pool in httpcore's shape, for tools that read it; ours is `pool`. Set by `default.py`, which knows both.
+    _pool: Any
+
+    @names_explained
+    def __init__(
+        self,
+        verify: ssl.SSLContext | str | bool = True,
+        cert: CertTypes | None = None,
+        trust_env: bool = True,
+        http1: bool = True,
+        http2: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        proxy: ProxyTypes | None = None,
+        uds: str | None = None,
+        local_address: str | None = None,
+        retries: int = 0,
+        socket_options: Iterable[SocketOption] | None = None,
+        replay: bool | None = None,
+        resolver: ResolverTypes | None = None,
+        address_filter: Callable[[IPAddress], bool] | None = None,
+        keepalive: TCPKeepAlive | bool = True,
+        http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
+    ) -> None:
+        if not (http1 or http2):
+            raise ValueError("http1=False and http2=False leave no protocol to speak")
+        tls = self._tls(verify, cert, trust_env)
+        hop = hop_of(proxy, verify, trust_env)
+        self._forward = forward_route(hop)
+        self._proxy_fields = () if hop is None else hop.fields
+        if not isinstance(limits, Limits):
+            raise TypeError(f"expected Limits as limits, got {limits!r}")
+        if not isinstance(retries, int) or retries < 0:
+            raise ValueError(f"expected a number of tries, 0 or more, as retries, got {retries!r}")
+        self._limits = limits
+        self._options = DialOptions(
+            tls=tls,
+            uds=uds,
+            local_address=local_address,
+            socket_options=tuple(socket_options or ()),
+            retries=retries,
+            http1=http1,
+            http2=http2,
+            ping_after=ping_after(http2_ping_after),
+            proxy=hop,
+            resolver=resolver,
+            allows=address_filter,
+            keepalive=() if not keepalive else (TCPKeepAlive() if keepalive is True else keepalive).socket_options(),
+        )
+        self._replay = replay
+        self._made_at = caller(2)
+        self._open()
+
+    def _tls(
+        self, verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool
+    ) -> Callable[[], ssl.SSLContext]:
+        """Return a function that gives the TLS context for these settings, which is called on https connections."""
+        check_ssl_settings(verify, cert, trust_env)
+        tls = partial(shared_ssl_context, verify, cert, trust_env)
+        if isinstance(verify, str) or cert is not None:
+            tls()  # what is wrong in files that were named shows now, not on the first request
+        return tls
+
+    def _open(self) -> None:
+        """Make what the transport needs to send requests."""
+        raise NotImplementedError
+
+    def _pools_left(self) -> list[Pool]:
+        """Return the pools that may have connections."""
+        raise NotImplementedError
+
+    def _pieces(self, stream: Any, deadline: Deadline | None, clock: Callable[[], float]) -> Outgoing:
+        """Return the body that `stream` gives. Raises RuntimeError if this transport cannot read it."""
+        raise NotImplementedError
+
+    def __del__(self) -> None:
+        # At the interpreter's end the system closes what is open, and half of what this needs is gone.
+        if sys.is_finalizing() or not hasattr(self, "_made_at"):
+            return
+        left = sum(pool.close_from_finalizer() for pool in self._pools_left())
+        if left:
+            warnings.warn(
+                f"a client (or transport) was collected without being closed, while {left} of its connections were "
+                f"open; it was made at {self._made_at}",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+
+    def _make_pool(self, backend: Backend) -> Pool:
+        limits = self._limits
+        return Pool(
+            backend,
+            self._options,
+            limits.max_connections,
+            limits.max_keepalive_connections,
+            limits.keepalive_expiry,
+            limits.max_per_host,
+            limits.max_age,
+        )
+
+    def _prepare(self, request: Request, pool: Pool) -> tuple[Journey, Coroutine[Any, Any, Reply], Outgoing | None]:
+        """Return the journey of a request, the coroutine that exchanges it for a reply, and its body if it is streamed.
+
+        Everything that can be refused is, before a connection is leased. Nothing may be raised between this call and
+        the first step of the coroutine.
+        """
+        dispatch = request._dispatch
+        destination = dispatch.destination
+        head, route = request._unchanged_head(), destination.route
+        if head is None or route is None:
+            head, destination, route = complete(request, head)
+        if self._forward is not None and head.scheme == b"http":
+            head, route = forwarded(head, destination, self._forward, self._proxy_fields)
+        clock = pool.clock
+        journey = Journey(clock(), clock, head)
+        extensions, replay = request._extensions, self._replay
+        if extensions is not None:
+            replay = extensions.get("replay", replay)
+        if extensions is not None or any_logger_answered(DEBUG) is not False:
+            watcher = tracer(extensions, request)
+            if watcher is not None:
+                journey.trace = watcher
+        data = request._content if request._stream is None else request._body
+        framing = 0 if data == b"" and head.announced is None else framing_of(head, data)
+        timeouts = request_timeouts(request, clock)
+        if data is not None:
+            return journey, pool.request(head, route, data, framing, timeouts, journey, dispatch.whole, replay), None
+        pieces = self._pieces(request.stream, timeouts.deadline, clock)
+        return journey, pool.request(head, route, pieces, framing, timeouts, journey, dispatch.whole, replay), pieces
+
+    async def _exchange_streamed(
+        self,
+        request: Request,
+        journey: Journey,
+        sending: Coroutine[Any, Any, Reply],
+        pieces: Outgoing,
+        body_type: type[SyncBody | AsyncBody],
+    ) -> Response:
+        """Exchange a request whose body is streamed; the body is ended when nothing more of it is sent."""
+        try:
+            reply = await sending
+        except BaseException:
+            await pieces.aclose()
+            raise
+        response = response_of(request, journey, reply, body_type)
+        lease = reply[4]
+        if lease is None or not lease.sending:
+            await pieces.aclose()
+        else:
+            response.stream.unsent = pieces  # type: ignore[union-attr]
+        return response
+
+    def _route_and_timeout(self, request: Request) -> tuple[Route, float | None]:
+        """Return the route of the connections that serve this request, and the seconds to make one."""
+        head, _, route = complete(request, request._unchanged_head())
+        if self._forward is not None and head.scheme == b"http":
+            route = self._forward
+        return route, granted(request, "connect")
+
+
+def check_sender(request: Request) -> None:
+    """Raise ClientClosed for a request of a client that was closed: its transport may serve another client by now.
+
+    It has passed its client's own check if it is of a redirect, or of a retry, or was overtaken by `close()`.
+    """
+    sender = request._dispatch.sender
+    client = None if sender is None else sender()
+    if client is not None and client.is_closed:
+        raise ClientClosed(f"the client was closed, by close() or aclose(), before a request to {request.url} was sent")
