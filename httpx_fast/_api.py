@@ -58,6 +58,10 @@ def request(
     """Send a request and return the response with its content.
 
     Parameters are those of `Client` and of `Client.request()`. Raises InvalidURL, RequestError.
+
+    ```python
+    httpx.request("DELETE", "https://api.example.org/items/1")
+    ```
     """
     with Client(cookies=cookies, proxy=proxy, verify=verify, timeout=timeout, trust_env=trust_env) as client:
         return client.request(
@@ -94,7 +98,13 @@ def stream(
     verify: ssl.SSLContext | str | bool = True,
     trust_env: bool = True,
 ) -> Generator[Response]:
-    """Send a request, for `with`: yield the response before its body, and close it at the end of the block."""
+    """Send a request, for `with`: yield the response before its body, and close it at the end of the block.
+
+    ```python
+    with httpx.stream("GET", "https://www.example.org/large") as response:
+        size = sum(len(piece) for piece in response.iter_bytes())
+    ```
+    """
     with (
         Client(cookies=cookies, proxy=proxy, verify=verify, timeout=timeout, trust_env=trust_env) as client,
         client.stream(
@@ -127,7 +137,13 @@ def get(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Send a GET request."""
+    """Send a GET request; arguments and exceptions are those of `request()`.
+
+    ```python
+    response = httpx.get("https://www.example.org/", params={"q": "a"}, timeout=10)
+    response.raise_for_status()
+    ```
+    """
     return request(
         "GET",
         url,
@@ -157,7 +173,7 @@ def options(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Send an OPTIONS request."""
+    """Send an OPTIONS request; arguments and exceptions are those of `request()`."""
     return request(
         "OPTIONS",
         url,
@@ -187,7 +203,7 @@ def head(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Send a HEAD request."""
+    """Send a HEAD request; arguments and exceptions are those of `request()`."""
     return request(
         "HEAD",
         url,
@@ -221,7 +237,12 @@ def post(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Send a POST request."""
+    """Send a POST request; arguments and exceptions are those of `request()`.
+
+    ```python
+    httpx.post("https://api.example.org/items", json={"name": "pen"})
+    ```
+    """
     return request(
         "POST",
         url,
@@ -259,7 +280,7 @@ def put(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Send a PUT request."""
+    """Send a PUT request; arguments and exceptions are those of `request()`."""
     return request(
         "PUT",
         url,
@@ -297,7 +318,7 @@ def patch(
     timeout: TimeoutTypes = DEFAULT_TIMEOUT_CONFIG,
     trust_env: bool = True,
 ) -> Response:
-    """Send a PATCH request."""
+    """Send a PATCH request; arguments and exceptions are those of `request()`."""
     return request(
         "PATCH",
         url,
@@ -331,7 +352,7 @@ def delete(
     verify: ssl.SSLContext | str | bool = True,
     trust_env: bool = True,
 ) -> Response:
-    """Send a DELETE request."""
+    """Send a DELETE request; arguments and exceptions are those of `request()`."""
     return request(
         "DELETE",
         url,

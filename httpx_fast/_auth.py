@@ -45,6 +45,13 @@ class Auth:
 
     Override `auth_flow`. Set `requires_request_body` or `requires_response_body` if the flow uses `content`: the body
     is then read before the flow continues.
+
+    ```python
+    class Token(httpx.Auth):
+        def auth_flow(self, request):
+            request.headers["Authorization"] = "Bearer ..."
+            yield request
+    ```
     """
 
     requires_request_body = False
@@ -105,7 +112,12 @@ class FunctionAuth(Auth):
 
 
 class BasicAuth(Auth):
-    """Send user name and password with every request (RFC 7617), text as UTF-8."""
+    """Send user name and password with every request (RFC 7617), text as UTF-8.
+
+    ```python
+    client.get("/private", auth=httpx.BasicAuth("user", "secret"))
+    ```
+    """
 
     def __init__(self, username: str | bytes, password: str | bytes) -> None:
         self._auth_header = _basic(username, password)

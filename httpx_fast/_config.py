@@ -51,6 +51,10 @@ class Timeout:
     The first argument is for the four phases, or a tuple of two to four in that order (None for those left out), or
     another Timeout. Keywords override it. Without it all four phases are required, unless `total` is given: then only
     that limits the missing ones. Raises TypeError, ValueError.
+
+    ```python
+    httpx.Timeout(5, connect=2, total=30)
+    ```
     """
 
     connect: float | None
@@ -213,6 +217,10 @@ class Limits:
     - `keepalive_expiry`: seconds for which an idle connection is kept.
     - `max_per_host`: connections to one origin that are open at the same time.
     - `max_age`: seconds after which a connection serves no further request.
+
+    ```python
+    httpx.Limits(max_connections=100, max_keepalive_connections=20, max_per_host=10)
+    ```
     """
 
     max_connections: int | None = None
@@ -292,6 +300,10 @@ class Proxy:
     `ssl_context` is for the connection to an https proxy; without it the authorities of `verify` apply to the proxy.
     `headers` are sent to http and https proxies with CONNECT, and with each request that they forward. Raises
     ValueError for other schemes.
+
+    ```python
+    httpx.Proxy("http://proxy.example.org:3128", auth=("user", "secret"))
+    ```
     """
 
     def __init__(

@@ -31,7 +31,7 @@ def _slots_of(record: object) -> dict[str, Any]:
 
 
 class ConnectionFacts:
-    """Holds what is known of one connection: when each step of dialling ended, and the result."""
+    """Describe one connection: when each step of opening it ended, and the result."""
 
     __slots__ = (
         "certificate_der",
@@ -142,7 +142,7 @@ class Details:
 
 
 class Journey:
-    """Records the steps of one request. All durations are in seconds, None where the step did not happen (yet).
+    """Record the steps of one request. All durations are in seconds, None where the step did not happen (yet).
 
     A request that was sent again has the attempts before in `attempts`; what was sent before it because of redirects,
     authentication or a retry rule is in `hops`.

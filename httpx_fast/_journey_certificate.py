@@ -31,7 +31,7 @@ _ATTRIBUTES = {
 
 
 class Certificate(NamedTuple):
-    """Tells whose a certificate is, and from when until when it holds."""
+    """Describe a certificate: its subject, its names, and when it is valid."""
 
     #: "CN=example.org, O=Example"
     subject: str

@@ -36,7 +36,7 @@ NEW = {
 
 
 class Sizes(NamedTuple):
-    """Counts the bytes of one request and its response; None for what is not known.
+    """Count the bytes of one request and its response; None for what is not known.
 
     Heads of HTTP/2 are counted before compression, as RFC 9113 s.6.5.2 counts them.
     """

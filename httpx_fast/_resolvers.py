@@ -62,6 +62,7 @@ class _Wrapper:
         return None if self._known is None else self._known(host, port)
 
     def resolve(self, host: str, port: int) -> Any:
+        """Return IP addresses as text, in the order to try them; an awaitable if the wrapped resolver is async."""
         known = self.known(host, port)
         if self.asynchronous:
             return self._await(host, port, known)
@@ -79,6 +80,11 @@ class StaticResolver(_Wrapper):
 
     `addresses` names hosts as URLs spell them, in lower case and ASCII. Each has an IP address as text, or several in
     the order to try them; a pair of address and port goes to another port.
+
+    ```python
+    resolver = httpx.StaticResolver({"db.example.org": "192.0.2.7"})
+    httpx.HTTPTransport(resolver=resolver).close()
+    ```
     """
 
     def __init__(
@@ -209,6 +215,10 @@ class AddressFilter:
 
     It checks the addresses that this client connects to. With a proxy that is the proxy's, which must be allowed; the
     proxy decides where it connects to. Only `socks5` proxies receive addresses that have passed the filter.
+
+    ```python
+    httpx.HTTPTransport(address_filter=httpx.AddressFilter(allow=["10.1.0.0/16"])).close()
+    ```
     """
 
     def __init__(

@@ -75,6 +75,11 @@ class URL:
     Keywords replace parts of `url`: `scheme`, `username`, `password`, `host`, `path`, `fragment` as text (escaped as
     needed), `userinfo`, `netloc`, `query`, `raw_path` as bytes that are escaped already, `port` as a number, and
     `params` as anything that `QueryParams` takes. None and empty values remove a part.
+
+    ```python
+    url = httpx.URL("https://www.example.org/a?b=1")
+    assert (url.host, url.path, url.params["b"]) == ("www.example.org", "/a", "1")
+    ```
     """
 
     __slots__ = (
@@ -334,7 +339,12 @@ class URL:
         return self.copy_with(params=self.params.merge(params))
 
     def join(self, url: URL | str) -> URL:
-        """Return the target of the link `url` in a document at this URL (RFC 3986 s.5.2)."""
+        """Return the target of the link `url` in a document at this URL (RFC 3986 s.5.2).
+
+        ```python
+        assert httpx.URL("https://www.example.org/a/b").join("../c") == "https://www.example.org/c"
+        ```
+        """
         reference = url if isinstance(url, URL) else URL(url)
         return URL._of(resolved(self._uri_reference, reference._uri_reference))
 
@@ -456,6 +466,10 @@ class QueryParams(Mapping[str, str]):
 
     Takes the query's text or bytes, pairs, a mapping to values or lists of values, or keywords. Values may be str,
     bool ("true", "false"), None (""), numbers, or anything else that `str()` converts.
+
+    ```python
+    assert str(httpx.QueryParams({"q": "a b", "tag": ["x", "y"]})) == "q=a+b&tag=x&tag=y"
+    ```
     """
 
     __slots__ = ("_dict",)

@@ -48,6 +48,11 @@ class AsyncClient(BaseClient):
 
     It opens nothing when it is made; `aclose()` or leaving `async with` closes all connections. Parameters are those
     of `Client`; hooks may be `async` functions.
+
+    ```python
+    async with httpx.AsyncClient(base_url="https://api.example.org") as client:
+        items = (await client.get("/items")).raise_for_status().json()
+    ```
     """
 
     _side = flow.ASYNCHRONOUS
@@ -169,7 +174,7 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Builds a request, sends it and returns the response with its content.
+        """Build a request, send it and return the response with its content.
 
         `content` is text, bytes or an asynchronous iterable of bytes; `data` a form; `files` the parts of a
         multipart form; `json` what is sent as JSON. `auth`, `follow_redirects` and `timeout` take the place of the
@@ -211,7 +216,14 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> AsyncGenerator[Response]:
-        """Like `request()`, for `async with`: gives the response before its body, and closes it after the block."""
+        """Send a request, for `async with`: yield the response before its body, and close it after the block.
+
+        ```python
+        async with client.stream("GET", "/large") as response:
+            async for piece in response.aiter_bytes():
+                ...
+        ```
+        """
         request = self.build_request(
             method=method,
             url=url,
@@ -250,7 +262,7 @@ class AsyncClient(BaseClient):
         extensions: RequestExtensions | None = None,
         max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES,
     ) -> AsyncGenerator[EventSource]:
-        """Like `stream()`, for server-sent events: gives the source to iterate over.
+        """Request a stream of server-sent events, for `with`: yield the source to iterate over.
 
         An event may have at most `max_event_size` bytes; None for no limit. Iterating raises SSEError for a larger
         one, and for a response that is no event stream. `timeout.total` is for the whole stream of events.
@@ -292,7 +304,7 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> AsyncGenerator[AsyncWebSocketSession]:
-        """Opens a WebSocket, for `async with`: gives the session, and closes it after the block.
+        """Open a WebSocket, for `async with`: yield the session, and close it after the block.
 
         A message may have at most `max_message_size_bytes`, fragments together; a larger one closes the session with
         code 1009. At most `queue_size` messages are kept that nobody has received. A ping is sent each
@@ -330,7 +342,7 @@ class AsyncClient(BaseClient):
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
         follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
     ) -> Response:
-        """Sends a request as it is: of the client's settings only timeout, auth and redirects apply.
+        """Send a request as it is: of the client's settings only timeout, auth and redirects apply.
 
         With `stream=True` the response's body is not read, and the caller closes the response. Raises RequestError;
         RuntimeError once the client is closed.
@@ -349,7 +361,12 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a GET request."""
+        """Send a GET request; arguments and exceptions are those of `request()`.
+
+        ```python
+        response = await client.get("/items", params={"page": 2})
+        ```
+        """
         return await self.request(
             "GET",
             url,
@@ -374,7 +391,7 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends an OPTIONS request."""
+        """Send an OPTIONS request; arguments and exceptions are those of `request()`."""
         return await self.request(
             "OPTIONS",
             url,
@@ -399,7 +416,7 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a HEAD request."""
+        """Send a HEAD request; arguments and exceptions are those of `request()`."""
         return await self.request(
             "HEAD",
             url,
@@ -428,7 +445,12 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a POST request."""
+        """Send a POST request; arguments and exceptions are those of `request()`.
+
+        ```python
+        response = await client.post("/items", json={"name": "pen"})
+        ```
+        """
         return await self.request(
             "POST",
             url,
@@ -461,7 +483,7 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a PUT request."""
+        """Send a PUT request; arguments and exceptions are those of `request()`."""
         return await self.request(
             "PUT",
             url,
@@ -494,7 +516,7 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a PATCH request."""
+        """Send a PATCH request; arguments and exceptions are those of `request()`."""
         return await self.request(
             "PATCH",
             url,
@@ -523,7 +545,7 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a DELETE request."""
+        """Send a DELETE request; arguments and exceptions are those of `request()`."""
         return await self.request(
             "DELETE",
             url,
@@ -552,7 +574,7 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a QUERY request: a safe one with content (RFC 10008)."""
+        """Send a QUERY request: a safe method with content (RFC 10008)."""
         return await self.request(
             "QUERY",
             url,
@@ -577,7 +599,7 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> int:
-        """Opens connections to the URL's origin ahead of requests, until there are `n`; how many there are then.
+        """Open connections to the URL's origin ahead of requests, up to `n`; return how many there are then.
 
         Those that are in use count too; one that speaks HTTP/2 is enough for any `n`. It never waits for a place and
         takes none from another origin: with `limits` used up, or `max_keepalive_connections` idle, there will be fewer.
@@ -588,11 +610,11 @@ class AsyncClient(BaseClient):
         return await flow.warm(self, request, n)
 
     async def drain(self, timeout: float | None = None) -> int:
-        """Lets go of all connections that there are now, without refusing requests.
+        """Retire all connections that are open now, without refusing requests.
 
         Idle ones are closed at once. Those in use serve the responses that they were given for, and are closed then;
         they are waited for, `timeout` seconds at most (None for ever): the responses that the caller holds open, too.
-        Returns how many are in use still. Requests that begin meanwhile or later connect anew: so they find what the
+        Return how many are in use still. Requests that begin meanwhile or later connect anew: so they find what the
         name stands for now. To end a service in peace: `drain()`, then `aclose()`.
 
         Connections of other event loops are let go of as well, and neither waited for nor counted.
@@ -600,7 +622,7 @@ class AsyncClient(BaseClient):
         return await flow.drain(self, timeout)
 
     async def aclose(self) -> None:
-        """Closes all connections, those of mounts too: idle ones, those in use, those being made.
+        """Close all connections, those of mounts too: idle ones, those in use, those being opened.
 
         Whoever waits, sends or reads in another task gets ClientClosed, a ReadError, at once; so does who reads a
         response later that had not arrived. Connections of other event loops are closed by those, in their next turn.

@@ -247,6 +247,10 @@ class BaseClient(Inspection):
         """The connection pool, to look into: `stats()`, `connections()`, `waiters()`.
 
         Of the client's own transport, and of the running event loop. AttributeError if that transport has none.
+
+        ```python
+        print(client.pool.stats())  # 1 of 100 connections are open ...
+        ```
         """
         pool: Pool = self._transport.pool
         if self._retrier is not None:
@@ -294,6 +298,10 @@ class BaseClient(Inspection):
         """What is called with each request before it is sent ("request"), and with each response ("response").
 
         Each redirect and each round of authentication counts. Bodies of responses are unread at that time.
+
+        ```python
+        client.event_hooks = {"response": [lambda response: response.raise_for_status()]}
+        ```
         """
         return self._event_hooks
 
@@ -363,9 +371,14 @@ class BaseClient(Inspection):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Request:
-        """Makes a request from the client's settings and these arguments, without sending it.
+        """Return a request made from the client's settings and these arguments, without sending it.
 
         A relative `url` is appended to `base_url`. Raises InvalidURL.
+
+        ```python
+        request = client.build_request("POST", "/items", json={"name": "pen"})
+        request.headers["X-Signature"] = "..."
+        ```
         """
         if type(url) is str and self._uses_templates and files is None and cookies is None and extensions is None:
             granted = self._timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)

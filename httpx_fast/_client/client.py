@@ -66,6 +66,11 @@ class Client(BaseClient):
     - `http2_ping_after`: seconds of silence, while requests wait on a connection of HTTP/2, after which the server is
       asked for a sign of life (PING); None for never. One that gives none within 15 s is taken for dead.
     - `retry`: when requests are sent again, see `Retry`; None for not at all. The extension "retry" of a request wins.
+
+    ```python
+    with httpx.Client(base_url="https://api.example.org", timeout=httpx.Timeout(5, total=30)) as client:
+        items = client.get("/items").raise_for_status().json()
+    ```
     """
 
     _side = flow.BLOCKING
@@ -187,12 +192,16 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Builds a request, sends it and returns the response with its content.
+        """Build a request, send it and return the response with its content.
 
         `content` is text, bytes or an iterable of bytes; `data` a form; `files` the parts of a
         multipart form; `json` what is sent as JSON. `auth`, `follow_redirects` and `timeout` take the place of the
         client's; `params` and `headers` are merged with them. `extensions` are for the transport. Raises InvalidURL,
         RequestError.
+
+        ```python
+        client.request("PATCH", "/items/1", json={"name": "pencil"}, timeout=2)
+        ```
         """
         if cookies is not None:
             warn_of_cookies()
@@ -229,7 +238,14 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Generator[Response]:
-        """Like `request()`, for `with`: gives the response before its body, and closes it after the block."""
+        """Send a request, for `with`: yield the response before its body, and close it after the block.
+
+        ```python
+        with client.stream("GET", "/large") as response:
+            for piece in response.iter_bytes():
+                ...
+        ```
+        """
         request = self.build_request(
             method=method,
             url=url,
@@ -268,10 +284,16 @@ class Client(BaseClient):
         extensions: RequestExtensions | None = None,
         max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES,
     ) -> Generator[EventSource]:
-        """Like `stream()`, for server-sent events: gives the source to iterate over.
+        """Request a stream of server-sent events, for `with`: yield the source to iterate over.
 
         An event may have at most `max_event_size` bytes; None for no limit. Iterating raises SSEError for a larger
         one, and for a response that is no event stream. `timeout.total` is for the whole stream of events.
+
+        ```python
+        with client.sse("/events") as events:
+            for event in events:
+                print(event.event, event.data)
+        ```
         """
         from .._sse import EventSource, request_headers
 
@@ -310,13 +332,19 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Generator[WebSocketSession]:
-        """Opens a WebSocket, for `with`: gives the session, and closes it after the block.
+        """Open a WebSocket, for `with`: yield the session, and close it after the block.
 
         A message may have at most `max_message_size_bytes`, fragments together; a larger one closes the session with
         code 1009. At most `queue_size` messages are kept that nobody has received. A ping is sent each
         `keepalive_ping_interval_seconds` (None for never), and has to be answered within
         `keepalive_ping_timeout_seconds`. The other arguments are for the handshake, `timeout.total` too. Raises
         WebSocketUpgradeError.
+
+        ```python
+        with client.websocket("wss://chat.example.org/") as session:
+            session.send_text("hello")
+            answer = session.receive_text(timeout=5)
+        ```
         """
         from ..websockets._client import WebSocketClient
 
@@ -348,10 +376,15 @@ class Client(BaseClient):
         auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
         follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
     ) -> Response:
-        """Sends a request as it is: of the client's settings only timeout, auth and redirects apply.
+        """Send a request as it is: of the client's settings only timeout, auth and redirects apply.
 
         With `stream=True` the response's body is not read, and the caller closes the response. Raises RequestError;
         RuntimeError once the client is closed.
+
+        ```python
+        request = client.build_request("GET", "/items")
+        response = client.send(request, follow_redirects=True)
+        ```
         """
         return drive(flow.send(self, request, stream, auth, follow_redirects))
 
@@ -367,7 +400,12 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a GET request."""
+        """Send a GET request; arguments and exceptions are those of `request()`.
+
+        ```python
+        response = client.get("/items", params={"page": 2}, headers={"Accept": "application/json"})
+        ```
+        """
         return self.request(
             "GET",
             url,
@@ -392,7 +430,7 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends an OPTIONS request."""
+        """Send an OPTIONS request; arguments and exceptions are those of `request()`."""
         return self.request(
             "OPTIONS",
             url,
@@ -417,7 +455,7 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a HEAD request."""
+        """Send a HEAD request; arguments and exceptions are those of `request()`."""
         return self.request(
             "HEAD",
             url,
@@ -446,7 +484,13 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a POST request."""
+        """Send a POST request; arguments and exceptions are those of `request()`.
+
+        ```python
+        client.post("/items", json={"name": "pen"})
+        client.post("/echo", data={"user": "jo"}, files={"photo": ("a.png", b"...", "image/png")})
+        ```
+        """
         return self.request(
             "POST",
             url,
@@ -479,7 +523,12 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a PUT request."""
+        """Send a PUT request; arguments and exceptions are those of `request()`.
+
+        ```python
+        client.put("/items/1", json={"name": "pencil"}, headers={"If-Match": '"7"'})
+        ```
+        """
         return self.request(
             "PUT",
             url,
@@ -512,7 +561,7 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a PATCH request."""
+        """Send a PATCH request; arguments and exceptions are those of `request()`."""
         return self.request(
             "PATCH",
             url,
@@ -541,7 +590,7 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a DELETE request."""
+        """Send a DELETE request; arguments and exceptions are those of `request()`."""
         return self.request(
             "DELETE",
             url,
@@ -570,7 +619,7 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> Response:
-        """Sends a QUERY request: a safe one with content (RFC 10008)."""
+        """Send a QUERY request: a safe method with content (RFC 10008)."""
         return self.request(
             "QUERY",
             url,
@@ -595,28 +644,37 @@ class Client(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
     ) -> int:
-        """Opens connections to the URL's origin ahead of requests, until there are `n`; how many there are then.
+        """Open connections to the URL's origin ahead of requests, up to `n`; return how many there are then.
 
         Those that are in use count too; one that speaks HTTP/2 is enough for any `n`. It never waits for a place and
         takes none from another origin: with `limits` used up, or `max_keepalive_connections` idle, there will be fewer.
         They are opened one after the other. `timeout.connect` bounds each; `timeout` and `extensions` are as for a
         request. Raises ConnectError, ConnectTimeout; what was opened stays open. 0 where a transport opens none.
+
+        ```python
+        client.warm("https://api.example.org/", 5)
+        ```
         """
         request = self.build_request("GET", url, timeout=timeout, extensions=extensions)
         return drive(flow.warm(self, request, n))
 
     def drain(self, timeout: float | None = None) -> int:
-        """Lets go of all connections that there are now, without refusing requests.
+        """Retire all connections that are open now, without refusing requests.
 
         Idle ones are closed at once. Those in use serve the responses that they were given for, and are closed then;
         they are waited for, `timeout` seconds at most (None for ever): the responses that the caller holds open, too.
-        Returns how many are in use still. Requests that begin meanwhile or later connect anew: so they find what the
+        Return how many are in use still. Requests that begin meanwhile or later connect anew: so they find what the
         name stands for now. To end a service in peace: `drain()`, then `close()`.
+
+        ```python
+        client.drain(timeout=20)
+        client.close()
+        ```
         """
         return drive(flow.drain(self, timeout))
 
     def close(self) -> None:
-        """Closes all connections, those of mounts too: idle ones, those in use, those being made.
+        """Close all connections, those of mounts too: idle ones, those in use, those being opened.
 
         Whoever waits, sends or reads in another thread gets ClientClosed, a ReadError, at once; so does who reads a
         response later that had not arrived. The client cannot be used again. `drain()` lets what runs end before.

@@ -46,7 +46,13 @@ class ResponseLike(Protocol):
 
 
 class Cookies(MutableMapping[str, str]):
-    """Map names to cookies by domain and path, in `jar`; a given `CookieJar` is used itself, other input is copied."""
+    """Map names to cookies by domain and path, in `jar`; a given `CookieJar` is used itself, other input is copied.
+
+    ```python
+    cookies = httpx.Cookies()
+    cookies.set("session", "abc", domain="www.example.org")
+    ```
+    """
 
     def __init__(self, cookies: CookieTypes | None = None) -> None:
         self._jar: CookieJar | None = None

@@ -51,6 +51,11 @@ class Headers(MutableMapping[str, str]):
 
     `encoding` is the codec between text and bytes; None stands for ASCII, and in received fields for the first of
     ASCII, UTF-8 and ISO-8859-1 that can decode them all.
+
+    ```python
+    fields = httpx.Headers({"Content-Type": "text/plain"})
+    assert fields["content-type"] == "text/plain"
+    ```
     """
 
     _lines: list[FieldLine] | None  # None while only `_source` knows them

@@ -45,6 +45,10 @@ class Request:
     `content` is a body as it is (text, bytes, an iterable or a file, asynchronous ones too), `data` a form, `files`
     make it a multipart form, `json` is any value that the module `json` can serialize; fields that describe the body
     are added unless `headers` has them. `stream` is a body that is used as it is, without adding fields.
+
+    ```python
+    request = httpx.Request("POST", "https://api.example.org/items", json={"name": "pen"})
+    ```
     """
 
     method: str
@@ -136,6 +140,7 @@ class Request:
 
     @property
     def headers(self) -> Headers:
+        """Return the field lines of the request, which can be changed until it is sent."""
         headers = self._headers
         if headers is None:
             headers = self._headers = Headers._from_list(self._lines)

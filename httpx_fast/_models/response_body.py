@@ -46,6 +46,7 @@ class ResponseBody:
 
     @property
     def headers(self) -> Headers:
+        """Return the field lines of the response."""
         headers = self._headers
         if headers is None:
             headers = self._headers = Headers._lazy(self._head)
@@ -177,7 +178,14 @@ class ResponseBody:
         return True
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
-        """Iterate over the content in pieces of `chunk_size` bytes, or as it arrives."""
+        """Iterate over the content in pieces of `chunk_size` bytes, or as it arrives.
+
+        ```python
+        with client.stream("GET", "/large") as response:
+            for piece in response.iter_bytes(chunk_size=65536):
+                ...
+        ```
+        """
         return pieces(self, bytes_stage, chunk_size)
 
     def iter_text(self, chunk_size: int | None = None) -> Iterator[str]:
@@ -185,7 +193,14 @@ class ResponseBody:
         return pieces(self, text_stage, chunk_size)
 
     def iter_lines(self) -> Iterator[str]:
-        """Iterate over the lines of the content as text, without their ends."""
+        """Iterate over the lines of the content as text, without their ends.
+
+        ```python
+        with client.stream("GET", "/lines") as response:
+            for line in response.iter_lines():
+                ...
+        ```
+        """
         return pieces(self, lines_stage, None)
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
@@ -193,7 +208,14 @@ class ResponseBody:
         return pieces(self, raw_stage, chunk_size)
 
     def aiter_bytes(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
-        """Iterate over the content in pieces of `chunk_size` bytes, or as it arrives."""
+        """Iterate over the content in pieces of `chunk_size` bytes, or as it arrives.
+
+        ```python
+        async with client.stream("GET", "/large") as response:
+            async for piece in response.aiter_bytes():
+                ...
+        ```
+        """
         return AsyncPieces(self, bytes_stage, chunk_size)
 
     def aiter_text(self, chunk_size: int | None = None) -> AsyncIterator[str]:

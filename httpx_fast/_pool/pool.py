@@ -123,7 +123,7 @@ class Pool:
         return found
 
     async def drain(self, timeout: float | None) -> int:
-        """`retire()`, and wait for what is in use; return how much of that still is, after `timeout` seconds."""
+        """Call `retire()` and wait for connections in use; return how many still are after `timeout` seconds."""
         leases = self.leases
         found = self.retire()
         waiter = self.backend.waiter()

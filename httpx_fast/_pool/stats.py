@@ -20,7 +20,7 @@ class Windows(NamedTuple):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ConnectionInfo:
-    """Describes one connection, or one that is being made. Times in seconds."""
+    """Describe one connection, or one that is being opened. Times in seconds."""
 
     route: Route
     #: "draining" is one that takes no more requests and ends with those that it has: it counts against no limit.
@@ -48,6 +48,7 @@ class ConnectionInfo:
 
     @property
     def origin(self) -> Origin:
+        """Return the origin that the connection leads to."""
         return self.route.origin
 
     def __repr__(self) -> str:
@@ -67,7 +68,7 @@ class ConnectionInfo:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class WaiterInfo:
-    """Describes one request that waits for a connection."""
+    """Describe one request that waits for a connection."""
 
     route: Route
     #: Seconds since it came.
@@ -75,6 +76,7 @@ class WaiterInfo:
 
     @property
     def origin(self) -> Origin:
+        """Return the origin that the request is for."""
         return self.route.origin
 
     def __repr__(self) -> str:
@@ -83,7 +85,7 @@ class WaiterInfo:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PoolStats:
-    """Counts a pool's connections, and the requests that wait for one. None sets no limit."""
+    """Count a pool's connections, and the requests that wait for one. None sets no limit."""
 
     leased: int
     idle: int

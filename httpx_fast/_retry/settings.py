@@ -114,6 +114,10 @@ class Retry:
 
     A retry that would begin after the end of `Timeout(total=...)` is not waited for: the last answer is returned, or
     the last exception raised. A body that can be read only once is not sent again after it was begun.
+
+    ```python
+    httpx.Client(retry=httpx.Retry(attempts=5), timeout=httpx.Timeout(5, total=60)).close()
+    ```
     """
 
     attempts: int = 3

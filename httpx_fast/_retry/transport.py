@@ -42,7 +42,7 @@ class _Wrapper:
 
 
 class RetryTransport(_Wrapper, BaseTransport):
-    """Sends requests over `transport`, and again as `retry` says, or their extension "retry".
+    """Send requests over `transport`, and again as `retry` says, or their extension "retry".
 
     `transport` is an `HTTPTransport` if none is given. A client that has `retry=` as well leaves retries to this
     transport.
@@ -88,7 +88,7 @@ class RetryTransport(_Wrapper, BaseTransport):
 
 
 class AsyncRetryTransport(_Wrapper, AsyncBaseTransport):
-    """Sends requests over `transport`, and again as `retry` says; see `RetryTransport`."""
+    """Send requests over `transport`, and again as `retry` says; see `RetryTransport`."""
 
     def __init__(self, transport: AsyncBaseTransport | None = None, retry: Retry | None = None) -> None:
         if transport is None:

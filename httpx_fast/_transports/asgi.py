@@ -41,11 +41,20 @@ GRACE = 0.2  # seconds for an application to notice a disconnect, and again to e
 
 
 class ASGITransport(AsyncBaseTransport):
-    """Sends requests to the ASGI application `app`.
+    """Send requests to the ASGI application `app`.
 
     With `raise_app_exceptions=False` an application that fails before its response starts answers with status 500, and
     one that fails later ends the body. `root_path` is the path under which it is mounted, and `client` the address and
     port of the client that it sees.
+
+    ```python
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
+        assert (await client.get("/")).text == "hello"
+    ```
     """
 
     def __init__(

@@ -29,7 +29,7 @@ class BaseTransport:
         self.close()
 
     def handle_request(self, request: Request) -> Response:
-        """Sends one request and returns its response, whose body may still be coming.
+        """Send one request and return its response, whose body may still be coming.
 
         The response's stream belongs to the caller, who reads it to its end or closes it; either gives back what the
         transport holds for it. Raises TransportError.
@@ -37,15 +37,15 @@ class BaseTransport:
         raise NotImplementedError(f"{type(self).__name__} does not implement handle_request()")
 
     def warm(self, request: Request, n: int = 1) -> int:
-        """Opens connections ahead of requests like this one; how many there are. A transport may have none to open."""
+        """Open connections ahead of requests like this one; return how many there are. A transport may have none."""
         return 0
 
     def drain(self, timeout: float | None = None) -> int:
-        """Lets later requests have new connections; how many of the old ones are in use after `timeout` seconds."""
+        """Give later requests new connections; return how many old ones are in use after `timeout` seconds."""
         return 0
 
     def close(self) -> None:
-        """Lets go of everything that the transport holds."""
+        """Release everything that the transport holds."""
 
 
 class AsyncBaseTransport:
@@ -63,7 +63,7 @@ class AsyncBaseTransport:
         await self.aclose()
 
     async def handle_async_request(self, request: Request) -> Response:
-        """Sends one request and returns its response, whose body may still be coming.
+        """Send one request and return its response, whose body may still be coming.
 
         The response's stream belongs to the caller, who reads it to its end or closes it; either gives back what the
         transport holds for it. Raises TransportError.
@@ -71,12 +71,12 @@ class AsyncBaseTransport:
         raise NotImplementedError(f"{type(self).__name__} does not implement handle_async_request()")
 
     async def awarm(self, request: Request, n: int = 1) -> int:
-        """Opens connections ahead of requests like this one; how many there are. A transport may have none to open."""
+        """Open connections ahead of requests like this one; return how many there are. A transport may have none."""
         return 0
 
     async def adrain(self, timeout: float | None = None) -> int:
-        """Lets later requests have new connections; how many of the old ones are in use after `timeout` seconds."""
+        """Give later requests new connections; return how many old ones are in use after `timeout` seconds."""
         return 0
 
     async def aclose(self) -> None:
-        """Lets go of everything that the transport holds."""
+        """Release everything that the transport holds."""

@@ -15,10 +15,15 @@ __all__ = ["MockTransport"]
 
 
 class MockTransport(AsyncBaseTransport, BaseTransport):
-    """Answers every request with what `handler(request)` returns.
+    """Answer every request with what `handler(request)` returns.
 
     The request's body has been read when the handler is called. With an `AsyncClient` the handler may be an `async`
     function. What it raises reaches whoever sent the request. Timeouts of requests do not hold: it waits for nothing.
+
+    ```python
+    with httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200, text="hello"))) as client:
+        assert client.get("https://www.example.org/").text == "hello"
+    ```
     """
 
     def __init__(self, handler: SyncHandler | AsyncHandler) -> None:

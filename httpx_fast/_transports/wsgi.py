@@ -28,7 +28,7 @@ __all__ = ["WSGITransport"]
 
 
 class WSGITransport(BaseTransport):
-    """Sends requests to the WSGI application `app`.
+    """Send requests to the WSGI application `app`.
 
     With `raise_app_exceptions=False` an application that fails before its response starts answers with status 500.
     `script_name` is the path under which it is mounted, `remote_addr` the client's address that it sees, and
