@@ -44,6 +44,11 @@ class HTTPTransport(_TransportCore, BaseTransport):
 
     `http2_ping_after` is how many seconds a connection of HTTP/2 may be silent, while requests wait, before the peer is
     asked for a sign of life, None for any number; one that gives none within 15 s is taken for dead.
+
+    ```python
+    transport = httpx.HTTPTransport(retries=2, local_address="127.0.0.1")
+    httpx.Client(transport=transport).close()
+    ```
     """
 
     def _open(self) -> None:
