@@ -13,10 +13,11 @@ from .._journey import Journey
 from .._net.base import Waiter
 from .._origin import Route
 from .._trace import Tracer
-from .caution import fit
+from .caution import WATCH, objection, stays
 from .closing import closed_while
 from .dialler import Dialler
 from .leases import Leases, QueuedRequest
+from .losses import DEAD_ON_USE
 from .plan import CLOSED, Answer
 
 
@@ -68,18 +69,23 @@ class Acquirer:
                 if once:
                     connection.set_mark()
                 return connection
-            if await self._is_fit(found, journey, timeouts.deadline) if once else found.alive():
+            if once:
+                reason = objection(found, leases.hints, leases.clock())
+                if reason is WATCH:
+                    reason = None if await self._stays(found, journey, timeouts.deadline) else DEAD_ON_USE
+            else:
+                reason = None if found.alive() else DEAD_ON_USE
+            if reason is None:
                 return found
-            found = leases.replace(route, found, since)
+            found = leases.replace(route, found, since, reason)
 
-    async def _is_fit(self, connection: Connection, journey: Journey, deadline: Deadline | None) -> bool:
-        """Return whether a leased connection may carry a request that may not be sent again."""
-        exchange = connection.sole_exchange
-        if exchange is None:
-            return connection.alive_now()
+    async def _stays(self, connection: Connection, journey: Journey, deadline: Deadline | None) -> bool:
+        """Return whether a leased connection stays open for the moment in which many peers close theirs."""
         try:
-            return await fit(connection, self._leases.hints, self._leases.clock, deadline)
+            return await stays(connection, self._leases.hints, self._leases.clock, deadline)
         except BaseException:
+            exchange = connection.sole_exchange
+            assert exchange is not None
             self._leases.release(connection, exchange, journey)
             raise
 

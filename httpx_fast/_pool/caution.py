@@ -19,40 +19,63 @@ from typing import Final
 from .._conn.base import Connection
 from .._deadline import Deadline
 from .._exceptions import NetworkError, RemoteProtocolError, TimeoutException
-from .origin_hints import OriginHints, Verdict
+from .leases import QueuedRequest
+from .losses import DEAD_ON_USE, MAX_REQUESTS
+from .origin_hints import WATCHED, OriginHints, Verdict
+from .plan import Answer
 
 # From the end of a response on. A proxy or server that closes after it does so within a tenth of this, if it is not
 # very busy; and it is little beside a handshake.
 GRACE: Final = 0.005  # seconds
 
 
-async def fit(
+#: What `objection()` says of a connection that is to be watched for a moment: `stays()`.
+WATCH: Final = "watch"
+
+
+def objection(found: Connection | Answer | QueuedRequest, hints: OriginHints, now: float) -> str | None:
+    """Return why what the plan gave may not carry a request that may not be repeated: WATCH, or why it is replaced.
+
+    None if it may. No coroutine: nearly all requests with a body that meet a connection need no more than this.
+    """
+    if not found.alive_now():
+        return DEAD_ON_USE
+    connection: Connection = found  # type: ignore[assignment]  # nothing else that it may be is alive
+    if connection.multiplexed:
+        return None
+    facts = connection.facts
+    served = facts.requests
+    if served and (served <= WATCHED or hints.ends_seen):
+        verdict = hints.after(connection.route.origin, served, facts.tls_done or facts.tcp_done or now, now)
+        if verdict is not Verdict.KEEPS:
+            idle_since = connection.idle_since
+            if verdict is Verdict.CLOSES:
+                return MAX_REQUESTS
+            if idle_since is not None:
+                if now < idle_since + GRACE:
+                    return WATCH
+                hints.stayed(connection.route.origin, served, now)
+    connection.set_mark()
+    return None
+
+
+async def stays(
     connection: Connection, hints: OriginHints, clock: Callable[[], float], deadline: Deadline | None
 ) -> bool:
-    """Return whether a leased connection, of one request at a time, may carry one that may not be repeated.
+    """Return whether a leased connection, of one request at a time, is still open at the end of its grace.
 
     Cancelled here, the connection is as before, and is the caller's to release.
     """
-    if not connection.alive_now():
+    idle_since = connection.idle_since
+    assert idle_since is not None
+    if not await _is_silent(connection, idle_since + GRACE, deadline):
         return False
-    served, idle_since = connection.facts.requests, connection.idle_since
-    if served and idle_since is not None:
-        origin = connection.route.origin
-        now = clock()
-        facts = connection.facts
-        verdict = hints.after(origin, served, facts.tls_done or facts.tcp_done or now, now)
-        if verdict is Verdict.CLOSES:
-            return False
-        if verdict is Verdict.UNKNOWN:
-            until = idle_since + GRACE
-            if now < until and not await _stays(connection, until, deadline):
-                return False
-            hints.stayed(origin, served, clock())
+    hints.stayed(connection.route.origin, connection.facts.requests, clock())
     connection.set_mark()
     return True
 
 
-async def _stays(connection: Connection, until: float, deadline: Deadline | None) -> bool:
+async def _is_silent(connection: Connection, until: float, deadline: Deadline | None) -> bool:
     """Wait until then for the peer to close; return whether it did not."""
     stream = connection.stream
     if deadline is not None:

@@ -17,6 +17,7 @@ from .._journey import Journey
 from .._origin import Origin, Route
 from .._wire.events import Http1Required, NoWebSockets
 from .acquirer import Acquirer, TracedAcquirer
+from .caution import objection
 from .dialler import Dialler
 from .lease import Lease, TracedLease
 from .leases import Leases
@@ -69,7 +70,7 @@ class Exchanges:
                 if leases.has_http1_peers and leases.hints.wants_http1(route.origin, journey.started):
                     route = route._replace(http1=True)
                 found = leases.ask(route, journey.started)
-                if not once and found.alive():
+                if found.alive() if not once else objection(found, leases.hints, journey.started) is None:
                     idle: Connection = found  # type: ignore[assignment]  # nothing else that it may be is alive
                     connection = idle
                     journey.leased = journey.sending = journey.started  # nothing came between: one look at the clock

@@ -90,9 +90,11 @@ class _Memory(Generic[T]):
 class OriginHints:
     """Remembers what was learnt of origins."""
 
-    __slots__ = ("_ends", "_idle", "_old", "_streams")
+    __slots__ = ("_ends", "_idle", "_old", "_streams", "ends_seen")
 
     def __init__(self) -> None:
+        #: Some peer has closed a connection soon after a response: `after()` is to be asked of all connections.
+        self.ends_seen: bool = False
         self._idle: _Memory[float] = _Memory()
         self._streams: _Memory[int] = _Memory()
         self._old: _Memory[bool] = _Memory()
@@ -113,6 +115,7 @@ class OriginHints:
         ends.times = ends.times + 1 if ends.last == served else 1
         ends.last = served
         ends.at = now
+        self.ends_seen = True
         self._ends.put(origin, ends, now)
 
     def stayed(self, origin: Origin, served: int, now: float) -> None:

@@ -32,6 +32,10 @@ class Answer(enum.Enum):
         """Return False: it is no connection. All that `Leases.ask()` returns is asked this."""
         return False
 
+    def alive_now(self) -> bool:
+        """Return False likewise."""
+        return False
+
 
 class PendingRequest(Generic[C]):
     """Holds one waiting request. Subclasses add how it is woken."""
@@ -46,6 +50,10 @@ class PendingRequest(Generic[C]):
         self.reserved: C | None = None  # the shared connection that takes no more uses, so that this ticket gets room
 
     def alive(self) -> bool:
+        """Return False, as `Answer` does."""
+        return False
+
+    def alive_now(self) -> bool:
         """Return False, as `Answer` does."""
         return False
 
