@@ -1,7 +1,7 @@
-"""The interface between a connection and the pool, whatever protocol the connection speaks.
+"""Define the interface between a connection and the pool, whatever protocol the connection speaks.
 
-- A pool knows `Connection`, `Exchange` and `Owner`, and no class that implements them. Which class speaks a protocol is
-  said in `protocols.py`.
+- A pool knows `Connection`, `Exchange` and `Owner`, and no class that implements them. `protocols.py` names the class
+  of each protocol.
 - A connection never calls its owner while it holds a lock of its own. `Exchange.rest()` and `Connection.close()` may be
   called under the owner's lock and by finalizers, so they never wait.
 - What the pool reads for each request is a plain attribute.
@@ -26,7 +26,7 @@ Head: TypeAlias = ResponseHead | FieldSection
 
 
 class Owner(Protocol):
-    """The pool that has a connection and leases its exchanges."""
+    """Receive reports of the connections of a pool, which leases their exchanges."""
 
     @property
     def backend(self) -> Backend: ...
@@ -45,45 +45,45 @@ class Owner(Protocol):
 
 
 class Exchange(Protocol):
-    """One request and its response; with HTTP/1.1 the connection itself."""
+    """Describe one request and its response; with HTTP/1.1 this is the connection itself."""
 
     @property
     def head(self) -> Any:
-        """The final head of the response (`Head`), None until it is there."""
+        """Return the final head of the response (`Head`), None until it has arrived."""
 
     @property
     def interim(self) -> Sequence[Any]:
-        """The heads of interim responses."""
+        """Return the heads of interim responses."""
         ...
 
     @property
     def trailers(self) -> Sequence[FieldLine]:
-        """The field lines of the trailer section."""
+        """Return the field lines of the trailer section."""
         ...
 
     @property
     def ended(self) -> bool:
-        """Whether the response has ended."""
+        """Return whether the response has ended."""
         ...
 
     @property
     def complete(self) -> bool:
-        """Whether the response has ended and all of its body was claimed."""
+        """Return whether the response has ended and all of its body was claimed."""
         ...
 
     @property
     def whole(self) -> bool:
-        """Whether the body is collected, for `take_whole()`."""
+        """Return whether the body is collected, for `take_whole()`."""
         ...
 
     @property
     def sending(self) -> bool:
-        """Whether the request's body is sent while the response is read."""
+        """Return whether the request's body is sent while the response is read."""
         ...
 
     @property
     def upgraded(self) -> bool:
-        """Whether the peer has agreed to speak no HTTP from here on (101, or 2xx to CONNECT)."""
+        """Return whether the stream no longer speaks HTTP (101, or 2xx to CONNECT)."""
         ...
 
     def take_whole(self) -> bytes:
@@ -104,7 +104,7 @@ class Exchange(Protocol):
 
 
 class Connection(Protocol):
-    """A connection to a peer, over which requests are exchanged."""
+    """Describe a connection to a peer, over which requests are exchanged."""
 
     #: Whether several requests may share it. If not, `limit` is None and `sole_exchange` is not.
     multiplexed: ClassVar[bool]
@@ -115,41 +115,41 @@ class Connection(Protocol):
 
     @property
     def limit(self) -> int | None:
-        """Exchanges that a multiplexed connection takes at once; None for any number."""
+        """Return how many exchanges a multiplexed connection takes at once; None for any number."""
 
     @property
     def settled(self) -> bool:
-        """Whether the peer has said how many that are."""
+        """Return whether the peer itself has set that limit."""
         ...
 
     @property
     def draining(self) -> bool:
-        """Whether a multiplexed connection takes no more exchanges, for good."""
+        """Return whether a multiplexed connection takes no more exchanges, for good."""
         ...
 
     @property
     def progressed(self) -> bool:
-        """Whether the peer of a multiplexed connection has answered an exchange, or says that it processes one."""
+        """Return whether the peer of a multiplexed connection has answered an exchange, or promises to process one."""
         ...
 
     @property
     def ended_by_peer(self) -> bool:
-        """Whether the peer announced the end of the connection, which then came (GOAWAY)."""
+        """Return whether the peer announced the end of the connection (GOAWAY), which then came."""
         ...
 
     @property
     def windows(self) -> tuple[int, int] | None:
-        """Bytes that flow control lets us send now, and the peer; None where the protocol has none of its own."""
+        """Return the bytes that flow control lets us send now, and the peer; None without such flow control."""
 
     @property
     def rtt(self) -> float | None:
-        """Seconds of a round trip, as far as the protocol measures it."""
+        """Return the seconds of a round trip, if the protocol measures it."""
 
     @property
     def sole_exchange(self) -> Exchange | None:
-        """The exchange of a connection that serves one request at a time, also when it has failed; None if multiplexed.
+        """Return the exchange of a connection that serves one request at a time; None if multiplexed.
 
-        That of a multiplexed connection that failed was ended by `exchange()`.
+        It is also returned when it has failed. `exchange()` itself ends a failed one of a multiplexed connection.
         """
 
     async def exchange(

@@ -1,7 +1,7 @@
-"""Makes a connection: name, TCP or Unix socket, proxy, TLS, under one budget (`timeout.connect`).
+"""Open a connection: name, TCP or Unix socket, proxy, TLS, under one budget (`timeout.connect`).
 
-The steps leave their marks in the connection's facts as they end, so that a failure shows how far it came. Options of
-the socket and of TLS belong here and nowhere above.
+Each step notes its end in the connection's facts, so that a failure shows how far it came. Options of the socket and of
+TLS are set here and in no layer above.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ _MAX_PAUSE = 8.0
 
 @dataclass(frozen=True, slots=True)
 class DialOptions:
-    """What every connection of a pool has in common.
+    """Hold the settings that all connections of a pool share.
 
-    `tls` is asked for the context on the first https connection, not before: building one costs 26 ms. `uds` stands for
-    the place where the origin, or else the proxy, is. `keepalive` are options of TCP sockets only, set before
-    `socket_options`.
+    `tls` is called for the context on the first https connection, not before: building one costs 26 ms. `uds` is a Unix
+    socket that is used in place of the address of the origin, or of the proxy. `keepalive` are options of TCP sockets
+    only, set before `socket_options`.
     """
 
     tls: Callable[[], ssl.SSLContext]
@@ -67,7 +67,7 @@ class DialOptions:
 
 
 class Dialled(NamedTuple):
-    """What `dial()` has opened, and the protocol (ALPN name) that is spoken over it: see `protocols.PROTOCOLS`."""
+    """Hold an open stream, and the protocol (ALPN name) that is spoken over it: see `protocols.PROTOCOLS`."""
 
     opened: Any  # a `Stream` for the protocols over TCP
     protocol: str
@@ -118,7 +118,7 @@ def _protocol(stream: Stream, options: DialOptions, route: Route) -> str:
 
 
 class _Dial:
-    """One try to connect, and the deadline of all its steps. Whatever ends it early, what it has opened is closed."""
+    """Try once to connect, with one deadline for all steps; if that fails, close what it has opened."""
 
     __slots__ = ("_backend", "_facts", "_opened", "_options", "_timer")
 
@@ -156,7 +156,7 @@ class _Dial:
         return await resolve(self._backend, host, port, self._timer, options.resolver, options.allows)
 
     async def _find(self, host: str, port: int) -> Sequence[Address] | None:
-        """Addresses to connect to; None where a Unix socket stands for them."""
+        """Return the addresses to connect to; None if a Unix socket is used instead."""
         if self._options.uds is not None:
             return None
         addresses = await self._resolve(host, port)
@@ -181,7 +181,7 @@ class _Dial:
         return stream
 
     async def _secure(self, stream: Stream, route: Route) -> Stream:
-        """TLS with the origin."""
+        """Shake hands with the origin."""
         facts, options = self._facts, self._options
         host = route.server_name or route.origin.host
         self._opened = stream = await stream.start_tls(
@@ -197,7 +197,7 @@ class _Dial:
         return stream
 
     async def _pass(self, hop: ProxyHop, route: Route) -> Stream:
-        """A stream to a proxy that forwards, or through one that tunnels."""
+        """Return a stream to a proxy that forwards, or through a proxy that tunnels."""
         self._facts.proxy = str(hop)
         host, port = route.origin.host, route.origin.port
         # Both names belong to the step "dns". The proxy may have ways to some addresses of the origin only.
@@ -212,7 +212,7 @@ class _Dial:
         return await self._enter(hop, proxies, route, targets[-1])
 
     async def _targets(self, hop: ProxyHop, host: str, port: int) -> list[str]:
-        """The addresses of the origin that the proxy can be asked for."""
+        """Return the addresses of the origin that the proxy can be asked for."""
         addresses = await self._resolve(host, port)
         if hop.scheme != "socks4":
             return [address[0] for _, address in addresses]
@@ -222,7 +222,7 @@ class _Dial:
         return targets
 
     async def _enter(self, hop: ProxyHop, proxies: Sequence[Address] | None, route: Route, target: str) -> Stream:
-        """Connects to the proxy, and has it connect to `target` unless it forwards."""
+        """Connect to the proxy, and have it connect to `target` unless it forwards."""
         sessions = self._options.sessions
         key = Route(Origin("https", hop.host, hop.port), forward=True)
         with _on_the_way_to(hop):
@@ -235,7 +235,7 @@ class _Dial:
             speaks = options.http2 and not options.http1 and route.origin.scheme == "http"
             self._facts.early = await tunnel(stream, hop, target, route.origin.port, speaks)
             if hop.tls is not None:
-                sessions.keep(key, stream)  # who closes the tunnel does not know what it runs through
+                sessions.keep(key, stream)  # closing the tunnel does not report the session of the proxy
         if hop.tls is not None or not route.forward:
             self._facts.proxy_done = self._backend.clock()
         return stream
@@ -243,7 +243,7 @@ class _Dial:
 
 @contextlib.contextmanager
 def _on_the_way_to(hop: ProxyHop) -> Generator[None]:
-    """Says in errors that it is the proxy which could not be reached."""
+    """Say in errors that the proxy could not be reached."""
     try:
         yield
     except ConnectError as error:
@@ -253,7 +253,7 @@ def _on_the_way_to(hop: ProxyHop) -> Generator[None]:
 
 
 class _TracedDial(_Dial):
-    """The same, and each step is told to the tracer of the request that it is done for."""
+    """Do the same, and report each step to the tracer of the request that the connection is for."""
 
     __slots__ = ()
 

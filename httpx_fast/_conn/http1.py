@@ -78,7 +78,7 @@ class Http1Connection(ResponseReader):
         facts.stream = stream
         self.journey: Journey | None = None
         self.idle_since: float | None = None
-        #: Bytes that the peer had acknowledged before a request that may not be repeated; None where nobody knows.
+        #: Bytes that the peer had acknowledged before a request that may not be repeated; None if unknown.
         self.mark: int | None = None
         self.allowed = inf  # count of requests that the peer takes, as far as it has said so
         self._clock = backend.clock
@@ -432,7 +432,7 @@ class Http1Connection(ResponseReader):
             self.stream.poll_idle()
             if self.head is None or error.limit == "total":
                 raise
-            self.persistent = False  # whatever the head says: half of a request is on its way
+            self.persistent = False  # whatever the head says: half of a request was sent
             return error
         return None
 

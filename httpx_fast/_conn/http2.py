@@ -29,7 +29,7 @@ from .http2_stream import Http2Stream
 
 
 class Http2Connection:
-    """A connection that speaks HTTP/2.
+    """Speak HTTP/2 over one stream of bytes.
 
     After `ping_after` seconds of silence, while exchanges wait, the peer is pinged; None for never. `first_limit` is
     the number of exchanges at once that it is trusted to take before it has sent its settings.

@@ -67,7 +67,7 @@ class PeerCheck:
 
 
 class Sleeper(Protocol):
-    """A task that waits."""
+    """Name what `WakeTimer` needs of a task that waits."""
 
     waiter: Waiter | None
 

@@ -40,7 +40,7 @@ MAX_EARLY_ANSWERS: Final = 1000
 
 
 class StreamWaiter(Protocol):
-    """A task or thread that waits for news of a stream."""
+    """Name what `SharedSession` needs of a task or thread that waits for news of a stream."""
 
     id: int
     timer: PhaseTimer
@@ -52,7 +52,7 @@ class StreamWaiter(Protocol):
 
 
 class WaitingStream(StreamReader):
-    """A stream whose news a task or thread may wait for."""
+    """Read a stream whose news a task or thread may wait for."""
 
     __slots__ = ("has_news", "timer", "waiter")
 

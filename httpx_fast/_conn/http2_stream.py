@@ -1,7 +1,7 @@
-"""One exchange over an HTTP/2 connection: the body of its request going out, its response coming in.
+"""Exchange one request and response over an HTTP/2 connection.
 
-A body goes out as the peer's windows allow. Where it can go no further before the response is read, `next_chunk()`
-sends on: so both run at once on one stream, whatever the peer waits for first.
+A body is sent as the peer's windows allow. If it can go no further before the response is read, `next_chunk()` sends
+on: so both run at once on one stream, whichever the peer waits for first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .http2_shared import SharedSession, WaitingStream
 
 
 class StreamOwner(Protocol):
-    """The connection that a stream belongs to."""
+    """Name what a stream needs of its connection."""
 
     shared: SharedSession
 
@@ -28,7 +28,7 @@ class StreamOwner(Protocol):
 
 
 class Http2Stream(WaitingStream):
-    """One exchange: its request on the way, and the reader of its response."""
+    """Exchange one request and response over one stream."""
 
     __slots__ = ("_asked", "_body_size", "_timeouts", "_journey", "_owner", "_piece", "_shared", "_source", "_took_at")
 
@@ -47,7 +47,7 @@ class Http2Stream(WaitingStream):
         self._journey: Journey | None = journey
         self._source: AsyncIterator[bytes] | None = None  # of pieces of the body that were not asked for yet
         self._piece: Buffer | None = None  # what is left to send of the last piece
-        self._body_size = 0  # bytes that the body has, or below 0 for nobody knows
+        self._body_size = 0  # bytes that the body has, or below 0 if unknown
         self._asked = 0  # bytes of the body that were sent, and are in `_piece`
         self._took_at = 0.0  # when the peer's windows last took something
 
@@ -58,11 +58,11 @@ class Http2Stream(WaitingStream):
 
     @property
     def upgraded(self) -> bool:
-        """Never, but for tunnels: HTTP/2 has no Upgrade (RFC 9113 s.8.6)."""
+        """Return False: only tunnels are upgraded, HTTP/2 has no Upgrade (RFC 9113 s.8.6)."""
         return False
 
     def detach(self) -> tuple[Stream, bytes]:
-        """The stream that is the user's, and its first bytes."""
+        """Raise RuntimeError: only the stream of a tunnel can be taken over."""
         raise RuntimeError("this stream speaks HTTP")
 
     async def next_chunk(self) -> bytes:
@@ -96,7 +96,7 @@ class Http2Stream(WaitingStream):
                 return b""
             if self.sending:
                 await self._upload(patient=False)
-                if self.chunks or self.state >= ENDED:  # it came meanwhile, and was told to the upload
+                if self.chunks or self.state >= ENDED:  # it came meanwhile, and the upload took the news
                     continue
             if not self.has_news:
                 self.moment = shared.clock()
@@ -128,9 +128,9 @@ class Http2Stream(WaitingStream):
     # Sending the body.
 
     async def send_body(self, body: bytes | AsyncIterable[bytes], length: int) -> None:
-        """Sends the body until it has ended, or cannot go on before the response is read: then `next_chunk()` does.
+        """Send the body until it has ended, or cannot go on before the response is read: then `next_chunk()` sends on.
 
-        `length` is the number of its bytes, or below 0.
+        `length` is the number of its bytes, below 0 if unknown.
         """
         if isinstance(body, bytes):
             self._piece = body
@@ -142,7 +142,7 @@ class Http2Stream(WaitingStream):
         await self._upload(patient=True)
 
     async def _upload(self, patient: bool) -> None:
-        """Sends what windows allow; waits for more if `patient`, and if that is any use."""
+        """Send the bytes that windows allow; if `patient`, wait for larger windows as long as that can help."""
         shared = self._shared
         budget = self._timeouts.write
         while self.sending:
@@ -182,7 +182,7 @@ class Http2Stream(WaitingStream):
         return self.state != HEAD and self.pending >= self.granted >> 1
 
     async def _next_piece(self) -> Buffer:
-        """The next piece of the body; an empty one ends it, and `_source` is None then."""
+        """Return the next piece of the body; an empty one ends it and sets `_source` to None."""
         source = self._source
         assert source is not None
         while True:

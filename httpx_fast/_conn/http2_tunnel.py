@@ -1,12 +1,12 @@
-"""A stream of HTTP/2 that is the user's to read and write: after 2xx to CONNECT, plain (RFC 9113 s.8.5) or extended
-(RFC 8441, WebSockets).
+"""Use a stream of HTTP/2 like a connection: after 2xx to CONNECT, plain (RFC 9113 s.8.5) or extended (RFC 8441,
+WebSockets).
 
 - `TunnelExchange` is the exchange that leads there; unless it is `upgraded` it is one like any other.
-- `Tunnel` has the shape of a connection, so that what runs over connections (TLS, WebSockets) runs over it. Its flow
-  control is the stream's: nothing is claimed from the peer but by `receive()`.
+- `Tunnel` has the interface of a stream, so that TLS and WebSockets run over it. Its flow control is the stream's:
+  only `receive()` claims bytes from the peer.
 - One task or thread may receive while another writes, so each side has its own wait.
-- Closing it resets the stream. Where a connection lies behind the peer our side is ended first, as by FIN; WebSockets
-  have a goodbye of their own, and servers that do not expect another one (hypercorn loses all of the connection).
+- Closing it resets the stream. If a connection lies behind the peer, our side is ended first, as by FIN. WebSockets
+  have close frames of their own, and some servers do not expect both (hypercorn loses all of the connection).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CLOSED = "the tunnel was closed on this side"
 
 
 class Writer:
-    """Who writes to a tunnel, and waits for that."""
+    """Hold the wait of the task or thread that writes to a tunnel."""
 
     __slots__ = ("id", "moment", "timer", "has_news", "waiter")
 
@@ -49,7 +49,7 @@ class Writer:
 
 
 class TunnelExchange(Http2Stream):
-    """CONNECT, and its response."""
+    """Exchange CONNECT and its response, then lead to a `Tunnel`."""
 
     __slots__ = ("_plain", "tunnel", "writer")
 
@@ -70,7 +70,7 @@ class TunnelExchange(Http2Stream):
 
     @property
     def ended(self) -> bool:
-        """Never for a tunnel: its end is its reader's business."""
+        """Return whether the response has ended; False for a tunnel, whose end its reader sees."""
         return self.state == ENDED and not self.upgraded
 
     def detach(self) -> tuple[Stream, bytes]:
@@ -88,7 +88,7 @@ class TunnelExchange(Http2Stream):
 
 
 class Tunnel(Stream):
-    """The bytes of one stream, as a connection of their own."""
+    """Carry the bytes of one stream of HTTP/2, like a connection of its own."""
 
     __slots__ = ("_closed", "_exchange", "_shared", "_sink", "_unsent")
 
@@ -128,7 +128,7 @@ class Tunnel(Stream):
         return DONE if self._push() else self._receive()
 
     def poll_idle(self) -> None:
-        """Whoever waits on the connection reads for this stream, too."""
+        """Do nothing: the reader of the connection reads for this stream, too."""
 
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         kind = PHASES[phase]
@@ -189,7 +189,7 @@ class Tunnel(Stream):
         return True
 
     def _send(self) -> int:
-        """Sends what windows allow, as long as the socket keeps up; how many bytes."""
+        """Send the bytes that windows allow, as long as the socket keeps up; return their number."""
         exchange, shared, unsent = self._exchange, self._shared, self._unsent
         total = 0
         while unsent and (not total or not shared.stream.unsent):
@@ -207,5 +207,5 @@ class Tunnel(Stream):
         return total
 
     def _broken(self, kind: type[NetworkError], error: Exception | None) -> NetworkError:
-        """What ended the stream, as the end of a connection; a reset is one, too (RFC 8441 s.5)."""
+        """Return the error that ended the stream as the end of a connection; a reset is one, too (RFC 8441 s.5)."""
         return kind(str(error) if error is not None else f"stream {self._exchange.id} has ended on this side")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 # Seconds that a peer may be ahead: its time runs from when it has sent a response, ours from when we have read it, and
-# the next request is on its way for a while.
+# the next request takes a while to arrive.
 MARGIN: Final = 1.0
 _MAX_DIGITS: Final = 9  # of a number that means anything here
 

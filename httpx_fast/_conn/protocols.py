@@ -1,6 +1,6 @@
-"""Which class speaks a negotiated protocol.
+"""Map a negotiated protocol to the class that speaks it.
 
-`PROTOCOLS` maps an ALPN protocol name (RFC 7301 s.6) to the function that makes its connection of what `dial()` opened.
+`PROTOCOLS` maps an ALPN protocol name (RFC 7301 s.6) to the function that makes a connection of what `dial()` opened.
 A new protocol is a class that implements `base.Connection`, and one line here. Classes are imported on first use: a
 client that speaks HTTP/1.1 only never loads HTTP/2.
 """
@@ -39,7 +39,7 @@ def _make_http2(
 
 
 def load(http1: bool, http2: bool) -> None:
-    """Import what speaks these protocols, so that no step of the first request contains it."""
+    """Import the classes of these protocols, so that no step of the first request contains the import."""
     if http1:
         import_module(".http1", __package__)
     if http2:

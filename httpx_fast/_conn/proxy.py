@@ -1,14 +1,14 @@
-"""The way through a proxy: a stream to the proxy becomes one to the origin, or stays one to a proxy that forwards.
+"""Connect through a proxy: a stream to the proxy becomes one to the origin, or stays one to a proxy that forwards.
 
 - http(s) proxies forward requests for http origins, which name their whole target, and tunnel to https origins by
   CONNECT (RFC 9110 s.9.3.6). SOCKS proxies tunnel to any origin.
-- What is set for the proxy goes to it and nowhere else: CONNECT carries no field line of a request.
-- A refusal is a ProxyError that names the proxy and its reason. A proxy that breaks off is a ConnectError, since
-  another try may do; silence is a ConnectTimeout of the one budget of dialling.
-- Nothing may follow the proxy's leave before something was sent through the tunnel: neither TLS nor HTTP begins with
-  the origin's word, so such bytes are the proxy's, and would be taken for the origin's.
+- Settings for the proxy are sent to it and to no other peer: CONNECT carries no field line of a request.
+- A refusal is a ProxyError that names the proxy and its reason. A proxy that closes the connection is a ConnectError,
+  since another try may succeed; silence is a ConnectTimeout of the one budget of dialling.
+- No byte may follow the proxy's answer before something was sent through the tunnel: with TLS and HTTP the client sends
+  first, so such bytes are the proxy's, and would be taken for the origin's.
 
-TLS with an https proxy comes before. Whoever calls closes the stream when any of it fails.
+TLS with an https proxy comes before. The caller closes the stream when any of it fails.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from .._wire.socks import Handshake, Socks4a, Socks5
 
 @dataclass(frozen=True, slots=True)
 class ProxyHop:
-    """A proxy that all connections of a pool go through.
+    """Describe a proxy that all connections of a pool go through.
 
-    `tls` gives the context of an https proxy. `fields` are for http(s) proxies, Proxy-Authorization among them; `login`
-    is a SOCKS proxy's user name and password.
+    `tls` returns the context of an https proxy. `fields` are for http(s) proxies, Proxy-Authorization among them;
+    `login` is the user name and password for a SOCKS proxy.
     """
 
     scheme: str  # http, https; socks5, socks4 (names are resolved here), socks5h, socks4a (there)
@@ -64,9 +64,9 @@ class ProxyHop:
 
 
 async def tunnel(stream: Stream, hop: ProxyHop, host: str, port: int, origin_speaks: bool = False) -> bytes:
-    """Has `hop` connect `stream` to host and port. Raises ProxyError, ConnectError, ConnectTimeout.
+    """Have the proxy `hop` connect `stream` to host and port. Raises ProxyError, ConnectError, ConnectTimeout.
 
-    Returns what the origin has said already; that is an error unless `origin_speaks`: it may speak before it is asked.
+    Return the bytes that the origin has sent already; they are an error unless `origin_speaks`: it may send first.
     """
     there = _authority(host, port)
     try:
@@ -93,7 +93,7 @@ def _authority(host: str, port: int) -> str:
 
 
 async def _ask(stream: Stream, raw: bytes, answered: Callable[[], bool]) -> None:
-    """Sends `raw` and receives once, unless there is an answer; one that came before a failure to send counts."""
+    """Send `raw` and receive once, unless there is an answer; one that came before a failure to send counts."""
     refused = None
     try:
         unsent = stream.write(raw)
@@ -113,7 +113,7 @@ async def _ask(stream: Stream, raw: bytes, answered: Callable[[], bool]) -> None
 
 
 class _Answers(ResponseReader):
-    """Reads what a proxy answers to CONNECT; its end before that is a fault of the network, not of its words."""
+    """Read the answer of a proxy to CONNECT; an end before it is an error of the network, not of the protocol."""
 
     __slots__ = ()
 
@@ -141,7 +141,7 @@ async def _connect(stream: Stream, hop: ProxyHop, there: str) -> None:
 
 
 def _refusal(reader: ResponseReader, hop: ProxyHop) -> str:
-    """Status and reason; of the content no more than came with them."""
+    """Return status and reason of a refusal, and the content that came with them."""
     head = reader.head
     assert head is not None
     text = f"{head.status} {head.reason.decode('ascii', 'replace')}".rstrip()
@@ -165,7 +165,7 @@ def _handshake(hop: ProxyHop, host: str, port: int) -> Handshake:
 
 
 class _SocksSink:
-    """Feeds a handshake with what arrives."""
+    """Feed a handshake with the bytes that arrive."""
 
     __slots__ = ("_handshake", "pending", "said")
 
@@ -175,7 +175,7 @@ class _SocksSink:
         self.said = b""  # to be sent
 
     def get_buffer(self) -> None:
-        """Answers are small."""
+        """Return None: answers are small."""
 
     def buffer_updated(self, nbytes: int) -> bool:
         raise RuntimeError("no buffer was given")

@@ -1,11 +1,11 @@
-"""TLS sessions for the next handshake with the same peer (RFC 8446 s.2.2, RFC 5077).
+"""Keep TLS sessions for the next handshake with the same peer (RFC 8446 s.2.2, RFC 5077).
 
-To read the session of a connection copies it, which costs a seventh of a handshake, and most are never used. So the
+Reading the session of a connection copies it, which costs a seventh of a handshake, and most are never used. So the
 connection itself is remembered, as long as it is open, and its session is read when the next one is dialled, or when it
-is closed. Who closes it says so: OpenSSL's memory of a closed connection is not held here.
+is closed. The code that closes it reports that: OpenSSL's memory of a closed connection is not held here.
 
 There is no lock, which a finalizer that gives back a connection could find held by its own thread: each step is one
-operation of the dictionary. Where two threads come between each other the older of two sessions may stay.
+operation of the dictionary. If two threads overlap, the older of two sessions may stay.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_SESSIONS = 256  # routes per transport, some KB each; a crawler must not kee
 
 
 class Sessions:
-    """Of each route the session that is there, or the open connection that has one."""
+    """Remember for each route its last session, or the open connection that has one."""
 
     __slots__ = ("_found",)
 
@@ -28,18 +28,18 @@ class Sessions:
         self._found: OrderedDict[Route, Stream | ssl.SSLSession] = OrderedDict()
 
     def seen(self, route: Route, stream: Stream) -> None:
-        """A connection of this route has received bytes: a TLS 1.3 server sends its tickets after the handshake."""
+        """Note that a connection of this route has received bytes: TLS 1.3 sends tickets after the handshake."""
         if stream.get_extra_info("ssl_object") is not None:
             self._put(route, stream)
 
     def keep(self, route: Route, stream: Stream) -> None:
-        """As `seen`, for who cannot say when the connection is closed."""
+        """Keep the session of a connection at once, for callers that do not report its end."""
         session: ssl.SSLSession | None = stream.get_extra_info("tls_session")
         if session is not None:
             self._put(route, session)
 
     def ended(self, route: Route, stream: Stream) -> None:
-        """A connection is closed, or will be now."""
+        """Note that a connection is closed, or is about to be: its session is read now."""
         if self._found.get(route) is stream:
             self._read(route, stream)
 
@@ -53,13 +53,13 @@ class Sessions:
         self._found.clear()
 
     def forget_open(self) -> None:
-        """Forgets the connections that are open, without touching them."""
+        """Forget the connections that are open, without touching them."""
         for route, found in list(self._found.items()):
             if not isinstance(found, ssl.SSLSession):
                 del self._found[route]
 
     def _read(self, route: Route, stream: Stream) -> ssl.SSLSession | None:
-        """The session of an open connection, which takes its place."""
+        """Return the session of an open connection, and remember it in place of the connection."""
         session: ssl.SSLSession | None = stream.get_extra_info("tls_session")
         if session is None:
             self._found.pop(route, None)

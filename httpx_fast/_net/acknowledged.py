@@ -1,10 +1,10 @@
-"""Whether the peer's system ever took what was written: what TCP knows, and a socket tells on Linux.
+"""Find out whether the peer's system received what was written, from the state of TCP that Linux reports for a socket.
 
-A peer that closes an idle connection, and a request on its way to it, cross on the wire. The peer's FIN then says how
-far it had received our bytes (every segment carries an acknowledgment, RFC 9293 s.3.4). What it had not received when
-it closed, no program on that side can have read, nor will: HTTP has it process nothing further (RFC 9112 s.9.6).
+A peer may close an idle connection while a request is on its way to it. The peer's FIN then tells how far it had
+received our bytes (every segment carries an acknowledgment, RFC 9293 s.3.4). Bytes that it had not received when it
+closed, no program on that side can have read, nor will: HTTP has it process nothing further (RFC 9112 s.9.6).
 
-A reset proves nothing: it may come from a program that has read all, and its acknowledgment is not looked at.
+A reset proves nothing: it may come from a program that has read everything, and its acknowledgment is not used.
 """
 
 from __future__ import annotations
@@ -43,15 +43,14 @@ def closed_untaken(stream: Stream, before: int, refused: BaseException | None) -
     state = found[0]
     if state == _CLOSE_WAIT:
         return True
-    # A reset followed. It is told of once, as EPIPE where a FIN had come before it and as ECONNRESET where none had;
-    # who reads is told of the FIN alone.
+    # A reset followed. It is reported once, as EPIPE after a FIN and else as ECONNRESET; reading reports only the FIN.
     if state != _CLOSE or not _ended(sock):
         return False
     return refused is None or getattr(refused.__cause__, "errno", None) == errno.EPIPE
 
 
 def _look(sock: Any) -> tuple[int, int] | None:
-    """State and acknowledged bytes of a TCP connection."""
+    """Return state and acknowledged bytes of a TCP connection; None if the system does not say."""
     if _TCP_INFO is None or sock is None:
         return None
     try:
@@ -61,7 +60,7 @@ def _look(sock: Any) -> tuple[int, int] | None:
     if len(facts) < _BYTES_ACKED.size:
         return None
     state, count = _BYTES_ACKED.unpack(facts)
-    return (state, count) if count else None  # the SYN was acknowledged, so 0 means that nobody counts
+    return (state, count) if count else None  # the SYN was acknowledged, so 0 means that the system does not count
 
 
 def _ended(sock: Any) -> bool:

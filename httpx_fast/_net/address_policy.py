@@ -1,7 +1,7 @@
-"""Whom to ask for addresses, and which of them may be connected to: a user's resolver, and a user's filter behind it.
+"""Resolve a name by a user's resolver, and drop the addresses that a user's filter refuses.
 
-The filter stands between resolving and connecting: what it lets through are the very addresses that are connected to,
-so a name that answers differently the next time gains nothing. Addresses written out in a URL pass it too.
+The filter is applied to the very addresses that are connected to, so a name that answers differently the next time
+gains nothing. Addresses written out in a URL are filtered, too.
 
 A resolver is a function of host and port, or an object whose `resolve` is one. It may block (then it runs in a thread
 that is abandoned at the deadline, as the system's does) or be `async` (then it is awaited here, under the deadline). An
@@ -34,7 +34,7 @@ async def resolve(
     resolver: Any = None,
     allows: Callable[[IPAddress], bool] | None = None,
 ) -> Sequence[Address]:
-    """Addresses to connect to, in order. Raises ConnectError, AddressDenied, ConnectTimeout."""
+    """Return the addresses to connect to, in order. Raises ConnectError, AddressDenied, ConnectTimeout."""
     addresses: Sequence[Address] | None
     if resolver is None:
         addresses = await backend.resolve(host, port, timer)
@@ -54,13 +54,13 @@ def is_async(resolver: Any) -> bool:
 
 
 def _question(resolver: Any) -> Callable[[str, int], Any]:
-    """What to call, hashable and equal for the same resolver."""
+    """Return the function to call, hashable and equal for the same resolver."""
     asked: Callable[[str, int], Any] = getattr(resolver, "resolve", None) or resolver.__call__
     return asked
 
 
 async def _ask(backend: Backend, host: str, port: int, timer: PhaseTimer, resolver: Any) -> Any:
-    """What a user's resolver says. Whatever it raises is a ConnectError, unless it is an exception of ours."""
+    """Return the answer of a user's resolver. Its exceptions become ConnectError, unless they are RequestErrors."""
     try:
         known = getattr(resolver, "known", None)
         found = None if known is None else known(host, port)
@@ -74,7 +74,7 @@ async def _ask(backend: Backend, host: str, port: int, timer: PhaseTimer, resolv
         raise resolve_failed(host, error) from error
     waiter = backend.waiter()
     asked = lookup(host, port, backend.from_any_thread(waiter.set), _question(resolver))
-    # Cancelled here, the lookup ends by itself and tells a waiter that nobody waits on.
+    # Cancelled here, the lookup ends by itself and sets a waiter that is no longer used.
     if not await waiter.wait(timer.until):
         raise _too_late(backend, timer, host)
     return asked.answer()
@@ -96,7 +96,7 @@ def _too_late(backend: Backend, timer: PhaseTimer, host: str) -> Exception:
 
 
 def _addresses(host: str, port: int, found: Any) -> list[Address]:
-    """What a user's resolver said, as addresses to connect to."""
+    """Convert the answer of a user's resolver to addresses."""
     addresses: list[Address] = []
     if isinstance(found, str) or not isinstance(found, Iterable):
         raise ConnectError(f"the resolver answered {found!r} about {host!r}; expected a list of IP addresses")
@@ -120,6 +120,6 @@ def _allowed(host: str, addresses: Sequence[Address], allows: Callable[[IPAddres
 
 
 def _ip_address(address: Address) -> IPAddress:
-    """What is connected to in the end: a mapped address (RFC 4291 s.2.5.5.2) is its IPv4 address."""
+    """Return the IP address that is really connected to: of a mapped address (RFC 4291 s.2.5.5.2) its IPv4 address."""
     found = ipaddress.ip_address(address[1][0])
     return getattr(found, "ipv4_mapped", None) or found

@@ -1,7 +1,7 @@
-"""Any AnyIO byte stream as a stream of ours: the way in for a network of the user's own.
+"""Use any AnyIO byte stream as a stream, so that users can bring their own network.
 
-What such a stream cannot give: it says nothing while idle (`poll_idle` looks at its socket, if there is one, for the
-peer's end), and it takes all or nothing of what is written, so writing always suspends.
+Such a stream cannot report anything while idle (`poll_idle` asks its socket, if there is one, for the peer's end), and
+it takes all or nothing of what is written, so writing always suspends.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _EXTRA = {
 
 
 class AnyIOStream(DeadlineStream):
-    """Owns `stream`, which must let a receive be cancelled without losing bytes."""
+    """Own an AnyIO `stream`, which must let a receive be cancelled without losing bytes."""
 
     __slots__ = ("_extra", "_scopes", "_stream", "_torn", "_turn")
 
@@ -47,8 +47,8 @@ class AnyIOStream(DeadlineStream):
         super().__init__(self._extra["server_addr"], clock)
         self._stream = stream
         self._scopes = Scopes(self, anyio.CancelScope, anyio.current_time)
-        self._turn = anyio.Lock()  # who waits to write
-        self._torn = False  # a write was cancelled, so that nobody knows how much of it was sent
+        self._turn = anyio.Lock()  # held by the task that writes
+        self._torn = False  # a write was cancelled, so how much of it was sent is unknown
 
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         super().set_deadline(phase, at, budget)
@@ -90,7 +90,7 @@ class AnyIOStream(DeadlineStream):
             self._ended = True
             try:
                 self._tell_end()
-            except Exception as fault:  # noqa: BLE001  # kept for who receives next
+            except Exception as fault:  # noqa: BLE001  # the next receive() raises it
                 self._fault = fault
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class AnyIOStream(DeadlineStream):
             self._scopes.move()
 
     async def _receive_until_fault(self) -> None:
-        """Pushes what arrives until that fails, which is for who receives next."""
+        """Push what arrives until that fails; the next `receive()` raises the error."""
         try:
             while True:
                 await self._receive_on()
@@ -161,7 +161,7 @@ class AnyIOWaiter:
 
 
 class AnyIOBackend(Backend):
-    """Connects by `anyio.connect_tcp`, in whatever world AnyIO finds itself."""
+    """Connect by `anyio.connect_tcp`, on whichever event loop AnyIO detects."""
 
     name = "anyio"
 
@@ -184,7 +184,7 @@ class AnyIOBackend(Backend):
         local_address: str | None = None,
         socket_options: Sequence[SocketOption] = (),
     ) -> Stream:
-        """Tries the addresses one after the other; each is granted its share of the time that is left.
+        """Try the addresses one after the other, each for its share of the time that is left.
 
         Options are set when the socket is connected: AnyIO gives no access to it before.
         """
@@ -276,19 +276,19 @@ def _let_go(stream: anyio.abc.ByteStream) -> None:
 
         try:
             trio.lowlevel.spawn_system_task(_close_in_peace, stream)
-        except RuntimeError:  # trio does not run any more, so nobody can close it
+        except RuntimeError:  # trio does not run any more, so it cannot be closed
             return
 
 
 async def _close_in_peace(stream: anyio.abc.ByteStream) -> None:
     try:
         await anyio.aclose_forcefully(stream)
-    except Exception:  # noqa: BLE001  # nobody is there to be told
+    except Exception:  # noqa: BLE001  # there is no caller to raise it to
         return
 
 
 def _as_oserror(error: Exception) -> OSError:
-    """AnyIO's exceptions are none, but carry one where the system said something."""
+    """Return the OSError behind an exception of AnyIO, or a new one with its message."""
     if isinstance(error, OSError):
         return error
     return error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error) or type(error).__name__)

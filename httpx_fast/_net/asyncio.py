@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class AsyncioBackend(SocketBackend):
-    """The world of one running asyncio loop; `force_protocol` treats every loop as one without `add_reader`."""
+    """Connect and wait in one running asyncio loop; `force_protocol` treats every loop as one without `add_reader`."""
 
     name = "asyncio"
     pushes = True
@@ -74,15 +74,16 @@ class AsyncioBackend(SocketBackend):
         try:
             await loop.create_task(making, context=contextvars.Context())  # the context that callbacks will run in
         except BaseException:
-            stream.close()  # cancelled when the transport was made already, nobody else would close it
+            stream.close()  # cancelled after the transport was made, it would stay open
             raise
         return stream
 
     def _only_protocols(self, loop: asyncio.AbstractEventLoop) -> bool:
-        """Loops that have no readers and writers inherit the methods that say so; those of libuv go deaf.
+        """Return whether the loop runs transports only, or runs readers badly.
 
-        uvloop and winloop call a reader never again once the peer has reset the connection: a read would wait for its
-        deadline, or for ever. Their transports are told, and cost the same.
+        Loops without `add_reader` inherit the method that raises. uvloop and winloop never call a reader again once the
+        peer has reset the connection: a read would wait for its deadline, or for ever. Their transports report the
+        reset, and cost the same.
         """
         if self._force_protocol or type(loop).add_reader is asyncio.AbstractEventLoop.add_reader:
             return True

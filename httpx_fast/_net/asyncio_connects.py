@@ -1,4 +1,4 @@
-"""Ways to connect several sockets at once in an asyncio loop; see `connecting.Connector`."""
+"""Connect several sockets at once in an asyncio loop; see `connecting.Connector`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .deadline_stream import NEVER
 
 
 class SelectorConnects:
-    """Races sockets by `add_writer`."""
+    """Race sockets by `add_writer`."""
 
     __slots__ = ("_deadlines", "_loop")
 
@@ -51,7 +51,7 @@ class SelectorConnects:
 
 
 class TaskConnects:
-    """Races sockets by `loop.sock_connect`, a task each: all that every loop has."""
+    """Race sockets by `loop.sock_connect`, a task each: every loop has that."""
 
     def __init__(self, clock: Callable[[], float], loop: asyncio.AbstractEventLoop) -> None:
         self._clock = clock
@@ -81,6 +81,6 @@ class TaskConnects:
         if task is None:
             sock.close()
         else:
-            # The loop lets go of the descriptor when the task ends; closed before, it might be another's by then.
+            # The loop uses the descriptor until the task ends; closed before, its number might be reused by then.
             task.add_done_callback(lambda task: sock.close())
             task.cancel()

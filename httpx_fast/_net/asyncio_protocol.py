@@ -1,4 +1,4 @@
-"""Streams of asyncio over a transport of the loop, for loops that can only run protocols (Windows' Proactor, libuv).
+"""Read and write through a transport of the loop, for loops that can only run protocols (Windows' Proactor, libuv).
 
 `ProtocolStream` is a `BufferedProtocol` that keeps the contract of `base.Stream`.
 """
@@ -20,10 +20,10 @@ _OWN_BUFFER = 64 * 1024  # bytes read at once where a loop may fill the buffer l
 
 
 class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
-    """A transport of the loop's own, where a loop gives nothing less.
+    """Read and write through a transport of the loop.
 
-    Buffers are lent as everywhere: stock loops and uvloop ask for one, fill it and say so in one go. winloop may fill
-    it at any later time, so there each connection has its own.
+    Buffers are lent as everywhere: stock loops and uvloop ask for one, fill it and report that at once. winloop may
+    fill it at any later time, so there each connection has its own.
     """
 
     __slots__ = ("_early", "_left", "_lent", "_lost", "_own", "_transport")
@@ -51,7 +51,7 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
         if self._transport.is_closing():
             return self._sender()  # connection_lost() is about to say why
         if self._transport.get_write_buffer_size() == 0:
-            # uvloop would write at the end of the loop's turn only, and nobody could close after the last words.
+            # uvloop would write only at the end of the loop's iteration, and closing right after a write would lose it.
             buffers = tuple(self._send(buffers))
             if not buffers:
                 return None
@@ -93,7 +93,7 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         if not self._ended:  # else it was found ahead of the loop
             self._input_ended()
-        return True  # it is closed by who owns it
+        return True  # its owner closes it
 
     def resume_writing(self) -> None:
         self._all_sent()
@@ -109,16 +109,16 @@ class ProtocolStream(LoopStream, asyncio.BufferedProtocol):
             self._broken(self._read_failed(error))
 
     def _push(self, view: memoryview | None, count: int) -> None:
-        """`count` bytes of `view`, or in the buffer that the sink gave."""
+        """Push `count` bytes of `view`, or of the buffer that the sink gave."""
         try:
             done = self._sink.buffer_updated(count) if view is None else self._sink.data_received(view[:count])
-        except Exception as fault:  # noqa: BLE001  # goes to who receives, now or next
+        except Exception as fault:  # noqa: BLE001  # the current or next receive() raises it
             self._failed(fault)
             return
         self._pushed(done)
 
     def _read_rest(self) -> None:
-        """Pushes what the peer said before a write failed, for which the transport has let go of the socket."""
+        """Push what the peer sent before a write failed, after which the transport no longer reads the socket."""
         while not self._ended and self._fault is None and self._sink is not None and not self._closed:
             try:
                 count = self._sock.recv_into(scratch.view, 0, NO_WAIT)

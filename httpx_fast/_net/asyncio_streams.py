@@ -1,4 +1,4 @@
-"""Streams of asyncio: waits as futures, and sockets of our own in a selector loop.
+"""Read and write in an asyncio loop: waits are futures, sockets are our own.
 
 - `LoopStream` waits and keeps deadlines, for both kinds of stream. A wait is one future; when its time is up, the
   future fails, and no task is cancelled. One timer per connection is set again only when it fires too early: deadlines
@@ -31,7 +31,7 @@ _PEEK = getattr(socket, "MSG_PEEK", 0) | NO_WAIT
 
 
 class LoopStream(SocketStream):
-    """Waits as futures, and their deadline, for both kinds of stream."""
+    """Wait by futures, and fail them at their deadline, for both kinds of stream."""
 
     __slots__ = ("_future", "_halted", "_loop", "_new_future", "_paused", "_senders", "_timer", "_timer_at")
 
@@ -41,8 +41,8 @@ class LoopStream(SocketStream):
         super().__init__(sock, address, clock)
         self._loop = loop
         self._new_future = _future_maker(loop)
-        self._future: Future | None = None  # who waits in receive()
-        self._senders: list[Future] = []  # who waits until all is sent
+        self._future: Future | None = None  # the wait of receive()
+        self._senders: list[Future] = []  # waits until all is sent
         self._halted = True  # nothing is read now: not attached yet, paused, ended, failed or closed
         self._paused = True
         self._timer: asyncio.TimerHandle | None = None
@@ -87,7 +87,7 @@ class LoopStream(SocketStream):
     def poll_idle(self) -> None:
         """Push what the loop has not seen yet: it looks at its sockets once a turn, after all tasks that can go on."""
         if not NO_WAIT:
-            return  # Windows, where a read may be under way in the kernel: nothing may be taken past it
+            return  # Windows, where a read may be under way in the kernel: reading here would overtake it
         while not self._halted:
             try:
                 self._sock.recv(1, _PEEK)
@@ -114,11 +114,11 @@ class LoopStream(SocketStream):
         self._fail_senders(WriteError(closed_here(self._address, "while it was written to")))
 
     def _start_reading(self) -> None:
-        """The loop may push, from now on."""
+        """Let the loop push arrivals."""
         raise NotImplementedError
 
     def _stop_reading(self) -> None:
-        """The loop may push no more, or not for now."""
+        """Stop the loop from pushing arrivals."""
         raise NotImplementedError
 
     def _read_now(self) -> None:
@@ -126,11 +126,11 @@ class LoopStream(SocketStream):
         raise NotImplementedError
 
     def _has_sent(self) -> bool:
-        """Whether anything went out since this was last asked; where each byte that goes is seen, nothing did."""
+        """Return whether bytes went out since the last call; False where `_send_on()` sees each byte that does."""
         return False
 
     def _let_go(self) -> None:
-        """Ends all callbacks and closes the socket. Raises RuntimeError if the loop is closed."""
+        """End all callbacks and close the socket. Raises RuntimeError if the loop is closed."""
         raise NotImplementedError
 
     def _resume(self) -> None:
@@ -138,7 +138,7 @@ class LoopStream(SocketStream):
         self._start_reading()
 
     def _receive_halted(self, future: Future) -> None:
-        """Reads on after a pause, or says why nothing can come."""
+        """Resume reading after a pause, or fail `future` with the reason why nothing can come."""
         if self._closed:
             future.set_exception(ReadError(closed_here(self._address, "before it was read")))
         elif self._paused and not (self._ended or self._fault):
@@ -149,11 +149,11 @@ class LoopStream(SocketStream):
             future.set_exception(self._fault or peer_closed(self._address))
 
     def _pushed(self, done: bool) -> None:
-        """The sink was given something; `done` if it has what is waited for."""
+        """Wake the receiver if `done`, after a push to the sink; pause reading if the sink holds too much."""
         self._arrived = True
         future = self._future
         if future is not None:
-            if not future.done():  # else who waited was cancelled
+            if not future.done():  # else the wait was cancelled
                 if not done:
                     self._read_timer.postpone(self._clock)
                     return
@@ -164,14 +164,14 @@ class LoopStream(SocketStream):
             self._stop_reading()
 
     def _input_ended(self) -> None:
-        """The peer will send no more; the sink decides what that means."""
+        """Tell the sink that the peer sends no more, and end the wait as the sink decides."""
         self._ended = True
         self._stop()
         if self._sink is None:
             return
         try:
             enough = self._tell_end()
-        except Exception as fault:  # noqa: BLE001  # goes to who receives, now or next
+        except Exception as fault:  # noqa: BLE001  # the current or next receive() raises it
             self._failed(fault)
             return
         future, self._future = self._future, None
@@ -182,7 +182,7 @@ class LoopStream(SocketStream):
                 future.set_exception(peer_closed(self._address))
 
     def _failed(self, fault: Exception) -> None:
-        """Nothing can be read any more: for who receives now, or next. After an alert nothing can be sent, either."""
+        """End reading with an error for the current or next receiver. After an alert, writing fails, too."""
         self._stop()
         self._fault = fault
         self._fail_receiver(fault)
@@ -190,7 +190,7 @@ class LoopStream(SocketStream):
             self._fail_senders(WriteError(str(fault)))
 
     def _broken(self, fault: Exception) -> None:
-        """As `_failed`, by the network: if nobody waits the sink is told, to whom it is an end like an attack's."""
+        """End reading after an error of the network; if nobody waits, tell the sink of an unclean end."""
         idle = self._future is None or self._future.done()
         self._failed(fault)
         if idle and not self._told and self._sink is not None:
@@ -229,7 +229,7 @@ class LoopStream(SocketStream):
                 future.set_exception(fault)
 
     def _next_deadline(self) -> float:
-        """The first one that anybody waits under."""
+        """Return the first deadline of the waits that are going on."""
         at = NEVER if self._future is None or self._future.done() else self._read_timer.at
         return min(at, self._write_timer.at) if self._senders else at
 
@@ -260,7 +260,7 @@ class LoopStream(SocketStream):
 
 
 class AsyncioStream(LoopStream):
-    """An own socket in a selector loop."""
+    """Read and write a socket of our own in a selector loop."""
 
     __slots__ = ("_number", "_recv_into")
 
@@ -299,7 +299,7 @@ class AsyncioStream(LoopStream):
             return
         try:
             done = sink.data_received(view[:count]) if buffer is None else sink.buffer_updated(count)
-        except Exception as fault:  # noqa: BLE001  # goes to who receives, now or next
+        except Exception as fault:  # noqa: BLE001  # the current or next receive() raises it
             self._failed(fault)
             return
         future = self._future
@@ -339,7 +339,7 @@ class AsyncioStream(LoopStream):
 
 
 def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Future]:
-    """What makes the futures of `loop`; a stock loop's own method does nothing else, at the cost of a call."""
+    """Return a function that makes futures of `loop`, without the call of a stock loop's own method."""
     if type(loop).create_future is asyncio.BaseEventLoop.create_future:
         future: type[Future] = asyncio.Future
         return functools.partial(future, loop=loop)

@@ -1,9 +1,9 @@
-"""Waits of one asyncio loop for one event each, and one timer for all their deadlines.
+"""Wait in an asyncio loop for one event each, with one timer for all deadlines.
 
-A pool at its limit lets ten thousand tasks wait. A timer of the loop's for each would cost 4 us to set and to cancel,
-and five objects that the garbage collector walks through while they wait. So the deadlines stand in a heap here, and
-the loop has one timer, for the first of them. The entry of a wait that has ended is not looked for: it goes when it
-comes to the top, or with others when half of the heap is such entries.
+A pool at its limit lets ten thousand tasks wait. A timer of the loop for each would cost 4 us to set and to cancel, and
+five objects that the garbage collector walks through while they wait. So the deadlines are kept in a heap here, and the
+loop has one timer, for the first of them. The entry of a wait that has ended is not searched for: it is removed when it
+comes to the top, or with others when half of the heap are such entries.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Future: TypeAlias = "asyncio.Future[bool]"
 
 
 class Deadlines:
-    """Ends futures with False when their time has come, in the loop that runs when one is added."""
+    """End futures with False at their deadlines, in the loop that runs when one is added."""
 
     __slots__ = ("_clock", "_count", "_ended", "_entries", "_loop", "_tidy_at", "_timer", "_timer_at")
 
@@ -35,12 +35,12 @@ class Deadlines:
         self._entries: list[tuple[float, int, Future]] = []
         self._count = 0  # of all that ever were: entries of the same time are never compared further
         self._ended = 0  # waits that ended before their time since this was last tidied
-        self._tidy_at = _MIN_TIDY  # entries; of waits that were cancelled nobody tells
+        self._tidy_at = _MIN_TIDY  # entries; cancelled waits are not reported
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
 
     def add(self, loop: asyncio.AbstractEventLoop, at: float, future: Future) -> None:
-        """Has `future` end at `at` (monotonic seconds) unless it is done by then."""
+        """End `future` at `at` (monotonic seconds) unless it is done by then."""
         if loop is not self._loop:  # the one before has ended, and its timer with it
             self._loop = loop
             self._begin_anew()
@@ -53,7 +53,7 @@ class Deadlines:
             self._tidy()
 
     def ended(self) -> None:
-        """A wait ended before its time."""
+        """Note that a wait ended before its deadline."""
         self._ended += 1
         if 2 * self._ended > len(self._entries) + _MIN_TIDY:
             self._tidy()
@@ -86,7 +86,7 @@ class Deadlines:
 
 
 class AsyncioWaiter:
-    """One wait. Its deadline is one of `deadlines`, which all waits of a backend share."""
+    """Wait for one event. The deadline is one of `deadlines`, which all waits of a backend share."""
 
     __slots__ = ("_deadlines", "_future", "_is_set")
 
@@ -103,7 +103,7 @@ class AsyncioWaiter:
             self._deadlines.ended()
 
     def wait(self, at: float | None) -> Future:
-        """Not a coroutine: that would be one more object for each task that waits."""
+        """Return the future of the wait; a coroutine would be one more object for each task that waits."""
         loop = asyncio.get_running_loop()
         self._future = future = loop.create_future()
         if self._is_set:

@@ -1,4 +1,4 @@
-"""Work in an asyncio task that may be aborted from outside, without cancelling the task."""
+"""Run work in an asyncio task that may be aborted from outside, without cancelling the task."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class SteppedWork(Abortable[T]):
-    """Work that is stepped here, on behalf of the task that awaits it, so that an exception can be thrown into it.
+    """Step work here, on behalf of the task that awaits it, so that an exception can be thrown into it.
 
-    The task itself is not cancelled: a cancellation would reach whoever awaits it, and could be taken for the user's.
+    The task itself is not cancelled: a cancellation would reach its caller, and could be taken for the user's.
     """
 
     __slots__ = ("_aborted", "_awaited")

@@ -1,4 +1,4 @@
-"""Which asynchronous world this code runs in, asked once per request: so cheaply, and without importing any.
+"""Detect the running event loop: once per request, so cheaply, and without importing any.
 
 A program that only blocks would pay more for importing asyncio than for importing this package.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _first_look() -> AbstractEventLoop | None:
-    """What `running_loop` is until somebody else has imported asyncio."""
+    """Return the running loop, as long as no other code has imported asyncio."""
     global running_loop
     if "asyncio" not in sys.modules:
         return None
@@ -47,9 +47,9 @@ def in_trio_task() -> bool:
 
 
 def current_token() -> object:
-    """What stays the same while one event loop runs: the asyncio loop, or trio's token. RuntimeError if none runs."""
+    """Return a token of the running event loop: the asyncio loop, or trio's token. RuntimeError if none runs."""
     loop = running_loop()
-    # Trio that nobody imported does not run. It may run inside an asyncio loop (guest mode), but never in a task of it.
+    # Trio does not run before it was imported. It may run inside an asyncio loop (guest mode), not in a task of it.
     trio = sys.modules.get("trio")
     if trio is not None and (loop is None or (sys.modules["asyncio"].current_task(loop) is None and in_trio_task())):
         try:
@@ -73,11 +73,11 @@ def has_ended(token: Any) -> bool:
 
 
 def _nothing() -> None:
-    """What trio is asked to do to hear whether it still runs."""
+    """Do nothing: trio is asked to call this in order to find out whether it still runs."""
 
 
 def backend_for(token: object) -> Backend:
-    """A backend for the world that a token of `current_token` stands for."""
+    """Return a backend for the event loop that a token of `current_token` stands for."""
     if _is_loop(token):
         from .asyncio import AsyncioBackend
 

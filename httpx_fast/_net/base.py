@@ -1,27 +1,27 @@
-"""The contract of the network floor: what every backend gives, and what it asks of the one who reads.
+"""Define the contract of the network layer: what every backend offers, and what it expects of the reader of a stream.
 
 Sockets, TLS and time; no HTTP. The rules:
 
-1. A stream has one reader, its sink, attached for as long as the stream lives. What arrives is pushed into the sink,
-   whether anybody waits or not: so a message may be complete before its task runs again, and an idle connection that
-   the peer closes is noticed without polling. (Blocking sockets and trio have nobody who could push while idle: there
-   `poll_idle()` does it when asked.)
-2. `receive()` waits until a push makes the sink return True. Whoever calls it has looked first whether the sink has
-   what is wanted already: nothing can arrive between the look and the call.
+1. A stream has one reader, its sink, attached for as long as the stream lives. Arrivals are pushed into the sink,
+   whether a task waits or not: so a message may be complete before its task runs again, and an idle connection that
+   the peer closes is noticed without polling. (On blocking sockets and trio nothing can push while idle: there
+   `poll_idle()` does it on demand.)
+2. `receive()` waits until a push makes the sink return True. The caller first checks whether the sink has what is
+   wanted already: nothing can arrive between the check and the call.
 3. A sink takes everything it is given. Backpressure: when `sink.pending` is at or above `HIGH_WATER` after a push and
-   nobody waits in `receive()`, a stream stops reading until the next `receive()`.
-4. One deadline for receiving and one for what a `write()` waits for, so that one task may do the one while another
-   does the other. They are absolute; in phase "read" each arrival moves the first on by the budget, and in phase
-   "write" everything that the socket takes moves the second: `timeout.read` bounds the peer's silence, not the length
-   of what it says. Phase "connect" is one deadline for both; "first_byte"
-   is one for receiving that no arrival moves. Beyond them is a bound, which nothing moves on (`set_hard_deadline()`).
-5. Cancelling `receive()` loses nothing: another one may follow. Cancelling what `write()` gave leaves the rest to be
-   sent before whatever is written next (asyncio sends it by itself), so that frames stay whole; who cannot make use of
-   that calls `close()`. One task (or thread) may receive while another writes; two may not do the same thing at once,
-   except that tasks may write at once: what they wrote goes out in the order of the calls. Running out of time is like
-   being cancelled.
-6. A write that fails says nothing about what the peer has said before: that is read first (`receive()`), and told in
-   place of the failure. Linux keeps what came before a reset.
+   no task waits in `receive()`, a stream stops reading until the next `receive()`.
+4. There is one deadline for receiving and one for the wait of a `write()`, so that one task may receive while another
+   writes. They are absolute; in phase "read" each arrival postpones the first by the budget, and in phase "write"
+   everything that the socket takes postpones the second: `timeout.read` bounds the peer's silence, not the length of
+   the message. Phase "connect" is one deadline for both; "first_byte" is one for receiving that no arrival postpones.
+   A hard deadline (`set_hard_deadline()`) limits them all.
+5. Cancelling `receive()` loses nothing: another one may follow. After cancelling the awaitable of a `write()` the rest
+   is sent before anything that is written next (asyncio sends it by itself), so that frames stay whole; a caller that
+   cannot use that calls `close()`. One task (or thread) may receive while another writes; two may not do the same
+   thing at once, except that tasks may write at once: bytes are sent in the order of the calls. A timeout has the
+   effects of a cancellation.
+6. A write that fails says nothing about what the peer has sent before: that is read first (`receive()`), and reported
+   in place of the failure. Linux keeps what came before a reset.
 7. Socket and TLS errors are mapped to the exceptions of `_exceptions` here, and only here.
 """
 
@@ -49,7 +49,7 @@ SCRATCH_SIZE = 256 * 1024  # bytes asked for in one read; 100 MB/s and more need
 
 
 class _Done:
-    """What has been done already, for who awaits it; it saves the coroutine of a call that did not suspend."""
+    """Stand for a call that is done already; it saves a coroutine that would not suspend."""
 
     __slots__ = ()
 
@@ -62,50 +62,50 @@ DONE: Awaitable[None] = _Done()  # type: ignore[assignment]  # typing knows awai
 
 
 class Sink(Protocol):
-    """Who reads a stream. An exception that leaves a method ends the `receive()` that waits, or the next one.
+    """Read a stream. An exception that leaves a method ends the `receive()` that waits, or the next one.
 
-    No method may be called by two threads at once, nor reads the stream or waits; writing and closing are allowed.
+    No method may be called by two threads at once, nor read the stream or wait; writing and closing are allowed.
     """
 
     @property
     def pending(self) -> int:
-        """Bytes that were taken from the stream and not yet claimed by anybody; a plain attribute does."""
+        """Return the bytes that were taken from the stream and not yet claimed; a plain attribute does."""
         ...
 
     def get_buffer(self) -> Any | None:
-        """A writable buffer (any exporter of one) for the next bytes, or None: then the stream lends its own.
+        """Return a writable buffer (any exporter of one) for the next bytes, or None to have the stream lend its own.
 
-        Asked for before each read, even if nothing comes of it; some streams never ask and always lend.
+        Called before each read, even if nothing comes of it; some streams never call it and always lend.
         """
 
     def buffer_updated(self, nbytes: int) -> bool:
-        """`nbytes` (at least 1) are in the buffer given last; True when what is waited for is there."""
+        """Take `nbytes` (at least 1) in the buffer given last; return True when the sink has what is waited for."""
         ...
 
     def data_received(self, data: memoryview) -> bool:
-        """Bytes (at least 1) that are lent for this call only; True when what is waited for is there."""
+        """Take bytes (at least 1), lent for this call only; return True when the sink has what is waited for."""
         ...
 
     def eof_received(self, clean: bool) -> bool:
-        """No more will come; `clean` is False where TLS ended without close_notify, so it may be an attack."""
+        """Take the end of the stream; `clean` is False if TLS ended without close_notify, which may be an attack."""
         ...
 
 
 class FaultSink(Sink, Protocol):
-    """A sink that is told of what ends its stream in the middle, for who never calls `receive()`."""
+    """Read a stream, and be told of an error in its middle even if `receive()` is never called."""
 
     def fault_received(self, error: NetworkError) -> None:
-        """Nothing more will come: TLS has failed, or the peer has said so by an alert. May be told again."""
+        """Take an error after which nothing comes: TLS has failed, or the peer sent an alert. May be called again."""
 
 
 class Stream(abc.ABC):
-    """An open connection to a peer, in bytes."""
+    """Carry bytes to and from a peer over an open connection."""
 
     __slots__ = ()
 
     @abc.abstractmethod
     def attach(self, sink: Sink) -> None:
-        """Makes `sink` the reader from now on, in place of the one before."""
+        """Make `sink` the reader from now on, in place of the previous one."""
 
     @abc.abstractmethod
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
@@ -115,7 +115,7 @@ class Stream(abc.ABC):
         """
 
     def post(self, *buffers: Buffer) -> bool:
-        """As `write()`, for who does not wait: False where something is left unsent, for `flush()`."""
+        """Write without waiting; return False if something is left unsent, for `flush()`."""
         unsent = self.write(*buffers)
         if unsent is None:
             return True
@@ -125,20 +125,20 @@ class Stream(abc.ABC):
     @property
     @abc.abstractmethod
     def unsent(self) -> int:
-        """Bytes of what was written that are still to be sent."""
+        """Return how many bytes of what was written are still to be sent."""
 
     @abc.abstractmethod
     async def flush(self, reading: bool) -> None:
-        """Sends on what was left unsent, until all of it is sent. Raises WriteError, WriteTimeout; ReadError.
+        """Send the bytes that were left unsent, until all of them are sent. Raises WriteError, WriteTimeout; ReadError.
 
-        For connections that many share: one may drain, while others `post()` (threads too, one after the other) and
-        one receives. With `reading` nobody receives, and what arrives meanwhile is pushed here: a peer that wants to be
-        read before it reads on would else wait for us, and we for it. It may end when the sink has what it wants, too.
+        For connections that many share: one task may flush, while others `post()` (threads too, one after the other)
+        and one receives. With `reading` nobody receives, and what arrives meanwhile is pushed here: a peer that reads
+        on only after it was read would else block us. It may also end when the sink has what it wants.
         """
 
     @abc.abstractmethod
     def receive(self) -> Awaitable[None]:
-        """Waits until the sink returns True for a push, or the peer closes. Raises ReadError, ReadTimeout.
+        """Wait until the sink returns True for a push, or the peer closes. Raises ReadError, ReadTimeout.
 
         At end of file the sink's `eof_received` has been called and decides: True ends the wait, an exception leaves
         it, False raises ReadError.
@@ -154,17 +154,16 @@ class Stream(abc.ABC):
 
     @abc.abstractmethod
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
-        """From now on waits fail at `at` (monotonic seconds, None for never) with the timeout of `phase`.
+        """Make waits fail at `at` (monotonic seconds, None for never) with the timeout of `phase`.
 
-        It holds for what is awaited after it, also for a `write()` that was called before.
-        `phase` is "read" or "first_byte" (for receiving), "write" or "connect" (both); `budget` is the whole time that
-        was granted, for the message, and in phase "read" what each arrival grants anew, in phase "write" what each
-        progress does.
+        It holds for everything that is awaited after it, also for a `write()` that was called before. `phase` is a name
+        in `PHASES`, which says whether it limits receiving, sending or both. `budget` is the whole time of the phase:
+        messages name it, and progress restarts it in phases that are `renewed`.
         """
 
     @abc.abstractmethod
     def set_hard_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
-        """From now on no deadline that is armed, or moved on, lies beyond `at`; None takes the bound off again.
+        """Limit all deadlines that are set, or postponed, from now on to `at`; None removes the limit.
 
         `phase` says which of them: "read", "write" or "connect" (both). `budget` is for the message.
         """
@@ -177,29 +176,29 @@ class Stream(abc.ABC):
         session: ssl.SSLSession | None = None,
         alpn: Sequence[str] | None = None,
     ) -> Stream:
-        """Shakes hands and returns the encrypted stream, which owns this one. Raises ConnectError, ConnectTimeout.
+        """Shake hands and return the encrypted stream, which owns this one. Raises ConnectError, ConnectTimeout.
 
-        `alpn` are the protocols to offer (RFC 7301), set on `context` for this handshake; None offers what that says.
-        Works on an encrypted stream too (TLS inside TLS). Closes the stream when it fails or is cancelled.
+        `alpn` are the protocols to offer (RFC 7301), set on `context` for this handshake; None offers those of
+        `context`. Works on an encrypted stream too (TLS inside TLS). Closes the stream when it fails or is cancelled.
         """
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Lets go of the socket at once: synchronous, repeatable, never raises, callable while being cancelled.
+        """Close the socket at once: synchronous, repeatable, never raises, callable while being cancelled.
 
         A wait that is going on fails with ReadError or WriteError. TLS sends its close_notify if the socket takes it.
         """
 
     @abc.abstractmethod
     def get_extra_info(self, name: str) -> Any:
-        """What there is of "socket", "client_addr", "server_addr", "ssl_object" and "tls_session"; None for the rest.
+        """Return "socket", "client_addr", "server_addr", "ssl_object" or "tls_session"; None for other names.
 
-        The session is what a later handshake can resume; it may be asked for once the stream is closed.
+        The session is for a later handshake to resume; it may be asked for once the stream is closed.
         """
 
 
 def forget(unsent: Any) -> None:
-    """Nobody waits for what a `write()` gave; the rest goes out before whatever is written next."""
+    """Drop the awaitable of a `write()`; the rest is sent before anything that is written next."""
     if hasattr(unsent, "close"):
         unsent.close()
     else:
@@ -207,24 +206,24 @@ def forget(unsent: Any) -> None:
 
 
 class Waiter(Protocol):
-    """One wait for one event, between tasks (or threads) of one backend."""
+    """Wait for one event, between tasks (or threads) of one backend."""
 
     def set(self) -> None:
-        """Ends the wait; repeatable; may come before the wait, and on the blocking backend from any thread."""
+        """End the wait; repeatable; may come before the wait, and on the blocking backend from any thread."""
 
     def wait(self, at: float | None) -> Awaitable[bool]:
-        """True once set; False when `at` (monotonic seconds) comes first. To be awaited at once."""
+        """Return True once set, False when `at` (monotonic seconds) comes first. Await the result at once."""
         ...
 
 
 class Aborted(BaseException):
-    """Leaves work that was aborted. No `Exception`: it is not a failure to report, or to try again after."""
+    """End work that was aborted. No `Exception`: it is neither reported as a failure nor retried."""
 
 
 class Abortable(Generic[T]):
-    """Work that may be ended from outside, whatever it waits for. `run()` is awaited once.
+    """Run work that may be ended from outside, whatever it waits for. `run()` is awaited once.
 
-    This one is for backends without waits of their own: it goes on to its end.
+    This class is for backends without waits of their own: the work goes on to its end.
     """
 
     __slots__ = ("_work",)
@@ -233,21 +232,21 @@ class Abortable(Generic[T]):
         self._work = work
 
     def run(self) -> Awaitable[T]:
-        """Does the work. Raises Aborted if `abort()` ended it."""
+        """Do the work. Raises Aborted if `abort()` ended it."""
         return self._work()
 
     def abort(self) -> None:
-        """Ends the work soon; repeatable, and without effect after its end.
+        """End the work soon; repeatable, and without effect after its end.
 
-        To be called in the backend's own world; on the blocking backend from any thread.
+        Call it in the task's own event loop; on the blocking backend from any thread.
         """
 
 
 class Backend(abc.ABC):
-    """How to connect and wait in one world: blocking, asyncio or trio."""
+    """Connect and wait, in blocking code, asyncio or trio."""
 
     name: ClassVar[str]
-    #: Whether streams push what arrives while nobody waits, and so whether `soon()` may be used.
+    #: Whether streams push arrivals while no task waits, and so whether `soon()` may be used.
     pushes: ClassVar[bool] = False
     clock: Callable[[], float] = staticmethod(time.monotonic)
 
@@ -279,24 +278,24 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     def waiter(self) -> Waiter:
-        """A new wait."""
+        """Return a new wait."""
 
     def soon(self, call: Callable[[], object]) -> None:
-        """Has `call` made once the tasks that can go on now have done so. Only in worlds that push."""
+        """Call `call` once the tasks that can go on now have done so. Only on backends that push."""
         raise NotImplementedError
 
     def timer(self) -> Callable[[float, Callable[[], object]], Callable[[], object]] | None:
-        """What has a call made after some seconds, without a task, and gives what cancels it; None where nothing does.
+        """Return a function that starts timers without a task and returns what cancels them; None if there is none.
 
-        To be asked for in this world, and used in it. What it gives may raise RuntimeError once the world has ended.
+        Get it and use it in the running event loop. It may raise RuntimeError once that has ended.
         """
         return None
 
     @abc.abstractmethod
     def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
-        """What any thread, and the garbage collector at any moment, may call to have `call` made in this world soon.
+        """Return a function that any thread, or the garbage collector, may call to have `call` made in this loop soon.
 
-        To be asked for in this world. What it gives may raise RuntimeError once the world has ended.
+        Get it in the running event loop. It may raise RuntimeError once that has ended.
         """
 
     @abc.abstractmethod
@@ -304,14 +303,14 @@ class Backend(abc.ABC):
         """Let time pass (connect retries)."""
 
     def abortable(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Abortable[T]:
-        """`work`, which connects, so that it may be aborted while it waits."""
+        """Wrap `work`, which connects, so that it may be aborted while it waits."""
         return Abortable(work)
 
     async def together(self, calls: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
-        """Awaits all calls, at once where this world has tasks, and raises the first exception when all have ended.
+        """Await all calls, at once if the backend has tasks, and raise the first exception when all have ended.
 
-        Where it has none they are awaited one after the other, up to the first that fails. A call whose turn never
-        comes, because of that or of a cancellation, is not made.
+        Without tasks they are awaited one after the other, up to the first that fails. A call that is not reached,
+        because of that or of a cancellation, is not made.
         """
         for call in calls:
             await call()

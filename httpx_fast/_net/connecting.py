@@ -1,10 +1,10 @@
-"""Happy Eyeballs (RFC 8305): races connects to the addresses of one peer, written once for all worlds.
+"""Race connects to the addresses of one peer (Happy Eyeballs, RFC 8305), written once for all backends.
 
-An address gets a head start of `ATTEMPT_DELAY` before the next one is tried beside it; one that fails makes room at
-once. So a black-holed address costs a quarter of a second and never the whole deadline. The families take turns
-(s.4). Whatever ends the race, sockets that did not win are closed.
+An address gets a head start of `ATTEMPT_DELAY` before the next one is tried beside it; the next one starts at once when
+it fails. So a black-holed address costs a quarter of a second and never the whole deadline. The families alternate
+(s.4). However the race ends, sockets that did not win are closed.
 
-A `Connector` is what the worlds differ in: how to begin a connect and how to wait for several.
+Each backend has a `Connector`: how to begin a connect and how to wait for several.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _IN_PROGRESS = {errno.EINPROGRESS, errno.EALREADY, errno.EINTR, getattr(errno, "
 
 
 class Connector(Protocol):
-    """Connects of non-blocking sockets in one world."""
+    """Connect non-blocking sockets, as one backend does it."""
 
     def begin(self, sock: socket.socket, address: Any) -> int:
-        """Starts connecting; the error number, 0 if it is connected already."""
+        """Start connecting; return the error number, 0 if it is connected already."""
         ...
 
     async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
-        """Those whose connect has ended, once there is one; none if `until` (monotonic seconds) comes first."""
+        """Return sockets whose connect has ended, once there is one; none if `until` (on the clock) comes first."""
         ...
 
     def outcome(self, sock: socket.socket) -> OSError | None:
-        """Why a connect that has ended failed; None if it is connected."""
+        """Return why a connect that has ended failed; None if it is connected."""
 
     def drop(self, sock: socket.socket) -> None:
         """Close a socket that lost."""
@@ -46,7 +46,7 @@ class Connector(Protocol):
 def open_socket(
     family: socket.AddressFamily, socket_options: Sequence[SocketOption], local_address: str | None
 ) -> socket.socket:
-    """A non-blocking stream socket, ready to connect."""
+    """Return a non-blocking stream socket, ready to connect."""
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
@@ -93,7 +93,7 @@ class Race:
         self._faults: list[tuple[Any, OSError]] = []
 
     async def run(self) -> tuple[socket.socket, Any]:
-        """The socket that won and its address. Raises ConnectError, ConnectTimeout."""
+        """Return the socket that won and its address. Raises ConnectError, ConnectTimeout."""
         try:
             while self._running or self._waiting:
                 winner = self._start() if self._waiting and self._may_start() else await self._wait()
@@ -157,13 +157,13 @@ class Race:
 
 
 def connect_error(sock: socket.socket) -> OSError | None:
-    """What the system says about a connect that has ended."""
+    """Return the system's error of a connect that has ended; None if it is connected."""
     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     return OSError(code, os.strerror(code)) if code else None
 
 
 def _taking_turns(addresses: Sequence[Address]) -> list[Address]:
-    """The addresses with their families alternating, the first one's first (RFC 8305 s.4)."""
+    """Return the addresses with their families alternating, the first one's first (RFC 8305 s.4)."""
     if len(addresses) == 1:
         return list(addresses)
     families: dict[socket.AddressFamily, deque[Address]] = {}

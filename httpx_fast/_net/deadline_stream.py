@@ -1,6 +1,6 @@
-"""Sink, deadline and end of a stream: what every stream keeps that waits by itself, however it waits.
+"""Keep sink, deadlines and end of a stream that waits by itself, however it waits.
 
-`Scopes` is the way to wait where deadlines are cancel scopes (trio, AnyIO).
+`Scopes` runs the waits where deadlines are cancel scopes (trio, AnyIO).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["NEVER", "DeadlineStream", "Scopes"]
 
 
 class DeadlineStream(Stream):
-    """What every stream keeps that waits by itself, with a timer for each direction."""
+    """Keep sink, deadlines and end of a stream, with a timer for each direction."""
 
     __slots__ = (
         "_address",
@@ -97,12 +97,12 @@ class DeadlineStream(Stream):
         return self._write_timer.expired(now, f"{peer} took nothing more{detail}", f"{peer} had more to take{detail}")
 
     def _tell_end(self) -> bool:
-        """Tells the sink, once, that no more will come; whether that is enough for who waits. May raise."""
+        """Tell the sink, once, that no more will come; return whether that ends the wait. May raise."""
         self._told = True
         return bool(self._sink.eof_received(True))
 
     def _end(self) -> bool:
-        """No more will come. True if the sink has enough; raises what the sink raises, or ReadError."""
+        """End reading: return True if the sink has enough; raise what the sink raises, or ReadError."""
         if self._closed:
             raise ReadError(closed_here(self._address, "while it was read"))
         self._ended = True
@@ -111,7 +111,7 @@ class DeadlineStream(Stream):
         return True
 
     def _break_off(self) -> None:
-        """Nothing good can come any more: to the sink that is an end which may be an attack."""
+        """Tell the sink of an unclean end, which may be an attack."""
         if not self._told:
             self._told = True
             try:
@@ -131,10 +131,10 @@ class DeadlineStream(Stream):
 
 
 class Scopes:
-    """The waits of one stream that are going on, reading and writing, each in a cancel scope of its own.
+    """Run the waits of one stream, reading and writing, each in a cancel scope of its own.
 
-    A scope is entered only when a wait really begins. Whose scope it was tells running out of time from being
-    cancelled.
+    A scope is entered only when a wait really begins. A scope that was cancelled by its own deadline is a timeout, not
+    a cancellation.
     """
 
     __slots__ = ("_going_on", "_new_scope", "_now", "_stream")
@@ -146,7 +146,7 @@ class Scopes:
         self._going_on: dict[Any, bool] = {}  # whether each writes
 
     async def wait(self, wait: Callable[[], Awaitable[None]], writes: bool) -> None:
-        """Awaits `wait()` until the stream's deadline for it, wherever that moves meanwhile."""
+        """Await `wait()` until the stream's deadline for it, which may move meanwhile."""
         stream = self._stream
         scope = self._new_scope(deadline=self.deadline((stream._write_timer if writes else stream._read_timer).at))
         self._going_on[scope] = writes
@@ -162,16 +162,16 @@ class Scopes:
         raise stream._write_expired(now) if writes else stream._expired(now)
 
     def move(self) -> None:
-        """The stream's deadlines have moved."""
+        """Apply the deadlines of the stream, which have moved, to the waits."""
         stream = self._stream
         for scope, writes in self._going_on.items():
             scope.deadline = self.deadline((stream._write_timer if writes else stream._read_timer).at)
 
     def cancel(self) -> None:
-        """The stream is closed."""
+        """Cancel the waits: the stream is closed."""
         for scope in self._going_on:
             scope.cancel()
 
     def deadline(self, at: float) -> float:
-        """`at` on the world's own clock, which begins anywhere."""
+        """Convert `at` to the event loop's own clock."""
         return at if at == NEVER else self._now() + at - self._stream._clock()

@@ -1,6 +1,6 @@
-"""What went wrong, in words and as the exceptions of `_exceptions`; the only place where OSError is mapped.
+"""Map OSError to the exceptions of `_exceptions`, with a message; nothing else does.
 
-An address is what `getsockname` calls one: a tuple for TCP, a path for Unix sockets, None if it is not known.
+An address is a `getsockname()`: a tuple for TCP, a path for Unix sockets, None if it is not known.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .._exceptions import ConnectError, ReadError, WriteError
 
 
 def peer_name(address: tuple[Any, ...] | str | bytes | None) -> str:
-    """An address as people write it: `127.0.0.1:80`, `[::1]:80`, or the path of a Unix socket."""
+    """Return an address as people write it: `127.0.0.1:80`, `[::1]:80`, or the path of a Unix socket."""
     if isinstance(address, tuple) and len(address) >= 2:
         host, port = address[:2]
         return f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"
@@ -24,7 +24,7 @@ def peer_name(address: tuple[Any, ...] | str | bytes | None) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Why, never empty: the system's words and the name of its error number."""
+    """Return the reason of an error, never empty: the system's text and the name of its error number."""
     text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
     number = error.errno if isinstance(error, OSError) else None
     name = errno.errorcode.get(number) if number is not None and number > 0 else None
@@ -48,7 +48,7 @@ def peer_closed(address: Any) -> ReadError:
 
 
 def closed_here(address: Any, doing: str) -> str:
-    """The message for whoever uses, or waits on, a stream that was closed on this side."""
+    """Return the message for the use of, or a wait on, a stream that was closed on this side."""
     return f"the connection to {peer_name(address)} was closed on this side {doing}"
 
 
@@ -57,7 +57,7 @@ def resolve_failed(host: str, error: Exception) -> ConnectError:
 
 
 def connect_failed(faults: Sequence[tuple[Any, OSError]]) -> ConnectError:
-    """None of the addresses that were tried answered; each is named with its own reason."""
+    """Return the error when no address answered, with the reason of each that was tried."""
     if not faults:
         return ConnectError("could not connect: the name has no address")
     each = "; ".join(f"{peer_name(address)}: {reason(error)}" for address, error in faults)

@@ -1,9 +1,9 @@
-"""Names to addresses, by the system's resolver (`socket.getaddrinfo`, looked up when it is called) or another.
+"""Resolve names to addresses, by the system's resolver (`socket.getaddrinfo`, looked up when it is called) or another.
 
 Numeric addresses are answered at once. A name is looked up in a daemon thread that is abandoned when its deadline
-comes: it cannot be interrupted, must not keep the program from exiting, and must not hold a place in a loop's executor.
-Lookups of one name at the same time are one lookup, so that a hundred connections that are opened at once cost one
-thread. Addresses keep the order that the system gives (RFC 6724).
+comes: it cannot be interrupted, must not keep the program from exiting, and must not occupy a thread of a loop's
+executor. Lookups of one name at the same time are one lookup, so that a hundred connections that are opened at once
+cost one thread. Addresses keep the order that the system gives (RFC 6724).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _lock = threading.Lock()
 
 
 class Lookup:
-    """One question to the resolver, shared by all who ask it while it is under way."""
+    """Ask the resolver once, for all callers that ask the same while it is under way."""
 
     __slots__ = ("_answer", "_failure", "_listeners", "_question")
 
@@ -37,7 +37,7 @@ class Lookup:
         self._listeners: list[Callable[[], object]] | None = []  # None once there is an answer
 
     def answer(self) -> Any:
-        """What the resolver said; to be asked for after the listener was called. Raises ConnectError."""
+        """Return the resolver's answer, after the listener was called. Raises ConnectError."""
         failure = self._failure
         if failure is not None:
             raise resolve_failed(self._question[1], failure) from failure
@@ -61,7 +61,7 @@ class Lookup:
 
 
 def lookup(host: str, port: int, tell: Callable[[], object], ask: Ask | None = None) -> Lookup:
-    """Starts a lookup, or joins one; `tell` is called, from any thread, when its answer is there.
+    """Start a lookup, or join one; `tell` is called, from any thread, when its answer is there.
 
     By default the system is asked, and answers a list of `Address`.
     """
@@ -82,7 +82,7 @@ def lookup(host: str, port: int, tell: Callable[[], object], ask: Ask | None = N
 
 
 def numeric(host: str, port: int) -> Sequence[Address] | None:
-    """The address that `host` is, without asking anybody; None if it is a name."""
+    """Return the address that `host` is, without a lookup; None if it is a name."""
     if not (":" in host or host[-1:].isdigit()):
         return None
     try:
@@ -102,17 +102,17 @@ def _read(host: str, port: int) -> Sequence[Address]:
 
 
 def ask_system(host: str, port: int, flags: int = 0) -> list[Address]:
-    """What the system says about a name; blocks until it does. Raises OSError."""
+    """Return the system's addresses of a name; blocks until they are there. Raises OSError."""
     return distinct(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags))
 
 
 def distinct(found: Iterable[tuple[Any, Any, Any, Any, Any]]) -> list[Address]:
-    """The addresses of a `getaddrinfo`; some systems answer once per protocol although one kind was asked for."""
+    """Return the addresses of a `getaddrinfo` once each; some systems repeat them for each protocol."""
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
 def _forget() -> None:
-    """The child of a fork has none of the threads that would answer."""
+    """Forget all lookups, in the child of a fork: it has none of the threads that would answer."""
     global _lock
     _lock = threading.Lock()
     _flying.clear()

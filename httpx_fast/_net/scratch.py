@@ -1,7 +1,7 @@
-"""The buffers that a thread reads into when a sink has none of its own.
+"""Hold the buffers that a thread reads into when a sink has none of its own.
 
 One set per thread is enough for any number of connections: between the read and the end of the push nothing is awaited,
-so an idle connection holds no buffer. Who reads must not keep the view.
+so an idle connection holds no buffer. A sink must not keep the view.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What all worlds share that read sockets of their own: state of a stream, deadlines, the way to a connection.
+"""Share what all backends with sockets of their own need: state of a stream, deadlines, resolving and connecting.
 
-- `SocketStream`: a non-blocking (or kernel-timed) socket, its sink, its deadline, and what it refuses when it is over.
-- `PulledStream`: nobody pushes while idle, so it is read when asked (blocking, trio).
-- `SocketBackend`: names are resolved by `resolver`, connects are raced by `connecting`.
+- `SocketStream`: a non-blocking (or kernel-timed) socket, its sink, its deadlines, and its errors after the end.
+- `PulledStream`: nothing pushes while idle, so it is read on demand (blocking, trio).
+- `SocketBackend`: names are resolved by `getaddrinfo`, connects are raced by `connecting`.
 
-How to wait is the worlds' own.
+Each backend adds how it waits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ NO_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 
 
 class SocketStream(DeadlineStream):
-    """A stream over an own socket."""
+    """Read and write a socket of our own."""
 
     __slots__ = ("_sock",)
 
@@ -52,7 +52,7 @@ class SocketStream(DeadlineStream):
         return None
 
     def _send(self, buffers: tuple[Buffer, ...], flags: int = 0) -> list[memoryview]:
-        """Offers `buffers` to the socket once; what it did not take. Raises WriteError."""
+        """Offer `buffers` to the socket once; return what it did not take. Raises WriteError."""
         try:
             if len(buffers) == 1:
                 buffer = buffers[0]
@@ -70,7 +70,7 @@ class SocketStream(DeadlineStream):
         return _rest(buffers, sent)
 
     def _send_on(self, flags: int = 0) -> None:
-        """Offers `_unsent` to the socket; what it takes moves the deadline on. Raises WriteError."""
+        """Offer `_unsent` to the socket; progress postpones the deadline. Raises WriteError."""
         some = tuple(self._unsent[:_MAX_PIECES])
         rest = self._send(some, flags)
         self._unsent[: len(some)] = rest
@@ -79,7 +79,7 @@ class SocketStream(DeadlineStream):
 
 
 class PulledStream(SocketStream):
-    """A stream whose socket is read when somebody asks, by `_pull`."""
+    """Read a socket on demand, by `_pull`."""
 
     __slots__ = ("_readable", "_recv_into")
 
@@ -96,12 +96,12 @@ class PulledStream(SocketStream):
                     return
         except BlockingIOError:
             return
-        except Exception as fault:  # noqa: BLE001  # kept for who receives next; an idle stream has nobody to tell but its sink
+        except Exception as fault:  # noqa: BLE001  # the next receive() raises it; while idle only the sink is told
             self._fault = fault
             self._break_off()
 
     def _pull(self, flags: int = 0) -> bool:
-        """Reads once and pushes; whether the sink has enough. Raises BlockingIOError if nothing is there, ReadError."""
+        """Read once and push; return whether the sink has enough. Raises ReadError; BlockingIOError if nothing came."""
         sink = self._sink
         buffer = sink.get_buffer()
         view = scratch.view if buffer is None else buffer
@@ -120,7 +120,7 @@ class PulledStream(SocketStream):
 
 
 class SocketBackend(Backend):
-    """Resolves and connects; a world adds how to wait and how a connected socket becomes a stream."""
+    """Resolve and connect; a subclass adds how to wait and how a connected socket becomes a stream."""
 
     async def resolve(self, host: str, port: int, timer: PhaseTimer) -> Sequence[Address]:
         found = numeric(host, port)
@@ -128,7 +128,7 @@ class SocketBackend(Backend):
             return found
         waiter = self.waiter()
         asked = lookup(host, port, self.from_any_thread(waiter.set))
-        # Cancelled here, the lookup ends by itself and tells a waiter that nobody waits on.
+        # Cancelled here, the lookup ends by itself and sets a waiter that is no longer used.
         if not await waiter.wait(timer.until):
             raise timer.expired(self.clock(), f"no answer from the resolver about {host!r}")
         answer: Sequence[Address] = asked.answer()
@@ -142,7 +142,7 @@ class SocketBackend(Backend):
         local_address: str | None = None,
         socket_options: Sequence[SocketOption] = (),
     ) -> Coroutine[Any, Any, Stream]:
-        """Races the addresses (RFC 8305), so that one that does not answer costs a quarter of a second."""
+        """Race the addresses (RFC 8305), so that one that does not answer costs a quarter of a second."""
         opener = partial(open_socket, socket_options=socket_options, local_address=local_address)
         return self._connect(addresses, timer, opener)
 
@@ -180,7 +180,7 @@ class SocketBackend(Backend):
 
 
 def poller(sock: socket.socket, write: bool = False) -> Callable[[float | None], object]:
-    """A function of milliseconds (None for ever) that is true once `sock` can be read (or written), or has failed."""
+    """Return a function of milliseconds (None for ever): true once `sock` is readable (or writable), or has failed."""
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(sock, select.POLLOUT if write else select.POLLIN)
@@ -194,7 +194,7 @@ def poller(sock: socket.socket, write: bool = False) -> Callable[[float | None],
 
 
 def wait_writable(sockets: Collection[socket.socket], milliseconds: float | None) -> list[socket.socket]:
-    """Those whose connect has ended, once there is one or the time is up."""
+    """Return the sockets whose connect has ended, once there is one or the time is up."""
     if hasattr(select, "poll"):
         numbers = {sock.fileno(): sock for sock in sockets}
         poll = select.poll()
@@ -207,7 +207,7 @@ def wait_writable(sockets: Collection[socket.socket], milliseconds: float | None
 
 
 def _rest(buffers: tuple[Buffer, ...], sent: int) -> list[memoryview]:
-    """What is left of `buffers` after `sent` bytes."""
+    """Return what is left of `buffers` after `sent` bytes."""
     rest: list[memoryview] = []
     for buffer in buffers:
         size = len(buffer)

@@ -1,12 +1,12 @@
-"""The blocking world: coroutines that never suspend, waits in the kernel, any number of threads.
+"""Connect, read and write in blocking code: coroutines that never suspend, waits in the kernel, any number of threads.
 
 A warm exchange is one send and one receive. Reading waits in the kernel by SO_RCVTIMEO, set only when the deadline
 needs another value: one system call where try, poll and read are three, and 1.0 times a bare blocking socket where
 those are 1.1 times (loopback). Where the option cannot be relied on (Windows, sockets that a framework has replaced,
 programs that have timers interrupt them) the socket is non-blocking and `poll` waits.
 
-One thread may read while another writes; `close()` from any thread wakes both. A descriptor that a thread is at work
-with is closed by that thread: its number might else be another socket's by the time that the thread uses it.
+One thread may read while another writes; `close()` from any thread wakes both. A descriptor that a thread is using is
+closed by that thread: else its number might belong to another socket when the thread uses it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _KERNEL_TIMES: Final = bool(NO_WAIT) and _TIMEVAL.size == 16 and sys.platform.st
 _SHARE: Final = 0.85
 _TICK: Final = 0.01  # seconds
 _LONGEST: Final = 1_000_000.0  # seconds; what lies further ahead is for ever
-# Seconds after which a thread that connects looks whether it was told to end. Shutting its sockets down wakes it at
+# Seconds after which a thread that connects checks whether it was aborted. Shutting its sockets down wakes it at
 # once on Linux; elsewhere sockets that are not connected yet cannot be shut down.
 _CONNECT_LOOK: Final = _LONGEST if sys.platform == "linux" else 0.05
 _BY_TIMERS: Final = ("SIGALRM", "SIGVTALRM", "SIGPROF")
@@ -54,9 +54,9 @@ class SyncStream(PulledStream):
         # Frameworks that replace `socket` wait in a loop of their own, which knows nothing of SO_RCVTIMEO.
         self._kernel_times = _KERNEL_TIMES and type(sock).__module__ == "socket" and not _timers_interrupt()
         self._granted = NEVER  # seconds after which the kernel gives up
-        self._turn = threading.Lock()  # held by who changes what is unsent while another may drain it
-        # Which threads are at work with the descriptor. Each says so before it looks whether the stream was closed, and
-        # `close()` says that it was before it looks at these: so one of the two sees the other.
+        self._turn = threading.Lock()  # held while `_unsent` changes and another thread may flush it
+        # Set while a thread uses the descriptor. Each sets its flag before it checks whether the stream was closed, and
+        # `close()` marks the stream closed before it checks these: so one of the two sees the other.
         self._receiving = self._writing = self._draining = False
         sock.setblocking(self._kernel_times)
 
@@ -140,12 +140,12 @@ class SyncStream(PulledStream):
         self._let_go()
 
     def _let_go(self) -> None:
-        """Closes the descriptor, unless a thread is at work with it, which comes here when it ends."""
+        """Close the descriptor, unless a thread uses it: then that thread calls this when it ends."""
         if not (self._receiving or self._writing or self._draining):
             self._sock.close()
 
     def _set_kernel_time(self) -> None:
-        """Lets the kernel give up before the deadline; set anew only where that would be too late, or much too soon."""
+        """Let the kernel give up before the deadline; set anew only where that would be too late, or much too soon."""
         left = self._read_timer.at - self._clock()
         granted = self._granted
         if left * 0.5 <= granted <= left * 0.9 or granted == left:
@@ -161,7 +161,7 @@ class SyncStream(PulledStream):
             raise self._read_failed(error) from error
 
     def _nothing_came(self) -> None:
-        """The time is up; or poll waits for the rest of it, or for all where the socket does not wait."""
+        """Raise the timeout if the time is up; else poll for the rest of it, or for all if the socket does not wait."""
         now = self._clock()
         if now >= self._read_timer.at:
             raise self._expired(now)
@@ -202,7 +202,7 @@ class SyncStream(PulledStream):
 
 
 def _any_poller(sock: socket.socket) -> Callable[[float | None], object]:
-    """A function of milliseconds (None for ever) that returns once `sock` can be read or written, or has failed."""
+    """Return a function of milliseconds (None for ever) that returns once `sock` is readable, writable or broken."""
     if hasattr(select, "poll"):
         poll = select.poll()
         poll.register(sock, select.POLLIN | select.POLLOUT)
@@ -211,7 +211,7 @@ def _any_poller(sock: socket.socket) -> Callable[[float | None], object]:
 
 
 class SyncWaiter:
-    """A lock that is held until the event."""
+    """Wait for an event by a lock that is held until then."""
 
     __slots__ = ("_clock", "_lock")
 
@@ -235,7 +235,7 @@ class SyncWaiter:
 
 
 class _InterruptedWork(Abortable[T]):
-    """Work of one thread, which names what it waits for, so that another thread can end the wait."""
+    """Run work of one thread, which names what it waits for, so that another thread can end the wait."""
 
     __slots__ = ("_aborted", "_interrupts", "_lock", "_workers")
 
@@ -272,7 +272,7 @@ class _InterruptedWork(Abortable[T]):
             raise Aborted
 
     def hold(self, what: object, interrupt: Callable[[], object]) -> None:
-        """From now on `interrupt` ends a wait for `what`. Raises Aborted if it is too late for that."""
+        """Let `interrupt` end a wait for `what` from now on. Raises Aborted if it is too late for that."""
         with self._lock:
             self._interrupts[what] = interrupt
         self.check()
@@ -283,7 +283,7 @@ class _InterruptedWork(Abortable[T]):
 
 
 class _InterruptedWaiter(SyncWaiter):
-    """A wait that is a part of abortable work."""
+    """Wait as a part of abortable work."""
 
     __slots__ = ("_work",)
 
@@ -302,7 +302,7 @@ class _InterruptedWaiter(SyncWaiter):
 
 
 class _Connects:
-    """Races sockets by `poll`."""
+    """Race sockets by `poll`."""
 
     def __init__(self, clock: Callable[[], float], work: _InterruptedWork[Any] | None) -> None:
         self._clock = clock
@@ -335,7 +335,7 @@ class _Connects:
 
 
 class SyncBackend(SocketBackend):
-    """The blocking world; shared by any number of threads."""
+    """Connect and wait in blocking code; shared by any number of threads."""
 
     name = "blocking"
 
@@ -356,7 +356,7 @@ class SyncBackend(SocketBackend):
         return _InterruptedWork(work, self._workers)
 
     def _work(self) -> _InterruptedWork[Any] | None:
-        """What this thread does that may be aborted."""
+        """Return the abortable work of this thread, if there is one."""
         return self._workers.get(threading.get_ident()) if self._workers else None
 
     def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
@@ -375,7 +375,7 @@ class SyncBackend(SocketBackend):
 
 
 def _shut(sock: socket.socket) -> None:
-    """Wakes threads that wait in the kernel, which closing the descriptor would not."""
+    """Wake threads that wait in the kernel, which closing the descriptor would not."""
     try:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:  # not connected any more
@@ -388,7 +388,7 @@ def _timers_interrupt() -> bool:
     Where a signal's handler returns, Python calls recv() again (PEP 475), for which SO_RCVTIMEO begins anew: a signal
     every second, and five seconds never end. Rarer signals only make them longer.
     """
-    signal = sys.modules.get("signal")  # who handles any has imported it
+    signal = sys.modules.get("signal")  # a program that handles any has imported it
     return signal is not None and any(callable(signal.getsignal(getattr(signal, name))) for name in _BY_TIMERS)
 
 

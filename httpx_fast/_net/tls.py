@@ -1,15 +1,15 @@
-"""TLS over any stream: `ssl.SSLObject` between two `ssl.MemoryBIO`, one pump for all worlds and for TLS inside TLS.
+"""Encrypt any stream by TLS: `ssl.SSLObject` between two `ssl.MemoryBIO`, for all backends and for TLS inside TLS.
 
 A `TLSStream` is the sink of the stream below it and the stream of the sink above it. Rules:
 
-- All that can be decrypted is pushed on at once: nothing waits inside for somebody to ask. What has no data in it
-  (session tickets of TLS 1.3) is absorbed in silence, also while idle.
+- Everything that can be decrypted is pushed at once: nothing waits inside until it is asked for. Records without data
+  (session tickets of TLS 1.3) are processed silently, also while idle.
 - A context may be the user's and serve others at the same time, with other settings. The ALPN names of a handshake are
   set on it right before its SSL object is made, which copies them, both under one lock. Nothing else of it is changed.
-- An end without close_notify is told as not clean (RFC 8446 s.6.1), unless the context ignores it (OpenSSL's
-  OP_IGNORE_UNEXPECTED_EOF). Renegotiation of TLS 1.2 is refused: nothing that HTTP needs asks for it.
-- OpenSSL's objects bear one thread at a time: a lock is held for each call into them, and until what they made is
-  handed down, but never while something is pushed: a sink may lock, and write, in its turn.
+- An end without close_notify is reported as not clean (RFC 8446 s.6.1), unless the context ignores it (OpenSSL's
+  OP_IGNORE_UNEXPECTED_EOF). Renegotiation of TLS 1.2 is refused: HTTP does not need it.
+- OpenSSL's objects allow one thread at a time: a lock is held for each call into them, and until their output is
+  written, but never during a push: a sink may lock, and write, itself.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _SMALL = 16 * 1024  # bytes; buffers that fit one record together are joined: on
 MAX_ANSWERS = 256 * 1024
 # How a handshake record begins; once the handshake is over TLS 1.3 shows none (RFC 8446 s.5.2).
 _RENEGOTIATION = b"\x16"
-# Not RECORD_LAYER_FAILURE: OpenSSL from 3.2 on says so of a record that was forged or damaged on its way, too.
+# Not RECORD_LAYER_FAILURE: OpenSSL from 3.2 on reports it of a record that was forged or damaged in transit, too.
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
 
 
@@ -81,7 +81,7 @@ async def handshake(
 
 
 class TLSStream(Stream):
-    """An encrypted stream, which owns the stream that it runs over."""
+    """Encrypt a stream, which it owns."""
 
     __slots__ = (
         "_address",
@@ -121,7 +121,7 @@ class TLSStream(Stream):
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         if context.check_hostname and not server_hostname:
-            # An SSLObject would shake hands all the same, and accept a certificate of anybody.
+            # An SSLObject would shake hands all the same, and accept any certificate.
             raise ConnectError(f"TLS with {self._name} cannot begin: its host is to be checked, and has no name")
         try:
             with _making:
@@ -153,12 +153,12 @@ class TLSStream(Stream):
 
     @property
     def session(self) -> ssl.SSLSession | None:
-        """What a later handshake can resume; with TLS 1.3 there is none before the first bytes were received."""
+        """Return the session for a later handshake to resume; with TLS 1.3 there is none before bytes were received."""
         with self._lock:
             return self._tls.session
 
     async def shake_hands(self, store: TrustStore = OF_THE_USER) -> None:
-        """The client's side of the handshake. Raises ConnectError, ConnectTimeout; the caller closes."""
+        """Perform the client's side of the handshake. Raises ConnectError, ConnectTimeout; the caller closes."""
         self._inner.attach(self)
         try:
             while not self._step():
@@ -185,7 +185,7 @@ class TLSStream(Stream):
         if self._open and self._fault is None and (self._incoming.pending or self._incoming.eof):
             try:
                 self._pump()
-            except Exception as fault:  # noqa: BLE001  # goes to who receives next
+            except Exception as fault:  # noqa: BLE001  # the next receive() raises it
                 self._fault = fault
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
@@ -199,7 +199,7 @@ class TLSStream(Stream):
         unsent = self._write_on()
         if unsent is None:
             return None
-        forget(unsent)  # who does not wait for ours would leave it lying about
+        forget(unsent)  # a caller that does not wait for ours would leave it unawaited
         return self.flush(False)
 
     @property
@@ -250,7 +250,7 @@ class TLSStream(Stream):
             try:
                 with self._lock:
                     self._tls.unwrap()
-            except (OSError, ValueError):  # it would wait for the peer's close_notify; ours is on its way down
+            except (OSError, ValueError):  # it would wait for the peer's close_notify; ours is in the outgoing buffer
                 pass
             self._hand_down()
         self._inner.close()
@@ -268,7 +268,7 @@ class TLSStream(Stream):
         return 0 if sink is None else sink.pending
 
     def get_buffer(self) -> None:
-        """Nothing can be read straight into a MemoryBIO."""
+        """Return None: nothing can be read straight into a MemoryBIO."""
 
     def buffer_updated(self, nbytes: int) -> bool:
         raise RuntimeError("no buffer was given")
@@ -291,7 +291,7 @@ class TLSStream(Stream):
     # Inside.
 
     def _step(self) -> bool:
-        """Goes on with the handshake; whether it is over."""
+        """Continue the handshake; return whether it is over."""
         self._news = False
         with self._lock:
             try:
@@ -301,7 +301,7 @@ class TLSStream(Stream):
         return True
 
     async def _last_words(self, refused: WriteError) -> str:
-        """The alert that the peer sent before it stopped taking our part of the handshake, or else that it did."""
+        """Return the alert that the peer sent before it refused our part of the handshake, or else the refusal."""
         try:
             while True:
                 try:
@@ -318,7 +318,7 @@ class TLSStream(Stream):
         return str(refused)
 
     def _pump(self) -> bool:
-        """Decrypts what is there and pushes it on; whether who waits has enough."""
+        """Decrypt what has arrived and push it; return whether the sink has what is waited for."""
         sink = self._sink
         if sink is None or self._end is not None:
             self._news = True
@@ -363,7 +363,7 @@ class TLSStream(Stream):
         raise self._failed(f"TLS with {self._name} failed while it was read: {_why(error)}") from error
 
     def _failed(self, why: str) -> ReadError:
-        """What to raise now, and to who receives next; a sink that never does so is told."""
+        """Return the error to raise now, and for the next `receive()`; a sink that never calls that is told."""
         fault = ReadError(why)
         fault.from_tls = True
         self._tell_fault(fault)
@@ -376,11 +376,11 @@ class TLSStream(Stream):
             tell(fault)
 
     def fault_received(self, error: NetworkError) -> None:
-        """TLS around this one has failed."""
+        """Pass on that the TLS around this one has failed."""
         self._tell_fault(error)
 
     def _answer(self) -> None:
-        """What reading made: an answer to a request for a certificate, or a new handshake."""
+        """Send what reading produced (an answer to a certificate request). Raises ReadError for a new handshake."""
         with self._lock:
             made = self._outgoing.read()
             if self._inner.unsent > MAX_ANSWERS:
@@ -389,7 +389,7 @@ class TLSStream(Stream):
             if made[:1] != _RENEGOTIATION:
                 try:
                     self._inner.post(made)
-                except NetworkError:  # whoever writes or reads next is told
+                except NetworkError:  # the next read or write raises it
                     pass
                 return
         raise self._failed(f"{self._name} asked to renegotiate TLS, which is refused")
@@ -408,7 +408,7 @@ class TLSStream(Stream):
             raise WriteError(f"TLS with {self._name} failed while it was written to: {why}") from error
 
     def _write_on(self) -> Awaitable[None] | None:
-        """Encrypts and hands down until the socket is full; what to await then."""
+        """Encrypt and write until the socket is full; return what to await then."""
         unsent = None
         while self._unsent and unsent is None:
             unsent = self._write_slice(self._unsent.popleft())
@@ -421,7 +421,7 @@ class TLSStream(Stream):
             await unsent
 
     def _hand_down(self) -> None:
-        """Last words, as far as the socket takes them."""
+        """Write the last bytes, as far as the socket takes them."""
         try:
             with self._lock:
                 self._inner.post(self._outgoing.read())
@@ -437,10 +437,10 @@ def _name_in_certificates(host: str) -> str:
 
 
 def _afresh(call: Callable[..., int]) -> Callable[..., int]:
-    """`call` with OpenSSL's errors forgotten first.
+    """Wrap `call` so that OpenSSL's errors are forgotten first.
 
     They are kept by thread, and have to be forgotten before a connection is read or written. CPython does that; on
-    PyPy a certificate that was refused once would be the fault of every connection that waits afterwards.
+    PyPy a certificate that was refused once would fail every connection that waits afterwards.
     """
     assert _openssl is not None
     forget_errors = _openssl.ERR_clear_error

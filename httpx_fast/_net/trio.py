@@ -1,4 +1,4 @@
-"""trio: own sockets, tried first and waited for in trio's own way."""
+"""Connect, read and write in trio: sockets of our own, tried first and then waited for by trio."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TrioStream(PulledStream):
     def __init__(self, sock: socket.socket, address: Any, clock: Callable[[], float]) -> None:
         super().__init__(sock, address, clock)
         self._scopes = Scopes(self, trio.CancelScope, trio.current_time)
-        self._turn = trio.Lock()  # who waits to write
+        self._turn = trio.Lock()  # held by the task that writes
 
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         super().set_deadline(phase, at, budget)
@@ -74,7 +74,7 @@ class TrioStream(PulledStream):
         self._closed = True
         try:
             trio.lowlevel.notify_closing(self._sock)
-        except RuntimeError:  # trio does not run any more, so nobody waits
+        except RuntimeError:  # trio does not run any more, so no task waits
             pass
         self._sock.close()
 
@@ -93,7 +93,7 @@ class TrioStream(PulledStream):
             self._scopes.move()
 
     async def _pull_on(self, scope: trio.CancelScope) -> None:
-        """Pushes what arrives until the sink has enough, or that fails, which is for who receives next."""
+        """Push what arrives until the sink has enough or that fails; the next `receive()` raises the error."""
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._sock)
@@ -136,7 +136,7 @@ class TrioWaiter:
 
 
 class _ScopedWork(Abortable[T]):
-    """Work in a cancel scope."""
+    """Run work in a cancel scope."""
 
     __slots__ = ("_scope",)
 
@@ -154,7 +154,7 @@ class _ScopedWork(Abortable[T]):
 
 
 class _Connects:
-    """Races sockets by tasks that wait until they are writable."""
+    """Race sockets by tasks that wait until they are writable."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -183,7 +183,7 @@ class _Connects:
 
 
 class TrioBackend(SocketBackend):
-    """The world of one trio run."""
+    """Connect and wait in one run of trio."""
 
     name = "trio"
 
@@ -223,5 +223,5 @@ class TrioBackend(SocketBackend):
 
 
 def _deadline(at: float, clock: Callable[[], float]) -> float:
-    """`at` on trio's clock, which begins anywhere."""
+    """Convert `at` to trio's clock."""
     return at if at == NEVER else trio.current_time() + at - clock()

@@ -8,8 +8,8 @@ __all__ = ["Http1Required", "NoWebSockets"]
 
 
 class Http1Required(RemoteProtocolError):
-    """The peer wants the request over HTTP/1.1 (RFC 9113 s.7)."""
+    """Report that the peer wants the request over HTTP/1.1 (RFC 9113 s.7)."""
 
 
 class NoWebSockets(Http1Required):
-    """A WebSocket was asked for over HTTP/2, and the peer takes none there; of other requests that says nothing."""
+    """Report that the peer takes no WebSockets over HTTP/2; other requests are not affected."""

@@ -13,7 +13,9 @@ from .._kernel.h2_errors import Http2Error
 
 # Per stretch, for a connection. Each costs about a microsecond and most of them an answer, so that a peer gets a
 # hundredth of a second of work for each stretch; servers send a few per second.
-MAX_CONTROL_FRAMES: Final = 2000  # SETTINGS, PING, RST_STREAM, GOAWAY, PRIORITY, unknown ones, HEADERS nobody waits for
+MAX_CONTROL_FRAMES: Final = (
+    2000  # SETTINGS, PING, RST_STREAM, GOAWAY, PRIORITY, unknown ones, HEADERS of streams that were reset
+)
 # Besides these for each stream that we begin: nginx and HAProxy reset every one whose request they did not read to its
 # end, which are thousands per second where many requests with a body are answered at once.
 CONTROL_PER_STREAM: Final = 2

@@ -1,4 +1,4 @@
-"""The head of a request, and how each protocol sends it."""
+"""Convert the head of a request to what each protocol sends."""
 
 from __future__ import annotations
 
