@@ -1,0 +1,326 @@
+"""Fuzz targets: what must hold of the kernels and parsers, whatever bytes come. AssertionError where it does not.
+
+A target takes bytes of any kind. Where the way that they are cut matters, the first byte says how. Each compares the
+compiled twin with the Python one; some compare with h11, h2's frames and hpack, on input that nobody disputes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import random
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import h11
+import hpack
+import hyperframe.exceptions
+import hyperframe.frame
+import vectors
+
+import httpx_fast
+from httpx_fast._kernel import constants, h2_constants
+from httpx_fast._models.cookie_rules import Place, parse
+
+Target = Callable[[bytes], None]
+
+
+def twins(name: str) -> tuple[Any, Any]:
+    return tuple(importlib.import_module(f"httpx_fast._kernel.{name}_{kind}") for kind in ("c", "py"))  # type: ignore[return-value]
+
+
+HTTP1, HPACK, ENCODER, FRAMES, URLS = (twins(name) for name in ("http1", "hpack", "hpack_encoder", "frames", "urls"))
+
+
+def cuts(way: int, size: int) -> list[int]:
+    """Where input ends at each call: all at once, byte by byte, or in three pieces."""
+    if way % 3 == 0:
+        return [size]
+    if way % 3 == 1:
+        return list(range(min(size, 1), size + 1))
+    first = way * size // 256
+    return [first, (first + size) // 2, size]
+
+
+def outcome(call: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return call(*arguments)
+    except (httpx_fast.TransportError, httpx_fast.InvalidURL, UnicodeError, ValueError) as error:
+        return type(error), str(error), getattr(error, "code", None)
+
+
+# HTTP/1.1
+
+
+def read_head(kernel: Any, data: bytes, ends: list[int]) -> Any:
+    parser = kernel.HeadParser()
+    for call, end in enumerate(ends):
+        head = parser.feed(data, 0, end)
+        if head is not None:
+            every = {name.lower(): head.get_all(name.lower()) for name, _ in head.fields()}
+            facts = (head.status, head.minor, head.reason, head.size, head.flags, head.content_length, head.count)
+            return call, facts, head.fields(), every
+    return None
+
+
+def head(data: bytes) -> None:
+    """Response heads: the twins agree; a head that h11 reads too has the same fields for both."""
+    if not data:
+        return
+    raw = data[1:]
+    ends = cuts(data[0], len(raw))
+    found = outcome(read_head, HTTP1[0], raw, ends)
+    assert found == outcome(read_head, HTTP1[1], raw, ends), (found, raw)
+    if found is None or isinstance(found[0], type):
+        return
+    _, facts, fields, _ = found
+    theirs = read_by_h11(raw[: facts[3]])
+    if theirs is not None and theirs[0] == facts[0]:
+        ours = [(name, text) for name, text in fields]
+        assert theirs[1] == ours, (theirs, ours, raw)
+
+
+def read_by_h11(raw: bytes) -> tuple[int, list[tuple[bytes, bytes]]] | None:
+    """Status and fields; None for what h11 refuses, or reads otherwise on purpose (obsolete folding)."""
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
+    connection.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
+    connection.send(h11.EndOfMessage())
+    connection.receive_data(raw)
+    try:
+        event = connection.next_event()
+    except h11.RemoteProtocolError:
+        return None
+    if not isinstance(event, h11.Response | h11.InformationalResponse):
+        return None
+    # h11 makes of several equal Content-Length values one.
+    fields = [(bytes(name), bytes(text)) for name, text in event.headers.raw_items()]
+    if sum(name.lower() == b"content-length" for name, _ in fields) or b"\n " in raw or b"\n\t" in raw:
+        return None
+    return event.status_code, fields
+
+
+def read_chunks(kernel: Any, data: bytes, ends: list[int]) -> dict[str, Any]:
+    decoder, at = kernel.ChunkedDecoder(), 0
+    found: dict[str, Any] = {"content": b"", "calls": [], "error": None}
+    for end in ends:
+        try:
+            piece, at = decoder.feed(data, at, end)
+        except httpx_fast.RemoteProtocolError as error:
+            found["error"] = str(error)
+            break
+        found["content"] += piece
+        found["calls"].append(at)
+        if decoder.done:
+            break
+    return found | {"done": decoder.done, "trailers": decoder.trailers}
+
+
+def chunks(data: bytes) -> None:
+    """Chunked bodies: the twins agree; how a body is cut changes neither content nor trailers, nor if it is refused."""
+    if not data:
+        return
+    raw = data[1:]
+    ends = cuts(data[0], len(raw))
+    found = read_chunks(HTTP1[0], raw, ends)
+    assert found == read_chunks(HTTP1[1], raw, ends), (found, raw)
+    whole = read_chunks(HTTP1[0], raw, [len(raw)])
+    assert (whole["error"] is None) == (found["error"] is None), (whole, found, raw)
+    if whole["error"] is None:  # the content before an error is not given out by the call that finds it
+        for name in ("content", "done", "trailers"):
+            assert whole[name] == found[name], (whole, found, raw)
+
+
+# HTTP/2
+
+
+def described(section: Any) -> Any:
+    if not hasattr(section, "offences"):
+        return section
+    return (
+        section.fields(),
+        section.status,
+        section.flags,
+        section.offences,
+        section.offender,
+        section.content_length,
+        section.count,
+        section.size,
+    )
+
+
+def hpack_blocks(data: bytes) -> None:
+    """Field blocks, each after a byte with its length: the twins agree; so does hpack on what it reads."""
+    decoders = [twin.HpackDecoder() for twin in HPACK]
+    theirs: hpack.Decoder | None = hpack.Decoder(max_header_list_size=h2_constants.MAX_LIST_SIZE)
+    at = 0
+    while at < len(data):
+        size = data[at]
+        block = data[at + 1 : at + 1 + size]
+        at += 1 + size
+        call = "decode_response" if size & 1 else "decode"
+        results = [described(outcome(getattr(decoder, call), block)) for decoder in decoders]
+        assert results[0] == results[1], (results, block)
+        assert decoders[0].table_size == decoders[1].table_size, block
+        if theirs is None or call == "decode_response":
+            theirs = None  # its table is not known any more
+            continue
+        try:
+            fields = [(bytes(name), bytes(text)) for name, text in theirs.decode(block, raw=True)]
+        except (hpack.HPACKError, ValueError, IndexError):
+            theirs = None
+            continue
+        if isinstance(results[0], list):
+            assert results[0] == fields, (results[0], fields, block)
+
+
+def hpack_encoder(data: bytes) -> None:
+    """Fields made of the bytes: the twins encode the same, and our decoder and hpack read what was meant."""
+    encoders, decoder, theirs = [twin.HpackEncoder() for twin in ENCODER], HPACK[0].HpackDecoder(), hpack.Decoder()
+    for part in data.split(b"\n")[:20]:
+        fields = []
+        for line in part.split(b"\r")[:30]:
+            name, _, text = line.partition(b":")
+            fields.append((name, text))
+        blocks = [outcome(encoder.encode, tuple(fields)) for encoder in encoders]
+        assert blocks[0] == blocks[1], (blocks, fields)
+        assert encoders[0].table_size == encoders[1].table_size
+        if isinstance(blocks[0], bytes):
+            assert outcome(decoder.decode, blocks[0]) == fields, fields
+            assert theirs.decode(blocks[0], raw=True) == fields, fields
+
+
+def read_frames(kernel: Any, data: bytes, ends: list[int]) -> Any:
+    reader, at, found = kernel.FrameReader(), 0, []
+    for end in ends:
+        for frame in reader.feed(data, at, end):
+            found.append((*frame[:3], str(frame[3])) if frame[0] == h2_constants.ERROR else tuple(frame))
+        at = end
+    return found, reader.broken
+
+
+def frames(data: bytes) -> None:
+    """Frames: the twins agree; DATA frames that hyperframe reads too have the same content for both."""
+    if not data:
+        return
+    raw = data[1:]
+    ends = cuts(data[0], len(raw))
+    found = read_frames(FRAMES[0], raw, ends)
+    assert found == read_frames(FRAMES[1], raw, ends), (found, raw)
+    frames_found, broken = read_frames(FRAMES[0], raw, [len(raw)])
+    if broken or any(frame[0] == h2_constants.ERROR for frame in frames_found):
+        return
+    ours = [bytes(frame[3]) for frame in frames_found if frame[0] == h2_constants.DATA]
+    assert ours[: len(theirs := list(data_of(raw)))] == theirs, (ours, theirs, raw)
+
+
+def data_of(raw: bytes) -> Iterator[bytes]:
+    """The content of the DATA frames that are there whole, as hyperframe reads them."""
+    while len(raw) >= 9:
+        try:
+            frame, size = hyperframe.frame.Frame.parse_frame_header(memoryview(raw)[:9])
+            if len(raw) < 9 + size:
+                return
+            frame.parse_body(memoryview(raw)[9 : 9 + size])
+        except (hyperframe.exceptions.HyperframeError, ValueError):
+            return
+        if isinstance(frame, hyperframe.frame.DataFrame):
+            yield bytes(frame.data)
+        raw = raw[9 + size :]
+
+
+# URLs and cookies
+
+
+def url(data: bytes) -> None:
+    """URLs: the twins agree; a URL's text is read as the same URL again, and resolves to itself."""
+    text = data.decode("utf-8", "surrogateescape")
+    assert outcome(URLS[0].split_url, text) == outcome(URLS[1].split_url, text), text
+    try:
+        found = httpx_fast.URL(text)
+    except (httpx_fast.InvalidURL, UnicodeError):
+        return
+    if b"%" in found.raw_host:
+        return  # as in httpx, what is escaped in a host is written in upper case, and read in lower case
+    again = httpx_fast.URL(str(found))
+    assert again == found, (text, str(found), str(again))
+    assert (again.raw_host, again.raw_path, again.port) == (found.raw_host, found.raw_path, found.port), text
+    assert not any(byte <= 0x20 or byte == 0x7F for byte in again.raw_path + again.raw_host), text
+    if found.is_absolute_url and found.raw_host:
+        assert found.join(found) == found, text
+
+
+CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+PLACE = Place("https", "www.example.org", "/some/where", "443")
+
+
+def cookie(data: bytes) -> None:
+    """Set-Cookie values: no exception, no control character (but tabs), no size beyond the limits of RFC 6265bis."""
+    text = data.decode("latin-1")
+    found = parse(text, PLACE, 1_800_000_000.0)
+    response = httpx_fast.Response(200, headers=[(b"Set-Cookie", data)], request=REQUEST)
+    jar = httpx_fast.Cookies()
+    jar.extract_cookies(response)
+    for each in jar.jar:
+        assert not CONTROLS.search(f"{each.name}{each.value or ''}"), text
+        assert len(each.name.encode("utf-8")) + len((each.value or "").encode("utf-8")) <= 8192, text
+    assert found is not None or len(jar.jar) == 0, text
+    request = httpx_fast.Request("GET", "https://www.example.org/some/where")
+    jar.set_cookie_header(request)
+    assert b"\n" not in b"".join(value for _, value in request.headers.raw), text
+
+
+REQUEST = httpx_fast.Request("GET", "https://www.example.org/some/where")
+
+TARGETS: dict[str, Target] = {
+    "head": head,
+    "chunks": chunks,
+    "hpack": hpack_blocks,
+    "hpack_encoder": hpack_encoder,
+    "frames": frames,
+    "url": url,
+    "cookie": cookie,
+}
+
+
+def seeds(name: str) -> list[bytes]:
+    """Inputs to begin with: the wire cases of tests/vectors, and what servers send."""
+    if name in ("head", "chunks"):
+        documents = ("heads", "heads_refused") if name == "head" else ("chunks", "chunks_refused")
+        found = [vector.data + vector.rest for document in documents for vector in vectors.read(document)]
+        return [bytes([way]) + raw for raw in found for way in (0, 1, 100)]
+    if name == "hpack":
+        encoder = hpack.Encoder()
+        dice = random.Random(7541)
+        sections = [[(":status", "200"), ("x-a", "b" * dice.randrange(40)), ("set-cookie", "a=b")] for _ in range(8)]
+        blocks = [encoder.encode(section, huffman=bool(dice.randrange(2))) for section in sections]
+        return [b"".join(bytes([len(block)]) + block for block in blocks[: count + 1]) for count in range(8)]
+    if name == "hpack_encoder":
+        return [b":method:GET\r:path:/\raccept:*/*\n:method:GET\r:path:/\raccept:*/*", b"cookie:a=b\rauthorization:x"]
+    if name == "frames":
+        settings = hyperframe.frame.SettingsFrame(0, settings={4: 70_000, 5: 20_000}).serialize()
+        rest = [
+            hyperframe.frame.HeadersFrame(1, b"\x88", flags=["END_HEADERS"]),
+            hyperframe.frame.DataFrame(1, b"12345", flags=["END_STREAM", "PADDED"], pad_length=3),
+            hyperframe.frame.PingFrame(0, b"12345678"),
+            hyperframe.frame.WindowUpdateFrame(0, 1000),
+            hyperframe.frame.GoAwayFrame(0, 5, 0, b"bye"),
+            hyperframe.frame.RstStreamFrame(1, 8),
+            hyperframe.frame.ContinuationFrame(1, b"\x88"),
+        ]
+        return [bytes([way]) + settings + frame.serialize() for frame in rest for way in (0, 1, 100)]
+    if name == "url":
+        texts = [
+            "https://user:pw@host.example:8443/a/../b?c=d&e#f",
+            "http://[::1]/",
+            "//x",
+            "?q",
+            "http://bücher.example/ä",
+        ]
+        return [text.encode() for text in texts]
+    return [
+        b"a=b; Domain=example.org; Path=/; Max-Age=5; Secure",
+        b"__Host-a=b; Path=/; Secure; Expires=Mon, 21 Oct 2030",
+    ]
+
+
+assert constants.MAX_FIELDS  # the limits are those of the kernels
