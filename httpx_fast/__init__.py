@@ -60,6 +60,8 @@ from ._urls import URL, Origin, QueryParams
 
 if TYPE_CHECKING:
     from ._alias.finder import alias, alias_httpx
+    from ._client.explanation import Explanation
+    from ._client.record import Recording
     from ._journey_certificate import Certificate
     from ._journey_parts import Sizes
     from ._pool.pool import Pool
@@ -101,6 +103,7 @@ __all__ = [
     "DecodingError",
     "DigestAuth",
     "EventSource",
+    "Explanation",
     "FunctionAuth",
     "HTTPError",
     "HTTPStatusError",
@@ -124,6 +127,7 @@ __all__ = [
     "QueryParams",
     "ReadError",
     "ReadTimeout",
+    "Recording",
     "RemoteProtocolError",
     "Request",
     "RequestError",
@@ -183,6 +187,7 @@ _LATE = {
     "AsyncRetryTransport": "._retry.transport",
     "Breaker": "._retry.settings",
     "EventSource": "._sse",
+    "Explanation": "._client.explanation",
     "CachingResolver": "._resolvers",
     "Certificate": "._journey_certificate",
     "ConnectionInfo": "._pool.stats",
@@ -190,6 +195,7 @@ _LATE = {
     "Hedge": "._retry.settings",
     "Pool": "._pool.pool",
     "PoolStats": "._pool.stats",
+    "Recording": "._client.record",
     "Resolver": "._resolvers",
     "Retry": "._retry.settings",
     "RetryTransport": "._retry.transport",

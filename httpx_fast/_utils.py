@@ -38,35 +38,43 @@ def get_environment_proxies() -> dict[str, str | None]:
     If the environment names no proxy, the settings of Windows and macOS apply. Invalid entries of NO_PROXY are ignored,
     as in curl; "*" among them disables all proxies.
     """
+    return {pattern: proxy for pattern, (proxy, _) in get_environment_rules().items()}
+
+
+def get_environment_rules() -> dict[str, tuple[str | None, str]]:
+    """Return the same, each with what says so: `HTTP_PROXY`, `the entry "a.test" of NO_PROXY`."""
     settings = _proxy_settings()
-    mounts: dict[str, str | None] = {}
+    mounts: dict[str, tuple[str | None, str]] = {}
     for scheme in ("http", "https", "all"):
-        proxy = settings.get(scheme)
+        proxy, variable = settings.get(scheme, ("", ""))
         if proxy:
-            mounts[f"{scheme}://"] = proxy if "://" in proxy else f"http://{proxy}"
-    for entry in re.split(r"[,\s]+", settings.get("no", "")):
+            mounts[f"{scheme}://"] = proxy if "://" in proxy else f"http://{proxy}", variable
+    entries, variable = settings.get("no", ("", ""))
+    for entry in re.split(r"[,\s]+", entries):
         if entry == "*":
             return {}
         pattern = _no_proxy_pattern(entry)
         if pattern is not None:
-            mounts[pattern] = None
+            mounts[pattern] = None, f'the entry "{entry}" of {variable}'
     return mounts
 
 
-def _proxy_settings() -> dict[str, str]:
-    """Return the settings by scheme, and "no"; lower-case variables win over upper-case ones, as in curl."""
-    settings: dict[str, str] = {}
+def _proxy_settings() -> dict[str, tuple[str, str]]:
+    """Return the settings by scheme, and "no", each with its variable; lower-case ones win, as in curl."""
+    settings: dict[str, tuple[str, str]] = {}
     for name in ("http", "https", "all", "no"):
-        value = os.environ.get(f"{name}_proxy")
+        variable = f"{name}_proxy"
+        value = os.environ.get(variable)
         # A CGI script has the request's Proxy field in HTTP_PROXY, so any client could set it ("httpoxy").
         if value is None and not (name == "http" and "REQUEST_METHOD" in os.environ):
-            value = os.environ.get(f"{name.upper()}_PROXY")
+            variable = variable.upper()
+            value = os.environ.get(variable)
         if value:
-            settings[name] = value.strip()
+            settings[name] = value.strip(), variable
     if not settings and sys.platform in ("win32", "darwin"):
         import urllib.request
 
-        return urllib.request.getproxies()
+        return {name: (value, "the system's settings") for name, value in urllib.request.getproxies().items()}
     return settings
 
 

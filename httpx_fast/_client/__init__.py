@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from .async_client import AsyncClient
-from .base import (
-    ACCEPT_ENCODING,
-    USE_CLIENT_DEFAULT,
-    USER_AGENT,
-    BaseClient,
-    ClientState,
-    EventHook,
-    UseClientDefault,
-    logger,
-)
+from .base import BaseClient, ClientState, EventHook, logger
 from .client import Client
+from .defaults import ACCEPT_ENCODING, USE_CLIENT_DEFAULT, USER_AGENT, UseClientDefault
 
 __all__ = [
     "ACCEPT_ENCODING",

@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ref
 
-from ..__version__ import __version__
 from .._auth import Auth, AuthTypes, BasicAuth, FunctionAuth, is_digest, is_https_upgrade
 from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._caller import warn_caller
@@ -33,7 +32,6 @@ from .._config import (
     TimeoutTypes,
 )
 from .._content import ByteStream, RequestContent, in_memory
-from .._decoders import SUPPORTED_DECODERS
 from .._exceptions import InvalidURL, RemoteProtocolError
 from .._models import Cookies, Headers, Request, Response
 from .._models.cookies import CookieTypes
@@ -43,7 +41,8 @@ from .._multipart import RequestData, RequestFiles
 from .._status_codes import codes
 from .._trust import CertTypes
 from .._urls import URL, QueryParams, QueryParamTypes
-from .._utils import URLPattern, get_environment_proxies
+from .._utils import URLPattern, get_environment_proxies, get_environment_rules
+from .defaults import USE_CLIENT_DEFAULT, UseClientDefault, default_headers
 from .inspection import Inspection
 from .observing import replace_exchange
 from .templates import Table, Template
@@ -59,20 +58,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("httpx_fast")
 
-USER_AGENT = f"python-httpx_fast/{__version__}"
-ACCEPT_ENCODING = ", ".join(coding for coding in SUPPORTED_DECODERS if coding != "identity")
-
 EventHook = Callable[..., Any]
-
-
-class UseClientDefault:
-    """The type of `USE_CLIENT_DEFAULT`, which stands for "as the client is set"; None stands for "not at all"."""
-
-    def __repr__(self) -> str:
-        return "USE_CLIENT_DEFAULT"
-
-
-USE_CLIENT_DEFAULT = UseClientDefault()
 
 
 class ClientState(enum.Enum):
@@ -89,18 +75,6 @@ def warn_of_cookies() -> None:
         "cookies=... for a single request is deprecated, since it leaves open whether they are kept: set them on the "
         "client",
         DeprecationWarning,
-    )
-
-
-def default_headers() -> Headers:
-    """What every client sends, unless told otherwise."""
-    return Headers(
-        [
-            (b"Accept", b"*/*"),
-            (b"Accept-Encoding", ACCEPT_ENCODING.encode("ascii")),
-            (b"Connection", b"keep-alive"),
-            (b"User-Agent", USER_AGENT.encode("ascii")),
-        ]
     )
 
 
@@ -124,6 +98,8 @@ class BaseClient(Inspection):
 
     _transport: Any
     _mounts: dict[URLPattern, Any]
+    #: What each pattern of `_mounts` comes from, in words.
+    _mounted_by: dict[str, str]
 
     def __init__(
         self,
@@ -176,7 +152,12 @@ class BaseClient(Inspection):
     ) -> None:
         """Fills `_transport` and `_mounts`; a transport of the user's own leaves the environment's proxies out."""
         self._transport = self._init_transport(**settings, transport=transport)
+        from_environment = proxy is None and settings["trust_env"] and transport is None
         proxies = self._get_proxy_map(proxy, settings["trust_env"] and transport is None)
+        self._mounted_by = dict.fromkeys(proxies, "the environment" if from_environment else "the argument proxy")
+        self._mounted_by.update(dict.fromkeys(mounts or (), "the argument mounts"))
+        if from_environment and proxies:
+            self._mounted_by.update({pattern: rule for pattern, (_, rule) in get_environment_rules().items()})
         found = {
             URLPattern(pattern): self._init_proxy_transport(each, **settings) if isinstance(each, Proxy) else each
             for pattern, each in proxies.items()
@@ -224,10 +205,15 @@ class BaseClient(Inspection):
     def _transport_for_url(self, url: URL) -> Any:
         """The transport of the most specific mount that matches, else the client's own."""
         if self._mounts:
-            for pattern, transport in self._mounts.items():
-                if pattern.matches(url):
-                    return self._transport if transport is None else transport
+            found = self._mount_for_url(url)
+            if found is not None:
+                transport = self._mounts[found]
+                return self._transport if transport is None else transport
         return self._transport
+
+    def _mount_for_url(self, url: URL) -> URLPattern | None:
+        """The most specific pattern of the mounts that matches."""
+        return next((pattern for pattern in self._mounts if pattern.matches(url)), None)
 
     def _open(self) -> None:
         """Called when the client is entered."""

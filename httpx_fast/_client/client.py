@@ -36,7 +36,8 @@ from .._transports.base import BaseTransport
 from .._trust import CertTypes
 from .._urls import URL, QueryParamTypes
 from . import flow
-from .base import USE_CLIENT_DEFAULT, BaseClient, EventHook, UseClientDefault, warn_of_cookies
+from .base import BaseClient, EventHook, warn_of_cookies
+from .defaults import USE_CLIENT_DEFAULT, UseClientDefault
 
 if TYPE_CHECKING:
     from .._retry.settings import Retry

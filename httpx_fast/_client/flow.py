@@ -31,7 +31,8 @@ from .._masking import masked_url
 from .._models import Request, Response
 from .._trace import answers_of
 from .._urlparse import load_idna
-from .base import USE_CLIENT_DEFAULT, BaseClient, ClientState, UseClientDefault, logger
+from .base import BaseClient, ClientState, logger
+from .defaults import USE_CLIENT_DEFAULT, UseClientDefault
 
 INFO = logging.INFO
 #: Whether `logger` is enabled for a level, if it has been asked before; only False saves asking it.

@@ -5,7 +5,18 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any, cast
 
+from .defaults import USE_CLIENT_DEFAULT, UseClientDefault
+
 if TYPE_CHECKING:
+    from .._auth import AuthTypes
+    from .._config import TimeoutTypes
+    from .._content import RequestContent
+    from .._models.cookies import CookieTypes
+    from .._models.headers import HeaderTypes
+    from .._models.request import RequestExtensions
+    from .._multipart import RequestData, RequestFiles
+    from .._urls import URL, QueryParamTypes
+    from .explanation import Explanation
     from .record import Recording
 
 __all__ = ["Inspection"]
@@ -19,6 +30,45 @@ class Inspection:
         from .record import MAX_RECORDED, Recording  # few record
 
         return Recording(self, MAX_RECORDED if limit is None else limit)
+
+    def explain(
+        self,
+        method: str,
+        url: URL | str,
+        *,
+        content: RequestContent | None = None,
+        data: RequestData | None = None,
+        files: RequestFiles | None = None,
+        json: Any | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> Explanation:
+        """Return what `request()` would do with these arguments, without doing it; see `Explanation`.
+
+        Nothing is sent, resolved or opened. Raises InvalidURL and what else building a request raises.
+        """
+        from .explain import explain  # few ask
+
+        client: Any = self
+        request = client.build_request(
+            method,
+            url,
+            content=content,
+            data=data,
+            files=files,
+            json=json,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            timeout=timeout,
+            extensions=extensions,
+        )
+        return explain(client, request, headers, auth, follow_redirects)
 
     def _repr_html_(self) -> str:
         try:

@@ -21,7 +21,18 @@ from http.cookiejar import Cookie, CookieJar, CookiePolicy, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
-from .cookie_rules import Place, ReceivedCookie, fits, is_shadowed, may_set, next_tick, normal_path, parse, serialized
+from .cookie_rules import (
+    Place,
+    ReceivedCookie,
+    fits,
+    is_shadowed,
+    may_set,
+    misfit,
+    next_tick,
+    normal_path,
+    parse,
+    serialized,
+)
 
 # RFC 6265bis s.6.1 asks for at least these.
 MAX_DOMAIN_COOKIES = 50  # cookies of a domain
@@ -210,6 +221,26 @@ def _fitting(jar: Any, place: Place, now: float) -> list[Cookie]:
     """Return the cookies to send with a request to `place`."""
     domains = _domains_for(jar._cookies, place)
     return [cookie for names in _names(jar, domains) for cookie in names.values() if fits(cookie, place, now)]
+
+
+def judgements(jar: Any, place: Place, request: Any) -> list[tuple[Cookie, str | None]]:
+    """Return all cookies of a jar, each with why it is not sent with a request to `place`; None for those that are."""
+    now = time.time()
+    policy = _policy(jar, now)
+    found: list[tuple[Cookie, str | None]] = []
+    with jar._cookies_lock:
+        domains = _domains_for(jar._cookies, place)
+        own_choice = (
+            None if policy is None or type(policy) is DefaultCookiePolicy else jar._cookies_for_request(request)
+        )
+        for cookie in jar:
+            reason = misfit(cookie, place, now) if cookie.domain in domains else "it is for another host"
+            if own_choice is not None:
+                reason = None if cookie in own_choice else "the jar's policy says no"
+            elif reason is None and policy is not None and not _is_allowed(policy, cookie, request):
+                reason = "the jar's policy says no"
+            found.append((cookie, reason))
+    return found
 
 
 def _is_allowed(policy: CookiePolicy, cookie: Cookie, request: Any) -> bool:

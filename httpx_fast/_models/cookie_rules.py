@@ -291,17 +291,22 @@ def _listed() -> Callable[[str], bool]:
 
 def fits(cookie: Cookie, place: Place, now: float) -> bool:
     """Return whether to send this cookie, whose domain is a suffix of the host, to `place` (RFC 6265bis s.5.8.3)."""
+    return misfit(cookie, place, now) is None
+
+
+def misfit(cookie: Cookie, place: Place, now: float) -> str | None:
+    """Return why this cookie, whose domain is a suffix of the host, is not sent to `place`; None if it is."""
     if cookie.expires is not None and cookie.expires <= now:
-        return False
+        return "it has expired"
     if cookie.secure and not place.is_secure:
-        return False
+        return "it is for https only"
     domain = cookie.domain
     # Only a user can set a cookie without a domain; it is sent to all hosts.
     if domain and not cookie.domain_specified and domain not in (place.effective_host, place.host):
-        return False
+        return "it is for the host that set it, not for its subdomains"
     if cookie.port and place.port not in cookie.port.split(","):
-        return False
-    return path_fits(cookie.path, place.path)
+        return "it is for another port"
+    return None if path_fits(cookie.path, place.path) else "it is for another path"
 
 
 def path_fits(path: str, requested: str) -> bool:

@@ -231,6 +231,11 @@ class Cookies(MutableMapping[str, str]):
         ]
 
 
+def request_face(request: RequestLike) -> Any:
+    """Return a request as a jar's policy is asked about it."""
+    return _RequestFace(request)
+
+
 class _RequestFace:
     """Give a request the members that `http.cookiejar` documents that it uses."""
 

@@ -392,6 +392,31 @@ class Plan(PoolState[C]):
         first.overtaken += 1
         return True
 
+    def foresee(self, route: Hashable, now: float) -> C | Answer | None:
+        """Return what `request()` would answer, and change nothing."""
+        route_state = self._route_states.get(route)
+        if route_state is not None:
+            for connection in reversed(route_state.spare):
+                first = self._first_pending(route_state) if self.waiting else None
+                if (
+                    first is None
+                    or first.reserved
+                    or first.route_state is route_state
+                    or first.overtaken < MAX_OVERTAKEN
+                ):
+                    return connection
+            for connection in reversed(route_state.idle):
+                if not self._has_expired(connection, now):
+                    return connection
+            if route_state.waiting and not route_state.special:
+                return None
+        if self._closed:
+            return CLOSED
+        if route_state is not None and not route_state.may_dial:
+            return None
+        host = self._hosts.get(self._host_of(route)) if route_state is None else route_state.host
+        return DIAL if self._has_place(host)[0] else None
+
     def _hand_over(self, route_state: RouteState[C], connection: C) -> None:
         """Give a leased connection to the next of its route: what `_pass_on` does where no other route waits.
 

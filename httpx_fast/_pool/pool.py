@@ -22,8 +22,9 @@ from .fork import watch
 from .lease import Lease
 from .leases import Leases, PoolLimits, QueuedRequest
 from .owner import ConnectionOwner
+from .plan import DIAL, Answer
 from .stats import ConnectionInfo, PoolStats, WaiterInfo
-from .view import connection_infos
+from .view import connection_info, connection_infos
 from .warming import Warming
 
 __all__ = ["Lease", "Pool", "Reply"]
@@ -144,6 +145,24 @@ class Pool:
         with self.leases.lock:
             stats = self.leases.stats()
         return stats if self.retry_stats is None else replace(stats, retries=self.retry_stats())
+
+    def foresee(self, route: Route) -> tuple[str, ConnectionInfo | None]:
+        """Return what a request of `route` would get now: "reuse", with the connection, "connect", "wait" or "closed".
+
+        Nothing is changed, and no connection is looked at: whether a peer has just closed one is found out when it is
+        used.
+        """
+        leases = self.leases
+        now = self.clock()
+        with leases.lock:
+            if leases.has_http1_peers and leases.hints.wants_http1(route.origin, now):
+                route = route._replace(http1=True)
+            found = leases.plan.foresee(route, now)
+            if found is None:
+                return "wait", None
+            if isinstance(found, Answer):
+                return ("connect" if found is DIAL else "closed"), None
+            return "reuse", connection_info(leases.plan, found, leases.held, now)
 
     def connections(self) -> list[ConnectionInfo]:
         """Describe every connection, and every one that is being made."""

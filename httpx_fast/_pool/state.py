@@ -221,15 +221,9 @@ class PoolState(Generic[C]):
     def _reserve(self, route_state: RouteState[C]) -> bool:
         """Take a place for a route to dial, that of an idle connection if need be; return False if there is none."""
         host = route_state.host
-        oldest: C | None = None
-        if host is not None and host.open >= self._max_per_host:
-            if not host.idle:
-                return False
-            oldest = next(iter(host.idle))
-        elif self.leased + self.idle + self.dialling >= self._max_connections:
-            if not self.idle:
-                return False
-            oldest = next(iter(self._idle_since))
+        has_place, oldest = self._has_place(host)
+        if not has_place:
+            return False
         self.dialling += 1
         route_state.dialling += 1
         route_state.open += 1
@@ -238,6 +232,23 @@ class PoolState(Generic[C]):
         if oldest is not None:
             self._close_idle(oldest, LIMIT)
         return True
+
+    def _has_place(self, host: Host[C] | None) -> tuple[bool, C | None]:
+        """Return whether there is a place to dial, and the idle connection that has to be closed for it, if any."""
+        if host is not None and host.open >= self._max_per_host:
+            oldest = next(iter(host.idle), None)
+            return oldest is not None, oldest
+        if self.leased + self.idle + self.dialling >= self._max_connections:
+            oldest = next(iter(self._idle_since), None)
+            return oldest is not None, oldest
+        return True, None
+
+    def _has_expired(self, connection: C, now: float) -> bool:
+        """Return whether an idle connection is to be closed when `expire()` is called next."""
+        since = self._idle_since[connection]
+        return since + self._expiry <= now or any(
+            at <= now and other is connection and begun == since for at, _, other, begun, *_ in self._early
+        )
 
     def _free(self, route_state: RouteState[C]) -> None:
         """Free a place of this route; routes that waited for one of its host need places as all others do."""

@@ -22,6 +22,13 @@ def connection_infos(plan: Plan[Connection], held: Mapping[Journey, str], now: f
     return infos + [ConnectionInfo(route, "connecting") for route, count in plan.dials() for _ in range(count)]
 
 
+def connection_info(
+    plan: Plan[Connection], connection: Connection, held: Mapping[Journey, str], now: float
+) -> ConnectionInfo:
+    """Describe one connection of the plan."""
+    return next(_info(*entry, held, now) for entry in plan.connections() if entry[0] is connection)
+
+
 def longest_lease(plan: Plan[Connection], held: Mapping[Journey, str], now: float) -> ConnectionInfo | None:
     """Describe the connection that one request has had for longest."""
     leases = [

@@ -18,7 +18,7 @@ import anyio
 import anyio.lowlevel
 
 from .._auth import AuthTypes
-from .._client.base import USE_CLIENT_DEFAULT, UseClientDefault
+from .._client.defaults import USE_CLIENT_DEFAULT, UseClientDefault
 from .._config import (
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
     DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,

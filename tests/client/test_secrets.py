@@ -70,6 +70,7 @@ MADE = {
     "Cookies": [lambda folder: cookies(), lambda folder: cookies().jar, lambda folder: list(cookies().jar)],
     "DigestAuth": [lambda folder: digest()],
     "EventSource": [lambda folder: httpx_fast.EventSource(Response(200, request=Request("GET", TEXT)))],
+    "Explanation": [lambda folder: httpx_fast.Client(**CLIENT).explain("GET", f"/?token={SECRET}")],
     "FunctionAuth": None,
     "Hedge": None,
     "HTTPTransport": [lambda folder: httpx_fast.HTTPTransport(**BEHIND)],
@@ -88,6 +89,7 @@ MADE = {
         lambda folder: Proxy("http://a.test", auth=("user", SECRET), headers=FIELDS),
     ],
     "QueryParams": None,
+    "Recording": None,
     "Request": [
         lambda folder: Request("GET", TEXT, headers=FIELDS),
         lambda folder: Request("GET", TOKEN, cookies={"a": SECRET}),
