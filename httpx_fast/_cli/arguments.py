@@ -100,6 +100,7 @@ class Arguments:
     har: str | None = None
     report: str | None = None
     journey: bool = False
+    explain: bool = False
     number: int | None = None
     concurrency: int | None = None
     compare: tuple[str, ...] = ()

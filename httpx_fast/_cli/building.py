@@ -13,6 +13,9 @@ from typing import Any
 from .._auth import Auth, BasicAuth, DigestAuth
 from .._client.async_client import AsyncClient
 from .._client.client import Client
+from .._client.defaults import USE_CLIENT_DEFAULT
+from .._client.explain import explain
+from .._client.explanation import Explanation
 from .._config import Timeout
 from .._models import Request
 from .._trust import new_context
@@ -87,6 +90,11 @@ class Builder:
         for name in self._removed:
             request.headers.pop(name, None)
         return request
+
+    def explanation(self, client: Client) -> Explanation:
+        """Return what would be sent, and how."""
+        fields = _encoded([*self._fields])
+        return explain(client, self.request(client), fields, USE_CLIENT_DEFAULT, USE_CLIENT_DEFAULT)
 
 
 def _encoded(fields: list[tuple[str, str | bytes]]) -> list[tuple[bytes, bytes]]:

@@ -133,6 +133,8 @@ def _send(arguments: Arguments, output: Output) -> int:
     if arguments.demo:
         return demonstrate(arguments, output)
     builder = Builder(arguments)
+    if arguments.explain:
+        return _explain(builder, arguments, output)
     load_codecs()  # a client does it when it connects; here no step of the first request contains it
     if arguments.measures:
         return _measure(builder, arguments, output)
@@ -142,6 +144,17 @@ def _send(arguments: Arguments, output: Output) -> int:
             exchange = exchanger.run()
     if arguments.journey and exchange.responses:
         exchange.draw(output)
+    return 0
+
+
+def _explain(builder: Builder, arguments: Arguments, output: Output) -> int:
+    """Shows what would be sent, on standard output."""
+    with Client(**builder.settings()) as client:
+        told = builder.explanation(client)
+    if arguments.as_json:
+        output.out.say(json.dumps(told.to_dict(), indent=2))
+    else:
+        output.out.say(*str(told).splitlines())
     return 0
 
 

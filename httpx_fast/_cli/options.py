@@ -175,6 +175,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(("--compare",), "compare",
            "measure new connections beside reused ones", TIMING, ("cold,warm",), read=_compare),
     Option(("--json",), "as_json", "(without a value) show the timings as JSON", TIMING, action="listed"),
+    Option(("--explain",), "explain", "show what would be sent, how and why, and send nothing (--json)", TIMING),
     Option(("--demo",), "demo",
            "show the timings of two requests to a server of its own, as without arguments", TIMING),
     Option(("--doctor",), "doctor", "show what this installation is made of", ABOUT),

@@ -128,14 +128,14 @@ def _transport(client: Any, request: Request) -> dict[str, Any]:
     if isinstance(refusal, str):
         told["error"] = f"ProxyError: {refusal}"
     options = getattr(transport, "_options", None)
-    if options is None or not hasattr(transport, "_way"):
+    if options is None or not hasattr(transport, "_route_and_timeout"):
         return told
     told["replay"] = (request._extensions or {}).get("replay", transport._replay)
     told["limits"] = transport._limits
     if options.proxy is not None:
         told |= {"proxy": masked_url(str(options.proxy)), "forwards": transport._forward is not None}
     try:
-        route, _ = transport._way(request)
+        route, _ = transport._route_and_timeout(request)
     except (HTTPError, InvalidURL) as error:
         told["error"] = f"{type(error).__name__}: {error}"
         return told

@@ -18,6 +18,7 @@ COOKIES.set("sub", "hunter2", domain="a.test")
 COOKIES.set("deep", "hunter2", domain="a.test", path="/deep")
 COOKIES.set("other", "hunter2", domain="b.test")
 PROXY = "http://user:hunter2@proxy.test:3128"
+FORM = "multipart/form-data"
 RETRY = httpx_fast.Retry(attempts=3)
 
 
@@ -67,7 +68,7 @@ CASES = {
     "repeated fields": case(asked={"headers": [("X", "1"), ("X", "2")]}),
     "json": case(method="POST", asked={"json": {"a": 1}}),
     "form": case(method="POST", asked={"data": {"a": "1"}}),
-    "files": case(method="POST", asked={"files": {"a": b"123"}, "headers": {"Content-Type": "multipart/form-data; boundary=b"}}),
+    "files": case(method="POST", asked={"files": {"a": b"123"}, "headers": {"Content-Type": f"{FORM}; boundary=b"}}),
     "content": case(method="PUT", asked={"content": b"abc"}),
     "content with a type": case(method="PUT", asked={"content": b"abc", "headers": {"Content-Type": "text/plain"}}),
     "empty post": case(method="POST"),
