@@ -107,6 +107,7 @@ class Details:
         "attempts",
         "body_received",
         "body_sent",
+        "cut",
         "dialled",
         "failure",
         "hops",
@@ -122,6 +123,7 @@ class Details:
 
     def __init__(self) -> None:
         self.dialled: bool = False  # the connection was made for this request
+        self.cut: bool = False  # it is not needed any more, and is not sent again
         self.failure: str | None = None  # of an attempt: why it was not the last, in words
         self.again: str | None = None  # the same as a code
         self.refusal: str | None = None  # why a retry rule allowed no further attempt
@@ -223,6 +225,11 @@ class Journey:
             details = self.detail()
             details.attempts = _first_and_last((*attempts, *details.attempts))
             details.refusal = refusal
+
+    @property
+    def is_cut(self) -> bool:
+        """Return whether the request was ended from outside, so that it is not sent again."""
+        return self.details is not None and self.details.cut
 
     def dials(self, facts: ConnectionFacts) -> None:
         """Note that a connection is made for this request."""

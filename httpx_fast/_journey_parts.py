@@ -15,6 +15,7 @@ AGAIN = {
     "ended_by_peer": "the peer ended the connection",
     "dead": "the reused connection was dead",
     "retry": "a retry rule said so",
+    "hedged": "another one beside it was answered first",
 }
 
 #: Why a connection was made, as codes, with the words for them.

@@ -193,6 +193,9 @@ class Connection(Protocol):
         """Return whether it ended before anything of the answer to the request on this journey was seen."""
         ...
 
+    def cut(self, journey: Journey) -> None:
+        """End the exchange on this journey, if it is under way; from any thread. What waits for it fails."""
+
     def close(self) -> None:
         """Close the stream at once; what is under way fails. Repeatable."""
 

@@ -342,6 +342,12 @@ class Http1Connection(ResponseReader):
         """Return whether nothing of an answer was seen."""
         return not self.touched
 
+    def cut(self, journey: Journey) -> None:
+        """Close the stream if the exchange on this journey is under way."""
+        if self.journey is journey:
+            self.persistent = False
+            self.stream.close()
+
     def close(self) -> None:
         """Close the stream at once; repeatable."""
         if self.state != ENDED:

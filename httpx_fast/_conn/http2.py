@@ -15,6 +15,7 @@ from collections.abc import AsyncIterable
 from math import inf
 from typing import ClassVar
 
+from .._exceptions import ReadError
 from .._head import FieldLine, RequestHead
 from .._journey import ConnectionFacts, Journey
 from .._net.base import Stream
@@ -212,6 +213,14 @@ class Http2Connection:
         A peer that resets a stream and goes on with the others is not dead.
         """
         return self.session.draining and not journey.first
+
+    def cut(self, journey: Journey) -> None:
+        """Fail and reset the stream of the exchange on this journey; whoever waits for it is woken."""
+        for stream, users in list(self._users.items()):
+            if users is journey:
+                with self.shared.lock:
+                    stream.fail(ReadError("the request was given up on this side"))
+                self.shared.abandon(stream)
 
     def close(self) -> None:
         """Close the stream at once; what is under way fails. Repeatable."""

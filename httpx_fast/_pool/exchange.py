@@ -117,7 +117,7 @@ class Exchanges:
         error = leases.explain(error, route.origin, journey)
         if connection is not None:
             reason = None
-            if not leases.closed and (isinstance(body, bytes) or body.again):
+            if not leases.closed and not journey.is_cut and (isinstance(body, bytes) or body.again):
                 reason = replays.replay_reason(error, connection, journey, head, replay)
             leases.release_failed(connection, error, journey)
             if reason is not None:

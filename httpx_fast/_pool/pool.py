@@ -13,7 +13,7 @@ from weakref import WeakMethod
 
 from .._conn.dial import DialOptions
 from .._conn.protocols import load
-from .._journey import ConnectionFacts
+from .._journey import ConnectionFacts, Journey
 from .._net.base import Backend
 from .._origin import Origin, Route
 from .dialler import Dialler
@@ -139,6 +139,19 @@ class Pool:
                 leases.retired.give_up(waiter)
                 left = leases.retired.left_of(found)
         return left
+
+    def cut(self, journey: Journey) -> None:
+        """End the exchange on this journey, from any thread: where it is waited for an exception is raised."""
+        leases = self.leases
+        journey.detail().cut = True
+        with leases.lock:
+            found = [each for each, *_ in leases.plan.connections() if journey in each.users()]
+            for connection in found:
+                if not connection.multiplexed:
+                    connection.cut(journey)  # while the lock is held it cannot become another request's
+        for connection in found:
+            if connection.multiplexed:
+                connection.cut(journey)
 
     def stats(self) -> PoolStats:
         """Return counts, as they are now."""

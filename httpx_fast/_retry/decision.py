@@ -68,6 +68,10 @@ class Tries:
         self.attempts = 0  # that were begun
         self.repeats = 0  # that began after a failure
 
+    def is_good(self, status: int) -> bool:
+        """Return whether nothing better is to be expected of another attempt."""
+        return status not in self._retry.statuses
+
     def may_hedge(self) -> bool:
         """Return whether a second request may go out beside the first."""
         return self._retry.hedge is not None and self._repeatable and self.attempts < self._retry.attempts

@@ -23,9 +23,11 @@ from .._exceptions import CircuitOpen, ClientClosed, LocalProtocolError, PoolTim
 from .._journey import Journey
 from .._models import Request, Response
 from .._origin import Origin
+from .._transports.base import TELL_JOURNEY
 from .breaker import Circuit, Permit
 from .decision import Tries, Verdict, may_be_repeated
 from .origins import Origins, OriginState, RetryStats
+from .race import Race
 from .settings import Retry, check_retry
 from .waits import Waits, Wake
 
@@ -65,6 +67,34 @@ class Sending:
         self.circuit = circuit
         self.tries = tries
         self.earlier: tuple[Journey, ...] = ()  # the attempts that were followed by others
+
+
+class Leg:
+    """One of two attempts that go on at once: a copy of the request, which tells on which journey it goes."""
+
+    __slots__ = ("_transport", "is_cut", "journey", "outcome", "request", "started")
+
+    def __init__(self, request: Request, transport: Any) -> None:
+        self._transport = transport
+        self.journey: Journey | None = None
+        self.outcome: Outcome | None = None
+        self.started: float | None = None
+        self.is_cut = False  # it was ended, since the other one had ended
+        self.request = copied = object.__new__(type(request))
+        extensions = {**request.extensions, TELL_JOURNEY: self.begin}
+        copied.__dict__.update(request.__dict__)
+        copied.extensions = extensions
+
+    def begin(self, journey: Journey) -> None:
+        """Note the journey; called by the transport."""
+        self.journey = journey
+
+    def cut(self) -> None:
+        """End the attempt, from another thread, as far as our own pool is what it waits for."""
+        self.is_cut = True
+        cut = getattr(getattr(self._transport, "pool", None), "cut", None)
+        if self.journey is not None and cut is not None:
+            cut(self.journey)
 
 
 class Retrier:
@@ -126,7 +156,8 @@ class Retrier:
         closings = self._closings
         sending = self._begin(transport, request, retry)
         while True:
-            outcome = await self._attempt(sending)
+            after = self._hedge_after(sending)
+            outcome = await (self._attempt(sending) if after is None else self._hedged(sending, after))
             verdict = self._judge(sending, outcome)
             response = outcome.response
             if verdict.delay is None:
@@ -156,14 +187,73 @@ class Retrier:
         tries = Tries(retry, repeatable, _BodyAgain(request), until, state.budget, circuit)
         return Sending(transport, request, retry, state, circuit, tries)
 
-    async def _attempt(self, sending: Sending) -> Outcome:
+    def _hedge_after(self, sending: Sending) -> float | None:
+        """Return the seconds after which a second request is to go out beside the next attempt; None for none."""
+        if not sending.tries.may_hedge() or sending.request._body is None:  # both would read the same file
+            return None
+        with self._lock:
+            return sending.state.hedge_after(sending.retry)
+
+    async def _hedged(self, sending: Sending, after: float) -> Outcome:
+        """Make one attempt, and another one beside it if that takes longer than `after` seconds; the better outcome."""
+        legs = [Leg(sending.request, sending.transport), Leg(sending.request, sending.transport)]
+
+        async def attempt(number: int) -> Outcome:
+            leg = legs[number]
+            leg.started = self._clock()
+            try:
+                leg.outcome = await self._attempt(sending, leg)
+            except CircuitOpen as error:
+                leg.outcome = Outcome(None, error)
+            return leg.outcome
+
+        def allowed() -> bool:
+            with self._lock:
+                return sending.tries.spend_hedge(self._clock())
+
+        def good(outcome: Outcome) -> bool:
+            return outcome.error is None and sending.tries.is_good(getattr(outcome.response, "status_code", 0))
+
+        async def drop(outcome: Outcome) -> None:
+            if outcome.response is not None:
+                await self._discard(outcome.response)
+
+        race = Race(attempt, after, allowed, good, lambda number: legs[number].cut(), drop)
+        finished = await self._waits.race(race)
+        best: Outcome = next(filter(good, finished), None) or max(finished, key=lambda each: each.response is not None)
+        try:
+            for outcome in finished:
+                if outcome is not best:
+                    await drop(outcome)
+        except BaseException:
+            await drop(best)
+            raise
+        self._note_hedge(sending, legs, best)
+        return best
+
+    def _note_hedge(self, sending: Sending, legs: list[Leg], best: Outcome) -> None:
+        """Keep the steps of the attempt that was not needed, and what is known of how long it took."""
+        first, hedge = legs
+        if hedge.started is None:
+            return
+        other = hedge if first.outcome is best else first
+        if other is first and first.outcome is None and first.started is not None:
+            with self._lock:  # its answer would have taken longer still
+                sending.state.latencies.add(self._clock() - first.started)
+        if other.journey is not None:
+            which = "the first request" if other is hedge else "a second one"
+            sending.earlier = (*sending.earlier, *other.journey.followed(f"{which} was answered first", "hedged"))
+
+    async def _attempt(self, sending: Sending, leg: Leg | None = None) -> Outcome:
         """Make one attempt. Raises CircuitOpen, and what is no `Exception`."""
         permit = self._permit(sending)
         started = self._clock()
         try:
-            response = await self._exchange(sending.transport, sending.request)
+            request = sending.request if leg is None else leg.request
+            response = await self._exchange(sending.transport, request)
             if isinstance(response, Response):
                 await self._read(sending.request, response)
+                response._request = sending.request
             outcome = Outcome(response, None)
         except Exception as error:  # noqa: BLE001  # raised again where nothing is to be done about it
             outcome = Outcome(None, error)
@@ -172,16 +262,20 @@ class Retrier:
                 with self._lock:
                     sending.circuit.given_up(permit)
             raise
-        self._learn(sending, outcome, permit, self._clock() - started)
+        if leg is not None and leg.is_cut:
+            if permit is not None and sending.circuit is not None:
+                with self._lock:
+                    sending.circuit.given_up(permit)
+        else:
+            self._learn(sending, outcome, permit, self._clock() - started)
         return outcome
 
     def _permit(self, sending: Sending) -> Permit | None:
-        sending.tries.attempts += 1
-        circuit = sending.circuit
-        if circuit is None:
-            return None
-        now = self._clock()
+        circuit, now = sending.circuit, self._clock()
         with self._lock:
+            sending.tries.attempts += 1
+            if circuit is None:
+                return None
             permit = circuit.ask(now)
             retry_in = circuit.retry_in(now)
         if permit is not None:

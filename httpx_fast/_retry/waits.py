@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from .._models import Request, Response
 from .._net.auto import backend_for, current_token
 from .._net.sync import SyncBackend
+from .race import Race, TaskRacing, ThreadRacing
 
 #: Called from any thread, ends a pause.
 Wake = Callable[[], object]
@@ -39,8 +40,12 @@ class Waits(Protocol):
         """Return what ends a pause early, and what waits until an instant; that is True if it was ended early."""
         ...
 
+    async def race(self, race: Race) -> list[Any]:
+        """Run two attempts at once; return their outcomes."""
+        ...
 
-class BlockingWaits:
+
+class BlockingWaits(ThreadRacing):
     """For `Client`."""
 
     def __init__(self) -> None:
@@ -64,7 +69,7 @@ class BlockingWaits:
         return waiter.set, waiter.wait
 
 
-class AsyncWaits:
+class AsyncWaits(TaskRacing):
     """For `AsyncClient`, in the event loop that runs."""
 
     def exchange(self, transport: Any, request: Request) -> Awaitable[Response]:

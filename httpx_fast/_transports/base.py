@@ -7,11 +7,14 @@ other way, or to wrap another transport.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from .._models import Request, Response
 
 __all__ = ["AsyncBaseTransport", "BaseTransport"]
+
+#: The extension of a request that is called with its journey, when that begins.
+TELL_JOURNEY: Final = "httpx_fast.journey"
 
 
 class BaseTransport:

@@ -37,6 +37,7 @@ from .._pool.lease import caller
 from .._pool.pool import Pool, Reply
 from .._trace import any_logger_answered, tracer
 from .._trust import CertTypes, check_ssl_settings, shared_ssl_context
+from .base import TELL_JOURNEY
 from .bodies import AsyncBody, SyncBody, response_of
 from .heads import complete, forwarded, framing_of
 from .outgoing import Outgoing
@@ -167,6 +168,8 @@ class _TransportCore:
         extensions, replay = request._extensions, self._replay
         if extensions is not None:
             replay = extensions.get("replay", replay)
+            if TELL_JOURNEY in extensions:
+                extensions[TELL_JOURNEY](journey)
         if extensions is not None or any_logger_answered(DEBUG) is not False:
             watcher = tracer(extensions, request)
             if watcher is not None:
