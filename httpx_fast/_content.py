@@ -9,11 +9,21 @@ bytes. A source that can be read once raises StreamConsumed the second time; a f
 
 from __future__ import annotations
 
+import io
 import json as jsonlib
 import types
 import warnings
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from typing import Any, Protocol, TypeAlias
 
 from ._byte_streams import AsyncByteStream, SyncByteStream
 from ._caller import warn_caller
@@ -21,11 +31,20 @@ from ._exceptions import StreamClosed, StreamConsumed
 from ._kernel.select import urlencode
 from ._multipart import MultipartStream, RequestData, RequestFiles, is_coroutine_function, wrapped_file
 from ._urls import primitive_values_to_str
-from ._utils import peek_filelike_remaining_length
+from ._utils import as_piece, peek_filelike_remaining_length, read_in_thread
 
 __all__ = ["ByteStream"]
 
-RequestContent: TypeAlias = str | bytes | bytearray | memoryview | Iterable[bytes] | AsyncIterable[bytes]
+
+class Readable(Protocol):
+    """Give the bytes of a body in pieces: a file, or anything else with its `read()`, asynchronous or not."""
+
+    def read(self, size: int, /) -> bytes | Awaitable[bytes]:
+        """Return at most `size` bytes, and none at the end."""
+        ...
+
+
+RequestContent: TypeAlias = str | bytes | bytearray | memoryview | Iterable[bytes] | AsyncIterable[bytes] | Readable
 ResponseContent: TypeAlias = RequestContent
 
 # json.dumps() with arguments makes an encoder for each call; this one serves all of them.
@@ -33,6 +52,25 @@ _to_json = jsonlib.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_
 
 _JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
+
+
+class JSONValue:
+    """Hold a value for `json=` that the client's own `json_dumps` is to encode."""
+
+    __slots__ = ("_dumps", "_value")
+
+    def __init__(self, value: Any, dumps: Callable[[Any], bytes | str]) -> None:
+        self._value = value
+        self._dumps = dumps
+
+    def encoded(self) -> bytes:
+        """Return the value as bytes. Raises TypeError if `json_dumps` returns anything else than bytes or text."""
+        text = self._dumps(self._value)
+        if isinstance(text, str):
+            return text.encode()
+        if isinstance(text, (bytes, bytearray, memoryview)):
+            return bytes(text)
+        raise TypeError(f"json_dumps returned {type(text).__name__}; expected bytes or str")
 
 
 class ByteStream(AsyncByteStream, SyncByteStream):
@@ -68,7 +106,7 @@ class IteratorByteStream(SyncByteStream):
 
     CHUNK_SIZE = 65_536  # bytes read from a file at once
 
-    def __init__(self, stream: Iterable[bytes]) -> None:
+    def __init__(self, stream: Iterable[bytes] | Readable) -> None:
         self._stream = stream
         self._start = _position(stream)
         self._again = False
@@ -82,7 +120,8 @@ class IteratorByteStream(SyncByteStream):
             return self._start is not None
         return not hasattr(source, "__next__")
 
-    def __iter__(self) -> Iterator[bytes]:
+    def _rewind(self) -> None:
+        """Go back to where the first iteration began."""
         source: Any = self._stream
         if self._again:
             if isinstance(source, types.GeneratorType):
@@ -90,8 +129,12 @@ class IteratorByteStream(SyncByteStream):
             if self._start is not None:
                 source.seek(self._start)
         self._again = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        source: Any = self._stream
+        self._rewind()
         empty = True
-        for piece in self._file_pieces() if hasattr(source, "read") else source:
+        for piece in self._file_pieces() if callable(getattr(source, "read", None)) else source:
             empty = False
             self._gave = True
             yield piece
@@ -101,8 +144,40 @@ class IteratorByteStream(SyncByteStream):
 
     def _file_pieces(self) -> Iterator[bytes]:
         source: Any = self._stream
-        while piece := source.read(self.CHUNK_SIZE):
+        while piece := as_piece(source.read(self.CHUNK_SIZE), source):
             yield piece
+
+
+class FileByteStream(IteratorByteStream, AsyncByteStream):
+    """Read a body from a file; an asynchronous client reads it in a thread, as a disk may take its time."""
+
+    ASYNC_CHUNK_SIZE = 262_144  # bytes; a change of threads costs as much as reading these
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._rewind()
+        return _FilePieces(self)
+
+
+class _FilePieces:
+    """Yield the pieces of a file. Not a generator: see `_OnePiece`."""
+
+    def __init__(self, stream: FileByteStream) -> None:
+        self._stream = stream
+        self._empty = True
+
+    def __aiter__(self) -> _FilePieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        stream = self._stream
+        piece = as_piece(await read_in_thread(stream._stream, stream.ASYNC_CHUNK_SIZE), stream._stream)
+        if piece:
+            self._empty = False
+            stream._gave = True
+            return piece
+        if self._empty and stream._gave:
+            raise StreamConsumed
+        raise StopAsyncIteration
 
 
 class AsyncIteratorByteStream(AsyncByteStream):
@@ -110,7 +185,7 @@ class AsyncIteratorByteStream(AsyncByteStream):
 
     CHUNK_SIZE = 65_536  # bytes read from a file at once
 
-    def __init__(self, stream: AsyncIterable[bytes]) -> None:
+    def __init__(self, stream: AsyncIterable[bytes] | Readable) -> None:
         self._stream = stream
         self._start = _position(wrapped_file(stream))
         self._again = False
@@ -148,7 +223,7 @@ class AsyncIteratorByteStream(AsyncByteStream):
             raise StreamConsumed
 
     async def _file_pieces(self, read: Any) -> AsyncIterator[bytes]:
-        while piece := await read(self.CHUNK_SIZE):
+        while piece := as_piece(await read(self.CHUNK_SIZE), self._stream):
             yield piece
 
 
@@ -175,13 +250,23 @@ def encode_content(content: RequestContent) -> tuple[dict[str, str], SyncByteStr
     if isinstance(content, bytes):
         return ({"Content-Length": str(len(content))} if content else {}), ByteStream(content)
     kind = type(content).__name__
+    if isinstance(content, io.TextIOBase):
+        raise TypeError(f"'content' is {kind}, which gives text; open the file in binary mode, or use BytesIO")
+    if hasattr(content, "iter_raw"):
+        raise TypeError(f"'content' is {kind}; give its content, or what iter_bytes() or aiter_bytes() returns")
+    source: Any = content
+    iterable = isinstance(content, Iterable)
+    if _async_read(source) is not None:
+        return _length_or_chunked(wrapped_file(source)), AsyncIteratorByteStream(source)
+    if callable(getattr(source, "read", None)) and (iterable or not isinstance(content, AsyncIterable)):
+        return _length_or_chunked(source), FileByteStream(source)
     # A dict iterates over its keys, which no user wants.
-    if isinstance(content, Iterable) and not isinstance(content, dict):
-        return _length_or_chunked(content), IteratorByteStream(content)
+    if iterable and not isinstance(content, dict):
+        return _length_or_chunked(source), IteratorByteStream(source)
     if isinstance(content, AsyncIterable):
-        return _length_or_chunked(wrapped_file(content)), AsyncIteratorByteStream(content)
+        return _length_or_chunked(wrapped_file(source)), AsyncIteratorByteStream(source)
     raise TypeError(
-        f"'content' is {kind}; expected str, bytes, an iterable of bytes, or an asynchronous one "
+        f"'content' is {kind}; expected str, bytes, a binary file, or an iterable of bytes, asynchronous ones too "
         "(forms go to 'data', objects to 'json')"
     )
 
@@ -209,7 +294,7 @@ def encode_html(html: str) -> tuple[dict[str, str], ByteStream]:
 
 def encode_json(json: Any) -> tuple[dict[str, str], ByteStream]:
     """Encode compact JSON (RFC 8259). Raises ValueError for NaN and infinities, which JSON does not define."""
-    return _typed(_to_json(json).encode(), _JSON)
+    return _typed(_json_bytes(json), _JSON)
 
 
 def in_memory(
@@ -227,7 +312,7 @@ def in_memory(
     if data:
         return _form(data), _FORM.encode()
     if json is not None:
-        return _to_json(json).encode(), _JSON.encode()
+        return _json_bytes(json), _JSON.encode()
     return b"", None
 
 
@@ -296,6 +381,10 @@ def _form(data: RequestData) -> bytes:
 
         encoded = urlencode_any([(key, each) for key, value in data.items() for each in primitive_values_to_str(value)])
     return encoded.encode()
+
+
+def _json_bytes(json: Any) -> bytes:
+    return json.encoded() if json.__class__ is JSONValue else _to_json(json).encode()
 
 
 def _typed(body: bytes, content_type: str) -> tuple[dict[str, str], ByteStream]:

@@ -18,7 +18,7 @@ from ._byte_streams import AsyncByteStream, SyncByteStream
 from ._caller import warn_caller
 from ._exceptions import StreamConsumed
 from ._pairs import check_pairs
-from ._utils import primitive_value_to_str
+from ._utils import primitive_value_to_str, read_in_thread
 
 __all__ = ["DataField", "FileField", "MultipartStream", "get_multipart_boundary_from_content_type"]
 
@@ -99,6 +99,7 @@ class FileField:
     """
 
     CHUNK_SIZE = 64 * 1024  # bytes
+    ASYNC_CHUNK_SIZE = 256 * 1024  # bytes; a change of threads costs as much as reading these
 
     def __init__(self, name: str, value: FileTypes) -> None:
         if not isinstance(name, str):
@@ -174,17 +175,23 @@ class FileField:
 
     async def arender(self) -> AsyncGenerator[bytes, None]:
         yield self.render_headers()
-        if not self._asynchronous:
-            for chunk in self.render_data():
-                yield chunk
-            return
         file: Any = self.file
+        if isinstance(file, (str, bytes)):
+            yield _as_bytes(file)
+            return
         try:
-            await file.seek(0)
+            if self._asynchronous:
+                await file.seek(0)
+            else:
+                file.seek(0)
         except (AttributeError, OSError):
             self._only_once()
-        while chunk := await file.read(self.CHUNK_SIZE):
-            yield _as_bytes(chunk)
+        if self._asynchronous:
+            while chunk := await file.read(self.CHUNK_SIZE):
+                yield _as_bytes(chunk)
+        else:
+            while chunk := await read_in_thread(file, self.ASYNC_CHUNK_SIZE):
+                yield _as_bytes(chunk)
 
     def _only_once(self) -> None:
         """Yield the content of a pipe, which can be read and sent only once."""

@@ -5,15 +5,21 @@ It reads the environment only in `get_environment_proxies`, and has no state.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import ipaddress
 import os
 import re
 import sys
-from typing import Any, overload
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from ._exceptions import InvalidURL
 from ._kernel.select import primitive_value_to_str, urlencode
 from ._urls import URL, primitive_values_to_str
+
+if TYPE_CHECKING:
+    import asyncio as asyncio_module
 
 __all__ = [
     "URLPattern",
@@ -30,6 +36,9 @@ __all__ = [
     "unquote",
     "urlencode",
 ]
+
+
+_T = TypeVar("_T")
 
 
 def get_environment_proxies() -> dict[str, str | None]:
@@ -242,6 +251,46 @@ def peek_filelike_remaining_length(stream: Any) -> int | None:
     except (AttributeError, OSError):
         return None
     return max(0, length - position)
+
+
+def as_piece(piece: Any, file: Any) -> bytes:
+    """Return what `read()` of a file has returned. Raises TypeError for anything but bytes."""
+    if type(piece) is bytes:
+        return piece
+    if isinstance(piece, (bytes, bytearray, memoryview)):
+        return bytes(cast("bytes", piece))
+    raise TypeError(f"read() of {type(file).__name__} returned {type(piece).__name__}; expected bytes")
+
+
+async def read_in_thread(file: Any, size: int) -> Any:
+    """Read from a blocking file without blocking the event loop; memory is read at once.
+
+    A task that is cancelled meanwhile ends when `read()` has returned: a file that is read by a thread cannot be read
+    again from another position.
+    """
+    if type(file) is io.BytesIO:
+        return file.read(size)
+    (piece,) = await in_thread(lambda: (file.read(size),))  # trio refuses functions that return coroutines
+    return await piece if hasattr(piece, "__await__") else piece
+
+
+async def in_thread(function: Callable[[], _T]) -> _T:
+    """Return what a blocking function returns, without blocking the event loop; a cancellation waits for its end."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or asyncio._get_running_loop() is None:
+        from anyio import to_thread  # few programs send files
+
+        return await to_thread.run_sync(function)
+    # Not anyio's: a task that is cancelled as asyncio does it would leave the function running.
+    running: asyncio_module.Future[_T] = asyncio.get_running_loop().run_in_executor(None, function)
+    try:
+        result: _T = await asyncio.shield(running)
+        return result
+    except asyncio.CancelledError:
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        raise
 
 
 def to_bytes(value: str | bytes, encoding: str = "utf-8") -> bytes:

@@ -83,6 +83,8 @@ class AsyncClient(BaseClient):
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
         http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
         retry: Retry | None = None,
+        json_dumps: Callable[[Any], bytes | str] | None = None,
+        json_loads: Callable[[bytes], Any] | None = None,
     ) -> None:
         super().__init__(
             auth=auth,
@@ -98,6 +100,8 @@ class AsyncClient(BaseClient):
             default_encoding=default_encoding,
             http2_ping_after=http2_ping_after,
             retry=retry,
+            json_dumps=json_dumps,
+            json_loads=json_loads,
         )
         self._set_up_transports(
             transport,

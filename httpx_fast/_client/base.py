@@ -31,7 +31,7 @@ from .._config import (
     Timeout,
     TimeoutTypes,
 )
-from .._content import ByteStream, RequestContent, in_memory
+from .._content import ByteStream, JSONValue, RequestContent, in_memory
 from .._exceptions import InvalidURL, RemoteProtocolError
 from .._models import Cookies, Headers, Request, Response
 from .._models.cookies import CookieTypes
@@ -117,7 +117,14 @@ class BaseClient(Inspection):
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
         http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
         retry: Retry | None = None,
+        json_dumps: Callable[[Any], bytes | str] | None = None,
+        json_loads: Callable[[bytes], Any] | None = None,
     ) -> None:
+        for name, given in (("json_dumps", json_dumps), ("json_loads", json_loads)):
+            if given is not None and not callable(given):
+                raise TypeError(f"expected a callable or None as {name}, got {given!r}")
+        self._json_dumps = json_dumps
+        self._json_loads = json_loads
         #: Has a transport exchange a request for a response, as the side does, or by way of the retrier.
         self._exchange: Callable[[Any, Request], Response | Awaitable[Response]] = self._side.exchange
         self._retrier: Retrier | None = None  # sends requests again; None as long as none may be
@@ -366,6 +373,8 @@ class BaseClient(Inspection):
         request.headers["X-Signature"] = "..."
         ```
         """
+        if json is not None and self._json_dumps is not None:
+            json = JSONValue(json, self._json_dumps)
         if type(url) is str and self._uses_templates and files is None and cookies is None and extensions is None:
             granted = self._timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)
             # Nearly all that is only got. One test after the other costs half of a chain of them.

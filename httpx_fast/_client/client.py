@@ -67,6 +67,7 @@ class Client(BaseClient):
     - `http2_ping_after`: seconds of silence, while requests wait on a connection of HTTP/2, after which the server is
       asked for a sign of life (PING); None for never. One that gives none within 15 s is taken for dead.
     - `retry`: when requests are sent again, see `Retry`; None for not at all. The extension "retry" of a request wins.
+    - `json_dumps`, `json_loads`: functions of another JSON library, for `json=` and `Response.json()`.
 
     ```python
     with httpx.Client(base_url="https://api.example.org", timeout=httpx.Timeout(5, total=30)) as client:
@@ -101,6 +102,8 @@ class Client(BaseClient):
         default_encoding: str | Callable[[bytes], str | None] = "utf-8",
         http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
         retry: Retry | None = None,
+        json_dumps: Callable[[Any], bytes | str] | None = None,
+        json_loads: Callable[[bytes], Any] | None = None,
     ) -> None:
         super().__init__(
             auth=auth,
@@ -116,6 +119,8 @@ class Client(BaseClient):
             default_encoding=default_encoding,
             http2_ping_after=http2_ping_after,
             retry=retry,
+            json_dumps=json_dumps,
+            json_loads=json_loads,
         )
         self._set_up_transports(
             transport,

@@ -492,6 +492,8 @@ async def _redirecting(
         try:
             response._request = request
             response.default_encoding = client._default_encoding
+            if client._json_loads is not None:
+                response._json_loads = client._json_loads
             head = response._head
             # A response as the wire gave it, that brings no cookie, while nobody logs: most of them.
             if head is None or response._headers is not None or head.flags & HAS_SET_COOKIE or logs(INFO) is not False:
