@@ -286,12 +286,12 @@ class Journey:
 
     @property
     def failure(self) -> str | None:
-        """Return, of an attempt, why it was not the last; in words."""
+        """Return why this attempt was not the last one, in words."""
         return None if self.details is None else self.details.failure
 
     @property
     def why_again(self) -> str | None:
-        """Return, of an attempt, why the request was sent again, as a code: one of `AGAIN`."""
+        """Return why the request was sent again after this attempt, as a code: one of `AGAIN`."""
         return None if self.details is None else self.details.again
 
     @property

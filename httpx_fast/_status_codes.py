@@ -20,7 +20,7 @@ _REPLACED = {
 
 
 class _Code(int):
-    """What a member is written as: a number, since type checkers think that no status code equals a pair."""
+    """Stand for a member as type checkers see it: a number, since to them no status code equals a pair."""
 
     def __new__(cls, value: int, phrase: str) -> Self:
         code = int.__new__(cls, value)
@@ -31,7 +31,7 @@ class _Code(int):
 
 
 class _CodesMeta(EnumMeta):
-    """Finds replaced names, which are no members: so members cost no detour."""
+    """Find replaced names, which are no members, so that members cost no detour."""
 
     if not TYPE_CHECKING:  # a checker would believe that any name is a code
 
@@ -47,7 +47,7 @@ class _CodesMeta(EnumMeta):
 
 
 class codes(IntEnum, metaclass=_CodesMeta):  # noqa: N801  # httpx's name
-    """HTTP status codes: `codes.NOT_FOUND == 404`, `codes.NOT_FOUND.phrase == "Not Found"`."""
+    """List HTTP status codes: `codes.NOT_FOUND == 404`, `codes.NOT_FOUND.phrase == "Not Found"`."""
 
     _value_: int
     phrase: str
@@ -63,38 +63,38 @@ class codes(IntEnum, metaclass=_CodesMeta):  # noqa: N801  # httpx's name
 
     @classmethod
     def get_reason_phrase(cls, value: int) -> str:
-        """The phrase of a code; "" for one that is not registered."""
+        """Return the reason phrase of a code; "" for one that is not registered."""
         code: Any = cls._value2member_map_.get(value)
         return "" if code is None else code.phrase
 
     @classmethod
     def is_informational(cls, value: int) -> bool:
-        """Whether `value` is 1xx."""
+        """Return whether `value` is 1xx."""
         return 100 <= value <= 199
 
     @classmethod
     def is_success(cls, value: int) -> bool:
-        """Whether `value` is 2xx."""
+        """Return whether `value` is 2xx."""
         return 200 <= value <= 299
 
     @classmethod
     def is_redirect(cls, value: int) -> bool:
-        """Whether `value` is 3xx."""
+        """Return whether `value` is 3xx."""
         return 300 <= value <= 399
 
     @classmethod
     def is_client_error(cls, value: int) -> bool:
-        """Whether `value` is 4xx."""
+        """Return whether `value` is 4xx."""
         return 400 <= value <= 499
 
     @classmethod
     def is_server_error(cls, value: int) -> bool:
-        """Whether `value` is 5xx."""
+        """Return whether `value` is 5xx."""
         return 500 <= value <= 599
 
     @classmethod
     def is_error(cls, value: int) -> bool:
-        """Whether `value` is 4xx or 5xx."""
+        """Return whether `value` is 4xx or 5xx."""
         return 400 <= value <= 599
 
     CONTINUE = _Code(100, "Continue")

@@ -237,7 +237,7 @@ class BaseClient(Inspection):
 
     @property
     def pool(self) -> Pool:
-        """The connection pool, to look into: `stats()`, `connections()`, `waiters()`.
+        """Return the connection pool, to inspect it: `stats()`, `connections()`, `waiters()`.
 
         Of the client's own transport, and of the running event loop. AttributeError if that transport has none.
 
@@ -269,17 +269,17 @@ class BaseClient(Inspection):
 
     @property
     def is_closed(self) -> bool:
-        """Whether the client has been closed."""
+        """Return whether the client has been closed."""
         return self._state is ClientState.CLOSED
 
     @property
     def trust_env(self) -> bool:
-        """Whether the environment's proxies and certificates are used."""
+        """Return whether proxies and certificates of the environment are used."""
         return self._trust_env
 
     @property
     def timeout(self) -> Timeout:
-        """The timeouts of requests that are given none."""
+        """Return the timeouts of requests without their own."""
         return self._timeout
 
     @timeout.setter
@@ -288,7 +288,7 @@ class BaseClient(Inspection):
 
     @property
     def event_hooks(self) -> dict[str, list[EventHook]]:
-        """What is called with each request before it is sent ("request"), and with each response ("response").
+        """Return the functions called with each request ("request") and with each response ("response").
 
         Each redirect and each round of authentication counts. Bodies of responses are unread at that time.
 
@@ -304,7 +304,7 @@ class BaseClient(Inspection):
 
     @property
     def auth(self) -> Auth | None:
-        """How requests are authenticated that are given nothing else."""
+        """Return the authentication of requests without their own."""
         return self._auth
 
     @auth.setter
@@ -313,7 +313,7 @@ class BaseClient(Inspection):
 
     @property
     def base_url(self) -> URL:
-        """What relative URLs are appended to; its path ends in a slash."""
+        """Return the URL that relative URLs are appended to; its path ends with a slash."""
         return self._base_url
 
     @base_url.setter
@@ -322,7 +322,7 @@ class BaseClient(Inspection):
 
     @property
     def headers(self) -> Headers:
-        """The fields of each request, the defaults included; fields of the request itself take their place."""
+        """Return the fields of each request, defaults included; fields of the request itself replace them."""
         return self._headers
 
     @headers.setter
@@ -333,7 +333,7 @@ class BaseClient(Inspection):
 
     @property
     def cookies(self) -> Cookies:
-        """The cookies that are sent, and where those of responses are kept."""
+        """Return the cookies that are sent, to which those of responses are added."""
         return self._cookies
 
     @cookies.setter
@@ -342,7 +342,7 @@ class BaseClient(Inspection):
 
     @property
     def params(self) -> QueryParams:
-        """The query parameters of each request; those of the request itself are merged into them."""
+        """Return the query parameters of each request; those of the request itself are merged into them."""
         return self._params
 
     @params.setter

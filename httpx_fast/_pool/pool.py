@@ -31,7 +31,7 @@ __all__ = ["Lease", "Pool", "Reply"]
 
 
 class Pool:
-    """Connections by route, within limits: counts, None for none; `keepalive_expiry` and `max_age` in seconds."""
+    """Keep connections by route, within limits: counts, None for no limit; `keepalive_expiry`, `max_age` in seconds."""
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ class _Wrapper:
 
     @property
     def pool(self) -> Any:
-        """The pool of the wrapped transport. AttributeError if that has none."""
+        """Return the pool of the wrapped transport. AttributeError if that has none."""
         pool = self._transport.pool
         pool.retry_stats = self._retrier.stats
         return pool

@@ -63,11 +63,15 @@ class BytesMessage:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
+    """Hold a ping of the peer (RFC 6455 s.5.5.2)."""
+
     payload: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
+    """Hold a pong of the peer (RFC 6455 s.5.5.3)."""
+
     payload: bytes = b""
 
 
