@@ -370,7 +370,7 @@ class Journey:
             if details is not None and details.body_sent is not None:
                 sent_body = details.body_sent
             elif self.sent is not None:
-                sent_body = max(head.announced or 0, 0)
+                sent_body = max(head.framing or 0, 0)
         if received_body is None and details is not None:
             received_body = details.body_received
         return Sizes(sent_head, sent_body, received_head, received_body, decoded)

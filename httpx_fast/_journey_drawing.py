@@ -149,7 +149,7 @@ def _story(journey: Record) -> str:
     if journey.reused:
         kind = f"reused connection, request {journey.nth} on it"
     else:
-        kind = "new connection" + (f" ({_why_new(journey)})" if journey.why_new else "")
+        kind = "new connection" + (f" ({_why_new(journey)})" if journey.why_new not in (None, "first") else "")
     return kind if journey.done is not None or journey.stopped is None else f"{kind}, failed in {journey.phase}"
 
 

@@ -44,7 +44,7 @@ from .._urls import URL, QueryParams, QueryParamTypes
 from .._utils import URLPattern, get_environment_proxies, get_environment_rules
 from .defaults import USE_CLIENT_DEFAULT, UseClientDefault, default_headers
 from .inspection import Inspection
-from .observing import replace_exchange
+from .observing import first_exchange, replace_exchange
 from .templates import Table, Template
 
 if TYPE_CHECKING:
@@ -126,7 +126,9 @@ class BaseClient(Inspection):
         self._json_dumps = json_dumps
         self._json_loads = json_loads
         #: Has a transport exchange a request for a response, as the side does, or by way of the retrier.
-        self._exchange: Callable[[Any, Request], Response | Awaitable[Response]] = self._side.exchange
+        self._exchange: Callable[[Any, Request], Response | Awaitable[Response]] = first_exchange(
+            self, self._side.exchange
+        )
         self._retrier: Retrier | None = None  # sends requests again; None as long as none may be
         if retry is not None:
             self._retry_by(retry)

@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 from .._models import Request, Response
 
-__all__ = ["Observer", "observe", "replace_exchange"]
+__all__ = ["Observer", "first_exchange", "observe", "observe_all", "replace_exchange"]
 
 _lock = threading.Lock()
+#: Who observes all clients, and wants to know of each that is made.
+_everywhere: tuple[tuple[Observer, Callable[[Any], object] | None], ...] = ()
 
 
 class Observer(Protocol):
@@ -86,6 +88,33 @@ def observe(client: Any, observer: Observer) -> Callable[[], None]:
                 client._exchange = Observed(exchange.exchange, left) if left else exchange.exchange
 
     return end
+
+
+def observe_all(observer: Observer, made: Callable[[Any], object] | None = None) -> Callable[[], None]:
+    """Have `observer` told of all that clients send which are made from now on; `made` is called with each client.
+
+    The function that is returned ends it for clients that are made later; those that there are go on.
+    """
+    global _everywhere
+    entry = (observer, made)
+    with _lock:
+        _everywhere = (*_everywhere, entry)
+
+    def end() -> None:
+        global _everywhere
+        with _lock:
+            _everywhere = tuple(each for each in _everywhere if each is not entry)
+
+    return end
+
+
+def first_exchange(client: Any, exchange: Callable[[Any, Request], Any]) -> Callable[[Any, Request], Any]:
+    """Return how a client that is being made sends: `exchange`, seen by those who observe all clients."""
+    everywhere = _everywhere
+    for _, made in everywhere:
+        if made is not None:
+            made(client)
+    return Observed(exchange, tuple(observer for observer, _ in everywhere)) if everywhere else exchange
 
 
 def replace_exchange(client: Any, exchange: Callable[[Any, Request], Any]) -> None:
