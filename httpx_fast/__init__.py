@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from ._alias.finder import alias, alias_httpx
     from ._client.explanation import Explanation
     from ._client.record import Recording
+    from ._har import har
     from ._journey_certificate import Certificate
     from ._journey_parts import Sizes
     from ._pool.pool import Pool
@@ -167,6 +168,7 @@ __all__ = [
     "create_ssl_context",
     "delete",
     "get",
+    "har",
     "head",
     "options",
     "patch",
@@ -206,6 +208,7 @@ _LATE = {
     "WaiterInfo": "._pool.stats",
     "alias": "._alias",
     "alias_httpx": "._alias",
+    "har": "._har",
     "main": "._cli",
     "report": "._report",
 }

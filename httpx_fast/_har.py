@@ -1,8 +1,9 @@
-"""Responses as a HAR 1.2 document (HTTP Archive), for browsers' developer tools and other viewers.
+"""Requests as a HAR 1.2 document (HTTP Archive), for browsers' developer tools and other viewers.
 
-Pure: responses in, data for `json.dump` out. Values that are credentials are masked: fields and cookies, passwords in
-URLs, and parameters of queries and forms that are named like secrets. Times are milliseconds; a step that a reused
-connection skipped is -1, as the format has it. Content is there where the response was read, elsewhere only its size.
+Pure: responses and exceptions in, data for `json.dump` out. Values that are credentials are masked: fields and cookies,
+passwords in URLs, and parameters of queries and forms that are named like secrets. Times are milliseconds; a step that
+a reused connection skipped is -1, as the format has it. Content is there where the response was read, elsewhere only
+its size.
 """
 
 from __future__ import annotations
@@ -10,57 +11,83 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import urllib.parse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
 from .__version__ import __version__
-from ._exceptions import RequestNotRead, ResponseNotRead
-from ._journey import Journey
+from ._exceptions import HTTPError, RequestNotRead, ResponseNotRead
+from ._journey import NO_JOURNEY, Journey
 from ._masking import MASK, masked_field, masked_json_text, masked_url, masked_value
 from ._models import Headers, Request, Response
 
+__all__ = ["har"]
 
-def har(responses: Iterable[Response], *, started: dt.datetime | None = None) -> dict[str, Any]:
-    """Return a HAR document with an entry for each response, in order.
 
-    `started` is when the first request began; the others follow by their journeys' clocks. Default: now, less the time
-    that all of it took. Redirects are entries only where `responses` has them (`[*response.history, response]`).
+def har(sent: Iterable[Response | HTTPError], *, started: dt.datetime | None = None) -> dict[str, Any]:
+    """Return a HAR 1.2 document for `json.dump`, with an entry for each response, and for each exception.
+
+    The responses that led to one, as redirects do, are entries too; none is there twice. `started` is when the first
+    request began, in place of what the clock said; the others follow by their journeys.
     """
-    every = list(responses)
+    every = list(_once(sent))
     return {
         "log": {
             "version": "1.2",
             "creator": {"name": "httpx_fast", "version": __version__},
             "pages": [],
-            "entries": [_entry(each, moment) for each, moment in zip(every, _moments(every, started), strict=True)],
+            "entries": [
+                _failed(each, moment) if isinstance(each, HTTPError) else _entry(each, moment)
+                for each, moment in zip(every, _moments(every, started), strict=True)
+            ],
         }
     }
 
 
-def _moments(responses: Sequence[Response], started: dt.datetime | None) -> list[dt.datetime]:
-    if not responses:
-        return []
-    begins = [each.journey.started for each in responses]
-    first = min(begins)
+def _once(sent: Iterable[Response | HTTPError]) -> Iterator[Response | HTTPError]:
+    known: set[int] = set()
+    for each in sent:
+        for one in [each] if isinstance(each, HTTPError) else [*each.history, each]:
+            if id(one) not in known and (isinstance(one, Response) or one._request is not None):
+                known.add(id(one))
+                yield one
+
+
+def _moments(sent: Sequence[Response | HTTPError], started: dt.datetime | None) -> list[dt.datetime]:
+    journeys = [NO_JOURNEY if each.journey is None else each.journey for each in sent]
     if started is None:
-        end = max(each.journey.started + each.journey.total for each in responses)
-        started = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=end - first)
-    return [started + dt.timedelta(seconds=begin - first) for begin in begins]
+        return [journey.started_at for journey in journeys]
+    first = min((journey.started for journey in journeys), default=0.0)
+    return [started + dt.timedelta(seconds=journey.started - first) for journey in journeys]
+
+
+def _failed(error: HTTPError, moment: dt.datetime) -> dict[str, Any]:
+    """Return an entry of a request that had no response: its status is 0, as browsers have it."""
+    journey = NO_JOURNEY if error.journey is None else error.journey
+    nothing: dict[str, Any] = {"status": 0, "statusText": "", "httpVersion": "", "cookies": [], "headers": []}
+    nothing |= {"content": {"size": 0, "mimeType": ""}, "redirectURL": "", "headersSize": -1, "bodySize": -1}
+    return _common(error.request, journey, moment, "HTTP/1.1") | {
+        "response": nothing,
+        "comment": f"{type(error).__name__}: {error}",
+    }
 
 
 def _entry(response: Response, moment: dt.datetime) -> dict[str, Any]:
-    timings = _timings(response.journey)
+    entry = _common(response.request, response.journey, moment, response.http_version)
+    return entry | {"response": _response(response)}
+
+
+def _common(request: Request, journey: Journey, moment: dt.datetime, http_version: str) -> dict[str, Any]:
+    timings = _timings(journey)
     entry: dict[str, Any] = {
         "startedDateTime": moment.isoformat(timespec="milliseconds"),
         # By the format's words: the sum of the timings, of which "ssl" is a part of "connect".
         "time": _rounded(sum(time for name, time in timings.items() if time > 0 and name != "ssl")),
-        "request": _request(response.request, response.http_version),
-        "response": _response(response),
+        "request": _request(request, http_version),
         "cache": {},
         "timings": timings,
     }
-    facts = response.journey.connection
+    facts = journey.connection
     if facts is not None and facts.proxy is None:
         peer, local = _host_and_port(facts.peer_address), _host_and_port(facts.local_address)
         if peer is not None:
@@ -90,7 +117,7 @@ def _timings(journey: Journey) -> dict[str, float]:
         "ssl": told(journey.tls),
         "send": max(told(journey.send), 0),
         "wait": max(told(journey.wait), 0),
-        "receive": max(told(journey.receive), 0),
+        "receive": max(told(journey.receive, journey.reader), 0),
     }
 
 

@@ -8,9 +8,11 @@ import json
 from typing import Any
 
 import pytest
+from peers import OK, answering
 
 import httpx_fast
-from httpx_fast._har import MASK, har
+from httpx_fast import har
+from httpx_fast._masking import MASK
 from httpx_fast.testing import LocalServer, Reply, Request, answer
 
 #: Members that the format demands, with their types: http://www.softwareishard.com/blog/har-12-spec/
@@ -142,3 +144,19 @@ def test_content_that_is_no_text_is_base64() -> None:
 
 def test_nothing_makes_a_document_without_entries() -> None:
     assert assert_valid(har([])) == []
+
+
+def test_a_recording_with_a_failure_is_a_document(peer: Any) -> None:
+    moved = b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n"
+    server = peer(answering(moved, OK, b"nonsense\r\n\r\n"))
+    with httpx_fast.Client(follow_redirects=True, trust_env=False) as client, client.record() as recording:
+        last = client.get(server.url())
+        with pytest.raises(httpx_fast.RemoteProtocolError, match="nonsense"):
+            client.get(server.url("/?token=hunter2"))
+    entries = assert_valid(har([*recording, last]))
+    assert [entry["response"]["status"] for entry in entries] == [302, 200, 0]
+    assert entries[2]["comment"].startswith("RemoteProtocolError: ")
+    assert entries[2]["request"]["url"].endswith("/?token=[secure]")
+    begun = [dt.datetime.fromisoformat(entry["startedDateTime"]) for entry in entries]
+    assert begun == sorted(begun)
+    assert abs((dt.datetime.now(dt.UTC) - begun[0]).total_seconds()) < 600

@@ -8,7 +8,8 @@ redirects and rounds of authentication are exchanges. URLs are told without secr
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import sentry_sdk
 from sentry_sdk.integrations import Integration
@@ -26,11 +27,13 @@ class HTTPXFastIntegration(Integration):
     """Tells Sentry of the requests of all clients that are made after `sentry_sdk.init()`."""
 
     identifier = "httpx_fast"
+    #: Ends it for clients that are made later.
+    stop: ClassVar[Callable[[], None] | None] = None
 
     @staticmethod
     def setup_once() -> None:
-        """Observe all clients; called by the SDK."""
-        observe_all(_Observer())
+        """Observe all clients; called by the SDK, once in a process."""
+        HTTPXFastIntegration.stop = observe_all(_Observer())
 
 
 class _Observer:

@@ -13,6 +13,7 @@ import httpx_fast
 pytest.importorskip("sentry_sdk", reason="sentry-sdk is what is told of requests")
 
 import sentry_sdk
+from sentry_sdk import integrations
 from sentry_sdk.transport import Transport
 
 from httpx_fast.integrations.sentry import HTTPXFastIntegration
@@ -44,6 +45,10 @@ def kept() -> Iterator[Kept]:
     yield transport
     sentry_sdk.get_client().close()
     sentry_sdk.get_global_scope().set_client(None)
+    assert HTTPXFastIntegration.stop is not None
+    HTTPXFastIntegration.stop()
+    for known in (integrations._processed_integrations, integrations._installed_integrations):
+        known.discard(HTTPXFastIntegration.identifier)
 
 
 def test_requests_are_spans_and_breadcrumbs(backend, peer, kept):

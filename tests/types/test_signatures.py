@@ -37,6 +37,7 @@ _SHOWING = [
     f"httpx_fast.{name}"
     for name in (
         *(
+            "har",
             "Certificate",
             "Explanation",
             "Recording",
