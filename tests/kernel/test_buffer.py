@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import ctypes
+import re
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -238,3 +241,31 @@ def test_what_has_come_can_be_taken_while_a_view_is_held(kernel):
     body.buffer_updated(3)
     assert body.cut() == b"abc"
     view.release()
+
+
+def advised(address: int) -> bool:
+    """Return whether the mapping of this address asks for huge pages, by `smaps`."""
+    inside = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        bounds = re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line)
+        if bounds:
+            inside = int(bounds[1], 16) <= address < int(bounds[2], 16)
+        elif inside and line.startswith("VmFlags:"):
+            return "hg" in line.split()
+    raise LookupError(hex(address))
+
+
+@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="a system without huge pages")
+def test_a_large_body_is_received_into_huge_pages(kernel):
+    if not kernel.BodyBuffer.__module__.endswith("_c"):
+        pytest.skip("the Python kernel leaves memory to the interpreter")
+    body = kernel.BodyBuffer(40 * FIRST_ROOM)
+    while body.missing:
+        with memoryview(body.view()) as view:
+            address = ctypes.addressof(ctypes.c_char.from_buffer(view))
+            if body.filled >= 8 * FIRST_ROOM:
+                assert advised(address)
+            view[-1:] = b"x"
+            size = len(view)
+        body.buffer_updated(size)
+    assert body.finish()[-1:] == b"x"
