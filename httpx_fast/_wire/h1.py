@@ -43,8 +43,9 @@ MAX_INTERIM_SIZE = 262144  # bytes
 
 # A body below this is collected as it comes: a second buffer costs more than the copy that it saves.
 _DIRECT_FROM = 4096  # bytes
-# After a piece of this size a streaming reader gets the next bytes in the buffer that received them: copying a large
-# piece costs a fifth of reading it.
+# When so much has arrived that was not taken yet, a streaming reader gets the next bytes in the buffer that received
+# them: copying a large piece costs a fifth of reading it. All that arrives before it is taken is one piece, also where
+# TLS delivers records of 16 KB.
 _MUCH = 64 * 1024  # bytes
 _STRETCH = 256 * 1024  # bytes of such a buffer
 
@@ -122,6 +123,8 @@ class ResponseReader:
             piece = self.chunks.popleft()
         else:
             piece, self._piece = self._piece or b"", None
+            if not piece and self._body is not None and not self.whole:
+                piece = self._cut()
         if self.pending:
             self.pending -= len(piece)
         return piece
@@ -166,10 +169,12 @@ class ResponseReader:
         body.buffer_updated(nbytes)
         self.left = left = self.left - nbytes
         if not self.whole:
-            self._keep(body.cut())
-            self._body = BodyBuffer(min(left, _STRETCH)) if left and nbytes >= _MUCH else None
-            if not left:
-                self._end()
+            if not left or not body.missing:
+                self._keep(body.cut())
+                self._body = BodyBuffer(min(left, _STRETCH)) if left else None
+                if not left:
+                    self._end()
+            self.pending += nbytes
             return True
         if left:
             return False
@@ -327,19 +332,22 @@ class ResponseReader:
                 end = start + left
             self.left = left = left - (end - start)
             body = self._body
-            if body is not None and self.whole:
-                body.append(raw[start:end])
-                if not left:
-                    self._end_collected(body)
-                return not left
-            self._keep(bytes(raw[start:end]))
+            if body is not None:
+                if self.whole:
+                    body.append(raw[start:end])
+                    if not left:
+                        self._end_collected(body)
+                    return not left
+                self._body = None
+                if body.filled:  # it comes before these
+                    self._keep(body.cut())
+            self._keep_counted(bytes(raw[start:end]))
             if not left:
                 self._end()
-            if not self.whole:
-                self._body = BodyBuffer(min(left, _STRETCH)) if left and end - start >= _MUCH else None
-                return True
-            return not left
-        self._keep(bytes(raw[start:end]))
+            elif not self.whole and self.pending >= _MUCH:
+                self._body = BodyBuffer(min(left, _STRETCH))
+            return not self.whole or not left
+        self._keep_counted(bytes(raw[start:end]))
         return not self.whole
 
     def _coded(self, raw: memoryview | bytearray, start: int, end: int) -> bool:
@@ -350,10 +358,10 @@ class ResponseReader:
         except RemoteProtocolError:
             # A streaming reader gets what came before the error, however the bytes were cut on their path.
             if decoder.salvaged and not self.whole:
-                self._keep(decoder.salvaged)
+                self._keep_counted(decoder.salvaged)
             raise
         if piece:
-            self._keep(piece)
+            self._keep_counted(piece)
         if not decoder.done:
             return bool(piece) and not self.whole
         self.trailers = decoder.trailers
@@ -362,9 +370,22 @@ class ResponseReader:
         self._end()
         return True
 
-    def _keep(self, piece: bytes) -> None:
+    def _cut(self) -> bytes:
+        """Return what has arrived in the buffer of a streamed body; go on without one if that is little."""
+        body = self._body
+        assert body is not None
+        size, left = body.filled, self.left
+        if not size:
+            return b""
+        self._body = BodyBuffer(min(left, _STRETCH)) if size >= _MUCH else None
+        return body.cut()
+
+    def _keep_counted(self, piece: bytes) -> None:
         if not self.whole:
             self.pending += len(piece)
+        self._keep(piece)
+
+    def _keep(self, piece: bytes) -> None:
         # Most bodies are one piece, and an idle connection keeps no deque: an empty one takes 760 bytes.
         if self.chunks:
             self.chunks.append(piece)

@@ -228,7 +228,39 @@ def test_who_streams_small_pieces_holds_no_buffer(kernel: str) -> None:
     feed(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", [])
     for size, direct in ((100, False), (65_535, False), (65_536, True), (100, False)):
         feed(reader, bytes(size), [])
+        assert sum(map(len, taken(reader))) == size
         assert (reader.get_buffer() is not None) is direct
+
+
+def test_records_that_come_together_are_one_piece(kernel: str) -> None:
+    """TLS delivers 16 KB at once, many times before the task that reads runs again."""
+    reader = Reader()
+    reader.begin(b"GET", False)
+    feed(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", [])
+    body = bytes(number % 251 for number in range(1000)) * 1000
+    given = b""
+    for turn in range(4):
+        for _ in range(14):
+            start = len(given) + reader.pending
+            assert feed(reader, body[start : start + 16_384], []) == [True]
+        pieces = taken(reader)
+        assert len(pieces) == (5 if turn == 0 else 1)  # four before it is clear that much comes
+        given += b"".join(pieces)
+        assert reader.pending == 0
+    assert given == body[: len(given)]
+
+
+def test_lent_bytes_follow_those_that_wait_in_the_own_buffer(kernel: str) -> None:
+    reader = Reader()
+    reader.begin(b"GET", False)
+    feed(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"a" * 70_000, [])
+    feed(reader, b"b" * 10_000, [])
+    assert reader.data_received(memoryview(b"c" * 20_000))
+    assert reader.pending == 100_000
+    assert b"".join(taken(reader)) == b"a" * 70_000 + b"b" * 10_000 + b"c" * 20_000
+    feed(reader, b"d" * 100_000, [])
+    assert b"".join(taken(reader)) == b"d" * 100_000
+    assert (reader.state == h1.ENDED, reader.persistent, reader.pending) == (True, True, 0)
 
 
 def test_bytes_after_a_streamed_body_poison_its_connection(kernel: str) -> None:
