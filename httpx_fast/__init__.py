@@ -16,6 +16,7 @@ from ._byte_streams import AsyncByteStream, SyncByteStream
 from ._client import USE_CLIENT_DEFAULT, AsyncClient, Client
 from ._config import Limits, Proxy, TCPKeepAlive, Timeout, create_ssl_context
 from ._content import ByteStream
+from ._debug import debug
 from ._exceptions import (
     AddressDenied,
     CircuitOpen,
@@ -166,6 +167,7 @@ __all__ = [
     "alias_httpx",
     "codes",
     "create_ssl_context",
+    "debug",
     "delete",
     "get",
     "har",

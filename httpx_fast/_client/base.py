@@ -241,15 +241,30 @@ class BaseClient(Inspection):
     def pool(self) -> Pool:
         """Return the connection pool, to inspect it: `stats()`, `connections()`, `waiters()`.
 
-        Of the client's own transport, and of the running event loop. AttributeError if that transport has none.
+        Of all its transports, mounts and proxies too, and of the running event loop. AttributeError if none has one.
 
         ```python
         print(client.pool.stats())  # 1 of 100 connections are open ...
         ```
         """
-        pool: Pool = self._transport.pool
+        pool = self._pool_of_all() if self._mounts else self._transport.pool
         if self._retrier is not None:
             pool.retry_stats = self.retry_stats
+        return pool
+
+    def _pool_of_all(self) -> Pool:
+        """The pools of all transports that a URL can lead to."""
+        mounted = [each for each in self._mounts.values() if each is not None]
+        everything_is_mounted = any(pattern.pattern == "all://" for pattern in self._mounts) and None not in (
+            self._mounts.values()
+        )
+        reachable = mounted if everything_is_mounted else [self._transport, *mounted]
+        pools = list(dict.fromkeys(each.pool for each in reachable if hasattr(each, "pool")))
+        if len(pools) > 1:
+            from .._pool.group import PoolGroup  # most clients have one pool
+
+            return PoolGroup(pools)
+        pool: Pool = pools[0] if pools else self._transport.pool
         return pool
 
     def retry_stats(self) -> Mapping[Origin, RetryStats]:

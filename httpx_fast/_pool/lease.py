@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import warnings
 from collections.abc import Sequence
-from types import FrameType
 
 from .._conn.base import Connection, Exchange
 from .._head import FieldLine
 from .._journey import Journey
 from .._net.base import Stream
 from .._trace import Tracer
+from .callers import caller, warn_of_leak
 from .leases import Leases
 
 
@@ -87,12 +84,11 @@ class Lease:
         if self._exchange is None:
             return
         self.close()
-        warnings.warn(
+        warn_of_leak(
             f"a response of {self.connection.route.origin} was neither read to its end nor closed; it was requested at "
             f"{self.made_at}",
-            ResourceWarning,
-            source=self,
-            stacklevel=2,
+            self.made_at,
+            self,
         )
 
 
@@ -109,20 +105,3 @@ class TracedLease(Lease):
         if trace is not None:
             await trace.deliver()
         return piece
-
-
-_PACKAGE = os.path.dirname(os.path.dirname(__file__))
-
-#: Packages whose code stands between users and this one: contextlib is what `with client.stream(...)` runs in.
-NOT_USERS = {"contextlib"}
-
-
-def caller(depth: int) -> str:
-    """Return file and line of the innermost code of users that is at work, `depth` calls above or further."""
-    frame: FrameType | None = sys._getframe(depth)
-    while frame is not None and (
-        frame.f_code.co_filename.startswith(_PACKAGE)
-        or frame.f_globals.get("__name__", "").partition(".")[0] in NOT_USERS
-    ):
-        frame = frame.f_back
-    return "an unknown place" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

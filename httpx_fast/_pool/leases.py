@@ -20,11 +20,13 @@ from typing import Final, NamedTuple
 from .._conn.base import Connection, Exchange
 from .._conn.dial import DialOptions
 from .._conn.sessions import Sessions
+from .._debug import is_on as debug_is_on
 from .._exceptions import RequestError
 from .._journey import Journey
 from .._kernel.constants import HAS_KEEP_ALIVE
 from .._net.base import Backend, Waiter
 from .._origin import Origin, Route
+from .callers import caller
 from .closing import closed_while, is_caused_by_closing
 from .expiry import Expiry
 from .losses import DEAD_ON_USE, DRAINING, FIRST, FORK, GIVEN_UP, OTHER_LOOP, PEER_CLOSED, Ending, Loss
@@ -53,13 +55,15 @@ class PoolLimits(NamedTuple):
 class QueuedRequest(PendingRequest[Connection]):
     """A request in the queue, and how to wake it."""
 
-    __slots__ = ("route", "since", "waiter")
+    __slots__ = ("asked_at", "route", "since", "waiter")
 
     def __init__(self, route: Route, since: float, waiter: Waiter) -> None:
         super().__init__()
         self.route: Route = route
         self.since: float = since
         self.waiter: Waiter = waiter
+        #: The line of the user's code, if that is recorded.
+        self.asked_at: str | None = caller(2) if debug_is_on() else None
 
 
 class Ended(NamedTuple):

@@ -188,4 +188,8 @@ class Pool:
         now = self.clock()
         with self.leases.lock:
             pending = self.leases.plan.pending_requests()
-        return [WaiterInfo(queued.route, now - queued.since) for queued in pending if isinstance(queued, QueuedRequest)]
+        return [
+            WaiterInfo(queued.route, now - queued.since, queued.asked_at)
+            for queued in pending
+            if isinstance(queued, QueuedRequest)
+        ]

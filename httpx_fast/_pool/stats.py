@@ -73,6 +73,8 @@ class WaiterInfo:
     route: Route
     #: Seconds since it came.
     age: float
+    #: File and line that the request came from, if `httpx_fast.debug()` or Python's development mode is on.
+    asked_at: str | None = None
 
     @property
     def origin(self) -> Origin:
@@ -80,7 +82,8 @@ class WaiterInfo:
         return self.route.origin
 
     def __repr__(self) -> str:
-        return f"<WaiterInfo {self.origin} for {self.age:.3g} s>"
+        place = "" if self.asked_at is None else f", asked for at {self.asked_at}"
+        return f"<WaiterInfo {self.origin} for {self.age:.3g} s{place}>"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ssl
 import sys
-import warnings
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from logging import DEBUG
@@ -33,7 +32,7 @@ from .._models import Request, Response
 from .._net.address_policy import IPAddress
 from .._net.base import Backend, SocketOption
 from .._origin import Route
-from .._pool.lease import caller
+from .._pool.callers import caller, warn_of_leak
 from .._pool.pool import Pool, Reply
 from .._trace import any_logger_answered, tracer
 from .._trust import CertTypes, check_ssl_settings, shared_ssl_context
@@ -130,12 +129,11 @@ class _TransportCore:
             return
         left = sum(pool.close_from_finalizer() for pool in self._pools_left())
         if left:
-            warnings.warn(
+            warn_of_leak(
                 f"a client (or transport) was collected without being closed, while {left} of its connections were "
                 f"open; it was made at {self._made_at}",
-                ResourceWarning,
-                source=self,
-                stacklevel=2,
+                self._made_at,
+                self,
             )
 
     def _make_pool(self, backend: Backend) -> Pool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from .._pool.lease import NOT_USERS
+from .._pool.callers import NOT_USERS
 
 __all__ = ["Package"]
 

@@ -56,6 +56,7 @@ DIFFERENCES = {
     **dict.fromkeys(_SHOWING, "shows how requests went, and what connections there are"),
     **{f"{name}.record": "keeps what a block of code sends" for name in ("Client", "AsyncClient")},
     **{f"{name}.explain": "says what a request would do" for name in ("Client", "AsyncClient")},
+    "httpx_fast.debug": "records who waits for connections",
     "httpx_fast.add_secret_names": "masks the values of further names",
     "httpx_fast.AddressDenied": _DIALLING,
     "httpx_fast.AddressFilter": _DIALLING,
