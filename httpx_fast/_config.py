@@ -208,6 +208,11 @@ def ping_after(value: Any) -> float | None:
     return seconds
 
 
+#: The smallest value of each limit that is a whole number.
+_COUNTS = (("max_connections", 1), ("max_keepalive_connections", 0), ("max_per_host", 1), ("max_response_size", 0))
+_UNITS = {"max_response_size": "a number of bytes"}
+
+
 @dataclasses.dataclass(kw_only=True)
 class Limits:
     """Set how many connections a pool may hold. None sets no limit.
@@ -217,6 +222,8 @@ class Limits:
     - `keepalive_expiry`: seconds for which an idle connection is kept.
     - `max_per_host`: connections to one origin that are open at the same time.
     - `max_age`: seconds after which a connection serves no further request.
+    - `max_response_size`: bytes of a response's body, as received and as decoded; one more raises `ResponseTooLarge`,
+      and the rest is not received.
 
     ```python
     httpx.Limits(max_connections=100, max_keepalive_connections=20, max_per_host=10)
@@ -226,17 +233,18 @@ class Limits:
     max_connections: int | None = None
     max_keepalive_connections: int | None = None
     keepalive_expiry: float | None = 5.0
-    # The repr is httpx's, so it omits these two if they set no limit.
+    # The repr is httpx's, so it omits these if they set no limit.
     max_per_host: int | None = None
     max_age: float | None = None
+    max_response_size: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("max_connections", 1), ("max_keepalive_connections", 0), ("max_per_host", 1)):
+        for name, least in _COUNTS:
             value = getattr(self, name)
             if value is None:
                 continue
             if isinstance(value, bool) or not hasattr(value, "__index__"):
-                raise TypeError(f"expected a count or None as {name}, got {value!r}")
+                raise TypeError(f"expected {_UNITS.get(name, 'a count')} or None as {name}, got {value!r}")
             if value < least:
                 raise ValueError(f"expected {least} or more, or None for no limit, as {name}, got {value!r}")
         self.keepalive_expiry = _seconds(self.keepalive_expiry, "keepalive_expiry")
@@ -251,6 +259,8 @@ class Limits:
             text += f", max_per_host={self.max_per_host}"
         if self.max_age is not None:
             text += f", max_age={self.max_age}"
+        if self.max_response_size is not None:
+            text += f", max_response_size={self.max_response_size}"
         return f"{text})"
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from ._encodings import text_decoder
-from ._exceptions import DecodingError
+from ._exceptions import DecodingError, ResponseTooLarge
 
 AnyStr = TypeVar("AnyStr", bytes, str)
 
@@ -142,6 +142,37 @@ class IdentityDecoder(ContentDecoder):
 
     def flush(self) -> Iterator[bytes]:
         yield from ()
+
+
+class LimitedDecoder(ContentDecoder):
+    """Decode by another decoder; raise ResponseTooLarge beyond `limit` bytes, as received or decoded."""
+
+    def __init__(self, decoder: ContentDecoder, limit: int, announced: int) -> None:
+        self._decoder = decoder
+        self._limit = limit
+        self._announced = announced  # the Content-Length; negative if there is none
+        self._received = self._decoded = 0
+
+    def decode(self, data: bytes) -> Iterator[bytes]:
+        self._received += len(data)
+        if data and self._announced > self._limit:  # without content it is an answer to HEAD
+            raise self._too_large(f"its Content-Length is {self._announced}")
+        if self._received > self._limit:
+            raise self._too_large(f"{self._received} were received")
+        yield from self._counted(self._decoder.decode(data))
+
+    def flush(self) -> Iterator[bytes]:
+        yield from self._counted(self._decoder.flush())
+
+    def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._decoded += len(piece)
+            if self._decoded > self._limit:
+                raise self._too_large(f"{self._decoded} were decoded of the first {self._received}")
+            yield piece
+
+    def _too_large(self, seen: str) -> ResponseTooLarge:
+        return ResponseTooLarge(f"the response's body has more than max_response_size={self._limit} bytes: {seen}")
 
 
 def _broken(coding: str, why: object) -> DecodingError:

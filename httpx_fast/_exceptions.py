@@ -7,7 +7,7 @@
       - NetworkError: ConnectError (AddressDenied, TrustStoreError), ReadError (ClientClosed), WriteError, CloseError
       - ProtocolError: LocalProtocolError, RemoteProtocolError
       - ProxyError, UnsupportedProtocol, SSEError, CircuitOpen
-    + DecodingError, TooManyRedirects
+    + DecodingError, TooManyRedirects, ResponseTooLarge, DownloadError
   x HTTPStatusError
 * InvalidURL, CookieConflict
 * StreamError: StreamConsumed, StreamClosed, ResponseNotRead, RequestNotRead
@@ -37,6 +37,7 @@ __all__ = [
     "ConnectTimeout",
     "CookieConflict",
     "DecodingError",
+    "DownloadError",
     "HTTPError",
     "HTTPStatusError",
     "InvalidURL",
@@ -51,6 +52,7 @@ __all__ = [
     "RequestError",
     "RequestNotRead",
     "ResponseNotRead",
+    "ResponseTooLarge",
     "SSEError",
     "StreamClosed",
     "StreamConsumed",
@@ -243,6 +245,14 @@ class DecodingError(RequestError):
 
 class TooManyRedirects(RequestError):
     """More redirects than `max_redirects`."""
+
+
+class ResponseTooLarge(RequestError):
+    """The body of a response has more bytes than `Limits(max_response_size=...)` allows, as received or decoded."""
+
+
+class DownloadError(RequestError):
+    """What was received is not the file, or not the rest of the file, that was asked for."""
 
 
 class HTTPStatusError(HTTPError):

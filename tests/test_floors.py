@@ -63,7 +63,7 @@ FACE_ORDER = [
     "_config _multipart _decoders _models.cookie_rules",
     "_content _models.cookie_jar _models.body_iterators _models.dispatch",
     "_models.cookies",
-    "_models.request",
+    "_models.request _models.saving",
     "_models.response_body",
     "_models.response",
     "_models",

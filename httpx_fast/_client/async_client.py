@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -39,6 +40,9 @@ from .base import BaseClient, EventHook, warn_of_cookies
 from .defaults import USE_CLIENT_DEFAULT, UseClientDefault
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .._models.saving import Progress
     from .._retry.settings import Retry
     from .._sse import EventSource
     from ..websockets._client import AsyncWebSocketSession
@@ -625,6 +629,43 @@ class AsyncClient(BaseClient):
         Connections of other event loops are let go of as well, and neither waited for nor counted.
         """
         return await flow.drain(self, timeout)
+
+    async def download(
+        self,
+        url: URL | str,
+        path: str | os.PathLike[str],
+        *,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+        resume: bool = False,
+        progress: Progress | None = None,
+        checksum: str | None = None,
+    ) -> Path:
+        """GET a URL and write the content to a file, which gets its name when it is whole; return its path.
+
+        With `resume`, what came before an error is kept in `FILE.part`, and the next call asks for the rest of it if it
+        is still the same version. `progress` is called with the bytes that are there, and with all that are expected or
+        None. `checksum` is "sha256:" (or another algorithm of hashlib) and a hexadecimal digest. Raises HTTPStatusError
+        for an error of the server, DownloadError for content that is not what was asked for.
+
+        ```python
+        await client.download("/data.zip", "data.zip", resume=True)
+        ```
+        """
+        from .downloading import adownload  # few programs write files
+
+        arguments = {
+            "params": params,
+            "auth": auth,
+            "follow_redirects": follow_redirects,
+            "timeout": timeout,
+            "extensions": extensions,
+        }
+        return await adownload(self, url, path, headers, resume, progress, checksum, arguments)
 
     async def aclose(self) -> None:
         """Close all connections, those of mounts too: idle ones, those in use, those being opened.

@@ -118,7 +118,7 @@ class TextStage:
 
 
 def raw_stage(response: Any, chunk_size: int | None) -> tuple[Stage[bytes], bytes | None]:
-    return BytesStage(None, chunk_size), None
+    return BytesStage(response._get_raw_decoder(), chunk_size), None
 
 
 def bytes_stage(response: Any, chunk_size: int | None) -> tuple[Stage[bytes], bytes | None]:

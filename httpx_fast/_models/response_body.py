@@ -9,18 +9,24 @@ Rules:
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._content import ByteStream, UnattachedStream
-from .._decoders import ContentDecoder, content_decoder, decode_at_once
+from .._decoders import ContentDecoder, IdentityDecoder, LimitedDecoder, content_decoder, decode_at_once
 from .._exceptions import ResponseNotRead, StreamClosed, StreamConsumed, request_context
 from .._journey import Journey
 from .._kernel.constants import BAD_LENGTH, HAS_CONTENT_ENCODING, MAX_INTERMEDIATE
 from .body_iterators import AsyncPieces, bytes_stage, lines_stage, pieces, raw_stage, text_stage
 from .headers import Headers, HeaderTypes
 from .request import Request
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .saving import Progress, Saving
 
 
 class ResponseBody:
@@ -43,6 +49,7 @@ class ResponseBody:
     _body: bytes | None
     _stream: Any
     _num_bytes_downloaded: int
+    _max_size: int | None = None  # bytes of the body, as received and as decoded
 
     @property
     def headers(self) -> Headers:
@@ -86,8 +93,26 @@ class ResponseBody:
             return self._decoder
         except AttributeError:
             pass
-        self._decoder = content_decoder(self._codings())
+        self._decoder = self._limited(content_decoder(self._codings()))
         return self._decoder
+
+    def _limit_size(self, size: int) -> None:
+        """Have reading raise ResponseTooLarge beyond `size` bytes, as received or decoded."""
+        self._max_size = size
+        body = self._body
+        if body is not None:  # it came with the head; it is checked as if it came now
+            self.stream = ByteStream(body)
+
+    def _limited(self, decoder: ContentDecoder) -> ContentDecoder:
+        limit = self._max_size
+        if limit is None:
+            return decoder
+        head = self._head
+        return LimitedDecoder(decoder, limit, -1 if head is None else head.content_length)
+
+    def _get_raw_decoder(self) -> ContentDecoder | None:
+        """Return what checks the size of a body that is not decoded; None if nothing does."""
+        return None if self._max_size is None else self._limited(IdentityDecoder())
 
     def _codings(self) -> list[str]:
         return [coding.lower() for coding in self.headers.get_list("content-encoding", split_commas=True)]
@@ -229,6 +254,47 @@ class ResponseBody:
     def aiter_raw(self, chunk_size: int | None = None) -> AsyncGenerator[bytes, None]:
         """Iterate over the body as received, not decoded, in pieces of `chunk_size` bytes, or as it arrives."""
         return AsyncPieces(self, raw_stage, chunk_size)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        resume: bool = False,
+        progress: Progress | None = None,
+        checksum: str | None = None,
+    ) -> Path:
+        """Write the content to a file, which gets its name when it is whole; return its path.
+
+        Arguments and exceptions are those of `Client.download()`, which asks for the rest after an error.
+        """
+        from .saving import save  # few programs write files
+
+        return save(self, self._saving(path, resume, progress, checksum))
+
+    async def asave(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        resume: bool = False,
+        progress: Progress | None = None,
+        checksum: str | None = None,
+    ) -> Path:
+        """Write the content to a file, in a thread, which gets its name when it is whole; return its path.
+
+        Arguments and exceptions are those of `AsyncClient.download()`, which asks for the rest after an error.
+        """
+        from .saving import asave  # few programs write files
+
+        return await asave(self, self._saving(path, resume, progress, checksum))
+
+    def _saving(
+        self, path: str | os.PathLike[str], resume: bool, progress: Progress | None, checksum: str | None
+    ) -> Saving:
+        from .saving import Saving
+
+        request = self._request
+        url = "" if request is None else str(request.url)
+        return Saving(path, url, resume=resume, progress=progress, checksum=checksum)
 
     def close(self) -> None:
         """Close the response and release its connection; unread data is lost."""

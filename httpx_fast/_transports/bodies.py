@@ -77,7 +77,9 @@ class AsyncBody(_Body, AsyncByteStream):
             await self._lease.trace.deliver()
 
 
-def response_of(request: Request, journey: Journey, reply: Reply, body_type: type[SyncBody | AsyncBody]) -> Response:
+def response_of(
+    request: Request, journey: Journey, reply: Reply, body_type: type[SyncBody | AsyncBody], max_size: int | None
+) -> Response:
     """Return the response that a reply of the pool is, with its body, or a stream of it."""
     head, data, interim, trailers, lease = reply
     stream, network = None, body_type.network
@@ -87,4 +89,6 @@ def response_of(request: Request, journey: Journey, reply: Reply, body_type: typ
     response = received(head.status, head, request, journey, data, stream, network)
     if interim or trailers:
         response._add_sections(interim, trailers)
+    if max_size is not None:
+        response._limit_size(max_size)
     return response

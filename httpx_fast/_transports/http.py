@@ -69,7 +69,7 @@ class HTTPTransport(_TransportCore, BaseTransport):
             pool = self._reopened(request)
         journey, sending, pieces = self._prepare(request, pool)
         if pieces is None:
-            return response_of(request, journey, drive(sending), SyncBody)
+            return response_of(request, journey, drive(sending), SyncBody, self._max_size)
         return drive(self._exchange_streamed(request, journey, sending, pieces, SyncBody))
 
     def warm(self, request: Request, n: int = 1) -> int:
@@ -135,7 +135,7 @@ class AsyncHTTPTransport(_TransportCore, AsyncBaseTransport):
             pool = self._pool_of(token, request)
         journey, sending, pieces = self._prepare(request, pool)
         if pieces is None:
-            return response_of(request, journey, await sending, AsyncBody)
+            return response_of(request, journey, await sending, AsyncBody, self._max_size)
         return await self._exchange_streamed(request, journey, sending, pieces, AsyncBody)
 
     async def awarm(self, request: Request, n: int = 1) -> int:

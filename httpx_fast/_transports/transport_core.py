@@ -83,6 +83,7 @@ class _TransportCore:
         if not isinstance(retries, int) or retries < 0:
             raise ValueError(f"expected a number of tries, 0 or more, as retries, got {retries!r}")
         self._limits = limits
+        self._max_size = limits.max_response_size
         self._options = DialOptions(
             tls=tls,
             uds=uds,
@@ -175,10 +176,12 @@ class _TransportCore:
         data = request._content if request._stream is None else request._body
         framing = 0 if data == b"" and head.announced is None else framing_of(head, data)
         timeouts = request_timeouts(request, clock)
+        # A body that may be too large is not collected, but read piece by piece.
+        whole = dispatch.whole and self._max_size is None
         if data is not None:
-            return journey, pool.request(head, route, data, framing, timeouts, journey, dispatch.whole, replay), None
+            return journey, pool.request(head, route, data, framing, timeouts, journey, whole, replay), None
         pieces = self._pieces(request.stream, timeouts.deadline, clock)
-        return journey, pool.request(head, route, pieces, framing, timeouts, journey, dispatch.whole, replay), pieces
+        return journey, pool.request(head, route, pieces, framing, timeouts, journey, whole, replay), pieces
 
     async def _exchange_streamed(
         self,
@@ -194,7 +197,7 @@ class _TransportCore:
         except BaseException:
             await pieces.aclose()
             raise
-        response = response_of(request, journey, reply, body_type)
+        response = response_of(request, journey, reply, body_type, self._max_size)
         lease = reply[4]
         if lease is None or not lease.sending:
             await pieces.aclose()

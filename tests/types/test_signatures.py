@@ -30,6 +30,8 @@ _PING = "http2_ping_after and retry at the end"
 _BEYOND = "budgets for the whole, and for the time until the response's head"
 _TIMEOUT = "what ran out, when, and of how much"
 _TIMEOUTS = ("ConnectTimeout", "PoolTimeout", "ReadTimeout", "TimeoutException", "WriteTimeout")
+_SIZE = "bounds the bodies of responses"
+_FILES = "writes content to files"
 _RETRY = "sending requests again"
 _POOL = "shows the connection pool, which httpx keeps private"
 _LIFE = "connections ahead of requests, and without those that there are"
@@ -66,6 +68,12 @@ DIFFERENCES = {
     },
     **{f"{name}.retry_stats": _RETRY for name in ("Client", "AsyncClient")},
     "httpx_fast.CachingResolver": _DIALLING,
+    "httpx_fast.ResponseTooLarge": _SIZE,
+    "httpx_fast.DownloadError": _FILES,
+    "Limits.max_response_size": _SIZE,
+    **{f"{name}.download": _FILES for name in ("Client", "AsyncClient")},
+    "Response.save": _FILES,
+    "Response.asave": _FILES,
     "httpx_fast.ClientClosed": "what requests are told that the client was closed under",
     "httpx_fast.Resolver": _DIALLING,
     "httpx_fast.StaticResolver": _DIALLING,
@@ -80,7 +88,7 @@ DIFFERENCES = {
     "AsyncHTTPTransport.__init__": "replay, resolver, address_filter, keepalive and http2_ping_after at the end",
     "HTTPStatusError.journey": _JOURNEY,
     "HTTPTransport.__init__": "replay, resolver, address_filter, keepalive and http2_ping_after at the end",
-    "Limits.__init__": "max_per_host and max_age",
+    "Limits.__init__": "max_per_host, max_age and max_response_size",
     "Limits.max_age": "when a connection is too old to serve",
     "Limits.max_per_host": "connections of one origin",
     "Origin.count": "it is a tuple as well",
