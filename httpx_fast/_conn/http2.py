@@ -15,7 +15,6 @@ from collections.abc import AsyncIterable
 from math import inf
 from typing import ClassVar
 
-from .._exceptions import ReadError
 from .._head import FieldLine, RequestHead
 from .._journey import ConnectionFacts, Journey
 from .._net.base import Stream
@@ -218,9 +217,7 @@ class Http2Connection:
         """Fail and reset the stream of the exchange on this journey; whoever waits for it is woken."""
         for stream, users in list(self._users.items()):
             if users is journey:
-                with self.shared.lock:
-                    stream.fail(ReadError("the request was given up on this side"))
-                self.shared.abandon(stream)
+                self.shared.cut(stream)
 
     def close(self) -> None:
         """Close the stream at once; what is under way fails. Repeatable."""

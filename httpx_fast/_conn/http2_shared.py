@@ -169,6 +169,18 @@ class SharedSession:
         self._abandoned.append(stream)
         self._reset_abandoned()
 
+    def cut(self, stream: WaitingStream) -> None:
+        """Fail and reset a stream that is under way, from any thread; whoever waits for it is woken."""
+        session = self.session
+        with self.lock:
+            # Both at once: what arrives for a stream that has failed, and is known still, breaks the protocol.
+            if session.streams.get(stream.id) is stream:
+                session.reset(stream)
+                stream.fail(ReadError("the request was given up on this side"))
+                self.write_out()
+        if self._abandoned:
+            self._reset_abandoned()
+
     def reset_abandoned(self) -> None:
         """Reset the streams that were abandoned while the lock was held."""
         if self._abandoned:

@@ -216,7 +216,7 @@ class Retrier:
 
         async def drop(outcome: Outcome) -> None:
             if outcome.response is not None:
-                await self._discard(outcome.response)
+                await self._waits.close(outcome.response)
 
         race = Race(attempt, after, allowed, good, lambda number: legs[number].cut(), drop)
         finished = await self._waits.race(race)

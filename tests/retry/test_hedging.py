@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
+from certificates import Authority
 from runners import Runner
+from servers import Nginx, Node
 
 import httpx_fast
 from httpx_fast import Breaker, Hedge, Response, Retry
@@ -306,6 +309,36 @@ def test_streamed_answers_are_read_where_they_are_wanted(backend: Runner, fault_
                 assert await answer.aread() == content
             ended()
             assert client.pool.stats().leased == 0
+
+    backend.run(body)
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_many_hedges_leave_answers_and_connections_whole(
+    backend: Runner, node: Node, nginx: Nginx, authority: Authority, http2: bool
+):
+    # Of two requests one is hedged, so that answers, resets and what is still sent cross each other.
+    retry = Retry(backoff=0, budget=1.0, hedge=Hedge(samples=5, percentile=0.3, least=0))
+
+    async def body() -> None:
+        options = {"retry": retry, "timeout": 30, "http2": http2, "verify": authority.client_context()}
+        async with backend.client(**options) as client:
+
+            async def ask(number: int) -> None:
+                for count in range(25):
+                    if http2:
+                        sent = f"{number}-{count} ".encode() * 300
+                        assert (await client.request("PUT", node.url("/echo"), content=sent)).content == sent
+                    else:
+                        assert (await client.get(nginx.url("/tiny"))).text == "ok"
+
+            await backend.together(*[partial(ask, number) for number in range(8)])
+            ended()
+            (stats,) = client.retry_stats().values()
+            assert (stats.requests, client.pool.stats().leased) == (200, 0)
+            assert stats.retries > 0
+            if http2:
+                assert client.pool.stats().open == 1
 
     backend.run(body)
 
