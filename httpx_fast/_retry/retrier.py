@@ -10,6 +10,7 @@ Written once for blocking and asynchronous code. Rules:
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 import time
@@ -30,6 +31,8 @@ from .origins import Origins, OriginState, RetryStats
 from .race import Race
 from .settings import Retry, check_retry
 from .waits import Waits, Wake
+
+logger = logging.getLogger("httpx_fast.retry")
 
 #: What says nothing about the origin, so that its circuit breaker is not told.
 _OURS = (ClientClosed, LocalProtocolError, PoolTimeout, UnsupportedProtocol)
@@ -162,7 +165,10 @@ class Retrier:
             response = outcome.response
             if verdict.delay is None:
                 return self._last(sending, outcome, verdict)
-            self._note(sending, outcome, f"{verdict.reason}; sent again after {verdict.delay:.3g} s")
+            told = f"{verdict.reason}; sent again after {verdict.delay:.3g} s"
+            if logger.isEnabledFor(logging.INFO):
+                logger.info("HTTP Retry: %s %s: %s", request.method, request.url._masked(), told)
+            self._note(sending, outcome, told)
             if response is not None:
                 await self._discard(response)
             if verdict.delay:

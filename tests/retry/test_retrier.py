@@ -92,6 +92,16 @@ def test_a_streamed_answer_is_the_reader_s():
     assert len(peer.requests) == 1
 
 
+def test_each_retry_is_logged_without_secrets(caplog: pytest.LogCaptureFixture):
+    request = Request("GET", "http://user:secret@host.example/")
+    with caplog.at_level("INFO", "httpx_fast.retry"):
+        sent(Clock(), Peer(503, 200), request=request)
+    (line,) = caplog.messages
+    assert line.startswith("HTTP Retry: GET http://")
+    assert line.endswith("host.example/: the answer was 503; sent again after 0.5 s")
+    assert "secret" not in line.replace("[secure]", "")
+
+
 # Bodies of requests.
 
 
