@@ -25,10 +25,10 @@ def one(action: Callable[[], object], count: int) -> float:
 def recorder() -> Callable[[], None]:
     """Record the journey of a request on a warm connection, with the readings of the clock."""
     clock = time.monotonic
-    facts = ConnectionFacts()
+    facts, head = ConnectionFacts(), object()
 
     def record() -> None:
-        journey = Journey(clock(), clock)
+        journey = Journey(clock(), clock, head)
         journey.leased = journey.started
         facts.requests = journey.nth = facts.requests + 1
         journey.connection = facts

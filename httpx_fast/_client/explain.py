@@ -5,6 +5,7 @@ Nothing is sent, resolved or opened, and no user code runs but that of a subclas
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from .._models import Headers, Request
 from .._models.cookies import request_face
 from .._net.auto import current_token
 from .._origin import Route
+from .._transports.heads import complete, forwarded
 from .._trust import trusted_store
 from .defaults import USE_CLIENT_DEFAULT, default_headers
 from .explanation import ExplainedCookie, ExplainedField, Explanation
@@ -47,7 +49,7 @@ def explain(client: Any, request: Request, given: Any, auth: Any, follow_redirec
     told["url"] = request.url._masked()
     told |= _timeouts(client, request)
     told |= _transport(client, request)
-    told["fields"] = _fields(client, request, given, before, told.pop("forwarded", None))
+    told["fields"] = _fields(client, request, given, before, told.pop("sent", request.headers.raw))
     return Explanation(**told)
 
 
@@ -128,20 +130,21 @@ def _transport(client: Any, request: Request) -> dict[str, Any]:
     if isinstance(refusal, str):
         told["error"] = f"ProxyError: {refusal}"
     options = getattr(transport, "_options", None)
-    if options is None or not hasattr(transport, "_route_and_timeout"):
+    if options is None or not hasattr(transport, "_proxy_fields"):
         return told
     told["replay"] = (request._extensions or {}).get("replay", transport._replay)
     told["limits"] = transport._limits
     if options.proxy is not None:
         told |= {"proxy": masked_url(str(options.proxy)), "forwards": transport._forward is not None}
     try:
-        route, _ = transport._route_and_timeout(request)
+        head, destination, route = complete(request, request._unchanged_head())
+        if transport._forward is not None and head.scheme == b"http":
+            head, route = forwarded(head, destination, transport._forward, transport._proxy_fields)
     except (HTTPError, InvalidURL) as error:
         told["error"] = f"{type(error).__name__}: {error}"
         return told
     told |= {"route": route, "forwards": route.forward, "protocols": options.protocols(route)}
-    if route.forward:
-        told["forwarded"] = transport._proxy_fields
+    told["sent"] = head.fields
     told |= _tls(route, options.tls)
     told["connection"], told["connection_info"] = _connection(transport, route)
     return told
@@ -176,13 +179,17 @@ def _connection(transport: Any, route: Route) -> tuple[str, Any]:
 
 
 def _fields(
-    client: Any, request: Request, given: Any, before_auth: set[str], forwarded: Any
+    client: Any, request: Request, given: Any, before_auth: set[str], sent: Iterable[tuple[bytes, bytes]]
 ) -> tuple[ExplainedField, ...]:
     asked, own = _names(given), {name.lower(): value for name, value in client.headers.multi_items()}
     defaults = default_headers()
     found: list[ExplainedField] = []
-    for name, value in request.headers.multi_items():
-        if name in asked:
+    present = set(request.headers)
+    for raw_name, raw_value in sent:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("utf-8", "backslashreplace")
+        if name not in present:
+            source = "the proxy"
+        elif name in asked:
             source = "the request"
         elif name not in before_auth:
             source = "auth"
@@ -195,9 +202,4 @@ def _fields(
         else:
             source = "the body" if name in _CONTENT else "the request"
         found.append(ExplainedField(name, masked_field(name, value), source))
-    present = set(request.headers)
-    for raw_name, raw_value in forwarded or ():
-        name = raw_name.decode("latin-1").lower()
-        if name not in present:
-            found.append(ExplainedField(name, masked_field(name, raw_value.decode("latin-1")), "the proxy"))
     return tuple(found)

@@ -50,6 +50,8 @@ class BytesStage:
 
     def __init__(self, decoder: ContentDecoder | None, chunk_size: int | None) -> None:
         self._decoder = decoder
+        #: Bytes of content that there were so far.
+        self.count: int = 0
         self._chunker = ByteChunker(chunk_size=chunk_size)
         self._slices = chunk_size is not None and chunk_size < SLICE
 
@@ -61,6 +63,7 @@ class BytesStage:
             yield from self._chunks(piece)
 
     def _chunks(self, piece: bytes) -> Iterator[bytes]:
+        self.count += len(piece)
         if not self._slices:
             yield from self._chunker.decode(piece) or _PAUSES
             return
@@ -78,7 +81,8 @@ class TextStage:
     """Yield text, in pieces or lines as `chunker` cuts them."""
 
     def __init__(self, decoder: ContentDecoder | None, encoding: str, chunker: TextChunker | LineDecoder) -> None:
-        self._bytes = BytesStage(decoder, None)
+        self.content: BytesStage = BytesStage(decoder, None)
+        self._bytes = self.content
         self._text = TextDecoder(encoding=encoding)
         self._chunker = chunker
         self._whole = isinstance(chunker, TextChunker) and chunker.chunk_size is None
@@ -123,17 +127,22 @@ def raw_stage(response: Any, chunk_size: int | None) -> tuple[Stage[bytes], byte
 
 def bytes_stage(response: Any, chunk_size: int | None) -> tuple[Stage[bytes], bytes | None]:
     decoder, content = _decoder_or_content(response)
-    return BytesStage(decoder, chunk_size), content
+    stage = response._content_stage = BytesStage(decoder, chunk_size)
+    return stage, content
 
 
 def text_stage(response: Any, chunk_size: int | None) -> tuple[Stage[str], bytes | None]:
     decoder, content = _decoder_or_content(response)
-    return TextStage(decoder, response.encoding or "utf-8", TextChunker(chunk_size=chunk_size)), content
+    stage = TextStage(decoder, response.encoding or "utf-8", TextChunker(chunk_size=chunk_size))
+    response._content_stage = stage.content
+    return stage, content
 
 
 def lines_stage(response: Any, chunk_size: int | None) -> tuple[Stage[str], bytes | None]:
     decoder, content = _decoder_or_content(response)
-    return TextStage(decoder, response.encoding or "utf-8", LineDecoder()), content
+    stage = TextStage(decoder, response.encoding or "utf-8", LineDecoder())
+    response._content_stage = stage.content
+    return stage, content
 
 
 def _decoder_or_content(response: Any) -> tuple[ContentDecoder | None, bytes | None]:

@@ -44,6 +44,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: Attributes that are not pickled: those that belong to the connection, and those that can be computed again.
 _UNPICKLED = (
     "_body",
+    "_content_stage",
     "_cookies",
     "_decoder",
     "_extensions",
@@ -258,7 +259,8 @@ class Response(ResponseBody):
             return None
         received_body = self._num_bytes_downloaded if self._body is None else len(self._body)
         content: bytes | None = None if self.is_truncated else self.__dict__.get("_content")
-        decoded = None if content is None else len(content)
+        stage = self.__dict__.get("_content_stage")
+        decoded = len(content) if content is not None else None if stage is None else stage.count
         return journey.sizes_of(None if head is None else head.size, received_body, decoded)
 
     @property

@@ -102,6 +102,7 @@ CASES = {
     "proxy tunnels": case("https://a.test/", proxy=PROXY),
     "proxy forwards": case(proxy=PROXY),
     "proxy with fields": case(proxy=httpx_fast.Proxy("http://proxy.test", headers={"X-Proxy": "1"})),
+    "websocket through a proxy": case(proxy=PROXY, asked={"headers": {"Upgrade": "websocket"}}),
     "socks": case("https://a.test/", proxy="socks5://user:hunter2@proxy.test"),
     "proxy of the environment": case(environment={"HTTP_PROXY": PROXY}),
     "proxy of the environment for https only": case(environment={"HTTPS_PROXY": PROXY}),

@@ -13,7 +13,7 @@ from peers import OK, Dialogue, answering, mute
 
 import httpx_fast
 from httpx_fast._net import base
-from httpx_fast._transports import default
+from httpx_fast._transports import transport_core
 
 
 def test_the_first_request_connects_and_the_second_reuses(backend, nginx, authority):
@@ -150,7 +150,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
                 is_sent.set()
 
     monkeypatch.setattr(base.Backend, "clock", staticmethod(clock))
-    monkeypatch.setattr(default, "Journey", Watched)
+    monkeypatch.setattr(transport_core, "Journey", Watched)
     return Slow(clock, is_sent)
 
 
@@ -281,6 +281,10 @@ def test_sizes_are_those_of_the_wire(backend, nginx):
         async with backend.client(headers={"Accept-Encoding": "gzip"}) as client:
             packed = await client.get(nginx.url("/gzip.json"))
             echoed = await client.post(nginx.url("/echo"), content=b"x" * 5000)
+            async with client.stream("GET", nginx.url("/gzip.json")) as streamed:
+                read = [piece async for piece in streamed.aiter_bytes(100)]
+            assert streamed.journey.sizes.decoded_body == len(b"".join(read)) == len(packed.content)
+            assert streamed.journey.sizes.received_body == packed.num_bytes_downloaded
             return packed, echoed
 
     packed, echoed = backend.run(body)
