@@ -62,7 +62,7 @@ FACE_ORDER = [
     "_utils _models.headers _models.field_values",
     "_config _multipart _decoders _models.cookie_rules",
     "_content _models.cookie_jar _models.body_iterators _models.dispatch",
-    "_models.cookies",
+    "_models.cookies _models.upload_progress",
     "_models.request _models.saving",
     "_models.response_body",
     "_models.response",

@@ -107,6 +107,10 @@ class Request:
             if isinstance(self._stream, ByteStream):
                 self._content = self._stream._stream
             self._prepare(defaults)
+        if extensions is not None and self._stream is not None and "upload_progress" in extensions:
+            from .upload_progress import told  # few programs ask for it
+
+            self._stream = told(self._stream, extensions["upload_progress"], self.headers.get("Content-Length"))
 
     def _begin(self) -> None:
         """Initialise the attributes that have no argument."""
@@ -164,7 +168,7 @@ class Request:
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """Return the settings of this request alone: "timeout", "trace", "sni_hostname", "target"."""
+        """Return the settings of this request alone: "timeout", "trace", "target", "upload_progress" and others."""
         extensions = self._extensions
         timeout = self._dispatch.timeout
         if extensions is None:
