@@ -90,12 +90,14 @@ in_next_release() {
         PATH="$2/bin:/usr/sbin:/usr/bin:/sbin:/bin" sh -c "cd $2/tree && $3"' sh "$root" "$1" "$2"
 }
 
-# README's second command with the interpreter $1 of the next release, and with more arguments for pytest, as one word.
-# The interpreter takes the kernel that it takes by itself.
+# README's second command with the interpreter $1 of the next release; $2 are the arguments of Python, as one word, in
+# place of "-m pytest". The interpreter takes the kernel that it takes by itself.
 test_on_next_release() {
     local inside=/srv/${1##*/}
     rm -rf "${root:?}$inside"
     copy_tree "$root$inside/tree"
     as_python3 "$1" "$root$inside/bin"
-    in_next_release "$inside" "$(readme_command 2) $2"
+    local command
+    command=$(readme_command 2)
+    in_next_release "$inside" "${command% -m pytest} $2"
 }

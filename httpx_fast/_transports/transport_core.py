@@ -124,9 +124,10 @@ class _TransportCore:
         """Return the body that `stream` gives. Raises RuntimeError if this transport cannot read it."""
         raise NotImplementedError
 
-    def __del__(self) -> None:
-        # At the interpreter's end the system closes what is open, and half of what this needs is gone.
-        if sys.is_finalizing() or not hasattr(self, "_made_at"):
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        # At the interpreter's end the system closes what is open, and half of what this needs is gone: on free-threaded
+        # CPython even the names of this module.
+        if is_finalizing() or not hasattr(self, "_made_at"):
             return
         left = sum(pool.close_from_finalizer() for pool in self._pools_left())
         if left:
