@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+from browser import chromium
 from peers import OK, answering
 
 import httpx_fast
@@ -160,3 +161,36 @@ def test_a_recording_with_a_failure_is_a_document(peer: Any) -> None:
     begun = [dt.datetime.fromisoformat(entry["startedDateTime"]) for entry in entries]
     assert begun == sorted(begun)
     assert abs((dt.datetime.now(dt.UTC) - begun[0]).total_seconds()) < 600
+
+
+def test_the_developer_tools_of_chromium_read_it() -> None:
+    """Their importer makes the requests of their network panel of it."""
+    with (
+        LocalServer() as server,
+        httpx_fast.Client(verify=server.client_context(), trust_env=False) as client,
+        client.record() as recording,
+    ):
+        client.get(f"{server.url}/redirect/1?token=hunter2", follow_redirects=True)
+        client.post(f"{server.url}/bytes/100", content=b"text")
+        with pytest.raises(httpx_fast.ConnectError, match="could not connect"):
+            client.get("https://localhost:1/")
+    document = har(recording)
+    entries = document["log"]["entries"]
+    with chromium() as page:
+        page.visit("devtools://devtools/bundled/devtools_app.html")
+        found = page.run(
+            f"""
+            const har = await import("./models/har/har.js").catch(() => null);
+            if (har === null) return null;
+            const root = new har.HARFormat.HARRoot({json.dumps(document)});
+            return har.Importer.Importer.requestsFromHARLog(root.log).map(
+                each => [each.requestMethod, each.url(), each.statusCode, each.duration * 1000]);
+            """
+        )
+    if found is None:
+        pytest.skip("this Chromium keeps its importer elsewhere")
+    assert [each[:3] for each in found] == [
+        [entry["request"]["method"], entry["request"]["url"], entry["response"]["status"]] for entry in entries
+    ]
+    assert [each[3] for each in found] == pytest.approx([entry["time"] for entry in entries], abs=0.01)
+    assert [each[2] for each in found] == [302, 200, 200, 0]

@@ -45,15 +45,26 @@ class Page:
     def open(self, path: Path, width: int = 1200, height: int = 900) -> None:
         """Loads a file."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.visit(path.as_uri())
+
+    def visit(self, url: str) -> None:
+        """Loads a URL."""
         self.call("Page.enable")
         self.call("Runtime.enable")
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=url)
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self.events.append(self._session.receive_json(timeout=PATIENCE))
 
     def ask(self, expression: str) -> Any:
         """The value of a JavaScript expression."""
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
+    def run(self, code: str) -> Any:
+        """What the body of an asynchronous function returns."""
+        expression = f"(async () => {{ {code} }})()"
+        result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
