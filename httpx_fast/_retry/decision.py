@@ -41,6 +41,10 @@ class Verdict(NamedTuple):
     refusal: str | None = None
 
 
+#: What is said of an answer that is not to be tried again.
+GOOD: Final = Verdict(None, "")
+
+
 class Tries:
     """Decides for one request, and counts its attempts.
 
@@ -86,7 +90,7 @@ class Tries:
     def after_answer(self, status: int, asked: str | None, now: float, date: float, chance: float) -> Verdict:
         """Decide after an answer; `asked` is its Retry-After."""
         if status not in self._retry.statuses:
-            return Verdict(None, "")
+            return GOOD
         reason = f"the answer was {status}"
         seconds = retry_after(asked, date)
         if seconds is not None and self._retry.retry_after_max:
@@ -131,17 +135,17 @@ class Tries:
         return Verdict(delay, reason)
 
 
-def may_be_repeated(retry: Retry, method: str, names: Iterable[str], replay: object) -> bool:
+def may_be_repeated(retry: Retry, method: str, names: Callable[[], Iterable[str]], replay: object) -> bool:
     """Return whether a request may be sent again that may have been processed.
 
-    `names` are those of its fields, in lower case; `replay` is its extension of that name, which wins.
+    `names` gives those of its fields, in lower case; `replay` is its extension of that name, which wins.
     """
     if isinstance(replay, bool):
         return replay
     if method.upper() in retry.methods:
         return True
     wanted = retry.idempotency_headers
-    return any(name in wanted for name in names)
+    return any(name in wanted for name in names())
 
 
 def was_connected(error: Exception) -> bool:

@@ -14,8 +14,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
-from inspect import isawaitable
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from .._config import deadline_of
@@ -26,7 +26,7 @@ from .._models import Request, Response
 from .._origin import Origin
 from .._transports.base import TELL_JOURNEY
 from .breaker import Circuit, Permit
-from .decision import Tries, Verdict, may_be_repeated
+from .decision import GOOD, Tries, Verdict, may_be_repeated
 from .origins import Origins, OriginState, RetryStats
 from .race import Race
 from .settings import Retry, check_retry
@@ -147,19 +147,23 @@ class Retrier:
 
     def exchange(self, transport: Any, request: Request) -> Any:
         """Return the response, or what to await for it. A transport that sends requests again itself is left alone."""
-        if getattr(transport, "retries_requests", False) or self.rule(request) is None:
+        retry = self.rule(request)
+        if retry is None or getattr(transport, "retries_requests", False):
             return self._waits.exchange(transport, request)
-        return self.send(transport, request)
+        return self._send(transport, request, retry)
 
     async def send(self, transport: Any, request: Request) -> Response:
         """Have `transport` exchange a request for a response, as often as it takes and is allowed."""
         retry = self.rule(request)
         if retry is None:
             return await self._exchange(transport, request)
+        return await self._send(transport, request, retry)
+
+    async def _send(self, transport: Any, request: Request, retry: Retry) -> Response:
         closings = self._closings
         sending = self._begin(transport, request, retry)
         while True:
-            after = self._hedge_after(sending)
+            after = None if retry.hedge is None else self._hedge_after(sending)
             outcome = await (self._attempt(sending) if after is None else self._hedged(sending, after))
             verdict = self._judge(sending, outcome)
             response = outcome.response
@@ -175,16 +179,16 @@ class Retrier:
                 await self._pause(sending, verdict.delay, closings)
 
     def _begin(self, transport: Any, request: Request, retry: Retry) -> Sending:
-        deadline = request._dispatch.deadline
-        if deadline is None:
+        dispatch = request._dispatch
+        deadline = dispatch.deadline
+        if deadline is None and dispatch.sender is None:
             # No client has said how long all may take: it is said here, for all attempts together.
             deadline = deadline_of(request, self._clock)
-            request._dispatch = request._dispatch.until(deadline)
+            request._dispatch = dispatch.until(deadline)
         until = NEVER if deadline is None else deadline.on(self._clock).at
         extensions = request._extensions
         replay = None if extensions is None else extensions.get("replay")
-        names = (name.decode("latin-1").lower() for name, _ in request.headers.raw)
-        repeatable = may_be_repeated(retry, request.method, names, replay)
+        repeatable = may_be_repeated(retry, request.method, partial(_field_names, request), replay)
         now = self._clock()
         with self._lock:
             state = self._origins.of(request.url._origin)
@@ -277,7 +281,11 @@ class Retrier:
         return outcome
 
     def _permit(self, sending: Sending) -> Permit | None:
-        circuit, now = sending.circuit, self._clock()
+        circuit = sending.circuit
+        if circuit is None and sending.retry.hedge is None:
+            sending.tries.attempts += 1
+            return None
+        now = self._clock()
         with self._lock:
             sending.tries.attempts += 1
             if circuit is None:
@@ -300,7 +308,7 @@ class Retrier:
     async def _exchange(self, transport: Any, request: Request) -> Response:
         response: Any = self._waits.exchange(transport, request)
         # What is no response is refused by the client, which knows what to say of it.
-        if not isinstance(response, Response) and isawaitable(response):
+        if not isinstance(response, Response) and hasattr(response, "__await__"):
             response = await response
         return response  # type: ignore[no-any-return]
 
@@ -317,8 +325,10 @@ class Retrier:
 
     def _learn(self, sending: Sending, outcome: Outcome, permit: Permit | None, seconds: float) -> None:
         """Tell the origin's circuit breaker, and note how long the answer took."""
-        now, retry, circuit = self._clock(), sending.retry, sending.circuit
-        response, error = outcome.response, outcome.error
+        retry, circuit = sending.retry, sending.circuit
+        if retry.hedge is None and circuit is None:
+            return
+        now, response, error = self._clock(), outcome.response, outcome.error
         with self._lock:
             if retry.hedge is not None and isinstance(response, Response) and response.is_success:
                 sending.state.latencies.add(seconds)
@@ -335,18 +345,21 @@ class Retrier:
 
     def _judge(self, sending: Sending, outcome: Outcome) -> Verdict:
         """Decide what follows an attempt."""
-        response, error = outcome.response, outcome.error
-        now, chance, tries = self._clock(), self._chance(), sending.tries
+        response, error, tries = outcome.response, outcome.error, sending.tries
+        if error is None and (not isinstance(response, Response) or tries.is_good(response.status_code)):
+            return GOOD
+        now, chance = self._clock(), self._chance()
         with self._lock:
             if error is not None:
                 return tries.after_error(error, now, chance)
-            if not isinstance(response, Response):
-                return Verdict(None, "")
+            assert response is not None
             asked = response.headers.get("retry-after")
             return tries.after_answer(response.status_code, asked, now, self._date(), chance)
 
     def _last(self, sending: Sending, outcome: Outcome, verdict: Verdict) -> Response:
         """Return the response that is the last, or raise the exception."""
+        if verdict is GOOD and not sending.earlier and outcome.response is not None:
+            return outcome.response
         journey, error = outcome.journey, outcome.error
         if journey is not None:
             journey.follow_attempts(sending.earlier, verdict.refusal)
@@ -397,6 +410,12 @@ class Retrier:
         finally:
             with self._lock:
                 self._pauses.discard(wake)
+
+
+def _field_names(request: Request) -> Iterator[str]:
+    """Yield the names of the request's fields, in lower case."""
+    for name, _ in request.headers.raw:
+        yield name.decode("latin-1").lower()
 
 
 class _BodyAgain:

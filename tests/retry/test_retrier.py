@@ -226,7 +226,7 @@ def test_a_request_without_a_client_has_one_total_for_all_attempts():
         return Response(503)
 
     peer = Peer(slow)
-    request = get(extensions={"timeout": {"total": 8.0}})
+    request = Request("GET", "http://host.example/", extensions={"timeout": {"total": 8.0}})
     assert sent(clock, peer, Retry(attempts=9, backoff=1.0), request).status_code == 503
     assert (len(peer.requests), clock.pauses) == (3, [0.5, 1.0])
     assert request._dispatch.deadline is not None
