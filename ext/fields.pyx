@@ -12,7 +12,9 @@ cdef extern from "Python.h":
     Py_ssize_t PyUnicode_GET_LENGTH(object)
     void *PyUnicode_DATA(object)
 
-__all__ = ["encode_lines", "merge_lines"]
+__all__ = ["encode_lines", "lower_lines", "merge_lines"]
+
+cdef bytes HOST = b"host"
 
 #: Codecs that encode ASCII text as it is.
 cdef frozenset SUPERSETS = frozenset({"ascii", "utf-8", "iso-8859-1"})
@@ -112,3 +114,23 @@ def merge_lines(list lines not None, list names not None, given, frozenset refus
             kept.append(lines[i])
             kept_names.append(names[i])
     return kept + added, kept_names + added_names
+
+
+def lower_lines(lines, frozenset dropped not None, frozenset deciding not None, frozenset harmless not None):
+    """Return `lines` with names in lower case, without those in `dropped`, and the value of the last Host.
+
+    Returns None if a name is in `deciding` and the line, its name in lower case, not in `harmless`: the caller has to
+    look at it then.
+    """
+    cdef list kept = []
+    cdef bytes name
+    host = None
+    for raw, value in lines:
+        name = lower(<bytes> raw if type(raw) is bytes else bytes(raw))
+        if name in deciding and (name, value) not in harmless:
+            return None
+        if name == HOST:
+            host = value
+        if name not in dropped:
+            kept.append((name, value))
+    return kept, host

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any, cast
 
 from .defaults import USE_CLIENT_DEFAULT, UseClientDefault
@@ -71,6 +70,8 @@ class Inspection:
         return explain(client, request, headers, auth, follow_redirects)
 
     def _repr_html_(self) -> str:
+        from html import escape  # only notebooks need it
+
         try:
             pool: str = cast("Any", self).pool._repr_html_()
         except (AttributeError, RuntimeError):  # a transport without a pool, or no event loop

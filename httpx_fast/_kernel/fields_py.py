@@ -7,7 +7,7 @@ from typing import Any
 
 from . import errors
 
-__all__ = ["encode_lines", "merge_lines"]
+__all__ = ["encode_lines", "lower_lines", "merge_lines"]
 
 FieldLine = tuple[bytes, bytes]
 
@@ -55,3 +55,25 @@ def merge_lines(
         return [*lines, *added], [*names, *added_names]
     kept = [(line, name) for line, name in zip(lines, names, strict=True) if name not in added_names]
     return [line for line, _ in kept] + added, [name for _, name in kept] + added_names
+
+
+def lower_lines(
+    lines: Iterable[FieldLine], dropped: frozenset[bytes], deciding: frozenset[bytes], harmless: frozenset[FieldLine]
+) -> tuple[list[FieldLine], bytes | None] | None:
+    """Return `lines` with names in lower case, without those in `dropped`, and the value of the last Host.
+
+    Returns None if a name is in `deciding` and the line, its name in lower case, not in `harmless`: the caller has to
+    look at it then.
+    """
+    kept: list[FieldLine] = []
+    host = None
+    for line in lines:
+        name, value = line
+        lower = name.lower()
+        if lower in deciding and (lower, value) not in harmless:
+            return None
+        if lower == b"host":
+            host = value
+        if lower not in dropped:
+            kept.append((lower, value))
+    return kept, host

@@ -58,12 +58,12 @@ IMPLEMENTATION, REASON = _choose(os.environ.get("HTTPX_FAST_IMPL", ""))
 
 if TYPE_CHECKING or IMPLEMENTATION == "python":
     from .buffer_py import BodyBuffer
-    from .fields_py import encode_lines, merge_lines
+    from .fields_py import encode_lines, lower_lines, merge_lines
     from .http1_py import ChunkedDecoder, HeadParser, ResponseHead, check_field, chunk_head, request_head
     from .urls_py import primitive_value_to_str, split_url, urlencode
 else:
     from .buffer_c import BodyBuffer
-    from .fields_c import encode_lines, merge_lines
+    from .fields_c import encode_lines, lower_lines, merge_lines
     from .http1_c import ChunkedDecoder, HeadParser, ResponseHead, check_field, chunk_head, request_head
     from .urls_c import primitive_value_to_str, split_url, urlencode
 
@@ -108,6 +108,7 @@ __all__ = [
     "data_head",
     "encode_lines",
     "headers_frames",
+    "lower_lines",
     "merge_lines",
     "primitive_value_to_str",
     "request_head",

@@ -9,11 +9,15 @@ from collections.abc import Iterator, Sequence
 
 from .._head import FieldLine
 from .._kernel.h2_constants import CONNECTION_FIELDS
+from .._kernel.select import lower_lines
 
 #: Replaced by :authority (RFC 9113 s.8.3.1), or meant for the next hop of HTTP/1 only (s.8.2.2).
 _DROPPED = CONNECTION_FIELDS | {b"host", b"http2-settings"}
 #: RFC 8441 s.5: :protocol replaces them.
 _DROPPED_OF_WEBSOCKETS = _DROPPED | {b"sec-websocket-key"}
+#: What most requests do not have: fields that say what becomes of others, or of the request.
+_DECIDING = frozenset({b"connection", b"te", b"upgrade"})
+_HARMLESS = frozenset({(b"connection", b"keep-alive"), (b"connection", b"close")})
 _SCHEMES = {b"ws": b"http", b"wss": b"https"}
 
 
@@ -21,11 +25,22 @@ def http2_fields(
     method: bytes, scheme: bytes, authority: bytes, target: bytes, fields: Sequence[FieldLine]
 ) -> tuple[FieldLine, ...]:
     """Return all fields of a request as a tuple of tuples, so that an encoder can remember the block made of it."""
+    scheme = _SCHEMES.get(scheme, scheme)
+    plain = None if method == b"CONNECT" else lower_lines(fields, _DROPPED, _DECIDING, _HARMLESS)
+    if plain is not None:
+        kept, host = plain
+        authority = authority if host is None else host
+        return (
+            (b":method", method),
+            (b":scheme", scheme),
+            (b":authority", authority),
+            (b":path", target),
+            *kept,
+        )
     names = [name.lower() for name, _ in fields]
     for name, (_, value) in zip(names, fields, strict=True):
         if name == b"host":
             authority = value
-    scheme = _SCHEMES.get(scheme, scheme)
     dropped = _DROPPED
     if method == b"CONNECT":
         # RFC 9113 s.8.5: host and port to connect to, as in the authority-form of HTTP/1.1.

@@ -87,6 +87,26 @@ def test_names_of_a_subclass_of_bytes(kernel):
     assert kernel.merge_lines([], [], [(OwnBytes(b"A"), b"b")], REFUSED) == ([(b"A", b"b")], [b"a"])
 
 
+DROPPED, DECIDING = frozenset({b"host", b"connection"}), frozenset({b"connection", b"te"})
+HARMLESS = frozenset({(b"connection", b"keep-alive")})
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], ([], None)),
+        ([(b"HOST", b"a"), (b"X-Y", b"Z"), (b"host", b"b")], ([(b"x-y", b"Z")], b"b")),
+        ([(b"Connection", b"keep-alive"), (b"a", b"")], ([(b"a", b"")], None)),
+        ([(b"Connection", b"Keep-Alive")], None),
+        ([(b"a", b"b"), (b"TE", b"trailers")], None),
+        ([(OwnBytes(b"A"), b"b")], ([(b"a", b"b")], None)),
+    ],
+)
+def test_lines_in_lower_case(kernel, lines, expected):
+    assert kernel.lower_lines(lines, DROPPED, DECIDING, HARMLESS) == expected
+    assert kernel.lower_lines(tuple(lines), DROPPED, DECIDING, HARMLESS) == expected
+
+
 NAMES = st.sampled_from(["a", "A", "b", "B-c", "Host", "content-Length", b"a", b"B-C", "ä", b"\xff\xdd", 1])
 PAIRS = st.lists(st.tuples(NAMES, st.one_of(st.text(max_size=4), st.binary(max_size=4), st.integers())), max_size=5)
 OWN = st.lists(st.sampled_from([b"A", b"b", b"B-C", b"c"]), max_size=5)
@@ -109,5 +129,7 @@ def test_twins_agree(twins):
         lines, names = [(name, b"1") for name in own], [name.lower() for name in own]
         given_pairs = (lines, names, pairs, REFUSED)
         assert outcome(compiled.merge_lines, *given_pairs) == outcome(python.merge_lines, *given_pairs)
+        sets = (frozenset({b"a"}), frozenset({b"b"}), frozenset({(b"b", b"1")}))
+        assert compiled.lower_lines(lines, *sets) == python.lower_lines(lines, *sets)
 
     agree()

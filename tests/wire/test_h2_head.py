@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from httpx_fast._wire import h2_head
 from httpx_fast._wire.h2_head import http2_fields
 
 HOST = (b"Host", b"example.org")
@@ -68,3 +69,14 @@ def test_a_websocket_becomes_an_extended_connect():
         (b":path", b"/a?b"),
         (b"sec-websocket-version", b"13"),
     )
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST", b"CONNECT"])
+@pytest.mark.parametrize("value", [None, b"keep-alive", b"close", b"Keep-Alive", b"keep-alive, x-a"])
+@pytest.mark.parametrize("line", [(b"X-A", b"1"), (b"TE", b"gzip"), (b"Upgrade", b"h2c"), (b"Keep-Alive", b"5")])
+def test_short_way_gives_what_the_long_way_gives(monkeypatch, method, value, line):
+    lines = [(b"HOST", b"a.test"), line, *([] if value is None else [(b"Connection", value)])]
+    given = (method, b"wss", b"b.test", b"/c", lines)
+    short = http2_fields(*given)
+    monkeypatch.setattr(h2_head, "lower_lines", lambda *_: None)
+    assert http2_fields(*given) == short
