@@ -14,10 +14,13 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterable
 from copy import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._journey_parts import AGAIN, NEW, PHASES, Sizes, Span
 from ._trace import Tracer
+
+if TYPE_CHECKING:
+    from ._journey_certificate import Certificate
 
 __all__ = ["AGAIN", "MAX_ATTEMPTS", "NEW", "NO_JOURNEY", "PHASES", "ConnectionFacts", "Journey", "Sizes", "Span"]
 
@@ -84,7 +87,7 @@ class ConnectionFacts:
         self.counted: bool = False  # the journey of the request that it was dialled for says so
 
     @property
-    def certificate(self) -> Any:
+    def certificate(self) -> Certificate | None:
         """Return the origin's `Certificate`: subject, names, from when until when it holds. None without TLS."""
         from ._journey_certificate import read_certificate  # few ask
 

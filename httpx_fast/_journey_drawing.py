@@ -72,6 +72,8 @@ def tell_connection(journey: Record) -> str:
 
 def tell(journey: Record) -> str:
     """Return the drawing of a journey with its hops and attempts, as `print(journey)` shows it."""
+    if not journey.over_network:
+        return "Sent without a network."
     every = lines_of([journey])
     lines = draw(every, [_label(each) for each in every])
     if len(every) > 1:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, NamedTuple, Protocol
 
+from ._journey_certificate import Certificate
+
 #: The steps, in order. "reader" is the time that the code which read the body in pieces took between them.
 PHASES = ("pool", "dns", "tcp", "proxy", "tls", "send", "wait", "receive", "reader")
 
@@ -79,7 +81,7 @@ class Facts(Protocol):
     @property
     def tls_resumed(self) -> bool | None: ...
     @property
-    def certificate(self) -> Any: ...
+    def certificate(self) -> Certificate | None: ...
     @property
     def requests(self) -> int: ...
     @property

@@ -78,6 +78,8 @@ class _Line:
     outcome: str
     failed: bool
     response: Response | None = None
+    #: Whether a network was involved; else the journey stands in for one that there is not.
+    is_timed: bool = True
 
 
 def report(sent: Iterable[Reported], path: str | os.PathLike[str] | None = None) -> str:
@@ -86,7 +88,12 @@ def report(sent: Iterable[Reported], path: str | os.PathLike[str] | None = None)
     `sent` are responses, exceptions and journeys, in any order. Redirects, and the other requests that led to one, are
     told too. Times are milliseconds.
     """
-    lines = sorted(_lines(sent), key=lambda line: line.journey.started)
+    lines = _lines(sent)
+    begin = min((line.journey.started for line in lines if line.is_timed), default=0.0)
+    for line in lines:
+        if not line.is_timed:  # it is shown at the beginning, and took no time
+            line.journey.started = line.journey.done = begin
+    lines.sort(key=lambda line: line.journey.started)
     if path is not None and os.fspath(path).lower().endswith(".svg"):
         style = colour_style() + _STYLE
         labels = [f"{line.outcome.partition(':')[0]} {line.label}".strip() for line in lines]
@@ -120,12 +127,13 @@ def _lines(sent: Iterable[Reported]) -> list[_Line]:
 
 def _line_of(response: Response) -> _Line:
     journey = response.journey
-    if not journey.over_network:  # mocks share one
+    is_timed = journey.over_network
+    if not is_timed:  # mocks share one
         journey = Journey(0.0, float)
         journey.done = 0.0
     request = response.request
     label = f"{request.method} {request.url._masked()}"
-    return _Line(journey, label, request.url.host, str(response.status_code), response.is_error, response)
+    return _Line(journey, label, request.url.host, str(response.status_code), response.is_error, response, is_timed)
 
 
 def _bare_line(journey: Journey, outcome: str, failed: bool = False) -> _Line:
@@ -205,7 +213,7 @@ def _row(number: int, line: _Line, scale: _drawing.Scale) -> str:
 def _detail(line: _Line, times: str) -> str:
     journey = line.journey
     told = [f"{line.response.http_version}, " if line.response is not None else ""]
-    told[0] += tell_connection(journey) if journey.over_network and journey.connection is not None else "no connection"
+    told[0] += tell_connection(journey) if journey.connection is not None else "no connection"
     if times:
         told.append(times)
     told += [f"sent again: {AGAIN.get(each.why_again or '', each.failure or '')}" for each in journey.attempts]

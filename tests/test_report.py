@@ -132,6 +132,18 @@ def test_exceptions_and_hops_have_rows(peer: Any) -> None:
     assert "302" in page.text
 
 
+def test_mocks_beside_real_requests_do_not_stretch_the_time() -> None:
+    with LocalServer(tls=False, answer=answer) as server, httpx_fast.Client() as client:
+        real = client.get(server.url)
+    transport = httpx_fast.MockTransport(lambda request: httpx_fast.Response(200))
+    with httpx_fast.Client(transport=transport) as client:
+        mocked = client.get("http://a.test/")
+    page = Page(report([mocked, real]))
+    assert f"2 requests in {1000 * real.journey.total:.3f} ms" in page.text
+    assert len(page.all("details")) == 2
+    assert str(mocked.journey) == "Sent without a network."
+
+
 def test_connections_in_use_and_waiters_are_counted() -> None:
     def journey(*marks: float) -> httpx_fast.Journey:
         made = httpx_fast.Journey(100.0 + marks[0], lambda: 200.0)

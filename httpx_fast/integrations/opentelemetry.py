@@ -30,6 +30,7 @@ from .._exceptions import HTTPError
 from .._journey import Journey
 from .._masking import masked_url
 from .._models import Request, Response
+from .._pool.pool import Pool
 
 __all__ = ["Telemetry", "instrument", "instrument_all"]
 
@@ -200,7 +201,7 @@ class Telemetry:
         counts: dict[tuple[str, int, str], int] = {}
         for client in list(self.clients) if self.active else ():
             for transport in client._all_transports():
-                pools: Callable[[], list[Any]] = getattr(transport, "_pools_left", list)
+                pools: Callable[[], list[Pool]] = getattr(transport, "_pools_left", _no_pools)
                 for pool in pools():
                     for info in pool.connections():
                         state = "idle" if info.state == "idle" else "active"
@@ -210,6 +211,11 @@ class Telemetry:
             Observation(count, {"server.address": host, "server.port": port, "http.connection.state": state})
             for (host, port, state), count in counts.items()
         ]
+
+
+def _no_pools() -> list[Pool]:
+    """Stand for a transport without pools."""
+    return []
 
 
 def _asked(request: Request) -> dict[str, Any]:

@@ -9,11 +9,11 @@ redirects and rounds of authentication are exchanges. URLs are told without secr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import sentry_sdk
+from sentry_sdk import tracing_utils
 from sentry_sdk.integrations import Integration
-from sentry_sdk.tracing_utils import should_propagate_trace
 
 from .._client.observing import observe_all
 from .._journey import Journey
@@ -22,18 +22,27 @@ from .._models import Request, Response
 
 __all__ = ["HTTPXFastIntegration"]
 
+# The SDK does not say of what type its clients are.
+_utils: Any = tracing_utils
+_should_propagate: Callable[[Any, str], bool] = _utils.should_propagate_trace
+_stops: list[Callable[[], None]] = []
+
+
+def stop() -> None:
+    """Tell Sentry nothing of clients that are made from now on."""
+    while _stops:
+        _stops.pop()()
+
 
 class HTTPXFastIntegration(Integration):
     """Tells Sentry of the requests of all clients that are made after `sentry_sdk.init()`."""
 
     identifier = "httpx_fast"
-    #: Ends it for clients that are made later.
-    stop: ClassVar[Callable[[], None] | None] = None
 
     @staticmethod
     def setup_once() -> None:
         """Observe all clients; called by the SDK, once in a process."""
-        HTTPXFastIntegration.stop = observe_all(_Observer())
+        _stops.append(observe_all(_Observer()))
 
 
 class _Observer:
@@ -46,7 +55,7 @@ class _Observer:
         span = sentry_sdk.start_span(op="http.client", name=f"{request.method} {url}", origin="auto.http.httpx_fast")
         span.set_data("http.request.method", request.method)
         span.set_data("url", url)
-        if should_propagate_trace(client, str(request.url)):
+        if _should_propagate(client, str(request.url)):
             for name, value in sentry_sdk.get_current_scope().iter_trace_propagation_headers(span=span):
                 if name.lower() == "baggage" and name in request.headers:
                     value = f"{request.headers[name]},{value}"

@@ -16,7 +16,7 @@ import sentry_sdk
 from sentry_sdk import integrations
 from sentry_sdk.transport import Transport
 
-from httpx_fast.integrations.sentry import HTTPXFastIntegration
+from httpx_fast.integrations.sentry import HTTPXFastIntegration, stop
 
 
 class Kept(Transport):
@@ -45,8 +45,7 @@ def kept() -> Iterator[Kept]:
     yield transport
     sentry_sdk.get_client().close()
     sentry_sdk.get_global_scope().set_client(None)
-    assert HTTPXFastIntegration.stop is not None
-    HTTPXFastIntegration.stop()
+    stop()
     for known in (integrations._processed_integrations, integrations._installed_integrations):
         known.discard(HTTPXFastIntegration.identifier)
 

@@ -268,6 +268,32 @@ def way_of_a_request(response: httpx.Response) -> None:
     assert_type(response.journey.reused, bool)
     assert_type(response.journey.total, float)
     assert_type(response.journey.dns, float | None)
+    assert_type(response.journey.phases_ns(), dict[str, int])
+    assert_type(response.journey.attempts, tuple[httpx.Journey, ...])
+    assert_type(response.journey.hops, tuple[httpx.Journey, ...])
+    assert_type(response.journey.sizes.received_body, int | None)
+    assert_type(response.journey.started_at.isoformat(), str)
+    assert_type(response.journey.why_new, str | None)
+    facts = response.journey.connection
+    if facts is not None and facts.certificate is not None:
+        assert_type(facts.certificate.names, tuple[str, ...])
+
+
+def looks_at_what_is_sent(client: httpx.Client, other: httpx.AsyncClient) -> None:
+    with client.record() as recording:
+        client.get("https://host.example/")
+    assert_type(recording.responses, list[httpx.Response])
+    assert_type(recording.errors, list[httpx.HTTPError])
+    assert_type(httpx.report(recording, "page.html"), str)
+    httpx.report([response.journey for response in recording.responses])
+    assert_type(httpx.har(recording)["log"], Any)
+    told = other.explain("GET", "https://host.example/", headers={"X": "1"}, timeout=3, auth=None)
+    assert_type(told, httpx.Explanation)
+    assert_type(told.protocols, tuple[str, ...])
+    assert_type([field.source for field in told.fields], list[str])
+    assert_type(told.to_dict(), dict[str, Any])
+    httpx.add_secret_names("ticket")
+    httpx.debug(True)
 
 
 def events_and_websockets(client: httpx.Client) -> None:
