@@ -467,8 +467,9 @@ async def _redirecting(
     hooks = client._event_hooks
     redirects = sum(each.has_redirect_location for each in history) if history else 0
     while True:
-        for hook in hooks["request"]:
-            await side.call(hook, request)
+        if hooks["request"]:  # a loop over nothing costs more than this
+            for hook in hooks["request"]:
+                await side.call(hook, request)
         if request._stream is not None:
             _check_body(client, request._stream)
         transport = client._transport_for_url(request.url)
@@ -498,8 +499,9 @@ async def _redirecting(
             # A response as the wire gave it, that brings no cookie, while nobody logs: most of them.
             if head is None or response._headers is not None or head.flags & HAS_SET_COOKIE or logs(INFO) is not False:
                 _arrived(client, request, response, started)
-            for hook in hooks["response"]:
-                await side.call(hook, response)
+            if hooks["response"]:
+                for hook in hooks["response"]:
+                    await side.call(hook, response)
             if history:
                 response.history = list(history)
                 response.journey.follow(each.journey for each in history)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from .._conn.base import Connection, Exchange
 from .._head import FieldLine
@@ -16,7 +17,7 @@ from .leases import Leases
 class Lease:
     """The right to read the rest of one response, and to nothing else of its connection."""
 
-    __slots__ = ("_exchange", "_given_at", "connection", "journey", "made_at", "pool", "trailers")
+    __slots__ = ("_exchange", "_given_at", "connection", "journey", "made_at", "pool", "trailers", "unsent")
 
     def __init__(self, pool: Leases, connection: Connection, exchange: Exchange, journey: Journey) -> None:
         self.pool: Leases = pool
@@ -26,6 +27,8 @@ class Lease:
         self._given_at = pool.clock()  # when the reader was given something
         self.made_at: str = caller(2)
         pool.held[journey] = self.made_at
+        #: A body of a request, to be ended with `aclose()`, that is sent while the response is read.
+        self.unsent: Any = None
         self.trailers: Sequence[FieldLine] = ()
 
     async def next_chunk(self) -> bytes:

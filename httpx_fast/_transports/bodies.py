@@ -8,12 +8,10 @@ from typing import Any
 from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._drive import drive
 from .._head import FieldLine
-from .._journey import Journey
 from .._models import Request, Response
 from .._models.response import received
 from .._pool.pool import Lease, Reply
 from .network import AsyncNetworkStream, NetworkStream, handed_over, of_async_response, of_response
-from .outgoing import Outgoing
 
 
 class _Body:
@@ -58,7 +56,6 @@ class AsyncBody(_Body, AsyncByteStream):
 
     network: Any = staticmethod(of_async_response)
     network_type = AsyncNetworkStream
-    unsent: Outgoing | None = None  # a request's body that is sent while this one is read
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -71,17 +68,17 @@ class AsyncBody(_Body, AsyncByteStream):
 
     async def aclose(self) -> None:
         self._lease.close()
-        if self.unsent is not None:
-            await self.unsent.aclose()
+        if self._lease.unsent is not None:
+            await self._lease.unsent.aclose()
         if self._lease.trace is not None:
             await self._lease.trace.deliver()
 
 
 def response_of(
-    request: Request, journey: Journey, reply: Reply, body_type: type[SyncBody | AsyncBody], max_size: int | None
+    request: Request, reply: Reply, body_type: type[SyncBody | AsyncBody], max_size: int | None
 ) -> Response:
     """Return the response that a reply of the pool is, with its body, or a stream of it."""
-    head, data, interim, trailers, lease = reply
+    head, data, interim, trailers, lease, journey = reply
     stream, network = None, body_type.network
     if lease is not None:
         stream = body_type(lease)

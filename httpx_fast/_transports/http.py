@@ -67,10 +67,7 @@ class HTTPTransport(_TransportCore, BaseTransport):
         pool = self.pool
         if pool.closed:
             pool = self._reopened(request)
-        journey, sending, pieces = self._prepare(request, pool)
-        if pieces is None:
-            return response_of(request, journey, drive(sending), SyncBody, self._max_size)
-        return drive(self._exchange_streamed(request, journey, sending, pieces, SyncBody))
+        return response_of(request, drive(self._prepare(request, pool)), SyncBody, self._max_size)
 
     def warm(self, request: Request, n: int = 1) -> int:
         """Open connections for requests like this one, one by one, until there are `n`; see `Client.warm()`."""
@@ -133,10 +130,7 @@ class AsyncHTTPTransport(_TransportCore, AsyncBaseTransport):
         last, pool = self._last
         if pool is None or token is not last:
             pool = self._pool_of(token, request)
-        journey, sending, pieces = self._prepare(request, pool)
-        if pieces is None:
-            return response_of(request, journey, await sending, AsyncBody, self._max_size)
-        return await self._exchange_streamed(request, journey, sending, pieces, AsyncBody)
+        return response_of(request, await self._prepare(request, pool), AsyncBody, self._max_size)
 
     async def awarm(self, request: Request, n: int = 1) -> int:
         """Open connections for requests like this one, at once, until there are `n`; see `AsyncClient.warm()`."""

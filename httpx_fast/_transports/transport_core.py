@@ -28,7 +28,7 @@ from .._conn.dial import DialOptions
 from .._deadline import Deadline
 from .._exceptions import ClientClosed
 from .._journey import Journey
-from .._models import Request, Response
+from .._models import Request
 from .._net.address_policy import IPAddress
 from .._net.base import Backend, SocketOption
 from .._origin import Route
@@ -37,7 +37,6 @@ from .._pool.pool import Pool, Reply
 from .._trace import any_logger_answered, tracer
 from .._trust import CertTypes, check_ssl_settings, shared_ssl_context
 from .base import TELL_JOURNEY
-from .bodies import AsyncBody, SyncBody, response_of
 from .heads import complete, forwarded, framing_of
 from .outgoing import Outgoing
 from .proxying import forward_route, hop_of
@@ -150,11 +149,10 @@ class _TransportCore:
             limits.max_age,
         )
 
-    def _prepare(self, request: Request, pool: Pool) -> tuple[Journey, Coroutine[Any, Any, Reply], Outgoing | None]:
-        """Return the journey of a request, the coroutine that exchanges it for a reply, and its body if it is streamed.
+    def _prepare(self, request: Request, pool: Pool) -> Coroutine[Any, Any, Reply]:
+        """Return the coroutine that exchanges a request for a reply.
 
-        Everything that can be refused is, before a connection is leased. Nothing may be raised between this call and
-        the first step of the coroutine.
+        Everything that can be refused is, before a connection is leased. The coroutine is to be begun at once.
         """
         dispatch = request._dispatch
         destination = dispatch.destination
@@ -180,31 +178,10 @@ class _TransportCore:
         # A body that may be too large is not collected, but read piece by piece.
         whole = dispatch.whole and self._max_size is None
         if data is not None:
-            return journey, pool.request(head, route, data, framing, timeouts, journey, whole, replay), None
+            return pool.request(head, route, data, framing, timeouts, journey, whole, replay)
         pieces = self._pieces(request.stream, timeouts.deadline, clock)
-        return journey, pool.request(head, route, pieces, framing, timeouts, journey, whole, replay), pieces
-
-    async def _exchange_streamed(
-        self,
-        request: Request,
-        journey: Journey,
-        sending: Coroutine[Any, Any, Reply],
-        pieces: Outgoing,
-        body_type: type[SyncBody | AsyncBody],
-    ) -> Response:
-        """Exchange a request whose body is streamed; the body is ended when nothing more of it is sent."""
-        try:
-            reply = await sending
-        except BaseException:
-            await pieces.aclose()
-            raise
-        response = response_of(request, journey, reply, body_type, self._max_size)
-        lease = reply[4]
-        if lease is None or not lease.sending:
-            await pieces.aclose()
-        else:
-            response.stream.unsent = pieces  # type: ignore[union-attr]
-        return response
+        sending = pool.request(head, route, pieces, framing, timeouts, journey, whole, replay)
+        return _ended_with(pieces, sending)
 
     def _route_and_timeout(self, request: Request) -> tuple[Route, float | None]:
         """Return the route of the connections that serve this request, and the seconds to make one."""
@@ -212,6 +189,21 @@ class _TransportCore:
         if self._forward is not None and head.scheme == b"http":
             route = self._forward
         return route, granted(request, "connect")
+
+
+async def _ended_with(pieces: Outgoing, sending: Coroutine[Any, Any, Reply]) -> Reply:
+    """Exchange a request whose body is streamed, and end the body when nothing more of it is sent."""
+    try:
+        reply = await sending
+    except BaseException:
+        await pieces.aclose()
+        raise
+    lease = reply[4]
+    if lease is None or not lease.sending:
+        await pieces.aclose()
+    else:
+        lease.unsent = pieces
+    return reply
 
 
 def check_sender(request: Request) -> None:

@@ -17,7 +17,7 @@ from httpx_fast._net.auto import backend_for, current_token
 from httpx_fast._net.base import Abortable, Address, Backend, Stream, Waiter
 from httpx_fast._net.sync import SyncBackend
 from httpx_fast._origin import Origin, Route
-from httpx_fast._pool.pool import Pool, Reply
+from httpx_fast._pool.pool import Lease, Pool
 from httpx_fast._transports.outgoing import AsyncPieces
 from httpx_fast._wire.heads import WireHead
 
@@ -134,12 +134,14 @@ class House:
         fields: Sequence[tuple[bytes, bytes]] = (),
         body: Any = b"",
         replay: bool | None = None,
-    ) -> Reply:
+    ) -> tuple[Any, bytes | None, Any, Any, Lease | None]:
         head = WireHead(method, b"http", b"a.example", b"/", [(b"Host", b"a.example"), *fields])
         self.last = self.journey()
         if not isinstance(body, bytes):
             body = AsyncPieces(body)
-        return await self.pool.request(head, route, body, head.framing or 0, timeouts, self.last, whole, replay)
+        reply = await self.pool.request(head, route, body, head.framing or 0, timeouts, self.last, whole, replay)
+        assert reply[5] is self.last
+        return reply[:5]
 
     def journey(self) -> Journey:
         return Journey(self.backend.now, self.backend.clock)
