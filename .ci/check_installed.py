@@ -25,7 +25,10 @@ def main() -> None:
         sys.exit("this is the checkout, not what was installed")
     if os.environ.get("HTTPX_FAST_IMPL") == "c" and select.IMPLEMENTATION != "c":
         sys.exit(f"the kernel is {select.IMPLEMENTATION!r}")
-    with LocalServer(answer=lambda request: Reply(200, [], b"hello")) as server, httpx_fast.Client() as client:
+    with (
+        LocalServer(tls=False, answer=lambda request: Reply(200, [], b"hello")) as server,
+        httpx_fast.Client() as client,
+    ):
         url = f"http://127.0.0.1:{server.port}/"
         assert [client.get(url).text for _ in range(3)] == ["hello"] * 3
     is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
