@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from .._conn.base import Connection, Exchange, Head, RequestTimeouts
 from .._conn.dial import DialOptions
-from .._exceptions import RequestError, TransportError, UnsupportedProtocol
+from .._exceptions import ReadError, RequestError, TransportError, UnsupportedProtocol
 from .._head import FieldLine, RequestHead
 from .._journey import Journey
 from .._origin import Origin, Route
@@ -78,6 +78,8 @@ class Exchanges:
                 else:
                     since = journey.started if replays is None else replays.since
                     connection = await self._acquirer.acquire(route, found, timeouts, journey, since, once)
+                    if journey.is_cut:
+                        raise ReadError("the request was given up on this side before it was sent")
                 # A head that has a time of its own is waited for before the body is.
                 together = whole and timeouts.first_byte is None
                 exchange = await connection.exchange(head, body, framing, timeouts, journey, together)

@@ -20,7 +20,15 @@ from typing import Any
 
 from .._config import deadline_of
 from .._deadline import NEVER
-from .._exceptions import CircuitOpen, ClientClosed, LocalProtocolError, PoolTimeout, RequestError, UnsupportedProtocol
+from .._exceptions import (
+    CircuitOpen,
+    ClientClosed,
+    LocalProtocolError,
+    PoolTimeout,
+    ReadError,
+    RequestError,
+    UnsupportedProtocol,
+)
 from .._journey import Journey
 from .._models import Request, Response
 from .._origin import Origin
@@ -89,8 +97,10 @@ class Leg:
         copied.extensions = extensions
 
     def begin(self, journey: Journey) -> None:
-        """Note the journey; called by the transport."""
+        """Note the journey; called by the transport. Raises ReadError if the attempt is not needed any more."""
         self.journey = journey
+        if self.is_cut:
+            raise ReadError("the request was given up on this side before it was sent")
 
     def cut(self) -> None:
         """End the attempt, from another thread, as far as our own pool is what it waits for."""

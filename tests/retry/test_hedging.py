@@ -163,6 +163,42 @@ def test_the_first_may_be_answered_while_the_hedge_waits(backend: Runner, fault_
     backend.run(body)
 
 
+def test_a_hedge_that_has_no_connection_yet_is_not_sent(backend: Runner, fault_lab: FaultLab):
+    if backend.asynchronous:
+        pytest.skip("it is cancelled where it waits")
+    asked, resolved, lookups = threading.Event(), threading.Event(), list[str]()
+
+    def resolve(host: str, port: int) -> list[str]:
+        lookups.append(host)
+        if len(lookups) == 2:
+            asked.set()
+            assert resolved.wait(30)
+        return ["127.0.0.1"]
+
+    fault_lab.serve([Read(), GOOD, Read(), Hold(), Send(response(b"first")), Mute()], [Read(), GOOD, Mute()])
+
+    async def body() -> None:
+        transport = httpx_fast.HTTPTransport(resolver=resolve)
+        async with backend.client(transport=transport, retry=EARLY, timeout=None) as client:
+            url = f"http://host.example:{fault_lab.port}/"
+            await client.get(url)
+
+            async def ask() -> None:
+                assert (await client.get(url)).text == "first"
+                resolved.set()
+
+            async def let_go() -> None:
+                await backend.hear(asked)
+                fault_lab.release()
+
+            await backend.together(ask, let_go)
+            ended()
+            assert client.pool.stats().leased == 0
+
+    backend.run(body)
+    assert len(fault_lab.requests) == 2
+
+
 def test_a_bad_answer_waits_for_the_other_one(backend: Runner, fault_lab: FaultLab):
     asked = threading.Event()
     fault_lab.serve(
