@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import NamedTuple, TypeAlias
 
 from ._exceptions import MAX_SHOWN, InvalidURL
-from ._kernel.constants import MAX_PORT, MAX_URL_LENGTH
+from ._kernel.constants import FRAGMENT_CHARACTERS, MAX_PORT, MAX_URL_LENGTH, PATH_CHARACTERS, QUERY_CHARACTERS
 from ._masking import with_masked_query
 from ._origin import DEFAULT_PORTS
 
@@ -60,9 +60,9 @@ _COMPONENTS = {
 }
 
 # WHATWG URL s.1.3; each set extends the one before. "%" is in none of them: see rule 1.
-_FRAGMENT_UNSAFE = re.compile("[^!#-;=?-_a-~]+")
-_QUERY_UNSAFE = re.compile("[^!$-;=?-~]+")
-_PATH_UNSAFE = re.compile("[^!$-;=@-_a-z|~]+")
+_FRAGMENT_UNSAFE = re.compile(f"[^{re.escape(FRAGMENT_CHARACTERS)}]+")
+_QUERY_UNSAFE = re.compile(f"[^{re.escape(QUERY_CHARACTERS)}]+")
+_PATH_UNSAFE = re.compile(f"[^{re.escape(PATH_CHARACTERS)}]+")
 _USERINFO_UNSAFE = re.compile("[^!$-.0-:A-Z_a-z~]+")
 _CREDENTIAL_UNSAFE = re.compile("[^!$-.0-9A-Z_a-z~]+")
 # RFC 3986 s.3.2.2 (reg-name), and further characters that browsers do not escape in a host.

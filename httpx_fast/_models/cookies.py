@@ -26,7 +26,7 @@ CookieTypes: TypeAlias = Union["Cookies", "CookieJar", Mapping[str, str], Sequen
 
 
 class RequestLike(Protocol):
-    """What the jar asks of a request."""
+    """Have what the jar asks of a request."""
 
     @property
     def url(self) -> URL: ...
@@ -36,7 +36,7 @@ class RequestLike(Protocol):
 
 
 class ResponseLike(Protocol):
-    """What the jar asks of a response."""
+    """Have what the jar asks of a response."""
 
     @property
     def headers(self) -> Headers: ...

@@ -41,7 +41,7 @@ _STRONG_TAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
 
 
 class StalePart(DownloadError):
-    """The part that was kept is of another version; it is removed, and a download from the beginning may work."""
+    """Say that the part is of another version: it is removed, and a download from the beginning may work."""
 
 
 class Saving:

@@ -35,7 +35,7 @@ class _Told:
 
 
 class ToldSyncStream(_Told, SyncByteStream):
-    """The body of a request of `Client`."""
+    """Pass on the body of a request of `Client`."""
 
     def __iter__(self) -> Iterator[bytes]:
         sent = 0
@@ -47,7 +47,7 @@ class ToldSyncStream(_Told, SyncByteStream):
 
 
 class ToldAsyncStream(_Told, AsyncByteStream):
-    """The body of a request of `AsyncClient`."""
+    """Pass on the body of a request of `AsyncClient`."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._pieces()
@@ -74,7 +74,7 @@ class ToldAsyncStream(_Told, AsyncByteStream):
 
 
 class ToldStream(ToldSyncStream, ToldAsyncStream):
-    """A body that either client can send."""
+    """Pass on a body that either client can send."""
 
 
 def _sliced(stream: Any) -> Iterator[bytes]:
