@@ -212,8 +212,7 @@ def _row(number: int, line: _Line, scale: _drawing.Scale) -> str:
 
 def _detail(line: _Line, times: str) -> str:
     journey = line.journey
-    told = [f"{line.response.http_version}, " if line.response is not None else ""]
-    told[0] += tell_connection(journey) if journey.connection is not None else "no connection"
+    told = [tell_connection(journey) if journey.connection is not None else "no connection"]
     if times:
         told.append(times)
     told += [f"sent again: {AGAIN.get(each.why_again or '', each.failure or '')}" for each in journey.attempts]

@@ -214,4 +214,6 @@ def check_sender(request: Request) -> None:
     sender = request._dispatch.sender
     client = None if sender is None else sender()
     if client is not None and client.is_closed:
-        raise ClientClosed(f"the client was closed, by close() or aclose(), before a request to {request.url} was sent")
+        raise ClientClosed(
+            f"the client was closed, by close() or aclose(), before a request to {request.url._masked()} was sent"
+        )

@@ -364,3 +364,21 @@ def test_other_transports_are_named(backend):
 def test_a_bad_url_raises_as_a_request_does():
     with httpx_fast.Client() as client, pytest.raises(httpx_fast.InvalidURL, match="port"):
         client.explain("GET", "http://a.test:port/")
+
+
+def test_without_an_event_loop_there_is_no_connection_to_reuse():
+    client = httpx_fast.AsyncClient(trust_env=False)
+    assert client.explain("GET", URL).connection == "connect"
+
+
+def test_an_explanation_is_not_counted_as_a_request(backend, nginx):
+    async def body():
+        async with backend.client() as client:
+            await client.get(nginx.url("/tiny"))
+            before = [(info.requests, info.state) for info in client.pool.connections()]
+            for _ in range(3):
+                client.explain("GET", nginx.url("/tiny"))
+            return before, [(info.requests, info.state) for info in client.pool.connections()]
+
+    before, after = backend.run(body)
+    assert before == after == [(1, "idle")]

@@ -12,6 +12,7 @@ from peers import answering
 
 import httpx_fast
 from httpx_fast import URL, Cookies, Headers, Proxy, Request, Response
+from httpx_fast import _masking as masking
 
 SECRET = "hunter2"
 TEXT = f"http://user:{SECRET}@a.test:81/x"
@@ -304,3 +305,34 @@ def test_proxy_of_the_environment_that_is_refused_is_not_shown(backend, monkeypa
     with pytest.raises(httpx_fast.ProxyError, match="environment's proxy") as caught:
         backend.run(body)
     assert SECRET not in told(caught.value)
+
+
+def test_no_secret_of_a_query_is_logged_or_told(caplog, peer):
+    """In the line of each request, the steps at DEBUG, messages, reprs and notes."""
+    moved = b"HTTP/1.1 302 Found\r\nLocation: /next?sig=hunter2\r\nContent-Length: 0\r\n\r\n"
+    gone = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    url = peer(answering(moved, gone)).url("/x?token=hunter2&page=1")
+    with caplog.at_level(logging.DEBUG), httpx_fast.Client(follow_redirects=True, trust_env=False) as client:
+        response = client.get(url)
+        with pytest.raises(httpx_fast.HTTPStatusError, match=r"sig=\[secure\]") as caught:
+            response.raise_for_status()
+        with pytest.raises(httpx_fast.UnsupportedProtocol, match=r"token=\[secure\]"):
+            client.get(url.replace("http", "ftp"))
+    assert "GET" in caplog.text
+    assert "page=1" in caplog.text
+    shown = [caplog.text, told(caught.value), repr(response.request), repr(response.history), repr(response.headers)]
+    assert not any(SECRET in text for text in shown)
+
+
+def test_names_of_secrets_can_be_added():
+    url, headers = URL("http://a.test/?ticket=hunter2"), Headers({"X-Ticket": SECRET})
+    assert SECRET in repr(url)
+    before = masking._added
+    try:
+        httpx_fast.add_secret_names("Ticket", "x-ticket")
+        assert SECRET not in repr(url) + repr(headers)
+        assert SECRET in str(url)
+    finally:
+        masking._added = before
+    with pytest.raises(TypeError, match="names as strings"):
+        httpx_fast.add_secret_names(b"ticket")
