@@ -27,6 +27,7 @@ from ._exceptions import (
     CookieConflict,
     DecodingError,
     DownloadError,
+    EventTimeout,
     HTTPError,
     HTTPStatusError,
     InvalidURL,
@@ -63,6 +64,7 @@ from ._urls import URL, Origin, QueryParams
 
 if TYPE_CHECKING:
     from ._alias.finder import alias, alias_httpx
+    from ._client.event_streams import Reconnect
     from ._client.explanation import Explanation
     from ._client.record import Recording
     from ._har import har
@@ -108,6 +110,7 @@ __all__ = [
     "DownloadError",
     "DigestAuth",
     "EventSource",
+    "EventTimeout",
     "Explanation",
     "FunctionAuth",
     "HTTPError",
@@ -130,6 +133,7 @@ __all__ = [
     "Proxy",
     "ProxyError",
     "QueryParams",
+    "Reconnect",
     "ReadError",
     "ReadTimeout",
     "Recording",
@@ -203,6 +207,7 @@ _LATE = {
     "Hedge": "._retry.settings",
     "Pool": "._pool.pool",
     "PoolStats": "._pool.stats",
+    "Reconnect": "._client.event_streams",
     "Recording": "._client.record",
     "Resolver": "._resolvers",
     "Retry": "._retry.settings",

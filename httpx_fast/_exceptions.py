@@ -152,6 +152,10 @@ class ReadTimeout(TimeoutException):
     """Nothing arrived for `timeout.read`, no response began in `timeout.first_byte`, or the total ran out meanwhile."""
 
 
+class EventTimeout(ReadTimeout):
+    """No event came on a stream of events for `stall_timeout`, though the connection may be alive."""
+
+
 class WriteTimeout(TimeoutException):
     """The peer took nothing for `timeout.write`, or the total ran out meanwhile."""
 

@@ -5,8 +5,8 @@ that end by LF, CR or CR LF, an event at each empty line; an incomplete event at
 
 1. An event is returned as soon as its last byte is there: a CR ends a line before it is known whether LF follows.
 2. Each byte is examined once, however small the pieces are, and the memory of an event is limited.
-3. One rule is not the standard's, but httpx2's: an event without data is returned too, if it has any field. Browsers
-   drop it, but a server that names an event or sets `retry` has a reason.
+3. A block without data is no event: its `id` and `retry` count, and nothing is returned. So `event.json()` always has
+   something to parse. httpx2 returns such blocks, whose `json()` then fails.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ _BOM = b"\xef\xbb\xbf"
 class ServerSentEvent:
     """Represent one event.
 
-    `id` is the last one of the stream, set by this or an earlier event; `retry` is milliseconds.
+    `id` is the last one of the stream, set by this or an earlier event; `retry` is milliseconds, if the event set it.
+
+    ```python
+    event = ServerSentEvent(event="price", data='{"eur": 12}')
+    assert event.json() == {"eur": 12}
+    ```
     """
 
     event: str = "message"
@@ -48,9 +53,16 @@ class ServerSentEvent:
 
 
 class EventParser:
-    """Parse one stream. `max_event_size` limits the bytes of an event's lines; None for no limit."""
+    """Parse one stream. `max_event_size` limits the bytes of an event's lines; None for no limit.
 
-    def __init__(self, max_event_size: int | None = None) -> None:
+    `last_id` is the last one, of a block that has ended; give it to the parser of a stream that goes on. `own_id` says
+    whether the last event is the first with its id, `reconnect_after` is the last `retry`, in milliseconds.
+    """
+
+    def __init__(self, max_event_size: int | None = None, last_id: str = "") -> None:
+        self.last_id = last_id
+        self.own_id = False
+        self.reconnect_after: int | None = None
         self._limit = max_event_size
         self._started = False
         self._after_cr = False  # a following LF belongs to the CR before it
@@ -59,9 +71,9 @@ class EventParser:
         self._size = 0  # bytes of the event's complete lines
         self._event = ""
         self._data: list[str] = []
-        self._id = ""
+        self._id: str | None = None
+        self._new_id = False  # since the last event
         self._retry: int | None = None
-        self._says_something = False
 
     def feed(self, data: bytes) -> Iterator[ServerSentEvent]:
         """Yield the events that `data` completes. Exhaust the iterator. Raises SSEError for too large events."""
@@ -83,22 +95,26 @@ class EventParser:
                 line = line.removeprefix(_BOM)
             if line:
                 self._read(line)
-            elif self._says_something:
-                yield self._dispatch()
-            else:
-                self._size = 0
+            elif (event := self._end_block()) is not None:
+                yield event
         if rest:
             self._line.append(rest)
             self._line_size += len(rest)
             self._check(self._size + self._line_size)
 
-    def _dispatch(self) -> ServerSentEvent:
-        event = ServerSentEvent(self._event or "message", "\n".join(self._data), self._id, self._retry)
+    def _end_block(self) -> ServerSentEvent | None:
+        """Return the event that an empty line ends; None if the block has no data."""
+        event = None
+        if self._id is not None:
+            self.last_id = self._id
+            self._new_id = True
+        if self._data:
+            self.own_id, self._new_id = self._new_id, False
+            event = ServerSentEvent(self._event or "message", "\n".join(self._data), self.last_id, self._retry)
+            self._data = []
         self._event = ""
-        self._data = []
-        self._retry = None
+        self._id = self._retry = None
         self._size = 0
-        self._says_something = False
         return event
 
     def _read(self, line: bytes) -> None:
@@ -117,10 +133,7 @@ class EventParser:
             # It is sent back as Last-Event-ID; blanks at the ends are no part of a field value (RFC 9110 s.5.5).
             self._id = value.strip(" \t")
         elif raw == b"retry" and value.isascii() and value.isdigit():
-            self._retry = _milliseconds(value)
-        else:
-            return
-        self._says_something = True
+            self._retry = self.reconnect_after = _milliseconds(value)
 
     def _check(self, size: int) -> None:
         if self._limit is not None and size > self._limit:
@@ -152,15 +165,19 @@ class EventSource:
 
     def _parser(self) -> EventParser:
         """Return a parser. Raises SSEError for a response that is no stream of events."""
-        response = self._response
-        content_type = response.headers.get("content-type", "")
-        if content_type.partition(";")[0].strip().lower() != "text/event-stream":
-            seen = f"Content-Type {shown(content_type.encode())}" if content_type else "no Content-Type"
-            raise SSEError(
-                f"the response ({response.status_code}) has {seen}; expected text/event-stream",
-                request=response._request,
-            )
+        check_events(self._response)
         return EventParser(self._max_event_size)
+
+
+def check_events(response: Response) -> None:
+    """Raise SSEError for a response that is no stream of events."""
+    content_type = response.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != "text/event-stream":
+        seen = f"Content-Type {shown(content_type.encode())}" if content_type else "no Content-Type"
+        raise SSEError(
+            f"the response ({response.status_code}) has {seen}; expected text/event-stream",
+            request=response._request,
+        )
 
 
 class _Source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .._retry.settings import Retry
     from .._sse import EventSource
     from ..websockets._client import AsyncWebSocketSession
+    from .event_streams import Reconnect
 
 
 class AsyncClient(BaseClient):
@@ -270,17 +271,24 @@ class AsyncClient(BaseClient):
         timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
         extensions: RequestExtensions | None = None,
         max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES,
+        reconnect: bool | Reconnect = False,
+        stall_timeout: float | None = None,
+        pings: Collection[str] = ("ping",),
     ) -> AsyncGenerator[EventSource]:
         """Request a stream of server-sent events, for `with`: yield the source to iterate over.
 
         An event may have at most `max_event_size` bytes; None for no limit. Iterating raises SSEError for a larger
         one, and for a response that is no event stream. `timeout.total` is for the whole stream of events.
+
+        With `reconnect` (True, or a `Reconnect`) the stream is requested again when its connection ends, and goes on
+        after the last event that was returned. `stall_timeout` is the seconds within which an event has to come, else
+        EventTimeout is raised, or the stream is requested again; comments, and events named in `pings`, are none.
         """
         from .._sse import EventSource, request_headers
 
-        async with self.stream(
-            method,
-            url,
+        request = self.build_request(
+            method=method,
+            url=url,
             content=content,
             data=data,
             files=files,
@@ -288,12 +296,21 @@ class AsyncClient(BaseClient):
             params=params,
             headers=request_headers(headers),
             cookies=cookies,
-            auth=auth,
-            follow_redirects=follow_redirects,
             timeout=timeout,
             extensions=extensions,
-        ) as response:
-            yield EventSource(response, max_event_size=max_event_size)
+        )
+        lasting = None
+        if reconnect is not False or stall_timeout is not None:
+            from .event_streams import AsyncIo, lasting_source
+
+            io = AsyncIo(self, auth, follow_redirects)
+            lasting = lasting_source(io, max_event_size, reconnect, stall_timeout, pings)
+        response = await self.send(request, auth=auth, follow_redirects=follow_redirects, stream=True)
+        source = EventSource(response, max_event_size=max_event_size) if lasting is None else lasting(response)
+        try:
+            yield source
+        finally:
+            await source.response.aclose()
 
     @asynccontextmanager
     async def websocket(

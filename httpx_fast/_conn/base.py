@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Sequence
 from typing import Any, ClassVar, Protocol, TypeAlias
 
-from .._deadline import RequestTimeouts
+from .._deadline import Deadline, RequestTimeouts
 from .._head import FieldLine, RequestHead
 from .._journey import ConnectionFacts, Journey
 from .._kernel.select import FieldSection, ResponseHead
@@ -93,6 +93,9 @@ class Exchange(Protocol):
     async def next_chunk(self) -> bytes:
         """Return the next piece of the body as it arrived; b"" after its end."""
         ...
+
+    def set_deadline(self, deadline: Deadline) -> None:
+        """Limit what is left of the exchange to `deadline`, in place of the one that it had."""
 
     def rest(self, now: float) -> bool:
         """End the exchange, without waiting; return whether its connection takes others."""

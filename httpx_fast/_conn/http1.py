@@ -384,6 +384,13 @@ class Http1Connection(ResponseReader):
         self.stream.set_hard_deadline("connect", deadline.at, deadline.budget)
         self._check_deadline("the request was not sent yet")
 
+    def set_deadline(self, deadline: Deadline) -> None:
+        """Limit what is left of the exchange to `deadline`, in place of the one that it had."""
+        if self._timeouts is not None and self.state != ENDED:
+            self._timeouts = self._timeouts._replace(deadline=deadline)
+            self._bounded = True
+            self.stream.set_hard_deadline("connect", deadline.at, deadline.budget)
+
     def _unbind(self) -> None:
         self._bounded = False
         self.stream.set_hard_deadline("connect", None, None)

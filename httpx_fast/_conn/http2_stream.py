@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any, Protocol
 
+from .._deadline import Deadline
 from .._exceptions import LocalProtocolError, WriteTimeout
 from .._journey import Journey
 from .._net.base import Buffer, Stream
@@ -81,6 +82,10 @@ class Http2Stream(WaitingStream):
         if not piece or self.complete:
             await trace.complete()
         return piece
+
+    def set_deadline(self, deadline: Deadline) -> None:
+        """Limit what is left of the exchange to `deadline`, in place of the one that it had."""
+        self.timer.set_hard(deadline.at, deadline.budget)
 
     async def _next_chunk(self) -> bytes:
         shared = self._shared

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._conn.base import Connection, Exchange
+from .._deadline import Deadline
 from .._head import FieldLine
 from .._journey import Journey
 from .._net.base import Stream
@@ -52,6 +53,11 @@ class Lease:
             self.trailers = exchange.trailers
             self.close()
         return piece
+
+    def set_deadline(self, deadline: Deadline) -> None:
+        """Limit what is left of the response to `deadline`, in place of the one that it had."""
+        if self._exchange is not None:
+            self._exchange.set_deadline(deadline.on(self.pool.clock))
 
     def explain(self, error: BaseException) -> BaseException:
         """Return `error`, or what to raise in its place if it came of closing the client."""

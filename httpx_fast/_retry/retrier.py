@@ -186,7 +186,8 @@ class Retrier:
             if response is not None:
                 await self._discard(response)
             if verdict.delay:
-                await self._pause(sending, verdict.delay, closings)
+                earlier = sending.earlier[-1] if sending.earlier else None
+                await self.pause(request, verdict.delay, closings, earlier)
 
     def _begin(self, transport: Any, request: Request, retry: Retry) -> Sending:
         dispatch = request._dispatch
@@ -401,21 +402,25 @@ class Retrier:
             await self._waits.close(response)
             raise
 
-    async def _pause(self, sending: Sending, seconds: float, closings: int) -> None:
-        """Let time pass. Raises ClientClosed."""
+    @property
+    def closings(self) -> int:
+        """Return how often it was closed, for `pause()`."""
+        return self._closings
+
+    async def pause(self, request: Request, seconds: float, closings: int, earlier: Journey | None = None) -> None:
+        """Let time pass before `request` is sent again. Raises ClientClosed after a `close()` since `closings`."""
         wake, wait = self._waits.pause()
         with self._lock:
             self._pauses.add(wake)
             closed = self._closings != closings
         try:
             if closed or await wait(self._clock() + seconds):
-                request = sending.request
                 error = ClientClosed(
                     f"the client was closed, by close() or aclose(), while a request to {request.url._origin} waited "
                     "to be sent again",
                     request=request,
                 )
-                error.journey = sending.earlier[-1] if sending.earlier else None
+                error.journey = earlier
                 raise error
         finally:
             with self._lock:
@@ -438,8 +443,12 @@ class _BodyAgain:
 
     def __call__(self, connected: bool) -> bool:
         """`connected` says whether anything of it can have been read."""
-        request = self._request
-        if request._body is not None:
-            return True
-        stream: Any = request._stream
-        return not connected or bool(getattr(stream, "restarts", False)) or getattr(stream, "_again", None) is False
+        return not connected or can_be_repeated(self._request)
+
+
+def can_be_repeated(request: Request) -> bool:
+    """Return whether the body of a request can be read once more, after some of it was read."""
+    if request._body is not None:
+        return True
+    stream: Any = request._stream
+    return bool(getattr(stream, "restarts", False)) or getattr(stream, "_again", None) is False

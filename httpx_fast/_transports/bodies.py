@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from .._byte_streams import AsyncByteStream, SyncByteStream
+from .._deadline import Deadline
 from .._drive import drive
 from .._head import FieldLine
 from .._models import Request, Response
@@ -24,6 +25,10 @@ class _Body:
     def trailers(self) -> list[FieldLine]:
         """Return the field lines of the trailer section; none before the end of the body."""
         return list(self._lease.trailers)
+
+    def set_deadline(self, deadline: Deadline) -> None:
+        """Limit what is left of the body to `deadline`, in place of the one that it had."""
+        self._lease.set_deadline(deadline)
 
     def abandon(self) -> None:
         """Give up the rest without waiting for anything; callable from finalizers."""

@@ -70,11 +70,8 @@ CASES = {
         [("message", "a", "", None)],
     ),
     "retry without measure": (b"retry: " + b"9" * 5000 + b"\ndata: a\n\n", [("message", "a", "", int("9" * 18))]),
-    # A browser gives none of these.
-    "no data": (
-        b"event: ping\n\nretry: 5\n\nid: 7\n\n",
-        [("ping", "", "", None), ("message", "", "", 5), ("message", "", "7", None)],
-    ),
+    "no data": (b"event: ping\n\nretry: 5\n\nid: 7\n\ndata: a\n\n", [("message", "a", "7", None)]),
+    "empty data": (b"event: ping\ndata\n\n", [("ping", "", "", None)]),
     "comments alone": (b": ping\n\n:\n\n", []),
 }
 
@@ -132,6 +129,17 @@ def test_the_time_that_it_takes_is_linear():
     for _ in range(300_000):
         list(parser.feed(b"x"))
     assert time.perf_counter() - began < 20
+
+
+def test_what_a_block_without_data_says_counts():
+    parser = EventParser()
+    assert list(parser.feed(b"id: 4\nretry: 250\n\n")) == []
+    assert (parser.last_id, parser.reconnect_after, parser.own_id) == ("4", 250, False)
+    (event,) = parser.feed(b"data: a\n\n")
+    assert (event.id, parser.own_id) == ("4", True)
+    (event,) = parser.feed(b"data: b\n\nid: 5\n")
+    assert (event.id, parser.own_id) == ("4", False)
+    assert parser.last_id == "4"  # the block of 5 has not ended
 
 
 def test_json_is_read_from_the_data():
@@ -214,9 +222,11 @@ def test_any_method_with_content_asks_for_events():
 def test_httpx2_reads_the_same():
     httpx2 = pytest.importorskip("httpx2")
     for name, (raw, _) in CASES.items():
-        # It keeps the mark, takes whatever int() takes, holds a CR back, and takes ids that it could not send back.
+        # It returns blocks without data, keeps the mark, takes whatever int() takes, holds a CR back, and takes ids
+        # that it could not send back.
         if (
             "mark" in name
+            or name == "no data"
             or "retry with" in name
             or name in ("identity with another control character", "identity with blanks")
         ):

@@ -32,6 +32,7 @@ _TIMEOUT = "what ran out, when, and of how much"
 _TIMEOUTS = ("ConnectTimeout", "PoolTimeout", "ReadTimeout", "TimeoutException", "WriteTimeout")
 _SIZE = "bounds the bodies of responses"
 _FILES = "writes content to files"
+_LASTING = "event streams that go on after a cut connection, and notice when no events come"
 _RETRY = "sending requests again"
 _POOL = "shows the connection pool, which httpx keeps private"
 _LIFE = "connections ahead of requests, and without those that there are"
@@ -67,6 +68,7 @@ DIFFERENCES = {
         for name in ("AsyncRetryTransport", "Breaker", "CircuitOpen", "Hedge", "Retry", "RetryTransport")
     },
     **{f"{name}.retry_stats": _RETRY for name in ("Client", "AsyncClient")},
+    **dict.fromkeys(("httpx_fast.Reconnect", "httpx_fast.EventTimeout", "Client.sse", "AsyncClient.sse"), _LASTING),
     "httpx_fast.CachingResolver": _DIALLING,
     "httpx_fast.ResponseTooLarge": _SIZE,
     "httpx_fast.DownloadError": _FILES,

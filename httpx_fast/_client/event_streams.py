@@ -1,0 +1,427 @@
+"""Event streams that go on where a connection ended, and that notice when no events come.
+
+Written once for blocking and asynchronous clients. Rules:
+
+1. An event is returned once: what a connection's end cut off is dropped by the parser, the next request names the id of
+   the last whole block (Last-Event-ID), and an id that was returned before is not returned again by a later connection.
+2. Only events are progress. Comments and the events that are called pings keep a connection alive, for `timeout.read`;
+   the stall timer goes on. The time that the reader spends between two events is not counted.
+3. What a server refuses for good is an error: another status than 200, another type of content. 204 ends the stream.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .._config import timeouts_of
+from .._deadline import NEVER, Deadline
+from .._drive import drive
+from .._exceptions import (
+    ClientClosed,
+    EventTimeout,
+    PoolTimeout,
+    ReadTimeout,
+    SSEError,
+    TimeoutException,
+    TransportError,
+    UnsupportedProtocol,
+)
+from .._models import Request, Response
+from .._retry.backoff import backoff, retry_after
+from .._retry.retrier import can_be_repeated
+from .._retry.settings import STATUSES
+from .._sse import EventParser, EventSource, ServerSentEvent, check_events
+
+__all__ = ["Reconnect"]
+
+MAX_REMEMBERED_IDS: Final = 1024  # of events, to recognize those that a server sends again; a server chooses their size
+MAX_ID_SIZE: Final = 1024  # bytes of an id that is sent back; a longer one would be no header field that servers take
+#: Errors that another connection does not mend, or that the user asked for.
+_FINAL_ERRORS = (ClientClosed, PoolTimeout, UnsupportedProtocol)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconnect:
+    """Say how `client.sse(reconnect=...)` goes on after a connection has ended.
+
+    - `attempts`: connections in a row that bring no event, after which the last error is raised; None for no limit.
+    - `backoff`, `backoff_max`: before the n-th of them a random time between 0 and `backoff * 2 ** (n - 1)` seconds
+      passes, at most `backoff_max`. Once the server has sent `retry`, that many milliseconds pass instead, doubled each
+      time.
+    - `retry_max`: seconds; a server's `retry` or Retry-After that asks for more is taken for this.
+    - `statuses`: answers to a new request after which it is sent again.
+    - `at_end`: whether the stream is requested again when the server ended it properly. None for "if the method is
+      GET": the stream of a POST is the answer to one question.
+    - `final`: the data of the event after which nothing is expected, as "[DONE]"; that event is returned too.
+    """
+
+    attempts: int | None = 10
+    backoff: float = 1.0
+    backoff_max: float = 30.0
+    retry_max: float = 60.0
+    statuses: Collection[int] = STATUSES
+    at_end: bool | None = None
+    final: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.attempts is not None:
+            if isinstance(self.attempts, bool) or not isinstance(self.attempts, int):
+                raise TypeError(f"expected a count or None as attempts, got {self.attempts!r}")
+            if self.attempts < 1:
+                raise ValueError(f"expected 1 or more, or None for no limit, as attempts, got {self.attempts!r}")
+        for name in ("backoff", "backoff_max", "retry_max"):
+            _check_seconds(getattr(self, name), name)
+        if self.final is not None and not isinstance(self.final, str):
+            raise TypeError(f"expected the data of an event or None as final, got {self.final!r}")
+
+
+def _check_seconds(value: Any, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"expected seconds as {name}, got {value!r}")
+    if not 0 <= value < NEVER:
+        raise ValueError(f"expected 0 seconds or more as {name}, got {value!r}")
+    return value
+
+
+def check_reconnect(value: Any) -> Reconnect | None:
+    """Return the settings that `reconnect` stands for; None if there is nothing to do. Raises TypeError."""
+    if value is None or value is False:
+        return None
+    if value is True:
+        return Reconnect()
+    if not isinstance(value, Reconnect):
+        raise TypeError(f"expected True, False or a Reconnect as reconnect, got {value!r}")
+    return value
+
+
+def check_stall(timeout: Any, pings: Any) -> tuple[float | None, frozenset[str]]:
+    """Return the checked settings of the stall timer. Raises TypeError, ValueError."""
+    if isinstance(pings, str) or not isinstance(pings, Collection) or not all(isinstance(each, str) for each in pings):
+        raise TypeError(f"expected names of events as pings, got {pings!r}")
+    if timeout is not None and not _check_seconds(timeout, "stall_timeout"):
+        raise ValueError("expected more than 0 seconds, or None for no limit, as stall_timeout, got 0")
+    return timeout, frozenset(pings)
+
+
+class BlockingIo:
+    """Do for `Client` what depends on how a client waits; nothing of it suspends."""
+
+    def __init__(self, client: Any, auth: Any, follow_redirects: Any) -> None:
+        self.client = client
+        self._auth = auth
+        self._follow_redirects = follow_redirects
+
+    async def send(self, request: Request) -> Response:
+        response: Response = self.client.send(
+            request, auth=self._auth, follow_redirects=self._follow_redirects, stream=True
+        )
+        return response
+
+    def pieces(self, response: Response) -> Any:
+        return response.iter_bytes()
+
+    async def piece(self, pieces: Any) -> bytes:
+        return next(pieces, b"")
+
+    async def close(self, response: Response) -> None:
+        response.close()
+
+
+class AsyncIo(BlockingIo):
+    """Do the same for `AsyncClient`."""
+
+    async def send(self, request: Request) -> Response:
+        response: Response = await self.client.send(
+            request, auth=self._auth, follow_redirects=self._follow_redirects, stream=True
+        )
+        return response
+
+    def pieces(self, response: Response) -> Any:
+        return response.aiter_bytes()
+
+    async def piece(self, pieces: Any) -> bytes:
+        return await anext(pieces, b"")
+
+    async def close(self, response: Response) -> None:
+        await response.aclose()
+
+
+class LastingEventSource(EventSource):
+    """Iterate over the events of one connection after the other, once. `response` is the one that is read now."""
+
+    def __init__(
+        self,
+        response: Response,
+        io: BlockingIo,
+        max_event_size: int | None,
+        reconnect: Reconnect | None,
+        stall_timeout: float | None,
+        pings: frozenset[str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        super().__init__(response, max_event_size)
+        self._io = io
+        self._reconnect = reconnect
+        self._stall = stall_timeout
+        self._pings = pings
+        self._clock = clock
+        self._chance = chance
+        self._request = request = response.request
+        self._total: Deadline | None = request._dispatch.deadline
+        if io.client._retrier is None:
+            io.client._retry_by(None)  # it lets time pass, and is woken by close()
+        self._closings = io.client._retrier.closings
+        self._parser_now: EventParser | None = None
+        self._pieces: Any = None
+        self._ready: Iterator[ServerSentEvent] = iter(())
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._later = False  # the connection is not the first one
+        self._fruitless = 0  # connections in a row without an event
+        self._server_asks: float | None = None  # seconds, from `retry`
+        self._given_at = self._stall_at = NEVER
+        self._over = False
+
+    def __iter__(self) -> Iterator[ServerSentEvent]:
+        check_events(self._response)
+        return _Events(self)
+
+    def __aiter__(self) -> AsyncIterator[ServerSentEvent]:
+        check_events(self._response)
+        return _Events(self)
+
+    async def close(self) -> None:
+        """Close the response that is read now."""
+        self._over = True
+        await self._io.close(self._response)
+
+    async def next_event(self) -> ServerSentEvent | None:
+        """Return the next event; None after the last one."""
+        if self._given_at != NEVER:
+            self._stall_at += self._clock() - self._given_at
+        while not self._over:
+            error: TransportError | None = None
+            try:
+                event = await self._next_of_connection()
+            except TransportError as caught:
+                self._check_lasting(caught)
+                event, error = None, caught
+            if event is not None:
+                if self._is_new(event):
+                    self._given_at = self._clock()
+                    return event
+            elif not await self._go_on(error):
+                self._over = True
+        return None
+
+    async def _next_of_connection(self) -> ServerSentEvent | None:
+        """Return the next event of this connection; None when the server ended the response."""
+        if self._parser_now is None:
+            last = "" if self._last_id is None else self._last_id
+            self._parser_now = EventParser(self._max_event_size, last)
+            self._pieces = self._io.pieces(self._response)
+            self._restart_stall_timer()
+        parser = self._parser_now
+        while True:
+            try:
+                event = next(self._ready, None)
+            except SSEError as error:
+                error._request = self._request
+                raise
+            finally:
+                if parser.reconnect_after is not None:
+                    self._server_asks = parser.reconnect_after / 1000
+            if event is not None:
+                return event
+            if self._clock() >= self._stall_at:
+                raise self._stalled()
+            try:
+                piece = await self._io.piece(self._pieces)
+            except ReadTimeout as error:
+                if error.limit == "total" and self._clock() >= self._stall_at:
+                    raise self._stalled() from error
+                raise
+            if not piece:
+                return None
+            self._ready = parser.feed(piece)
+
+    @property
+    def _last_id(self) -> str | None:
+        """Return the id of the last whole block; None before there was one."""
+        return (self._parser_now.last_id if self._parser_now is not None else self._kept_id) or None
+
+    _kept_id = ""
+
+    def _is_new(self, event: ServerSentEvent) -> bool:
+        """Note an event; return False for one that an earlier connection brought."""
+        assert self._parser_now is not None
+        if self._parser_now.own_id and event.id and self._reconnect is not None:
+            if self._later and event.id in self._seen:
+                return False
+            self._seen[event.id] = None
+            if len(self._seen) > MAX_REMEMBERED_IDS:
+                self._seen.popitem(last=False)
+        if event.event not in self._pings:
+            self._fruitless = 0
+            self._restart_stall_timer()
+        if self._reconnect is not None and event.data == self._reconnect.final:
+            self._over = True
+        return True
+
+    def _restart_stall_timer(self) -> None:
+        if self._stall is None:
+            return
+        self._stall_at = self._clock() + self._stall
+        # The network wakes a wait for bytes then; other transports are looked at when they bring something.
+        limit: Callable[[Deadline], None] | None = getattr(self._response.stream, "set_deadline", None)
+        if limit is not None:
+            stall, total = Deadline(self._stall), self._total
+            limit(total if total is not None and total.on(self._clock).at <= self._stall_at else stall)
+
+    def _stalled(self) -> EventTimeout:
+        """Return the error of a stream on which no event came in time."""
+        assert self._stall is not None
+        waited = self._clock() - self._stall_at + self._stall
+        error = EventTimeout(
+            f"no event came from {self._request.url._origin} in {waited:.3g} s of stall_timeout={self._stall:.3g} s",
+            request=self._request,
+        )
+        error.phase = error.limit = "event"
+        error.elapsed, error.budget = waited, self._stall
+        error.journey = self._response.journey
+        return error
+
+    def _check_lasting(self, error: TransportError) -> None:
+        """Raise an error that another connection does not mend."""
+        if self._reconnect is None or isinstance(error, (*_FINAL_ERRORS, SSEError)):
+            raise error
+        self._check_total(0.0, error)
+
+    def _check_total(self, seconds: float, error: TransportError | None) -> None:
+        """Raise the timeout of the whole if it comes within `seconds`."""
+        total = self._total
+        if total is None or self._clock() + seconds < total.on(self._clock).at:
+            return
+        if isinstance(error, TimeoutException) and error.limit == "total":
+            raise error
+        timeout = total.expired("read", total.at, f"{self._request.url._origin}: the stream of events had not ended")
+        timeout._request, timeout.journey = self._request, self._response.journey
+        raise timeout from error
+
+    async def _go_on(self, error: TransportError | None) -> bool:
+        """Request the stream once more; return False if it is over. Raises `error` if that is not to be done."""
+        rule = self._reconnect
+        await self._io.close(self._response)
+        at_end = rule is not None and (self._request.method == "GET" if rule.at_end is None else rule.at_end)
+        if rule is None or (error is None and not at_end):
+            return False
+        if not can_be_repeated(self._request):
+            return _give_up(error, "its body can be read only once")
+        self._kept_id, self._parser_now, self._ready = self._last_id or "", None, iter(())
+        asked: float | None = None
+        while True:
+            self._fruitless += 1
+            if rule.attempts is not None and self._fruitless > rule.attempts:
+                return _give_up(error, f"{rule.attempts} connections in a row brought no event")
+            await self._pause(rule, asked, error)
+            try:
+                response = await self._io.send(self._next_request())
+            except TransportError as caught:
+                self._check_lasting(caught)
+                error, asked = caught, None
+                continue
+            if response.status_code in rule.statuses:
+                asked = retry_after(response.headers.get("retry-after"), time.time())
+                await self._io.close(response)
+                error = SSEError(
+                    f"the server answered {response.status_code} to a request for further events", request=self._request
+                )
+                error.journey = response.journey
+                continue
+            self._response, self._later = response, True
+            if response.status_code == 204:  # as the HTML standard has it: do not come back
+                await self._io.close(response)
+                return False
+            try:
+                check_events(response)
+            except SSEError:
+                await self._io.close(response)
+                raise
+            return True
+
+    async def _pause(self, rule: Reconnect, asked: float | None, error: TransportError | None) -> None:
+        """Wait before the next request. Raises ClientClosed; ReadTimeout if the total would run out meanwhile."""
+        if self._server_asks is None:
+            seconds = backoff(self._fruitless, rule.backoff, rule.backoff_max, self._chance())
+        else:
+            seconds = min(self._server_asks, rule.retry_max) * 2.0 ** min(self._fruitless - 1, 16)
+            seconds = min(seconds, max(rule.backoff_max, min(self._server_asks, rule.retry_max)))
+        if asked is not None:
+            seconds = max(seconds, min(asked, rule.retry_max))
+        self._check_total(seconds, error)
+        if seconds:
+            await self._io.client._retrier.pause(self._request, seconds, self._closings, self._response.journey)
+
+    def _next_request(self) -> Request:
+        """Return the request for what comes after the last event, with what is left of the total."""
+        request = self._request
+        last = self._kept_id
+        if last and len(last.encode()) <= MAX_ID_SIZE:
+            request.headers.update({b"Last-Event-ID": last.encode()})
+        if self._total is not None:
+            left = max(self._total.on(self._clock).at - self._clock(), 0.001)
+            timeouts = {**timeouts_of(request), "total": left}
+            request.extensions = {**request.extensions, "timeout": timeouts}
+        return request
+
+
+class _Events:
+    """Iterate without a generator, for the reason that `body_iterators.AsyncPieces` gives."""
+
+    def __init__(self, source: LastingEventSource) -> None:
+        self._source = source
+
+    def __iter__(self) -> _Events:
+        return self
+
+    def __aiter__(self) -> _Events:
+        return self
+
+    def __next__(self) -> ServerSentEvent:
+        event = drive(self._source.next_event())
+        if event is None:
+            raise StopIteration
+        return event
+
+    async def __anext__(self) -> ServerSentEvent:
+        event = await self._source.next_event()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+
+def lasting_source(
+    io: BlockingIo, max_event_size: int | None, reconnect: Any, stall_timeout: Any, pings: Any
+) -> Callable[[Response], LastingEventSource]:
+    """Check the settings, and return what makes the source of a response. Raises TypeError, ValueError."""
+    rule = check_reconnect(reconnect)
+    stall, names = check_stall(stall_timeout, pings)
+
+    def source(response: Response) -> LastingEventSource:
+        return LastingEventSource(response, io, max_event_size, rule, stall, names)
+
+    return source
+
+
+def _give_up(error: TransportError | None, why: str) -> bool:
+    """Raise `error` with a note; return False if the stream just ended."""
+    if error is None:
+        return False
+    error.add_note(f"The stream of events was not requested again: {why}.")
+    raise error
