@@ -22,7 +22,6 @@ from .._config import (
     DEFAULT_QUEUE_SIZE,
     DEFAULT_TIMEOUT_CONFIG,
     Limits,
-    Proxy,
     ProxyTypes,
     TimeoutTypes,
 )
@@ -35,8 +34,9 @@ from .._multipart import RequestData, RequestFiles
 from .._transports.base import AsyncBaseTransport
 from .._trust import CertTypes
 from .._urls import URL, QueryParamTypes
-from . import flow
+from . import flow, lifecycle
 from .base import BaseClient, EventHook, warn_of_cookies
+from .client_io import ASYNCHRONOUS
 from .defaults import USE_CLIENT_DEFAULT, UseClientDefault
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class AsyncClient(BaseClient):
     ```
     """
 
-    _side = flow.ASYNCHRONOUS
+    _io = ASYNCHRONOUS
 
     @names_explained
     def __init__(
@@ -118,53 +118,6 @@ class AsyncClient(BaseClient):
             http1=http1,
             http2=http2,
             limits=limits,
-        )
-
-    def _init_transport(
-        self,
-        verify: ssl.SSLContext | str | bool = True,
-        cert: CertTypes | None = None,
-        trust_env: bool = True,
-        http1: bool = True,
-        http2: bool = False,
-        limits: Limits = DEFAULT_LIMITS,
-        transport: AsyncBaseTransport | None = None,
-    ) -> AsyncBaseTransport:
-        if transport is not None:
-            return transport
-        from .._transports.default import AsyncHTTPTransport
-
-        return AsyncHTTPTransport(
-            verify=verify,
-            cert=cert,
-            trust_env=trust_env,
-            http1=http1,
-            http2=http2,
-            limits=limits,
-            http2_ping_after=self._http2_ping_after,
-        )
-
-    def _init_proxy_transport(
-        self,
-        proxy: Proxy,
-        verify: ssl.SSLContext | str | bool = True,
-        cert: CertTypes | None = None,
-        trust_env: bool = True,
-        http1: bool = True,
-        http2: bool = False,
-        limits: Limits = DEFAULT_LIMITS,
-    ) -> AsyncBaseTransport:
-        from .._transports.default import AsyncHTTPTransport
-
-        return AsyncHTTPTransport(
-            verify=verify,
-            cert=cert,
-            trust_env=trust_env,
-            http1=http1,
-            http2=http2,
-            limits=limits,
-            proxy=proxy,
-            http2_ping_after=self._http2_ping_after,
         )
 
     async def request(
@@ -633,7 +586,7 @@ class AsyncClient(BaseClient):
         request. Raises ConnectError, ConnectTimeout; what was opened stays open. 0 where a transport opens none.
         """
         request = self.build_request("GET", url, timeout=timeout, extensions=extensions)
-        return await flow.warm(self, request, n)
+        return await lifecycle.warm(self, request, n)
 
     async def drain(self, timeout: float | None = None) -> int:
         """Retire all connections that are open now, without refusing requests.
@@ -645,7 +598,7 @@ class AsyncClient(BaseClient):
 
         Connections of other event loops are let go of as well, and neither waited for nor counted.
         """
-        return await flow.drain(self, timeout)
+        return await lifecycle.drain(self, timeout)
 
     async def download(
         self,
@@ -691,10 +644,10 @@ class AsyncClient(BaseClient):
         response later that had not arrived. Connections of other event loops are closed by those, in their next turn.
         The client cannot be used again. `drain()` lets what runs end before.
         """
-        await flow.close(self)
+        await lifecycle.close(self)
 
     async def __aenter__(self) -> Self:
-        await flow.enter(self)
+        await lifecycle.enter(self)
         return self
 
     async def __aexit__(
@@ -703,4 +656,4 @@ class AsyncClient(BaseClient):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        await flow.leave(self, exc_type, exc_value, traceback)
+        await lifecycle.leave(self, exc_type, exc_value, traceback)

@@ -22,7 +22,6 @@ from .._config import (
     DEFAULT_QUEUE_SIZE,
     DEFAULT_TIMEOUT_CONFIG,
     Limits,
-    Proxy,
     ProxyTypes,
     TimeoutTypes,
 )
@@ -36,8 +35,9 @@ from .._multipart import RequestData, RequestFiles
 from .._transports.base import BaseTransport
 from .._trust import CertTypes
 from .._urls import URL, QueryParamTypes
-from . import flow
+from . import flow, lifecycle
 from .base import BaseClient, EventHook, warn_of_cookies
+from .client_io import BLOCKING
 from .defaults import USE_CLIENT_DEFAULT, UseClientDefault
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Client(BaseClient):
     ```
     """
 
-    _side = flow.BLOCKING
+    _io = BLOCKING
 
     @names_explained
     def __init__(
@@ -137,53 +137,6 @@ class Client(BaseClient):
             http1=http1,
             http2=http2,
             limits=limits,
-        )
-
-    def _init_transport(
-        self,
-        verify: ssl.SSLContext | str | bool = True,
-        cert: CertTypes | None = None,
-        trust_env: bool = True,
-        http1: bool = True,
-        http2: bool = False,
-        limits: Limits = DEFAULT_LIMITS,
-        transport: BaseTransport | None = None,
-    ) -> BaseTransport:
-        if transport is not None:
-            return transport
-        from .._transports.default import HTTPTransport
-
-        return HTTPTransport(
-            verify=verify,
-            cert=cert,
-            trust_env=trust_env,
-            http1=http1,
-            http2=http2,
-            limits=limits,
-            http2_ping_after=self._http2_ping_after,
-        )
-
-    def _init_proxy_transport(
-        self,
-        proxy: Proxy,
-        verify: ssl.SSLContext | str | bool = True,
-        cert: CertTypes | None = None,
-        trust_env: bool = True,
-        http1: bool = True,
-        http2: bool = False,
-        limits: Limits = DEFAULT_LIMITS,
-    ) -> BaseTransport:
-        from .._transports.default import HTTPTransport
-
-        return HTTPTransport(
-            verify=verify,
-            cert=cert,
-            trust_env=trust_env,
-            http1=http1,
-            http2=http2,
-            limits=limits,
-            proxy=proxy,
-            http2_ping_after=self._http2_ping_after,
         )
 
     def request(
@@ -720,7 +673,7 @@ class Client(BaseClient):
         ```
         """
         request = self.build_request("GET", url, timeout=timeout, extensions=extensions)
-        return drive(flow.warm(self, request, n))
+        return drive(lifecycle.warm(self, request, n))
 
     def drain(self, timeout: float | None = None) -> int:
         """Retire all connections that are open now, without refusing requests.
@@ -735,7 +688,7 @@ class Client(BaseClient):
         client.close()
         ```
         """
-        return drive(flow.drain(self, timeout))
+        return drive(lifecycle.drain(self, timeout))
 
     def close(self) -> None:
         """Close all connections, those of mounts too: idle ones, those in use, those being opened.
@@ -743,10 +696,10 @@ class Client(BaseClient):
         Whoever waits, sends or reads in another thread gets ClientClosed, a ReadError, at once; so does who reads a
         response later that had not arrived. The client cannot be used again. `drain()` lets what runs end before.
         """
-        drive(flow.close(self))
+        drive(lifecycle.close(self))
 
     def __enter__(self) -> Self:
-        drive(flow.enter(self))
+        drive(lifecycle.enter(self))
         return self
 
     def __exit__(
@@ -755,4 +708,4 @@ class Client(BaseClient):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        drive(flow.leave(self, exc_type, exc_value, traceback))
+        drive(lifecycle.leave(self, exc_type, exc_value, traceback))
