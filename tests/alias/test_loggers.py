@@ -87,7 +87,8 @@ print(names(root))
 print(names(kept), len(root.records) == len({id(record) for record in root.records}))
 """
     assert run(HTTPX + program) == (
-        "['httpx']\n['httpcore.connection', 'httpcore.dns', 'httpcore.http11', 'httpx']\n['httpcore.http11'] True\n"
+        "['httpx']\n['httpcore.connection', 'httpcore.dns', 'httpcore.http11', 'httpcore.pool', 'httpx']\n"
+        "['httpcore.http11'] True\n"
     )
 
 

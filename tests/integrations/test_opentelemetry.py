@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -238,6 +241,9 @@ def test_the_instrumentor_is_an_entry_point(collected):
     )
     from httpx_fast.integrations._opentelemetry_instrumentor import HTTPXFastInstrumentor
 
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    module, _, name = project["entry-points"]["opentelemetry_instrumentor"]["httpx_fast"].partition(":")
+    assert getattr(import_module(module), name) is HTTPXFastInstrumentor
     instrumentor = HTTPXFastInstrumentor()
     instrumentor.instrument(**collected.settings)
     transport = httpx_fast.MockTransport(lambda request: httpx_fast.Response(200))

@@ -320,7 +320,8 @@ def test_loggers_tell_the_same_without_secrets(backend, peer, authority, caplog)
     backend.run(body)
     told = [(record.name, record.getMessage()) for record in caplog.records if record.levelno == logging.DEBUG]
     words = [f"{name.removeprefix('httpx_fast.')}.{message.split(' ')[0]}" for name, message in told]
-    assert words == DIAL + steps("tls.start_tls") + EXCHANGE
+    assert words == ["pool.new_connection", *DIAL, *steps("tls.start_tls"), *EXCHANGE]
+    assert "reason=first" in caplog.text
     assert "sesame" not in caplog.text
     assert "200" in caplog.text
 
