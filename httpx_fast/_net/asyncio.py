@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 from .asyncio_connects import SelectorConnects, TaskConnects
 from .asyncio_protocol import ProtocolStream, made_by
 from .asyncio_streams import AsyncioStream
-from .asyncio_timers import AsyncioWaiter, Deadlines
+from .asyncio_timers import AsyncioWaiter
 from .asyncio_work import SteppedWork
 from .base import Abortable, Stream, Waiter
 from .connecting import Connector
+from .deadline_heap import Deadlines
 from .sockets import SocketBackend
 
 T = TypeVar("T")

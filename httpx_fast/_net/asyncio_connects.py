@@ -8,8 +8,9 @@ import socket
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from .asyncio_timers import AsyncioWaiter, Deadlines
+from .asyncio_timers import AsyncioWaiter
 from .connecting import connect_error
+from .deadline_heap import Deadlines
 from .deadline_stream import NEVER
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import errno
 import socket
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
@@ -11,6 +12,7 @@ import trio
 
 from .base import Abortable, Aborted, Buffer, Stream, Waiter
 from .connecting import Connector, connect_error
+from .deadline_heap import Deadlines
 from .deadline_stream import NEVER, Scopes
 from .sockets import PulledStream, SocketBackend, wait_writable
 
@@ -21,30 +23,95 @@ _CLOSED = (trio.ClosedResourceError, OSError, ValueError)
 
 
 class TrioStream(PulledStream):
-    __slots__ = ("_scopes", "_turn")
+    """Read and write a socket of our own in trio.
 
-    def __init__(self, sock: socket.socket, address: Any, clock: Callable[[], float]) -> None:
+    A read has no cancel scope: that would cost as much as the rest of an exchange. When its deadline has passed,
+    `deadlines` calls `set_result()`, which wakes it as closing would. The entry there is made anew only when the last
+    one has come up, or a deadline is sooner.
+    """
+
+    __slots__ = ("_deadlines", "_next_check", "_number", "_receiving", "_scopes", "_turn", "_wrote")
+
+    def __init__(
+        self, sock: socket.socket, address: Any, clock: Callable[[], float], deadlines: Deadlines, timer: TrioTimer
+    ) -> None:
         super().__init__(sock, address, clock)
-        self._scopes = Scopes(self, trio.CancelScope, trio.current_time)
+        self._number = sock.fileno()
+        self._deadlines = deadlines, timer
+        self._next_check = NEVER  # when set_result() is called next
+        self._receiving = False
+        self._wrote = False  # an answer cannot be there yet
+        self._scopes = Scopes(self, trio.CancelScope, trio.current_time)  # of writes
         self._turn = trio.Lock()  # held by the task that writes
 
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         super().set_deadline(phase, at, budget)
+        if self._receiving and self._read_timer.at < self._next_check:
+            self._check_later()
         self._scopes.move()
 
     async def receive(self) -> None:
         if self._fault is not None:
             raise self._fault
+        timer, clock = self._read_timer, self._clock
         if self._arrived:
-            self._read_timer.postpone(self._clock)
-        try:
-            if self._pull():
-                return
-        except BlockingIOError:
-            pass
-        await self._scopes.wait(self._receive_on, writes=False)
+            timer.postpone(clock)
+        if self._wrote:
+            self._wrote = False
+        else:
+            try:
+                if self._pull():
+                    return
+            except BlockingIOError:
+                pass
+        while True:
+            if timer.at < self._next_check:
+                self._check_later()
+            self._receiving = True
+            try:
+                await trio.lowlevel.wait_readable(self._number)
+            except _CLOSED as error:
+                self._raise_if_over(error)
+            finally:
+                self._receiving = False
+            try:
+                if self._pull():
+                    return
+                timer.postpone(clock)
+            except BlockingIOError:
+                pass
+            if timer.at != NEVER and (now := clock()) >= timer.at:
+                raise self._expired(now)
+
+    def done(self) -> bool:
+        """Return whether the stream is closed, so that no deadline has to be checked."""
+        return self._closed
+
+    def set_result(self, result: bool) -> None:
+        """End the read that waits, if its deadline has passed."""
+        self._next_check = NEVER
+        if not self._receiving:
+            return
+        if self._clock() >= self._read_timer.at:
+            trio.lowlevel.notify_closing(self._number)  # a write that waits is woken too, and waits on
+        elif self._read_timer.at != NEVER:
+            self._check_later()
+
+    def _check_later(self) -> None:
+        self._next_check = at = self._read_timer.at
+        deadlines, timer = self._deadlines
+        deadlines.add(timer, at, self)
+
+    def _raise_if_over(self, error: Exception) -> None:
+        """Raise what ended a wait: closing, or the deadline. Return if it was woken for a deadline that has moved."""
+        if self._closed or not isinstance(error, trio.ClosedResourceError):
+            raise self._read_failed(OSError(errno.EBADF, str(error))) from error
+        now = self._clock()
+        if now >= self._read_timer.at:
+            raise self._expired(now) from None
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
+        self._wrote = True
         if self._unsent:
             self._unsent += [memoryview(buffer) for buffer in buffers]
         else:
@@ -72,25 +139,12 @@ class TrioStream(PulledStream):
         if self._closed:
             return
         self._closed = True
+        self._deadlines[0].ended()
         try:
-            trio.lowlevel.notify_closing(self._sock)
+            trio.lowlevel.notify_closing(self._number)
         except RuntimeError:  # trio does not run any more, so no task waits
             pass
         self._sock.close()
-
-    async def _receive_on(self) -> None:
-        while True:
-            try:
-                await trio.lowlevel.wait_readable(self._sock)
-            except _CLOSED as error:
-                raise self._read_failed(OSError(errno.EBADF, str(error))) from error
-            try:
-                if self._pull():
-                    return
-            except BlockingIOError:
-                continue
-            self._read_timer.postpone(self._clock)
-            self._scopes.move()
 
     async def _pull_on(self, scope: trio.CancelScope) -> None:
         """Push what arrives until the sink has enough or that fails; the next `receive()` raises the error."""
@@ -114,25 +168,111 @@ class TrioStream(PulledStream):
                 try:
                     await trio.lowlevel.wait_writable(self._sock)
                 except _CLOSED as error:
+                    if not self._closed and isinstance(error, trio.ClosedResourceError):
+                        continue  # a read was woken, whose deadline had passed
                     raise self._write_failed(OSError(errno.EBADF, str(error))) from error
                 self._send_on()
                 self._scopes.move()
 
 
-class TrioWaiter:
-    __slots__ = ("_clock", "_event")
+class TrioTimer:
+    """Call back once at a time, from a system task that ends with the last call."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._event = trio.Event()
+    __slots__ = ("_call", "_scope")
+
+    def __init__(self) -> None:
+        self._call: Callable[..., Any] | None = None
+        self._scope: trio.CancelScope | None = None
+
+    def call_later(
+        self, delay: float, callback: Callable[..., Any], /, *args: Any, context: contextvars.Context | None = None
+    ) -> TrioTimer:
+        """Call `callback` after `delay` seconds, in place of the call before."""
+        self._call = callback
+        at = trio.current_time() + delay
+        if self._scope is None:
+            self._scope = trio.CancelScope(deadline=at)
+            trio.lowlevel.spawn_system_task(self._run)
+        else:
+            self._scope.deadline = at
+        return self
+
+    def cancel(self) -> None:
+        """Forget the call; the task ends when it would have been due."""
+        self._call = None
+
+    async def _run(self) -> None:
+        try:
+            while self._scope is not None:
+                with self._scope:
+                    await trio.sleep_forever()
+                self._scope = None
+                call, self._call = self._call, None
+                if call is not None:
+                    self._scope = trio.CancelScope()  # so that the call needs no other task
+                    call()
+                    if self._call is None:
+                        self._scope = None
+        finally:
+            self._scope = None
+
+
+class _Wait:
+    """Hold a task that waits, until it is rescheduled."""
+
+    __slots__ = ("_task", "result")
+
+    def __init__(self) -> None:
+        self._task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
+        self.result = False
+
+    def done(self) -> bool:
+        """Return whether the wait has ended."""
+        return self._task is None
+
+    def set_result(self, result: bool) -> None:
+        """End the wait."""
+        task, self._task = self._task, None
+        if task is not None:
+            self.result = result
+            trio.lowlevel.reschedule(task)
+
+    def abort(self, _: object) -> trio.lowlevel.Abort:
+        """End the wait of a task that is cancelled."""
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+class TrioWaiter:
+    """Wait for one event. The deadline is one of `deadlines`, which all waits of a backend share."""
+
+    __slots__ = ("_deadlines", "_is_set", "_wait")
+
+    def __init__(self, deadlines: Deadlines, timer: TrioTimer) -> None:
+        self._deadlines = deadlines, timer
+        self._is_set = False
+        self._wait: _Wait | None = None
 
     def set(self) -> None:
-        self._event.set()
+        self._is_set = True
+        if self._wait is not None:
+            self._wait.set_result(True)
 
     async def wait(self, at: float | None) -> bool:
-        with trio.CancelScope(deadline=_deadline(NEVER if at is None else at, self._clock)):
-            await self._event.wait()
-        return self._event.is_set()
+        if self._is_set:
+            await trio.lowlevel.checkpoint()
+            return True
+        self._wait = wait = _Wait()
+        deadlines, timer = self._deadlines
+        if at is not None:
+            deadlines.add(timer, at, wait)
+        try:
+            await trio.lowlevel.wait_task_rescheduled(wait.abort)
+        finally:
+            self._wait = None
+            if at is not None:
+                deadlines.ended()
+        return self._is_set
 
 
 class _ScopedWork(Abortable[T]):
@@ -187,8 +327,12 @@ class TrioBackend(SocketBackend):
 
     name = "trio"
 
+    def __init__(self) -> None:
+        self._deadlines = Deadlines(self.clock)
+        self._timer = TrioTimer()
+
     def waiter(self) -> Waiter:
-        return TrioWaiter(self.clock)
+        return TrioWaiter(self._deadlines, self._timer)
 
     async def sleep(self, seconds: float) -> None:
         await trio.sleep(seconds)
@@ -219,7 +363,7 @@ class TrioBackend(SocketBackend):
         return _Connects(self.clock)
 
     async def _stream(self, sock: socket.socket, address: Any) -> Stream:
-        return TrioStream(sock, address, self.clock)
+        return TrioStream(sock, address, self.clock, self._deadlines, self._timer)
 
 
 def _deadline(at: float, clock: Callable[[], float]) -> float:

@@ -155,12 +155,13 @@ def test_windows_and_places_are_whole_after_ten_thousand_cancellations(backend, 
             for _ in range(2):
                 assert (await client.get(f"{model.url}/last")).content == b"last!"
             ((connection, *_),) = pool.leases.plan.connections()
-            assert connection.streams == {}
-            assert (connection.room, connection.window_out) == model.reckoned[-1]
-            assert connection._reader is None
-            assert not connection._heirs
-            assert connection._drainer is None
-            assert not connection._blocked
+            session, shared = connection.session, connection.shared
+            assert session.streams == {}
+            assert (session.room, session.window_out) == model.reckoned[-1]
+            assert shared._reader is None
+            assert not shared._next_readers
+            assert shared._flusher is None
+            assert not session._blocked
         assert model.accepted == 1
         assert model.resets > CANCELLATIONS // 20
 
