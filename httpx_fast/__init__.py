@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from ._pool.stats import ConnectionInfo, PoolStats, WaiterInfo
     from ._report import report
     from ._resolvers import AddressFilter, CachingResolver, Resolver, StaticResolver
+    from ._retry.origins import RetryStats
     from ._retry.settings import Breaker, Hedge, Retry
     from ._retry.transport import AsyncRetryTransport, RetryTransport
     from ._sse import EventSource, ServerSentEvent
@@ -146,6 +147,7 @@ __all__ = [
     "ResponseNotRead",
     "ResponseTooLarge",
     "Retry",
+    "RetryStats",
     "RetryTransport",
     "ServerSentEvent",
     "SSEError",
@@ -211,6 +213,7 @@ _LATE = {
     "Recording": "._client.record",
     "Resolver": "._resolvers",
     "Retry": "._retry.settings",
+    "RetryStats": "._retry.origins",
     "RetryTransport": "._retry.transport",
     "Sizes": "._journey_parts",
     "StaticResolver": "._resolvers",

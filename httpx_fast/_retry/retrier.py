@@ -239,7 +239,10 @@ class Retrier:
             if outcome.response is not None:
                 await self._waits.close(outcome.response)
 
-        race = Race(attempt, after, allowed, good, lambda number: legs[number].cut(), drop)
+        def cut(number: int) -> None:
+            legs[number].cut()
+
+        race = Race(attempt, after, allowed, good, cut, drop)
         finished = await self._waits.race(race)
         best: Outcome = next(filter(good, finished), None) or max(finished, key=lambda each: each.response is not None)
         try:

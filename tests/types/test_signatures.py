@@ -65,7 +65,7 @@ DIFFERENCES = {
     "httpx_fast.AddressFilter": _DIALLING,
     **{
         f"httpx_fast.{name}": _RETRY
-        for name in ("AsyncRetryTransport", "Breaker", "CircuitOpen", "Hedge", "Retry", "RetryTransport")
+        for name in ("AsyncRetryTransport", "Breaker", "CircuitOpen", "Hedge", "Retry", "RetryStats", "RetryTransport")
     },
     **{f"{name}.retry_stats": _RETRY for name in ("Client", "AsyncClient")},
     **dict.fromkeys(("httpx_fast.Reconnect", "httpx_fast.EventTimeout", "Client.sse", "AsyncClient.sse"), _LASTING),

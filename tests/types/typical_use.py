@@ -32,6 +32,19 @@ def functions() -> None:
         assert_type(streamed, httpx.Response)
 
 
+def retries() -> None:
+    rule = httpx.Retry(attempts=4, statuses=[429, 503], methods={"GET", "POST"}, exceptions=(httpx.ReadError,))
+    careful = httpx.Retry(budget=None, hedge=httpx.Hedge(samples=20), breaker=httpx.Breaker(open_for=30))
+    with httpx.Client(retry=rule) as client:
+        client.get("https://host.example/", extensions={"retry": careful})
+        for stats in client.retry_stats().values():
+            assert_type(stats, httpx.RetryStats)
+            assert_type(stats.retries, int)
+    transport = httpx.RetryTransport(httpx.HTTPTransport(), rule)
+    httpx.Client(mounts={"https://": transport}, retry=None)
+    httpx.AsyncClient(transport=httpx.AsyncRetryTransport(retry=careful))
+
+
 def variables_of_narrow_types(client: httpx.Client) -> None:
     """What a variable's own type is narrower than what a parameter takes: lists and dicts are invariant."""
     pairs = [("q", "a"), ("q", "b")]
