@@ -1,11 +1,13 @@
 """Client CPU where one thing is more than usual: tasks that wait, handshakes, bytes. Both sides in turns, in one run.
 
-    python bench/scenarios.py [queue] [cold] [post] [transfer] [--rounds 7]
+    python bench/scenarios.py [queue] [cold] [post] [transfer] [origins] [--rounds 7]
 
 - queue: 1,000 tasks over 10 connections, and 10,000 over 100, against 100 over 100; microseconds for each request.
 - cold: a client made, a TLS handshake, a request, and the client closed; milliseconds.
 - post: a warm POST of 1 KB, as bytes and as JSON, with fields too; microseconds for each request.
 - transfer: 100 MiB streamed, and 10 MiB sent; milliseconds.
+- origins: tasks that ask two origins by turns of chance, over TLS, with fewer connections than both would like; new
+  connections for 1,000 requests, and microseconds for each request.
 
 Prints medians, and the median of the ratios to the floor's (or to the first case's) in the same round.
 """
@@ -16,6 +18,7 @@ import argparse
 import asyncio
 import gc
 import os
+import random
 import socket
 import ssl
 import statistics
@@ -219,6 +222,30 @@ async def transfer(nginx: Nginx, rounds: int) -> None:
     await asyncio.sleep(0)
 
 
+async def origins(nginx: Nginx, rounds: int) -> None:
+    context = nginx.authority.client_context()
+    urls = [nginx.url("/json", "https"), nginx.url("/json", "https").replace("127.0.0.1", "localhost")]
+    chance = random.Random(1)
+    for tasks, connections in ((50, 60), (50, 40), (200, 60)):
+        made: list[int] = []
+        async with client(connections, context) as one:
+
+            async def several(
+                one: httpx_fast.AsyncClient = one, made: list[int] = made, each: int = 4000 // tasks
+            ) -> None:
+                for url in chance.choices(urls, k=each):
+                    response = await one.get(url)
+                    made.append(response.journey.nth == 1)
+
+            async def together(tasks: int = tasks, run: Callable[[], Awaitable[None]] = several) -> None:
+                await asyncio.gather(*(run() for _ in range(tasks)))
+
+            await together()
+            made.clear()
+            await show(f"{tasks} tasks, {connections} connections, µs", [("two origins", together, 4000)], rounds, 1e6)
+        print(f"{'new connections for 1,000 requests':34}{1000 * sum(made) / len(made):8.2f}")
+
+
 async def show(title: str, cases: list[Case], rounds: int, scale: float) -> None:
     costs: dict[str, list[float]] = {name: [] for name, _, _ in cases}
     for number in range(-1, rounds):  # the first round connects
@@ -236,7 +263,7 @@ async def show(title: str, cases: list[Case], rounds: int, scale: float) -> None
         print(f"{name:34}{median:8.1f}{(high - low) / 2:7.1f}{ratio:8.2f}")
 
 
-SCENARIOS = {"queue": queue, "cold": cold, "post": post, "transfer": transfer}
+SCENARIOS = {"queue": queue, "cold": cold, "post": post, "transfer": transfer, "origins": origins}
 
 
 def main() -> None:

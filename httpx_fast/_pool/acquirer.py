@@ -5,8 +5,10 @@ A request that waits keeps the deadline that it came with, whatever it is grante
 
 from __future__ import annotations
 
+from typing import Final
+
 from .._conn.base import Connection, RequestTimeouts
-from .._deadline import Deadline, sooner, timed_out
+from .._deadline import Deadline, PhaseTimer
 from .._encodings import load_codecs
 from .._exceptions import PoolTimeout
 from .._journey import Journey
@@ -19,6 +21,17 @@ from .dialler import Dialler
 from .leases import Leases, QueuedRequest
 from .losses import DEAD_ON_USE
 from .plan import CLOSED, Answer
+
+# Seconds. However long dialling took, a request waits no longer for a connection of its own route before an idle one of
+# another is closed for it.
+MAX_PATIENCE: Final = 1.0
+# How many times as long as dialling takes a request has waited when it looks for a connection of others that is idle;
+# at the last time it takes one that has been used just now.
+PATIENCE: Final = (1, 2, 4, 8, 16)
+# For how many times as long a connection of others has been idle that is closed before.
+IDLE: Final = 2
+# A request that has less than so many times that is not made to wait: it is to lose a small part of its time at most.
+SHARE: Final = 10
 
 
 class Acquirer:
@@ -48,16 +61,18 @@ class Acquirer:
             if isinstance(found, QueuedRequest):
                 if leases.finalized:  # by a finalizer that ran while this request was queued
                     leases.release_finalized()
-                own = timeouts.pool
-                at, budget = sooner(None if own is None else since + own, own, timeouts.deadline)
+                timer = PhaseTimer("pool", timeouts.deadline, since, timeouts.pool)
+                waiter = self._waiter(found, journey, timer)
                 # Awaited right here: a coroutine less for each of the tasks that wait, who may be thousands.
                 try:
-                    await self._waiter(found, journey, budget).wait(at)
+                    if found.patient:
+                        await self._wait_patiently(found, waiter, timer)
+                    await waiter.wait(timer.until)
                 except BaseException:
                     # Cancelled: what may have been granted in the meantime goes to the next in the queue.
                     self._leave(found)
                     raise
-                found = self._grant(found, journey, at, budget)
+                found = self._grant(found, journey, timer)
             if found is CLOSED:
                 raise closed_while(route.origin, journey)
             if isinstance(found, Answer):
@@ -89,13 +104,30 @@ class Acquirer:
             self._leases.release(connection, exchange, journey)
             raise
 
-    def _waiter(self, queued: QueuedRequest, journey: Journey, budget: float | None) -> Waiter:
+    async def _wait_patiently(self, queued: QueuedRequest, waiter: Waiter, timer: PhaseTimer) -> None:
+        """Wait for a connection of the request's own route before an idle one of another is closed for it.
+
+        First for as long as dialling takes: a connection that is dialled would be there no sooner. After that one is
+        closed that has been idle for longer, since others do without it; later any that is, or becomes, idle. Closing
+        what others need a moment later would only have them do the same. A request with little time is not made to
+        wait.
+        """
+        leases = self._leases
+        now = leases.clock()
+        seconds = min(leases.hints.dial_time(queued.route.origin, now), MAX_PATIENCE)
+        if timer.left(now) >= SHARE * seconds:
+            for times in PATIENCE:
+                if await waiter.wait(now + times * seconds):
+                    return
+                leases.hurry(queued, IDLE * seconds if times < PATIENCE[-1] else 0.0)
+        else:
+            leases.hurry(queued)
+
+    def _waiter(self, queued: QueuedRequest, journey: Journey, timer: PhaseTimer) -> Waiter:
         return queued.waiter
 
-    def _grant(
-        self, queued: QueuedRequest, journey: Journey, at: float | None, budget: float | None
-    ) -> Connection | Answer:
-        """Return what a request was granted. Raises PoolTimeout if that is nothing at the end of `budget` seconds."""
+    def _grant(self, queued: QueuedRequest, journey: Journey, timer: PhaseTimer) -> Connection | Answer:
+        """Return what a request was granted. Raises PoolTimeout if that is nothing at the end of its time."""
         if queued.grant is not None:
             return queued.grant
         leases = self._leases
@@ -108,9 +140,7 @@ class Acquirer:
             stats = leases.stats()
             decided = leases.decided()
         leases.carry_out(*decided)
-        assert at is not None
-        assert budget is not None
-        failure = timed_out("pool", leases.clock() - (at - budget), budget, str(stats))
+        failure = timer.expired(leases.clock(), str(stats))
         assert isinstance(failure, PoolTimeout)
         failure.pool = stats
         raise failure
@@ -131,17 +161,15 @@ class TracedAcquirer(Acquirer):
 
     __slots__ = ()
 
-    def _waiter(self, queued: QueuedRequest, journey: Journey, budget: float | None) -> Waiter:
+    def _waiter(self, queued: QueuedRequest, journey: Journey, timer: PhaseTimer) -> Waiter:
         assert journey.trace is not None
-        return _TracedWaiter(queued.waiter, journey.trace, budget)
+        return _TracedWaiter(queued.waiter, journey.trace, timer.granted)
 
-    def _grant(
-        self, queued: QueuedRequest, journey: Journey, at: float | None, budget: float | None
-    ) -> Connection | Answer:
+    def _grant(self, queued: QueuedRequest, journey: Journey, timer: PhaseTimer) -> Connection | Answer:
         trace = journey.trace
         assert trace is not None
         try:
-            grant = super()._grant(queued, journey, at, budget)
+            grant = super()._grant(queued, journey, timer)
         except PoolTimeout as error:
             trace.ended(error=error)
             raise
@@ -150,21 +178,24 @@ class TracedAcquirer(Acquirer):
 
 
 class _TracedWaiter(Waiter):
-    """Begins the step `pool.wait`, and ends it where waiting fails."""
+    """Begins the step `pool.wait` with its first wait, and ends it where waiting fails."""
 
-    __slots__ = ("_budget", "_trace", "_waiter")
+    __slots__ = ("_budget", "_started", "_trace", "_waiter")
 
     def __init__(self, waiter: Waiter, trace: Tracer, budget: float | None) -> None:
         self._waiter = waiter
         self._trace = trace
         self._budget = budget
+        self._started = False
 
     def set(self) -> None:
         self._waiter.set()
 
     async def wait(self, at: float | None) -> bool:
         try:
-            await self._trace.started("pool.wait", {"timeout": self._budget})
+            if not self._started:
+                self._started = True
+                await self._trace.started("pool.wait", {"timeout": self._budget})
             return await self._waiter.wait(at)
         except BaseException as error:
             self._trace.ended(error=error)

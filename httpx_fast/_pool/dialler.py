@@ -76,6 +76,9 @@ class Dialler:
         with leases.lock:
             self._dials.discard(dialled)
             leases.retired.dial_ends(facts, connected=True)
+            if facts.dial_started is not None:
+                now = leases.clock()
+                leases.hints.learn_dial(route.origin, now - facts.dial_started, now)
             if limit is not None and facts in leases.retired:
                 limit = GOING_AWAY  # the requests that wait for a stream of it get a connection that is dialled now
             leases.plan.connected(route, connection, limit, settled)

@@ -55,7 +55,7 @@ class PoolLimits(NamedTuple):
 class QueuedRequest(PendingRequest[Connection]):
     """A request in the queue, and how to wake it."""
 
-    __slots__ = ("asked_at", "route", "since", "waiter")
+    __slots__ = ("asked_at", "patient", "route", "since", "waiter")
 
     def __init__(self, route: Route, since: float, waiter: Waiter) -> None:
         super().__init__()
@@ -64,6 +64,7 @@ class QueuedRequest(PendingRequest[Connection]):
         self.waiter: Waiter = waiter
         #: The line of the user's code, if that is recorded.
         self.asked_at: str | None = caller(2) if debug_is_on() else None
+        self.patient: bool = False  # it waits before an idle connection of another route is closed for it
 
 
 class Ended(NamedTuple):
@@ -139,10 +140,10 @@ class Leases:
         plan, lock = self.plan, self.lock
         lock.acquire()  # once per request; `with` costs twice as much
         try:
-            found = plan.request(route, now, self.may_share)
+            found: Connection | Answer | QueuedRequest | None = plan.request(route, now, self.may_share)
             if found is None:
-                return self.queue(route, now)
-            if not plan.to_close:
+                found = self.queue(route, now)
+            if not (plan.to_close or plan.granted):
                 return found
             decided = self.decided()
         finally:
@@ -153,8 +154,21 @@ class Leases:
     def queue(self, route: Route, since: float) -> QueuedRequest:
         """Add a request to the queue, under the lock."""
         queued = QueuedRequest(route, since, self.backend.waiter())
-        self.plan.wait(route, queued)
+        queued.patient = self.plan.wait(route, queued)
         return queued
+
+    def hurry(self, queued: QueuedRequest, idle: float = 0.0) -> None:
+        """Have a connection that was `idle` for so many seconds closed for a request that waits patiently.
+
+        With 0 it waits patiently no longer, whether there is one or not.
+        """
+        with self.lock:
+            if idle:
+                self.plan.nudge(queued, self.clock(), idle)
+            else:
+                self.plan.hurry(queued, self.clock())
+            decided = self.decided()
+        self.carry_out(*decided)
 
     def replace(
         self, route: Route, connection: Connection, since: float, reason: str = DEAD_ON_USE

@@ -8,7 +8,8 @@ After how many responses they close a connection without saying so: some after e
 many is not used for a request that may not be sent again.
 
 How many requests at once they take on one connection of HTTP/2: what is above that they refuse, and it has to be sent
-again. And whether they want HTTP/1.1. Seconds and counts only; no connection, no clock.
+again. And whether they want HTTP/1.1, and how long it takes to connect to them. Seconds and counts only; no connection,
+no clock.
 """
 
 from __future__ import annotations
@@ -90,13 +91,14 @@ class _Memory(Generic[T]):
 class OriginHints:
     """Remembers what was learnt of origins."""
 
-    __slots__ = ("_ends", "_idle", "_old", "_streams", "ends_seen")
+    __slots__ = ("_dials", "_ends", "_idle", "_old", "_streams", "ends_seen")
 
     def __init__(self) -> None:
         #: Some peer has closed a connection soon after a response: `after()` is to be asked of all connections.
         self.ends_seen: bool = False
         self._idle: _Memory[float] = _Memory()
         self._streams: _Memory[int] = _Memory()
+        self._dials: _Memory[float] = _Memory()
         self._old: _Memory[bool] = _Memory()
         self._ends: _Memory[_Ends] = _Memory()
 
@@ -159,6 +161,15 @@ class OriginHints:
     def streams(self, origin: Origin, now: float) -> int | None:
         """Return how many requests at once a new connection may begin with; None where nothing was learnt."""
         return self._streams.get(origin, now)
+
+    def learn_dial(self, origin: Origin, seconds: float, now: float) -> None:
+        """Note how long it took to make a connection; later ones count for as much as all before them."""
+        known = self._dials.get(origin, now)
+        self._dials.put(origin, seconds if known is None else (known + seconds) / 2, now)
+
+    def dial_time(self, origin: Origin, now: float) -> float:
+        """Return how many seconds it takes to make a connection, by those that were made; 0 where none was."""
+        return self._dials.get(origin, now) or 0.0
 
     def learn_http1(self, origin: Origin, now: float) -> None:
         """Note that the peer wants HTTP/1.1 (RFC 9113 s.7, HTTP_1_1_REQUIRED)."""

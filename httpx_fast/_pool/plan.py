@@ -7,9 +7,12 @@ is in `granted`, and clears both.
 1. A connection is leased, idle, or being dialled; the three together never pass `max_connections`, nor those of one
    host `max_per_host`.
 2. Of the idle connections of a route the one released last is taken: the others may then grow old and go.
-3. At a limit the connection idle for longest, of whatever route (of the host), makes room for one that is needed now.
-4. A request that finds neither waits. While one waits that could use a place, nothing is idle and no place is free: so
-   no newcomer overtakes it, and only a release, a failed dial or a cancelled grant can serve it.
+3. At a limit the connection idle for longest, of whatever route (of the host), makes room for one that is needed now:
+   where the route has no connection at all, and for a request that has waited for as long as dialling takes. Before
+   that it is patient: one of its route's own is likely to be released sooner, and costs no handshake.
+4. A request that finds neither waits. While one waits no place is free that it could use, and while one waits that is
+   not patient nothing is idle: so no newcomer overtakes it, and only a release, a failed dial or a cancelled grant can
+   serve it.
 5. A freed connection goes to the first waiter of its route, a place without a connection to the first of all who could
    use it. A route that keeps its connections busy could so starve the others; hence MAX_OVERTAKEN.
 6. A shared connection (HTTP/2) has as many uses as its peer allows, and is leased while it has any. A route that may
@@ -31,19 +34,18 @@ import math
 from collections.abc import Callable, Hashable
 from typing import Any, Final
 
+from .granting import DIAL, MAX_OVERTAKEN, Granting
 from .losses import DEAD_ON_USE, DRAINING, EXPIRED, GIVEN_UP, LIMIT, Ending
-from .state import GOING_AWAY, PoolState
+from .state import GOING_AWAY
 from .wait_queue import Answer, C, PendingRequest, RouteState, StreamSlots, WaitQueue
 
 __all__ = ["CLOSED", "DIAL", "MAX_OVERTAKEN", "Answer", "Plan", "PendingRequest"]
 
-# Connections handed past the first waiter before one is given up for it. A new handshake costs some ten times a short
-# exchange, so being just at every turn would cost more than it gives; being overtaken 16 times is hardly felt.
-MAX_OVERTAKEN: Final = 16
-
 _GIVEN_UP: Final = Ending(0.0, GIVEN_UP)
 
-DIAL: Final = Answer.DIAL
+# Connections of a route for each that is dialled in place of idle ones of others.
+GROWTH: Final = 4
+
 CLOSED: Final = Answer.CLOSED
 
 
@@ -51,13 +53,13 @@ def _itself(route: Hashable) -> Hashable:
     return route
 
 
-class Plan(PoolState[C]):
+class Plan(Granting[C]):
     """Decides for a pool. Counts of connections, `None` for no limit; `keepalive_expiry` and `now` in seconds.
 
     `host_of` gives the host of a route, for `max_per_host`.
     """
 
-    __slots__ = ("_last_number",)
+    __slots__ = ()
 
     # Said again for type checkers, which take what a method changes for an attribute of this class.
     dialling: int
@@ -75,7 +77,6 @@ class Plan(PoolState[C]):
         host_of: Callable[[Any], Hashable] = _itself,
     ) -> None:
         super().__init__(max_connections, max_keepalive, keepalive_expiry, max_per_host, host_of)
-        self._last_number = 0
 
     def request(self, route: Hashable, now: float, may_share: bool = False) -> C | Answer | None:
         """Return a connection, DIAL (a place is taken), or None: then call `wait()`, under the same lock.
@@ -103,17 +104,67 @@ class Plan(PoolState[C]):
         if route_state is None:
             route_state = self._add_route_state(route, may_share)
         self._now = now
-        return DIAL if route_state.may_dial and self._reserve(route_state) else None
+        may_close = not self._would_be_patient(route_state) and not route_state.waiting
+        if not (route_state.may_dial and self._reserve(route_state, may_close)):
+            return None
+        if self.waiting:
+            self._fill()
+        return DIAL
 
-    def wait(self, route: Hashable, pending: PendingRequest[C]) -> None:
-        """Queue `pending`; when it is served it is in `granted`, with what it gets in `pending.grant`."""
+    def wait(self, route: Hashable, pending: PendingRequest[C]) -> bool:
+        """Queue `pending`; when it is served it is in `granted`, with what it gets in `pending.grant`.
+
+        Return whether it is patient: then call `hurry()` when it has waited for long enough.
+        """
         route_state = pending.route_state = self._route_states[route]
         self._last_number += 1
         pending.number = self._last_number
+        last = next(reversed(route_state.waiting)) if route_state.waiting else None
         route_state.waiting[pending] = None
         self.waiting += 1
+        patient = self._would_be_patient(route_state)
+        hurries = not patient and last is not None and last.number > route_state.impatient
+        if not patient:
+            route_state.impatient = pending.number
         if route_state.may_dial:
-            self._wait_queue.add(route_state)
+            self._queue(route_state)
+            if hurries:
+                self._fill()
+        return patient
+
+    def nudge(self, pending: PendingRequest[C], now: float, idle: float) -> None:
+        """Close a connection of another route for one that waits patiently, if that has been idle for so many seconds.
+
+        The first request of the route gets its place. A route grows by a quarter at a time: what it dials serves those
+        who wait for it, and what is closed at once for all of them would be missed by others at once.
+        """
+        route_state = pending.route_state
+        assert route_state is not None
+        if pending.grant is not None or not route_state.may_dial:
+            return
+        if route_state.dialling * (GROWTH + 1) >= route_state.open:
+            return
+        oldest = self._oldest_idle(route_state)
+        if oldest is None or now - self._idle_since[oldest] < idle:
+            return
+        self._now = now
+        first = route_state.first()
+        assert first is not None
+        if self._reserve(route_state):
+            self._grant(route_state, first, DIAL)
+
+    def hurry(self, pending: PendingRequest[C], now: float) -> None:
+        """Have a request wait patiently no longer, nor those of its route before it: an idle connection of another
+        route is closed for it, now or when there is one.
+        """
+        route_state = pending.route_state
+        assert route_state is not None
+        if pending.grant is None and pending.number > route_state.impatient:
+            route_state.impatient = pending.number
+            self._now = now
+            if route_state.may_dial:
+                self._queue(route_state)
+                self._fill()
 
     def cancel(self, pending: PendingRequest[C], now: float, reusable: bool = True) -> None:
         """End a wait; what was granted meanwhile, and not taken, is released, as `release()` has it."""
@@ -150,12 +201,12 @@ class Plan(PoolState[C]):
             self._slots_of[connection] = StreamSlots(max(limit, 0), settled)
             route_state.unsettled += not settled
             if self._closed or limit == GOING_AWAY:
-                self._wait_queue.add(route_state)
+                self._queue(route_state)
                 self.going_away(connection)
                 return
             self._spread(route_state, connection)
         if route_state.waiting:
-            self._wait_queue.add(route_state)
+            self._queue(route_state)
             self._fill()
 
     def dial_failed(self, route: Hashable) -> None:
@@ -165,7 +216,7 @@ class Plan(PoolState[C]):
         route_state = self._route_states[route]
         self.dialling -= 1
         route_state.dialling -= 1
-        self._wait_queue.add(route_state)
+        self._queue(route_state)
         self._reuse_place(route_state)
 
     def release(self, connection: C, reusable: bool, now: float, ending: Ending | None = None) -> None:
@@ -198,7 +249,7 @@ class Plan(PoolState[C]):
         # The one just used is the one most likely to be alive and needed, so the oldest goes.
         if self.idle > self._max_keepalive:
             self._now = now
-            self._close_idle(next(iter(self._idle_since)), EXPIRED if self._expiry <= 0 else LIMIT)
+            self._drop_idle(next(iter(self._idle_since)), EXPIRED if self._expiry <= 0 else LIMIT)
 
     def replace(
         self, connection: C, now: float, reason: str = DEAD_ON_USE, idle: float | None = None
@@ -263,7 +314,7 @@ class Plan(PoolState[C]):
         if slots is None or slots.limit == GOING_AWAY:
             return
         if connection in self._idle_since:
-            self._close_idle(connection, reason)
+            self._drop_idle(connection, reason)
             return
         route_state = self._route_state_of[connection]
         self._set_going_away(connection, reason)
@@ -279,7 +330,8 @@ class Plan(PoolState[C]):
         self.leased = self.dialling = 0
         for held in (self._route_states, self._hosts, self._route_state_of, self._going_away, self._slots_of):
             held.clear()
-        self._wait_queue = WaitQueue()
+        self._patient_queue = WaitQueue()
+        self._wait_queue = self._patient_queue.other
 
     def stop_accepting(self) -> None:
         """Close what is idle and refuse the requests that wait; what is leased or dialled is closed when released."""
@@ -303,7 +355,7 @@ class Plan(PoolState[C]):
         """
         self._now = now
         while self._idle_since:
-            self._close_idle(next(iter(self._idle_since)), DRAINING)
+            self._drop_idle(next(iter(self._idle_since)), DRAINING)
         for connection in list(self._slots_of):
             self.going_away(connection)
         return [*self._route_state_of, *self._going_away]
@@ -356,67 +408,6 @@ class Plan(PoolState[C]):
         self._drop_reservation(slots)
         return True
 
-    def _spread(self, route_state: RouteState[C], connection: C) -> None:
-        """Give the uses that a leased connection has left to waiting requests of its route; keep the rest to spare."""
-        slots = self._slots_of[connection]
-        while slots.spare and (next_pending := route_state.first()) is not None:
-            if not self._may_use(route_state, connection, slots, next_pending.number):
-                break
-            slots.uses += 1
-            self._grant(route_state, next_pending, connection)
-        if slots.spare:
-            route_state.spare[connection] = None
-        else:
-            route_state.spare.pop(connection, None)
-
-    def _may_use(self, route_state: RouteState[C], connection: C, slots: StreamSlots[C], number: float) -> bool:
-        """Return whether a use may go to that request; if not, reserve the connection for the first of all.
-
-        It takes one connection to make room for a request: when one is reserved, the others serve freely.
-        """
-        first = self._first_pending(route_state)
-        if first is None or first.reserved is not None or self._may_pass(first, route_state, number):
-            return True
-        first.reserved = connection
-        slots.reserved_for = first
-        return False
-
-    # Who gets what is free.
-
-    def _may_pass(self, first: PendingRequest[C], route_state: RouteState[C], number: float) -> bool:
-        """Return whether something of `route_state` may go to that request; it counts if it passes the first."""
-        if first.route_state is route_state or first.number > number:
-            return True
-        if first.overtaken >= MAX_OVERTAKEN:
-            return False
-        first.overtaken += 1
-        return True
-
-    def foresee(self, route: Hashable, now: float) -> C | Answer | None:
-        """Return what `request()` would answer, and change nothing."""
-        route_state = self._route_states.get(route)
-        if route_state is not None:
-            for connection in reversed(route_state.spare):
-                first = self._first_pending(route_state) if self.waiting else None
-                if (
-                    first is None
-                    or first.reserved
-                    or first.route_state is route_state
-                    or first.overtaken < MAX_OVERTAKEN
-                ):
-                    return connection
-            for connection in reversed(route_state.idle):
-                if not self._has_expired(connection, now):
-                    return connection
-            if route_state.waiting and not route_state.special:
-                return None
-        if self._closed:
-            return CLOSED
-        if route_state is not None and not route_state.may_dial:
-            return None
-        host = self._hosts.get(self._host_of(route)) if route_state is None else route_state.host
-        return DIAL if self._has_place(host)[0] else None
-
     def _hand_over(self, route_state: RouteState[C], connection: C) -> None:
         """Give a leased connection to the next of its route: what `_pass_on` does where no other route waits.
 
@@ -452,38 +443,3 @@ class Plan(PoolState[C]):
         self.to_close.append(connection)
         self._unbind(route_state, connection)
         self._reuse_place(route_state)
-
-    def _reuse_place(self, route_state: RouteState[C]) -> None:
-        """Give a freed place of this route to the next request."""
-        self._free(route_state)
-        if self.waiting:
-            self._fill()
-        self._tidy(route_state)
-
-    def _fill(self) -> None:
-        """Give places to the first of all requests, as long as there are any."""
-        while (pending := self._wait_queue.first(self._max_per_host)) is not None:
-            route_state = pending.route_state
-            assert route_state is not None
-            if not self._reserve(route_state):
-                return
-            self._grant(route_state, pending, DIAL)
-
-    def _grant(self, route_state: RouteState[C], pending: PendingRequest[C], grant: C | Answer) -> None:
-        pending.grant = grant
-        self.granted.append(pending)
-        self._unqueue(route_state, pending)
-
-    def _unqueue(self, route_state: RouteState[C], pending: PendingRequest[C]) -> None:
-        """End a wait."""
-        del route_state.waiting[pending]
-        self.waiting -= 1
-        if pending.reserved is not None:
-            self._cancel_reservation(pending)
-
-    def _cancel_reservation(self, pending: PendingRequest[C]) -> None:
-        """End the reservation of a connection for a wait that has ended: it takes uses again."""
-        connection, pending.reserved = pending.reserved, None
-        assert connection is not None
-        self._slots_of[connection].reserved_for = None
-        self._spread(self._route_state_of[connection], connection)

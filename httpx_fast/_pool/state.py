@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Any, Final, Generic
 
-from .losses import ALL_BUSY, DRAINING, EXPIRED, FIRST, LIMIT, PEER_CLOSED, Ending, Loss, Losses
+from .losses import ALL_BUSY, DRAINING, FIRST, LIMIT, Ending, Loss, Losses
 from .wait_queue import C, Host, PendingRequest, RouteState, StreamSlots, WaitQueue
 
 GOING_AWAY: Final = -1  # the limit of a shared connection that takes no more uses
@@ -32,11 +32,13 @@ class PoolState(Generic[C]):
         "_expire_from",
         "_expiry",
         "_host_of",
+        "_last_number",
         "_hosts",
         "_idle_since",
         "_route_state_of",
         "_route_states",
         "_wait_queue",
+        "_patient_queue",
         "_max_connections",
         "_max_keepalive",
         "_max_per_host",
@@ -87,9 +89,11 @@ class PoolState(Generic[C]):
         # And why they go then.
         self._early: list[tuple[float, int, C, float, str]] = []
         self._early_count = 0
-        self._wait_queue: WaitQueue[C] = WaitQueue()
+        self._patient_queue: WaitQueue[C] = WaitQueue()
+        self._wait_queue: WaitQueue[C] = self._patient_queue.other
         self.losses: Losses = Losses()
         self._now = -math.inf  # when a connection was last dialled or lost, for the idle times of those that are lost
+        self._last_number = 0  # requests that wait are numbered as they come
         self._closed = False  # nothing is dialled any more, nor kept
         self._ended = False  # nor is anything left: what is still told of connections means nothing
 
@@ -107,21 +111,6 @@ class PoolState(Generic[C]):
         if sooner:
             at = min(at, sooner[0][0])
         return None if at == math.inf else at
-
-    def expire(self, now: float) -> None:
-        """Close what has been idle for `keepalive_expiry`, or until its own time."""
-        while (at := self.next_expiry()) is not None:
-            if at > now:
-                self._expire_from = at
-                return
-            self._now = now
-            sooner = self._early
-            if sooner and sooner[0][0] == at:
-                self._close_idle(sooner[0][2], sooner[0][4])
-            else:
-                self._close_idle(next(iter(self._idle_since)), EXPIRED)
-        # What is released from now on expires no sooner than this, or says so.
-        self._expire_from = now + self._expiry
 
     def connections(self) -> Iterator[tuple[C, float | None, StreamSlots[C] | None]]:
         """Iterate over all connections: each with the time since when it is idle, and its slots if it is shared."""
@@ -147,14 +136,6 @@ class PoolState(Generic[C]):
             (each for route_state in self._route_states.values() for each in route_state.waiting),
             key=lambda each: each.number,
         )
-
-    def dead(self, connection: C, now: float) -> bool:
-        """Forget an idle connection, which the caller closes; return False, and do nothing, if it is not idle."""
-        if connection not in self._idle_since:
-            return False
-        self._now = now
-        self._forget(connection, PEER_CLOSED)
-        return True
 
     def has(self, route: Hashable) -> bool:
         """Return whether anything of a route is connected; dials do not count."""
@@ -218,11 +199,21 @@ class PoolState(Generic[C]):
 
     # Places.
 
-    def _reserve(self, route_state: RouteState[C]) -> bool:
-        """Take a place for a route to dial, that of an idle connection if need be; return False if there is none."""
+    def _oldest_idle(self, route_state: RouteState[C]) -> C | None:
+        """Return the idle connection that makes room for one of this route, if room is needed and there is one."""
+        host = route_state.host
+        if host is not None and host.open >= self._max_per_host:
+            return next(iter(host.idle), None)
+        return next(iter(self._idle_since), None)
+
+    def _reserve(self, route_state: RouteState[C], may_close: bool = True) -> bool:
+        """Take a place for a route to dial; return False if there is none.
+
+        That of an idle connection is taken if need be, and if it `may_close` one.
+        """
         host = route_state.host
         has_place, oldest = self._has_place(host)
-        if not has_place:
+        if not has_place or (oldest is not None and not may_close):
             return False
         self.dialling += 1
         route_state.dialling += 1
@@ -253,11 +244,14 @@ class PoolState(Generic[C]):
     def _free(self, route_state: RouteState[C]) -> None:
         """Free a place of this route; routes that waited for one of its host need places as all others do."""
         route_state.open -= 1
+        if not route_state.open and route_state.waiting:
+            route_state.impatient = self._last_number  # no connection of its own will be released
+            self._queue(route_state)
         host = route_state.host
         if host is not None:
             host.open -= 1
             for other in host.blocked:
-                self._wait_queue.add(other)
+                self._queue(other)
             host.blocked.clear()
 
     def _close_idle(self, connection: C, reason: str) -> None:
@@ -288,7 +282,7 @@ class PoolState(Generic[C]):
         if not slots.settled:
             slots.settled = True
             route_state.unsettled -= 1
-            self._wait_queue.add(route_state)
+            self._queue(route_state)
 
     def _set_going_away(self, connection: C, reason: str = DRAINING) -> None:
         """Free the place of a shared connection that is in use, and takes no more uses."""
@@ -314,15 +308,11 @@ class PoolState(Generic[C]):
         if reserved_for is not None:
             reserved_for.reserved = None
 
-    def _first_pending(self, route_state: RouteState[C]) -> PendingRequest[C] | None:
-        """Return the first of all requests that could use the place of a connection of `route_state`."""
-        first = self._wait_queue.first(self._max_per_host)
-        if route_state.host is not None:
-            for other in route_state.host.blocked:
-                pending = other.first()
-                if pending is not None and other.may_dial and (first is None or pending.number < first.number):
-                    first = pending
-        return first
+    def _queue(self, route_state: RouteState[C]) -> None:
+        """Queue a route for a place, if a request waits for it."""
+        first = route_state.first()
+        if first is not None:
+            (self._patient_queue if first.number > route_state.impatient else self._wait_queue).add(route_state)
 
     # Rest.
 

@@ -1,9 +1,12 @@
 """The requests that wait in a pool, and their order: the queues that the plan decides over.
 
 - The waiting requests of a route are in its `RouteState`, first come first served.
-- A route that needs a place to dial is in the `WaitQueue`. That orders routes by their first requests: so a place goes
-  to the request that came first of all that could use it, and routes that can do nothing with one now (what they dial
+- A route that needs a place to dial is in a `WaitQueue`. That orders routes by their first requests: so a place goes to
+  the request that came first of all that could use it, and routes that can do nothing with one now (what they dial
   already may serve all of them; their host has all it may have) are passed by without being looked through.
+- A request is patient while it waits for one of its route's own connections, and takes a place that is free, but has no
+  connection of another route closed for its sake. There is one queue for routes whose first request is patient, and one
+  for the others.
 - Nothing here decides, dials or counts places.
 """
 
@@ -78,8 +81,9 @@ class RouteState(Generic[C]):
         "dialling",
         "host",
         "idle",
-        "is_queued",
+        "impatient",
         "open",
+        "queue",
         "route",
         "spare",
         "special",
@@ -94,7 +98,8 @@ class RouteState(Generic[C]):
         self.open: int = 0
         self.dialling: int = 0
         self.unsettled: int = 0  # shared connections whose peer has yet to say how many uses it takes
-        self.is_queued: bool = False  # it has an entry in the queue
+        self.impatient: int = 0  # the number of the last request that is not patient; nor are those before it
+        self.queue: WaitQueue[C] | None = None  # the one that it has an entry in
         self.dials_singly: bool = may_share  # one dial at a time: its connection may serve all who wait
         self.special: bool = host is not None  # there is more to it than `idle`: a host, or shared connections
         # What can be used, newest last: for that a plain dict is enough, at a third of the cost of an ordered one.
@@ -102,6 +107,10 @@ class RouteState(Generic[C]):
         # Ordered dicts find their ends in constant time after many deletions at them, which plain ones do not.
         self.spare: OrderedDict[C, None] = OrderedDict()  # shared ones that are leased and have uses left
         self.waiting: OrderedDict[PendingRequest[C], None] = OrderedDict()
+
+    def __lt__(self, other: object) -> bool:
+        """Have entries of one number, which are of one route, in any order."""
+        return False
 
     def first(self) -> PendingRequest[C] | None:
         return next(iter(self.waiting), None)
@@ -133,22 +142,30 @@ class StreamSlots(Generic[C]):
 class WaitQueue(Generic[C]):
     """Orders the routes that need a place, by the numbers of their first requests.
 
-    A route has one entry at most. Its number may be that of a request which left: then it is too low, never too high,
-    so it is put right when it comes to the top. Each step takes the logarithm of the number of routes that wait.
+    A route has one valid entry at most, here or in the other queue. Its number may be that of a request which left: it
+    is too low then, never too high, so it is put right when it comes to the top, as is an entry in the wrong queue.
+    Each step takes the logarithm of the number of routes that wait.
     """
 
-    __slots__ = ("_entries", "_tidy_at")
+    __slots__ = ("_entries", "_other", "_patient", "_tidy_at")
 
-    def __init__(self) -> None:
+    def __init__(self, other: WaitQueue[C] | None = None) -> None:
         self._entries: list[tuple[int, RouteState[C]]] = []
         self._tidy_at = _MIN_TIDY
+        self._patient = other is None  # it is for routes whose first request is patient
+        self._other: WaitQueue[C] = WaitQueue(self) if other is None else other
+
+    @property
+    def other(self) -> WaitQueue[C]:
+        """Return the queue for routes whose first request is not patient; of that one, the one for patient ones."""
+        return self._other
 
     def add(self, route_state: RouteState[C]) -> None:
         """Queue a route, if a request waits for it."""
         first = route_state.first()
-        if route_state.is_queued or first is None:
+        if route_state.queue is self or first is None:
             return
-        route_state.is_queued = True
+        route_state.queue = self
         heappush(self._entries, (first.number, route_state))
         if len(self._entries) > self._tidy_at:
             self._tidy()
@@ -165,11 +182,16 @@ class WaitQueue(Generic[C]):
             number, route_state = entries[0]
             pending = route_state.first()
             host = route_state.host
-            if pending is None or not route_state.may_dial:
+            if route_state.queue is not self:
+                heappop(entries)
+            elif pending is None or not route_state.may_dial:
                 self._drop()
+            elif (pending.number > route_state.impatient) is not self._patient:
+                self._drop()
+                self._other.add(route_state)
             elif pending.number != number:
                 heapreplace(entries, (pending.number, route_state))
-            elif host is not None and host.open >= max_per_host and not host.idle:
+            elif host is not None and host.open >= max_per_host and (self._patient or not host.idle):
                 host.blocked[route_state] = None
                 self._drop()
             else:
@@ -178,11 +200,14 @@ class WaitQueue(Generic[C]):
 
     def _drop(self) -> None:
         _, route_state = heappop(self._entries)
-        route_state.is_queued = False
+        route_state.queue = None
 
     def _tidy(self) -> None:
-        for _, route_state in self._entries:
-            route_state.is_queued = bool(route_state.waiting)
-        self._entries = [entry for entry in self._entries if entry[1].is_queued]
+        valid = {route_state: number for number, route_state in self._entries if route_state.queue is self}
+        for route_state in list(valid):
+            if not route_state.waiting:
+                route_state.queue = None
+                del valid[route_state]
+        self._entries = [(number, route_state) for route_state, number in valid.items()]
         heapify(self._entries)
         self._tidy_at = max(2 * len(self._entries), _MIN_TIDY)

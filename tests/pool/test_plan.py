@@ -390,8 +390,10 @@ def test_nothing_is_remembered_of_routes_that_are_not_in_use() -> None:
     pool = Pool(limit=3, keep=2)
     for number in range(50):
         pool.idle(f"route {number}")
-    for _ in range(3):
-        pool.lease("last")
+    pool.lease("last")
+    for pending in [pool.queue("last") for _ in range(2)]:
+        pool.plan.hurry(pending, 0.0)
+        pool.connect("last")
     for pending in [pool.queue(f"waiting {number}") for number in range(50)]:
         pool.plan.cancel(pending, 0.0)
     state: Any = pool.plan._route_states

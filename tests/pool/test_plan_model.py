@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from httpx_fast._pool import plan
+from httpx_fast._pool import granting
 from httpx_fast._pool import state as places
 from httpx_fast._pool import wait_queue as line
 from httpx_fast._pool.losses import Ending
-from httpx_fast._pool.plan import CLOSED, DIAL, Answer, PendingRequest, Plan
+from httpx_fast._pool.plan import CLOSED, DIAL, GROWTH, Answer, PendingRequest, Plan
 
 #: Routes are named by their host and a number. Those to y and z may turn out to be shared.
 ROUTES = ["x1", "x1", "x1", "x2", "y1", "y1", "y1", "z1"]
@@ -65,6 +65,7 @@ class Model:
         self.adrift: list[Connection] = []  # without a place, in use for the last time
         self.dialling: list[str] = []
         self.queue: list[Waiting] = []
+        self.impatient: dict[str, int] = {}  # the last request of a route that is not patient
         self.alone: set[str] = set()  # routes whose connections are not shared
         self.together: set[str] = set()
         self.to_close: list[Connection] = []
@@ -88,12 +89,53 @@ class Model:
             return True
         return route not in self.dialling and all(each.settled for each in self.open if each.route == route)
 
+    def taken(self, route: str) -> bool:
+        """Whether anything of the route is open, or being made."""
+        return route in self.dialling or any(each.route == route for each in self.open)
+
+    def patient(self, pending: Waiting) -> bool:
+        """Whether it waits before an idle connection of another route is closed for it."""
+        return pending.number > self.impatient.get(pending.place, 0)
+
+    def would_be_patient(self, route: str) -> bool:
+        known = [*(each.route for each in self.open), *self.dialling, *(each.place for each in self.queue)]
+        return self.taken(route) and any(each != route for each in known)
+
+    def wait(self, pending: Waiting) -> bool:
+        patient = self.would_be_patient(pending.place)
+        self.queue.append(pending)
+        if not patient:
+            hurries = any(each.place == pending.place and self.patient(each) for each in self.queue[:-1])
+            self.impatient[pending.place] = pending.number
+            if hurries:
+                self.fill()
+        return patient
+
+    def hurry(self, pending: Waiting) -> None:
+        if self.patient(pending):
+            self.impatient[pending.place] = pending.number
+            self.fill()
+
+    def nudge(self, pending: Waiting, now: float, idle: float) -> None:
+        route = pending.place
+        mine = sum(each.route == route for each in self.open) + self.dialling.count(route)
+        if not self.may_dial(route) or self.dialling.count(route) * (GROWTH + 1) >= mine:
+            return
+        candidates = self.idle
+        if self.host_full(route):
+            candidates = [each for each in self.idle if host_of(each.route) == host_of(route)]
+        if not candidates or candidates[0].since is None or now - candidates[0].since < idle:
+            return
+        if self.reserve(route):
+            self.grant(next(each for each in self.queue if each.place == route), DIAL)
+
     def hungry(self, route: str | None = None) -> list[Waiting]:
         """Who could use a place now: any, or that of a connection of `route`."""
         return [
             pending
             for pending in self.queue
             if self.may_dial(pending.place)
+            and not self.patient(pending)
             and (
                 not self.host_full(pending.place)
                 or any(host_of(each.route) == host_of(pending.place) for each in self.idle)
@@ -113,6 +155,9 @@ class Model:
         """Nothing is remembered of routes of which nothing is here."""
         self.alone = {route for route in self.alone if self.known(route)}
         self.together = {route for route in self.together if self.known(route)}
+        for pending in self.queue:
+            if not self.taken(pending.place):
+                self.impatient[pending.place] = max(each.number for each in self.queue if each.place == pending.place)
 
     def request(self, route: str, now: float, may_share: bool) -> Connection | Answer | None:
         self.expire(now)
@@ -127,16 +172,20 @@ class Model:
         if self.closed:
             return CLOSED
         self.know(route, may_share)
-        return DIAL if self.may_dial(route) and self.reserve(route) else None
+        close = not self.would_be_patient(route) and not any(pending.place == route for pending in self.queue)
+        if not (self.may_dial(route) and self.reserve(route, close)):
+            return None
+        self.fill()
+        return DIAL
 
-    def reserve(self, route: str) -> bool:
+    def reserve(self, route: str, may_close: bool = True) -> bool:
         candidates = self.idle
         if self.host_full(route):
             candidates = [each for each in self.idle if host_of(each.route) == host_of(route)]
         elif not self.full():
             self.dialling.append(route)
             return True
-        if not candidates:
+        if not candidates or not may_close:
             return False
         self.dialling.append(route)
         self.doom(candidates[0])
@@ -181,7 +230,7 @@ class Model:
         if first.place == connection.route or (heir is not None and first.number > heir.number):
             return True
         first.passed += 1
-        if first.passed > plan.MAX_OVERTAKEN:
+        if first.passed > granting.MAX_OVERTAKEN:
             first.passed -= 1
             return False
         return True
@@ -210,10 +259,18 @@ class Model:
         self.forget()
 
     def fill(self) -> None:
-        while hungry := self.hungry():
-            if not self.reserve(hungry[0].place):
+        while candidates := [*self.hungry()[:1], *self.served_by_free_places()[:1]]:
+            first = min(candidates, key=lambda pending: pending.number)
+            if not self.reserve(first.place):
                 return
-            self.grant(hungry[0], DIAL)
+            self.grant(first, DIAL)
+
+    def served_by_free_places(self) -> list[Waiting]:
+        return [
+            pending
+            for pending in self.queue
+            if not self.full() and not self.host_full(pending.place) and self.may_dial(pending.place)
+        ]
 
     def connected(self, connection: Connection) -> None:
         if self.ended:
@@ -275,6 +332,7 @@ class Model:
                 connection.untils.append((until, now))
             if self.closed or (self.keep is not None and len(self.idle) > self.keep):
                 self.doom(self.idle[0])
+                self.fill()
 
     def replace(self, connection: Connection, now: float) -> Connection | Answer | None:
         if self.ended:
@@ -325,6 +383,8 @@ class Model:
         connection.limit = -1
         if connection.since is not None:
             self.doom(connection)
+            if not self.closed:
+                self.fill()
         else:
             self.remove(connection)
             self.adrift.append(connection)
@@ -341,8 +401,9 @@ class Model:
         return min((at for connection in self.idle for at in self.ends(connection)), default=None)
 
     def expire(self, now: float) -> None:
-        for connection in [each for each in self.idle if any(at <= now for at in self.ends(each))]:
-            self.doom(connection)
+        while over := [each for each in self.idle if any(at <= now for at in self.ends(each))]:
+            self.doom(min(over, key=lambda each: min(self.ends(each))))
+            self.fill()
 
     def close(self) -> None:
         self.retire()
@@ -411,6 +472,8 @@ class Driver:
             (2, self.expire),
             (8, self.limit),
             (3, self.drain),
+            (4, self.hurry),
+            (12, self.nudge),
         ]
         weights = [weight for weight, _ in actions]
         for _ in range(steps):
@@ -437,10 +500,22 @@ class Driver:
             self.hold(answer)
         elif answer is None:
             pending = Waiting(route)
-            self.plan.wait(route, pending)
-            self.model.queue.append(pending)
+            patient = self.plan.wait(route, pending)
+            assert patient is self.model.wait(pending)
         else:
             assert self.model.closed
+
+    def hurry(self) -> None:
+        if self.model.queue:
+            pending = self.random.choice(self.model.queue)
+            self.plan.hurry(pending, self.now)
+            self.model.hurry(pending)
+
+    def nudge(self) -> None:
+        if self.model.queue:
+            pending, idle = self.random.choice(self.model.queue), self.random.choice((0.001, 0.01, 1.0))
+            self.plan.nudge(pending, self.now, idle)
+            self.model.nudge(pending, self.now, idle)
 
     def hold(self, connection: Connection) -> None:
         self.users.append(connection)
@@ -517,6 +592,7 @@ class Driver:
             assert self.plan.dead(connection, self.now) is idle
             if idle:
                 self.model.remove(connection)
+                self.model.fill()
                 self.buried.add(connection)
 
     def expire(self) -> None:
@@ -575,7 +651,7 @@ class Driver:
         assert mine.waiting == len(model.queue)
         assert mine.pending_requests() == model.queue
         assert all(pending.grant is None for pending in model.queue)
-        assert all(pending.overtaken == pending.passed <= plan.MAX_OVERTAKEN for pending in model.queue)
+        assert all(pending.overtaken == pending.passed <= granting.MAX_OVERTAKEN for pending in model.queue)
         assert mine.next_expiry() == model.next_expiry()
         assert sorted(mine.dials()) == [(route, model.dialling.count(route)) for route in sorted(set(model.dialling))]
         uses = {connection: share.uses for connection, _, share in mine.connections() if share is not None}
@@ -585,6 +661,7 @@ class Driver:
     def nobody_waits_in_vain(self) -> None:
         model = self.model
         assert not model.hungry() or (model.full() and not model.idle), "somebody waits while a place is free"
+        assert not model.served_by_free_places(), "somebody waits while a place is free for all"
         for pending in model.queue:
             own = [each for each in model.open if each.route == pending.place]
             assert not any(each.usable for each in own), "somebody waits while something could serve him"
@@ -639,12 +716,12 @@ def test_random_histories_agree_with_the_model(
 ) -> None:
     if patience == "short":
         # What is seldom needed is needed all the time.
-        monkeypatch.setattr(plan, "MAX_OVERTAKEN", 1)
+        monkeypatch.setattr(granting, "MAX_OVERTAKEN", 1)
         monkeypatch.setattr(line, "_MIN_TIDY", 2)
         monkeypatch.setattr(places, "_MIN_TIDY", 2)
     driver = Driver(seed, *limits)
     driver.run(STEPS)
-    assert len(driver.seen) == 11, "the driver has not tried everything"
+    assert len(driver.seen) == 13, "the driver has not tried everything"
 
 
 @pytest.mark.parametrize("limits", LIMITS)
@@ -675,4 +752,4 @@ def test_each_waiter_at_the_head_is_served_after_sixteen_overtakings_at_most() -
             busy += [served.grant for served in busy_pool.granted if isinstance(served.grant, Connection)]
             busy_pool.granted.clear()
         assert pending.grant is DIAL
-        assert freed == plan.MAX_OVERTAKEN + 1
+        assert freed == granting.MAX_OVERTAKEN + 1

@@ -242,6 +242,7 @@ def test_connection_that_was_to_make_room_serves_again_when_who_waited_got_anoth
     pool = Pool(limit=2)
     connection, other = pool.share("a", limit=100), pool.lease("b")
     patient = pool.queue("b")
+    pool.plan.hurry(patient, 0.0)
     for _ in range(MAX_OVERTAKEN):
         assert pool.plan.request("a", 0.0, True) is connection
     assert pool.plan.request("a", 0.0, True) is None  # promised
