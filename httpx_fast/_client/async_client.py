@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .._sse import EventSource
     from ..websockets._client import AsyncWebSocketSession
     from .event_streams import Reconnect
+    from .middleware import AsyncMiddleware
 
 
 class AsyncClient(BaseClient):
@@ -90,6 +91,7 @@ class AsyncClient(BaseClient):
         retry: Retry | None = None,
         json_dumps: Callable[[Any], bytes | str] | None = None,
         json_loads: Callable[[bytes], Any] | None = None,
+        middlewares: Sequence[AsyncMiddleware] = (),
     ) -> None:
         super().__init__(
             auth=auth,
@@ -107,6 +109,7 @@ class AsyncClient(BaseClient):
             retry=retry,
             json_dumps=json_dumps,
             json_loads=json_loads,
+            middlewares=middlewares,
         )
         self._set_up_transports(
             transport,

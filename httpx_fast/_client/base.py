@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ref
 
@@ -41,6 +41,7 @@ from .._urls import URL, QueryParams, QueryParamTypes
 from .._utils import URLPattern, get_environment_proxies, get_environment_rules
 from .defaults import USE_CLIENT_DEFAULT, UseClientDefault, default_headers
 from .inspection import Inspection
+from .middleware import around, checked
 from .observing import first_exchange, replace_exchange
 from .redirects import Redirects
 from .templates import Table, Template
@@ -117,6 +118,7 @@ class BaseClient(Redirects, Inspection):
         retry: Retry | None = None,
         json_dumps: Callable[[Any], bytes | str] | None = None,
         json_loads: Callable[[bytes], Any] | None = None,
+        middlewares: Sequence[Any] = (),
     ) -> None:
         for name, given in (("json_dumps", json_dumps), ("json_loads", json_loads)):
             if given is not None and not callable(given):
@@ -124,8 +126,9 @@ class BaseClient(Redirects, Inspection):
         self._json_dumps = json_dumps
         self._json_loads = json_loads
         #: Has a transport exchange a request for a response, as `_io` does, or by way of the retrier.
+        self._middlewares: tuple[Any, ...] = checked(middlewares)
         self._exchange: Callable[[Any, Request], Response | Awaitable[Response]] = first_exchange(
-            self, self._io.exchange
+            self, around(self, self._io.exchange)
         )
         self._retrier: Retrier | None = None  # sends requests again; None as long as none may be
         if retry is not None:
@@ -299,7 +302,7 @@ class BaseClient(Redirects, Inspection):
 
         waits = BlockingWaits() if self._io.body_type is SyncByteStream else AsyncWaits()
         self._retrier = Retrier(check_retry(retry), waits)
-        replace_exchange(self, self._retrier.exchange)
+        replace_exchange(self, around(self, self._retrier.exchange))
 
     @property
     def is_closed(self) -> bool:
@@ -580,7 +583,7 @@ def _hooks(event_hooks: Mapping[str, list[EventHook]]) -> dict[str, list[EventHo
     unknown = event_hooks.keys() - hooks.keys()
     if unknown:
         named = ", ".join(sorted(map(repr, unknown)))
-        warn_caller(f"event_hooks has {named}, which nothing calls; expected 'request' and 'response'", UserWarning)
+        raise ValueError(f"event_hooks has {named}, which nothing calls; expected 'request' and 'response'")
     for kind, called in hooks.items():
         if not isinstance(called, Iterable) or not all(map(callable, called)):
             raise TypeError(f"expected a list of callables as event_hooks[{kind!r}], got {called!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .._sse import EventSource
     from ..websockets._client import WebSocketSession
     from .event_streams import Reconnect
+    from .middleware import Middleware
 
 
 class Client(BaseClient):
@@ -72,6 +73,8 @@ class Client(BaseClient):
     - `http2_ping_after`: seconds of silence, while requests wait on a connection of HTTP/2, after which the server is
       asked for a sign of life (PING); None for never. One that gives none within 15 s is taken for dead.
     - `retry`: when requests are sent again, see `Retry`; None for not at all. The extension "retry" of a request wins.
+    - `middlewares`: functions around each exchange, the first one outermost. Each is given the request and
+      `call_next`, which sends it and returns the response.
     - `json_dumps`, `json_loads`: functions of another JSON library, for `json=` and `Response.json()`.
 
     ```python
@@ -109,6 +112,7 @@ class Client(BaseClient):
         retry: Retry | None = None,
         json_dumps: Callable[[Any], bytes | str] | None = None,
         json_loads: Callable[[bytes], Any] | None = None,
+        middlewares: Sequence[Middleware] = (),
     ) -> None:
         super().__init__(
             auth=auth,
@@ -126,6 +130,7 @@ class Client(BaseClient):
             retry=retry,
             json_dumps=json_dumps,
             json_loads=json_loads,
+            middlewares=middlewares,
         )
         self._set_up_transports(
             transport,

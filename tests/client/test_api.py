@@ -89,6 +89,13 @@ def test_functions_take_the_same_parameters(name):
     assert parameters(getattr(httpx_fast, name)) == parameters(getattr(httpx2, name))
 
 
+#: Arguments that methods of the clients take beyond httpx2's, after them.
+MORE = {
+    "__init__": ["http2_ping_after", "retry", "json_dumps", "json_loads", "middlewares"],
+    "sse": ["reconnect", "stall_timeout", "pings"],
+}
+
+
 def methods():
     for owner in ("Client", "AsyncClient", "Auth", "BasicAuth", "DigestAuth", "NetRCAuth", "FunctionAuth"):
         kind = getattr(httpx2, owner)
@@ -102,10 +109,10 @@ def methods():
 def test_methods_take_the_same_parameters(owner, name):
     ours, theirs = getattr(httpx_fast, owner), getattr(httpx2, owner)
     taken, known = parameters(getattr(ours, name)), parameters(getattr(theirs, name))
-    if (owner, name) in (("Client", "__init__"), ("AsyncClient", "__init__")):
+    if name in MORE and owner in ("Client", "AsyncClient"):
         more = taken[len(known) :]
         assert {kind for _, kind, *_ in more} == {inspect.Parameter.KEYWORD_ONLY}
-        assert [name for name, *_ in more] == ["http2_ping_after", "retry", "json_dumps", "json_loads"]
+        assert [name for name, *_ in more] == MORE[name]
         taken = taken[: len(known)]
     assert taken == known
     assert inspect.iscoroutinefunction(getattr(ours, name)) == inspect.iscoroutinefunction(getattr(theirs, name))

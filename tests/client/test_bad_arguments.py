@@ -139,6 +139,15 @@ CASES = [
         TypeError,
         r"or for connecting alone transport=HTTPTransport\(retries=",
     ),
+    (lambda: Client(event_hooks={"requests": []}), ValueError, "'requests', which nothing calls; expected 'request'"),
+    (
+        lambda: setattr(Client(), "event_hooks", {"on_error": [], "error": [], "response": []}),
+        ValueError,
+        "event_hooks has 'error', 'on_error', which nothing calls",
+    ),
+    (lambda: Client(middlewares=print), TypeError, "expected a list of callables as middlewares, got <built-in"),
+    (lambda: Client(middlewares="ab"), TypeError, "expected a list of callables as middlewares, got 'ab'"),
+    (lambda: httpx_fast.AsyncClient(middlewares=[1]), TypeError, "expected callables as middlewares, got 1"),
     (lambda: HTTPTransport(proxies={}), TypeError, "'proxies'; here it is proxy="),
     (lambda: AsyncHTTPTransport(proxies={}), TypeError, "'proxies'; here it is proxy="),
     (
@@ -169,14 +178,6 @@ WARNED = [
     (lambda: post(files={"f": b""}, json=[]), "json will not be sent: .* that of files"),
     (lambda: post(data={"a": 1}, files={"f": b""}, json=[]), "json will not be sent: .* that of data and files"),
     (lambda: httpx_fast.Request("POST", URL, data={"a": "1"}, json=0), "json will not be sent"),
-    (
-        lambda: Client(event_hooks={"requests": []}),
-        "event_hooks has 'requests', which nothing calls; expected 'request'",
-    ),
-    (
-        lambda: setattr(Client(), "event_hooks", {"on_error": [], "error": [], "response": []}),
-        "event_hooks has 'error', 'on_error', which nothing calls",
-    ),
     (lambda: post(files={"f": __file__}), r"form file 'f' is a str, .* a file of that name: .* open\(path, 'rb'\)"),
     (lambda: post(files={"f": ("name", __file__)}), "form file 'f' is a str, which is sent as the content"),
 ]
