@@ -111,7 +111,8 @@ def test_warming_goes_through_the_mount_of_the_url(backend: Runner, server: Loca
         async with backend.client(mounts={"all://localhost": mounted}) as client:
             assert await client.warm(server.url, 2) == 2
             assert mounted.pool.stats().idle == 2
-            assert client.pool.stats().open == 0
+            assert client._transport.pool.stats().open == 0
+            assert client.pool.stats().idle == 2
             # Both transports are drained.
             assert await client.drain() == 0
             assert mounted.pool.stats().open == 0
