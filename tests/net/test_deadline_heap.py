@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from httpx_fast._net.asyncio_timers import AsyncioWaiter, Deadlines
+from httpx_fast._net.asyncio_timers import AsyncioWaiter
+from httpx_fast._net.deadline_heap import Deadlines
 
 
 class Loop:
