@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from ._alias.finder import alias, alias_httpx
     from ._client.event_streams import Reconnect
     from ._client.explanation import Explanation
+    from ._client.many import Outcome
     from ._client.record import Recording
     from ._har import har
     from ._journey_certificate import Certificate
@@ -126,6 +127,7 @@ __all__ = [
     "MockTransport",
     "NetRCAuth",
     "NetworkError",
+    "Outcome",
     "Origin",
     "Pool",
     "PoolStats",
@@ -207,6 +209,7 @@ _LATE = {
     "ConnectionInfo": "._pool.stats",
     "HTTPTransport": "._transports.default",
     "Hedge": "._retry.settings",
+    "Outcome": "._client.many",
     "Pool": "._pool.pool",
     "PoolStats": "._pool.stats",
     "Reconnect": "._client.event_streams",

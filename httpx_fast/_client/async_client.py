@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Container, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .._sse import EventSource
     from ..websockets._client import AsyncWebSocketSession
     from .event_streams import Reconnect
+    from .many import AsyncOutcomes, MapItem
     from .middleware import AsyncMiddleware
 
 
@@ -602,6 +603,37 @@ class AsyncClient(BaseClient):
         Connections of other event loops are let go of as well, and neither waited for nor counted.
         """
         return await lifecycle.drain(self, timeout)
+
+    def map(
+        self,
+        requests: Iterable[MapItem] | AsyncIterable[MapItem],
+        *,
+        concurrency: int = 100,
+        ordered: bool = True,
+        key: Callable[[Any], Any] | None = None,
+        done: Container[Any] | None = None,
+        progress: bool | Callable[[int, int | None], object] | None = None,
+    ) -> AsyncOutcomes:
+        """Send many requests, at most `concurrency` at once, and yield an `Outcome` for each.
+
+        An item is a URL, a `Request`, a tuple of method and URL, or a mapping of the arguments of `request()`. Items
+        are taken as they are needed. An item that cannot be sent, and a request that fails, has its `error`; nothing is
+        raised but what the iterable itself raises. Outcomes come in the order of the items, or with `ordered=False` as
+        they are there.
+
+        To resume, `key(item)` names an item, and items whose name is in `done` are left out. `progress` is True for a
+        bar of rich or tqdm, if one is installed, or a function of the number done and of all (None if not known).
+
+        ```python
+        urls = [f"https://www.example.org/{number}" for number in range(3)]
+        async for outcome in client.map(urls, concurrency=2):
+            print(outcome.item, outcome.unwrap().status_code if outcome else outcome.error)
+        ```
+        """
+        from .many import AsyncOutcomes, window_of
+
+        workers, window = window_of(requests, concurrency, ordered, key, done, progress, True)
+        return AsyncOutcomes(self, requests, workers, window)
 
     async def download(
         self,

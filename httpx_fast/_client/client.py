@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .._sse import EventSource
     from ..websockets._client import WebSocketSession
     from .event_streams import Reconnect
+    from .many import MapItem, Outcomes
     from .middleware import Middleware
 
 
@@ -298,6 +299,37 @@ class Client(BaseClient):
             yield source
         finally:
             source.response.close()
+
+    def map(
+        self,
+        requests: Iterable[MapItem],
+        *,
+        concurrency: int = 100,
+        ordered: bool = True,
+        key: Callable[[Any], Any] | None = None,
+        done: Container[Any] | None = None,
+        progress: bool | Callable[[int, int | None], object] | None = None,
+    ) -> Outcomes:
+        """Send many requests, at most `concurrency` at once, and yield an `Outcome` for each.
+
+        An item is a URL, a `Request`, a tuple of method and URL, or a mapping of the arguments of `request()`. Items
+        are taken as they are needed. An item that cannot be sent, and a request that fails, has its `error`; nothing is
+        raised but what the iterable itself raises. Outcomes come in the order of the items, or with `ordered=False` as
+        they are there.
+
+        To resume, `key(item)` names an item, and items whose name is in `done` are left out. `progress` is True for a
+        bar of rich or tqdm, if one is installed, or a function of the number done and of all (None if not known).
+
+        ```python
+        urls = [f"https://www.example.org/{number}" for number in range(3)]
+        for outcome in client.map(urls, concurrency=2):
+            print(outcome.item, outcome.unwrap().status_code if outcome else outcome.error)
+        ```
+        """
+        from .many import Outcomes, window_of
+
+        workers, window = window_of(requests, concurrency, ordered, key, done, progress, False)
+        return Outcomes(self, requests, workers, window)
 
     def download(
         self,

@@ -68,6 +68,7 @@ DIFFERENCES = {
         for name in ("AsyncRetryTransport", "Breaker", "CircuitOpen", "Hedge", "Retry", "RetryStats", "RetryTransport")
     },
     **{f"{name}.retry_stats": _RETRY for name in ("Client", "AsyncClient")},
+    **dict.fromkeys(("httpx_fast.Outcome", "Client.map", "AsyncClient.map"), "sends many requests, so many at once"),
     **dict.fromkeys(("httpx_fast.Reconnect", "httpx_fast.EventTimeout", "Client.sse", "AsyncClient.sse"), _LASTING),
     "httpx_fast.CachingResolver": _DIALLING,
     "httpx_fast.ResponseTooLarge": _SIZE,
