@@ -8,36 +8,32 @@ The application runs in a task of its own, as it would behind a server, and both
    has been done.
 3. Closing a response early is a disconnect: `receive()` says so and `send()` raises OSError. An application that does
    not return within `GRACE` seconds of it, or whose caller is cancelled, is cancelled.
-4. Of a request's timeouts `total` holds: the application is cancelled when it runs out. It has no other phases.
+4. With `lifespan=True` the application starts up before the first request, or when the client is entered, and shuts
+   down when the transport is closed. A transport that is used again starts it up anew.
+5. Of a request's timeouts `total` holds: the application is cancelled when it runs out. It has no other phases.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
-import sys
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncIterator, MutableMapping
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Self
 
 from .._byte_streams import AsyncByteStream
 from .._config import deadline_of
 from .._deadline import Deadline, timed_out
 from .._exceptions import RemoteProtocolError
 from .._models import Request, Response
-from .._net.auto import in_trio_task
+from .asgi_lifespan import GRACE, ASGIApp, Lifespan
+from .asgi_tasks import Signal, spawn
 from .base import AsyncBaseTransport
 
 __all__ = ["ASGITransport"]
 
 _Message = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[_Message]]
-_Send = Callable[[_Message], Awaitable[None]]
-_ASGIApp = Callable[[MutableMapping[str, Any], _Receive, _Send], Awaitable[None]]
 
 HIGH_WATER = 64 * 1024  # bytes of response body that wait for a reader; servers buffer about as much
-GRACE = 0.2  # seconds for an application to notice a disconnect, and again to end once it is cancelled
 
 
 class ASGITransport(AsyncBaseTransport):
@@ -45,7 +41,8 @@ class ASGITransport(AsyncBaseTransport):
 
     With `raise_app_exceptions=False` an application that fails before its response starts answers with status 500, and
     one that fails later ends the body. `root_path` is the path under which it is mounted, and `client` the address and
-    port of the client that it sees.
+    port of the client that it sees. `lifespan=True` has the application start up before its first request, and shut
+    down when the transport is closed; what it keeps in `scope["state"]` is in the scope of each request.
 
     ```python
     async def app(scope, receive, send):
@@ -59,21 +56,52 @@ class ASGITransport(AsyncBaseTransport):
 
     def __init__(
         self,
-        app: _ASGIApp,
+        app: ASGIApp,
         raise_app_exceptions: bool = True,
         root_path: str = "",
         client: tuple[str, int] = ("127.0.0.1", 123),
+        *,
+        lifespan: bool = False,
     ) -> None:
+        if not isinstance(lifespan, bool):
+            raise TypeError(f"expected True or False as lifespan, got {lifespan!r}")
         self.app = app
         self.raise_app_exceptions = raise_app_exceptions
         self.root_path = root_path
         self.client = client
+        self._has_lifespan = lifespan
+        self._lifespan: Lifespan | None = None  # of the time between two calls of `aclose()`
+
+    async def _started(self, deadline: Deadline | None = None) -> Lifespan:
+        """Return the lifespan of the application, which has started up."""
+        if self._lifespan is None:
+            self._lifespan = Lifespan(self.app)
+        await self._lifespan.start(deadline)
+        return self._lifespan
+
+    async def __aenter__(self) -> Self:
+        if self._has_lifespan:
+            try:
+                await self._started()
+            except BaseException:
+                await self.aclose()
+                raise
+        return self
+
+    async def aclose(self) -> None:
+        lifespan, self._lifespan = self._lifespan, None
+        if lifespan is not None:
+            await lifespan.stop()
 
     async def handle_async_request(self, request: Request) -> Response:
         if not isinstance(request.stream, AsyncByteStream):
             raise RuntimeError("an asynchronous client cannot send a request whose body is a blocking stream")
-        exchange = _Exchange(request, self.raise_app_exceptions, deadline_of(request, monotonic))
-        await exchange.begin(self.app, self._scope(request))
+        deadline = deadline_of(request, monotonic)
+        scope = self._scope(request)
+        if self._has_lifespan:
+            scope["state"] = dict((await self._started(deadline)).state)
+        exchange = _Exchange(request, self.raise_app_exceptions, deadline)
+        await exchange.begin(self.app, scope)
         if exchange.status is None:
             return Response(500)
         return Response(exchange.status, headers=exchange.headers, stream=exchange)
@@ -114,9 +142,9 @@ class _Exchange(AsyncByteStream):
         self._disconnected = False
         self._finished = False  # the application has returned
         self._error: Exception | None = None
-        self._moved = _Signal()  # anything above has changed
+        self._moved = Signal()  # anything above has changed
 
-    async def begin(self, app: _ASGIApp, scope: dict[str, Any]) -> None:
+    async def begin(self, app: ASGIApp, scope: dict[str, Any]) -> None:
         """Returns when the response has started, or could not; then `status` is None."""
 
         async def run() -> None:
@@ -128,7 +156,7 @@ class _Exchange(AsyncByteStream):
                 self._finished = True
                 self._moved.notify()
 
-        self._task = _spawn(run)
+        self._task = spawn(run)
         try:
             while self.status is None and not self._finished:
                 await self._wait("its response had not started")
@@ -240,70 +268,3 @@ class _Exchange(AsyncByteStream):
         if not self._finished:
             self._task.cancel()
             await self._task.join(GRACE, shielded=True)
-
-
-class _Signal:
-    """Wakes every task that waits; those that come later wait for the next notification."""
-
-    def __init__(self) -> None:
-        self._event: Any = None
-
-    def notify(self) -> None:
-        event, self._event = self._event, None
-        if event is not None:
-            event.set()
-
-    async def wait(self) -> None:
-        if self._event is None:
-            self._event = sys.modules["trio"].Event() if in_trio_task() else asyncio.Event()
-        await self._event.wait()
-
-
-class _Task(Protocol):
-    def cancel(self) -> None: ...
-
-    async def join(self, seconds: float, shielded: bool = False) -> None:
-        """Waits for the end of the task; never raises what it raised."""
-
-
-class _AsyncioTask:
-    def __init__(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._task = asyncio.create_task(run())
-
-    def cancel(self) -> None:
-        self._task.cancel()
-
-    async def join(self, seconds: float, shielded: bool = False) -> None:
-        # A cancellation is delivered once here, so there is nothing to shield from.
-        await asyncio.wait([self._task], timeout=seconds)
-
-
-class _TrioTask:
-    """A system task: it may outlive the nursery of whoever sent the request, as the response does."""
-
-    def __init__(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        import trio
-
-        self._trio = trio
-        self._scope = trio.CancelScope()
-        self._ended = trio.Event()
-
-        async def contained() -> None:
-            try:
-                with self._scope:
-                    await run()
-            finally:
-                self._ended.set()
-
-        trio.lowlevel.spawn_system_task(contained, context=contextvars.copy_context())
-
-    def cancel(self) -> None:
-        self._scope.cancel()
-
-    async def join(self, seconds: float, shielded: bool = False) -> None:
-        with self._trio.CancelScope(deadline=self._trio.current_time() + seconds, shield=shielded):
-            await self._ended.wait()
-
-
-def _spawn(run: Callable[[], Coroutine[Any, Any, None]]) -> _Task:
-    return _TrioTask(run) if in_trio_task() else _AsyncioTask(run)

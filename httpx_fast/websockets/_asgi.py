@@ -17,7 +17,9 @@ import anyio
 from .._deadline import timed_out
 from .._exceptions import WriteError
 from .._models import Request, Response
-from .._transports.asgi import GRACE, ASGITransport, _ASGIApp, _Message, _Signal, _spawn
+from .._transports.asgi import ASGITransport
+from .._transports.asgi_lifespan import GRACE, ASGIApp, Message
+from .._transports.asgi_tasks import Signal, spawn
 from .._wire.websocket import BINARY, CLOSE, NORMAL, PING, PONG, TEXT, accept_for, mask
 from ._session import WebSocketDisconnect
 
@@ -35,7 +37,7 @@ class ASGIWebSocketTransport(ASGITransport):
 
     def __init__(
         self,
-        app: _ASGIApp,
+        app: ASGIApp,
         raise_app_exceptions: bool = True,
         root_path: str = "",
         client: tuple[str, int] = ("127.0.0.1", 123),
@@ -69,15 +71,15 @@ class _Conversation:
 
     def __init__(self, raise_app_exceptions: bool) -> None:
         self._raises = raise_app_exceptions
-        self._to_app: deque[_Message] = deque([{"type": "websocket.connect"}])
-        self._from_app: deque[_Message] = deque()
+        self._to_app: deque[Message] = deque([{"type": "websocket.connect"}])
+        self._from_app: deque[Message] = deque()
         self._pieces: deque[bytes] = deque()  # bytes for the session
         self._disconnected = False
         self._finished = False
         self._error: Exception | None = None
-        self._moved = _Signal()
+        self._moved = Signal()
 
-    def start(self, app: _ASGIApp, scope: dict[str, Any]) -> None:
+    def start(self, app: ASGIApp, scope: dict[str, Any]) -> None:
         async def run() -> None:
             try:
                 await app(scope, self._receive, self._send)
@@ -87,7 +89,7 @@ class _Conversation:
                 self._finished = True
                 self._moved.notify()
 
-        self._task = _spawn(run)
+        self._task = spawn(run)
 
     async def answer(self, request: Request, patience: float) -> Response:
         """Return the application's response to the handshake."""
@@ -126,12 +128,12 @@ class _Conversation:
 
     # Called by the application.
 
-    async def _receive(self) -> _Message:
+    async def _receive(self) -> Message:
         while not self._to_app:
             await self._moved.wait()
         return self._to_app.popleft()
 
-    async def _send(self, message: _Message) -> None:
+    async def _send(self, message: Message) -> None:
         if self._disconnected:
             raise OSError("the client has closed the WebSocket")
         self._from_app.append(message)
@@ -198,7 +200,7 @@ class _Conversation:
             self._to_app.append({"type": "websocket.disconnect", "code": code, "reason": reason})
             self._moved.notify()
 
-    async def _next_message(self, timeout: float | None) -> _Message | None:
+    async def _next_message(self, timeout: float | None) -> Message | None:
         """Return the application's next message; None if the time is up, or it has returned."""
         with anyio.move_on_after(timeout):
             while not self._from_app and not self._finished:
@@ -212,7 +214,7 @@ class _Conversation:
             raise error
 
 
-def _bytes_of(message: _Message, size: int) -> Iterator[bytes]:
+def _bytes_of(message: Message, size: int) -> Iterator[bytes]:
     """Yield a message of the application as a frame, in pieces of at most `size` bytes."""
     kind = message["type"]
     if kind == "websocket.send":

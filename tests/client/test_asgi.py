@@ -461,7 +461,7 @@ def test_the_total_of_a_request_ends_an_application_that_does_not(serve, starts,
             await send(start())
             await send(part(b"first", more=True))
         try:
-            await asgi._Signal().wait()  # nobody notifies it
+            await asgi.Signal().wait()  # nobody notifies it
         finally:
             ended.append(scope["path"])
 

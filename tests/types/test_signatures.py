@@ -83,6 +83,7 @@ DIFFERENCES = {
     "httpx_fast.TCPKeepAlive": _DIALLING,
     "httpx_fast.TrustStoreError": "SSL_CERT_FILE and SSL_CERT_DIR that cannot be used",
     "httpx_fast.alias": "replaces httpx2 as well",
+    "ASGITransport.__init__": "lifespan, by keyword",
     "AsyncClient.__init__": _PING,
     "AsyncClient.pool": _POOL,
     "AsyncHTTPTransport.pool": _POOL,
