@@ -12,6 +12,7 @@ and of which version it is. Rules:
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import hashlib
 import json
 import os
@@ -62,6 +63,12 @@ class Saving:
         self.path = Path(os.path.realpath(os.fspath(path)))
         if self.path.is_dir():
             raise IsADirectoryError(f"expected the path of a file, got that of a directory: {os.fspath(path)!r}")
+        if self.path.exists() and not self.path.is_file():  # renaming would replace the device
+            raise ValueError(
+                f"expected the path of a regular file, got that of a device or a pipe: {os.fspath(path)!r}"
+            )
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"expected a path in a directory that exists, got {os.fspath(path)!r}")
         self._part = Path(f"{self.path}.part")
         self._facts_file = Path(f"{self.path}.part.json")
         self._url = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()  # it may hold secrets
@@ -311,8 +318,6 @@ def strong_validator(response: Any) -> str:
     if _STRONG_TAG.fullmatch(tag):
         return tag
     changed: str = response.headers.get("Last-Modified", "").strip()
-    import email.utils  # few servers send no entity tag
-
     try:
         sent = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
         earlier = email.utils.parsedate_to_datetime(changed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -328,6 +327,7 @@ def test_part_of_another_url_is_not_continued(backend, peer, target):
 
 
 def test_two_downloads_never_write_to_one_part(backend, peer, target):
+    fcntl = pytest.importorskip("fcntl", reason="files are not locked on Windows")
     server = peer(asked_with([], WHOLE))
 
     async def body():
@@ -420,6 +420,10 @@ def test_bad_arguments_are_refused(backend, nginx, target, options, error, messa
                 await download(client, nginx.url("/tiny"), target, **options)
             with pytest.raises(IsADirectoryError, match="got that of a directory"):
                 await download(client, nginx.url("/tiny"), target.parent)
+            with pytest.raises(FileNotFoundError, match="in a directory that exists"):
+                await download(client, nginx.url("/tiny"), target / "below")
+            with pytest.raises(ValueError, match="got that of a device or a pipe: '/dev/null'"):
+                await download(client, nginx.url("/tiny"), "/dev/null")
         assert left(target) == []
 
     backend.run(body)
