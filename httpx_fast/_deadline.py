@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from ._exceptions import ConnectTimeout, PoolTimeout, ReadTimeout, TimeoutException, WriteTimeout
 
-__all__ = ["NEVER", "PHASES", "Deadline", "Phase", "PhaseTimer", "RequestTimeouts", "Total", "sooner", "timed_out"]
+__all__ = ["NEVER", "PHASES", "Deadline", "Phase", "PhaseTimer", "RequestTimeouts", "Total", "timed_out"]
 
 NEVER: Final = inf
 
@@ -228,10 +228,3 @@ class RequestTimeouts(NamedTuple):
             return "first_byte", sent + budget, budget
         budget = self.read
         return "read", None if budget is None else heard + budget, budget
-
-
-def sooner(at: float | None, budget: float | None, deadline: Deadline | None) -> tuple[float | None, float | None]:
-    """Return the end of a wait, and the budget that ends it: the phase's own, or the whole's where that comes first."""
-    if deadline is None or (at is not None and at <= deadline.at):
-        return at, budget
-    return deadline.at, deadline.budget

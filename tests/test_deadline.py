@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from httpx_fast._deadline import NEVER, PHASES, Deadline, PhaseTimer, RequestTimeouts, Total, sooner
+from httpx_fast._deadline import NEVER, PHASES, Deadline, PhaseTimer, RequestTimeouts, Total
 
 
 def test_a_deadline_counts_from_when_it_was_made_on_any_clock():
@@ -19,19 +19,6 @@ def test_a_deadline_that_is_known_does_not_move():
     deadline = Deadline(60.0).on(lambda: 1000.0)
     at = deadline.at
     assert deadline.on(lambda: 2000.0).at == at
-
-
-@pytest.mark.parametrize(
-    ("at", "budget", "expected"),
-    [(None, None, (1060.0, 60.0)), (1050.0, 5.0, (1050.0, 5.0)), (1070.0, 5.0, (1060.0, 60.0))],
-)
-def test_a_wait_ends_with_what_comes_first(at: float | None, budget: float | None, expected: tuple[float, float]):
-    deadline = Deadline(60.0)
-    deadline.at = 1060.0
-    ends, granted = sooner(at, budget, deadline)
-    assert (ends, granted) == expected
-    assert isinstance(granted, Total) is (ends == 1060.0)
-    assert sooner(at, budget, None) == (at, budget)
 
 
 @pytest.mark.parametrize("phase", PHASES)

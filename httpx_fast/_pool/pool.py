@@ -13,6 +13,7 @@ from weakref import WeakMethod
 
 from .._conn.dial import DialOptions
 from .._conn.protocols import load
+from .._deadline import PhaseTimer
 from .._journey import ConnectionFacts, Journey
 from .._net.base import Backend
 from .._origin import Origin, Route
@@ -128,12 +129,13 @@ class Pool:
         leases = self.leases
         found = self.retire()
         waiter = self.backend.waiter()
+        timer = PhaseTimer("drain", None, self.clock(), timeout)
         with leases.lock:
             if not leases.retired.left_of(found):
                 return 0
             leases.retired.wait(waiter)
         try:
-            await waiter.wait(None if timeout is None else self.clock() + timeout)
+            await waiter.wait(timer.until)
         finally:
             with leases.lock:
                 leases.retired.give_up(waiter)
