@@ -57,10 +57,7 @@ ROOT = Path(__file__).parents[2]
 FIXTURES: dict[str, Callable[[], AbstractContextManager[Any]]] = {"httpx_fast_mock": mocked, "fault_lab": FaultLab}
 NAMES = ("www.example.org", "api.example.org", "chat.example.org", "h2.example.org")
 #: Pages that others link to already, and that are written together with what they describe.
-PENDING = {
-    *(f"guide/{name}.md" for name in ("bulk", "client-options")),
-    "platforms.md",
-}
+PENDING = {"platforms.md"}
 ITEMS = [{"id": number, "name": name} for number, name in enumerate(("pen", "cup", "lamp", "book", "key"), start=1)]
 
 
