@@ -197,7 +197,8 @@ _END: Any = object()
 
 def check_total(response: Any) -> None:
     """Raise ReadTimeout if the total timeout of the request has expired."""
-    deadline = getattr(response._request, "_deadline", None)
+    request = response._request
+    deadline = None if request is None else request._dispatch.deadline
     if deadline is not None and (elapsed := deadline.overdue()) is not None:
         raise timed_out("read", elapsed, deadline.budget, "the content was being decoded")
 

@@ -5,9 +5,21 @@ from __future__ import annotations
 import gzip
 import itertools
 
-from httpx_fast import AsyncByteStream, Response, SyncByteStream
+import pytest
+
+from httpx_fast import AsyncByteStream, ReadTimeout, Request, Response, SyncByteStream
+from httpx_fast._deadline import Deadline
 from httpx_fast._decoders import LineDecoder, TextChunker, content_decoder
-from httpx_fast._models.body_iterators import PAUSE, SLICE, AsyncPieces, BytesStage, TextStage, bytes_stage, pieces
+from httpx_fast._models.body_iterators import (
+    PAUSE,
+    SLICE,
+    AsyncPieces,
+    BytesStage,
+    TextStage,
+    bytes_stage,
+    check_total,
+    pieces,
+)
 
 TEXT = "Zürich\r\nline two\n\u2028last €"
 
@@ -120,3 +132,18 @@ def test_an_asynchronous_iterator_that_was_not_begun_closes_nothing(backend):
         return await response.aread()
 
     assert backend.run(body) == b"ab"
+
+
+def test_decoding_ends_with_the_total_of_the_request():
+    request = Request("GET", "http://a.test/")
+    response = Response(200, request=request)
+    check_total(response)
+    check_total(Response(200))
+    deadline = Deadline(0.5)
+    deadline.on(lambda: 1000.0)
+    request._dispatch = request._dispatch.sent(lambda: None, False, deadline)
+    check_total(response)
+    deadline.on(lambda: 0.0).at = 1.0
+    deadline._clock = lambda: 2.0
+    with pytest.raises(ReadTimeout, match=r"total timed out after 1\.5 s of 0\.5 s.*the content was being decoded"):
+        check_total(response)
