@@ -28,8 +28,8 @@ _ADVICE = (
     "SSL_CERT_FILE a file"
 )
 
-#: A file of certificate and key, or two files, or two files and the key's password.
-CertTypes: TypeAlias = str | tuple[str, str] | tuple[str, str, str]
+#: Certificate and key, or both apart, or both and the key's password: paths of files, or bytes in PEM.
+CertTypes: TypeAlias = str | bytes | tuple[str | bytes, str | bytes] | tuple[str | bytes, str | bytes, str]
 
 
 def create_ssl_context(
@@ -65,7 +65,7 @@ def check_ssl_settings(
             "verify=<path> is deprecated, use verify=ssl.create_default_context(cafile=...), or capath=...",
             DeprecationWarning,
         )
-    if cert is not None:
+    if cert is not None and _cert_files(cert):
         warn_caller(
             "cert=... is deprecated, use verify=<ssl.SSLContext> and call load_cert_chain() on it", DeprecationWarning
         )
@@ -83,6 +83,7 @@ def _check(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_en
     if cert is not None:
         if isinstance(verify, ssl.SSLContext):
             raise TypeError("cert=... cannot go into the context given as verify=...: call load_cert_chain() on that")
+        _check_cert(cert)
         for path in _cert_files(cert):
             _existing(path, "cert")
 
@@ -122,8 +123,56 @@ def _existing(path: str, name: str) -> str:
     return path
 
 
+def _check_cert(cert: Any) -> None:
+    """Raise TypeError, without showing a key, for what is no client certificate."""
+    parts: tuple[Any, ...] = cert if isinstance(cert, tuple) else (cert,)
+    if not 1 <= len(parts) <= 3 or not all(isinstance(part, (str, bytes)) for part in parts):
+        kinds = ", ".join(type(part).__name__ for part in parts)
+        raise TypeError(
+            "expected a path or bytes in PEM as cert, or a tuple of certificate, key and the key's password, "
+            f"got {'a tuple of ' if isinstance(cert, tuple) else ''}{kinds}"
+        )
+
+
 def _cert_files(cert: CertTypes) -> tuple[str, ...]:
-    return (cert,) if isinstance(cert, str) else cert[:2]
+    """Return the paths among the parts of a client certificate."""
+    parts = cert[:2] if isinstance(cert, tuple) else (cert,)
+    return tuple(part for part in parts if isinstance(part, str))
+
+
+def _load_client_cert(context: ssl.SSLContext, cert: CertTypes) -> None:
+    """Have `context` show a client certificate.
+
+    OpenSSL reads files only, as far as Python reaches: bytes are written to files that nobody else may read, which are
+    gone when this returns.
+    """
+    parts = cert if isinstance(cert, tuple) else (cert,)
+    if not any(isinstance(part, bytes) for part in parts[:2]):
+        context.load_cert_chain(cert) if isinstance(cert, str) else context.load_cert_chain(*cert)  # type: ignore[arg-type]
+        return
+    import tempfile  # few programs have certificates in memory
+
+    with tempfile.TemporaryDirectory(prefix="httpx-fast-") as directory:  # mode 0700
+        paths: list[str] = []
+        for number, part in enumerate(parts[:2]):
+            if isinstance(part, bytes):
+                path = os.path.join(directory, f"{number}.pem")
+                with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                    file.write(part)
+                paths.append(path)
+            else:
+                paths.append(part)
+        try:
+            context.load_cert_chain(
+                paths[0], paths[1] if len(paths) > 1 else None, parts[2] if len(parts) > 2 else _no_password
+            )
+        except ssl.SSLError as error:
+            error.add_note("cert=... is to hold a certificate and its private key, in PEM.")
+            raise
+
+
+def _no_password() -> str:
+    raise ValueError("the private key of cert=... is encrypted; expected (certificate, key, password)")
 
 
 #: The variables of the environment, by the arguments of `load_verify_locations`.
@@ -206,7 +255,7 @@ def new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> 
         context.minimum_version = ssl.TLSVersion.TLSv1_2
     name_trust_store(context, TrustStore(trusted_store(verify, trust_env), advice))
     if cert is not None:
-        context.load_cert_chain(cert) if isinstance(cert, str) else context.load_cert_chain(*cert)
+        _load_client_cert(context, cert)
     if trust_env:
         key_log = os.environ.get("SSLKEYLOGFILE")
         if key_log and not sys.flags.ignore_environment:
