@@ -29,13 +29,14 @@ cdef extern from *:
     #include <unistd.h>
     #endif
 
-    /* Ask for huge pages in memory that is about to be filled; the system may ignore it. The whole of the pages that the
-     * store lies in is named: a mapping of which only a part is advised could not be moved when it grows. */
+    /* Ask for huge pages in memory that is about to be filled; the system may ignore it. The whole of the pages that
+     * the store lies in is named: a mapping of which only a part is advised could not be moved when it grows. */
     static void use_huge_pages(char *start, Py_ssize_t size) {
     #if defined(__linux__) && defined(MADV_HUGEPAGE)
         const uintptr_t mask = (uintptr_t) sysconf(_SC_PAGESIZE) - 1;
         uintptr_t begin = (uintptr_t) start & ~mask;
-        uintptr_t end = ((uintptr_t) start + (uintptr_t) size + 64 + mask) & ~mask;  /* 64: what malloc adds at the end */
+        /* 64: what malloc adds at the end */
+        uintptr_t end = ((uintptr_t) start + (uintptr_t) size + 64 + mask) & ~mask;
         (void) madvise((void *) begin, end - begin, MADV_HUGEPAGE);
     #endif
     }
