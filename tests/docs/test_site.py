@@ -58,4 +58,4 @@ def test_links_between_pages_lead_to_pages():
             path = (page.parent / target).resolve()
             if not path.exists():
                 missing.add(path.relative_to(DOCS).as_posix() if path.is_relative_to(DOCS) else target)
-    assert missing <= pages.PENDING
+    assert missing == set()

@@ -56,8 +56,6 @@ ROOT = Path(__file__).parents[2]
 #: What tests of a page may ask for, as pytest's plugin of the package gives it.
 FIXTURES: dict[str, Callable[[], AbstractContextManager[Any]]] = {"httpx_fast_mock": mocked, "fault_lab": FaultLab}
 NAMES = ("www.example.org", "api.example.org", "chat.example.org", "h2.example.org")
-#: Pages that others link to already, and that are written together with what they describe.
-PENDING = {"platforms.md"}
 ITEMS = [{"id": number, "name": name} for number, name in enumerate(("pen", "cup", "lamp", "book", "key"), start=1)]
 
 
