@@ -16,7 +16,7 @@ from base64 import b64encode
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from copy import copy
 from importlib import import_module
-from typing import ClassVar, TypeAlias, Union
+from typing import Any, ClassVar, TypeAlias, Union
 
 from ._exceptions import LocalProtocolError, RemoteProtocolError, shown
 from ._models import Cookies, Request, Response
@@ -192,6 +192,10 @@ class DigestAuth(Auth):
         self._challenges: dict[Origin, _Challenge] = {}
         # Not at the top, since few programs need it; not later, since a response may come when no file can be opened.
         import_module("hashlib")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Nonces and their counts belong to one copy: a server refuses a count that it has seen.
+        return {**self.__dict__, "_challenges": {}}
 
     def auth_flow(self, request: Request) -> Generator[Request, Response, None]:
         origin = request.url._origin

@@ -505,6 +505,9 @@ class QueryParams(Mapping[str, str]):
         params._dict = values
         return params
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self._dict),), getattr(self, "__dict__", None) or None
+
     def keys(self) -> KeysView[str]:
         """Return the names, each once."""
         return self._dict.keys()

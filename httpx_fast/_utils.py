@@ -143,6 +143,9 @@ class URLPattern:
             self._domain, self._below = host[1:], f".{host[1:]}"
         self.priority = self._priority()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return URLPattern, (self.pattern,)
+
     def _priority(self) -> tuple[int, int, int, int, int, int]:
         """Return the sort key: port before none; name before network before any; small networks, then long names."""
         network = self.network

@@ -15,8 +15,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "httpx_fast"
 
 GROUND = (
-    "__version__ _byte_streams _masking _debug _deadline _encodings _exceptions _head _origin _drive _hpack_tables "
-    "_trace "
+    "__version__ _byte_streams _masking _debug _copying _deadline _encodings _exceptions _head _origin _drive "
+    "_hpack_tables _trace "
     "_journey _journey_parts _journey_steps _journey_certificate _journey_drawing _journey_html _journey_json "
     "_trust_stores _turns"
 )

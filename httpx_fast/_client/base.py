@@ -39,6 +39,7 @@ from .._multipart import RequestData, RequestFiles
 from .._trust import CertTypes
 from .._urls import URL, QueryParams, QueryParamTypes
 from .._utils import URLPattern, get_environment_proxies, get_environment_rules
+from .copies import CopiedClient
 from .defaults import USE_CLIENT_DEFAULT, UseClientDefault, default_headers
 from .inspection import Inspection
 from .middleware import around, checked
@@ -77,7 +78,7 @@ def warn_of_cookies() -> None:
     )
 
 
-class BaseClient(Redirects, Inspection):
+class BaseClient(Redirects, Inspection, CopiedClient):
     """Settings of a client, and the requests that are made with them."""
 
     #: What the transport's body type must be, and how this client waits; see `ClientIO`.
@@ -125,16 +126,8 @@ class BaseClient(Redirects, Inspection):
                 raise TypeError(f"expected a callable or None as {name}, got {given!r}")
         self._json_dumps = json_dumps
         self._json_loads = json_loads
-        #: Has a transport exchange a request for a response, as `_io` does, or by way of the retrier.
         self._middlewares: tuple[Any, ...] = checked(middlewares)
-        self._exchange: Callable[[Any, Request], Response | Awaitable[Response]] = first_exchange(
-            self, around(self, self._io.exchange)
-        )
-        self._retrier: Retrier | None = None  # sends requests again; None as long as none may be
-        if retry is not None:
-            self._retry_by(retry)
-        self._table: Table | None = None
-        self._last_timeout: tuple[TimeoutTypes, Timeout] = (None, Timeout(None))
+        self._begin(retry)
         kind = type(self)
         self._uses_templates = all(getattr(kind, name) is getattr(BaseClient, name) for name in self._TEMPLATED)
         self._base_url = self._enforce_trailing_slash(URL(base_url))
@@ -150,7 +143,19 @@ class BaseClient(Redirects, Inspection):
         self._default_encoding = default_encoding
         # Kept for the methods that make transports, which others override with httpx's parameters.
         self._http2_ping_after = http2_ping_after
+
+    def _begin(self, retry: Retry | None) -> None:
+        """Set what is no setting, for a client that is made, or is the copy of another."""
         self._state = ClientState.UNOPENED
+        #: Has a transport exchange a request for a response, as `_io` does, or by way of the retrier.
+        self._exchange: Callable[[Any, Request], Response | Awaitable[Response]] = first_exchange(
+            self, around(self, self._io.exchange)
+        )
+        self._retrier: Retrier | None = None  # sends requests again; None as long as none may be
+        if retry is not None:
+            self._retry_by(retry)
+        self._table: Table | None = None
+        self._last_timeout: tuple[TimeoutTypes, Timeout] = (None, Timeout(None))
         self._reference = ref(self)
 
     def _set_up_transports(

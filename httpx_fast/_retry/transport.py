@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
+from .._copying import Copied
 from .._drive import drive
 from .._models import Request, Response
 from .._origin import Origin
@@ -13,18 +14,31 @@ from .._transports.base import AsyncBaseTransport, BaseTransport
 from .origins import RetryStats
 from .retrier import Retrier
 from .settings import Retry, check_retry
-from .waits import AsyncWaits, BlockingWaits
+from .waits import AsyncWaits, BlockingWaits, Waits
 
 __all__ = ["AsyncRetryTransport", "RetryTransport"]
 
 
-class _Wrapper:
+class _Wrapper(Copied):
     """What both transports share."""
 
     #: Clients leave retries to such a transport.
     retries_requests: Final = True
     _transport: Any
     _retrier: Retrier
+
+    def _waits(self) -> Waits:
+        """Return how this transport waits."""
+        raise NotImplementedError
+
+    def _configuration(self) -> dict[str, Any]:
+        state = {name: value for name, value in self.__dict__.items() if name != "_retrier"}
+        return state | {"retry": self._retrier.retry}
+
+    def _configure(self, state: dict[str, Any]) -> None:
+        retry = state.pop("retry")
+        self.__dict__.update(state)
+        self._retrier = Retrier(retry, self._waits())
 
     def retry_stats(self) -> Mapping[Origin, RetryStats]:
         """Return the budget, and the counts, of each origin."""
@@ -56,7 +70,10 @@ class RetryTransport(_Wrapper, BaseTransport):
         if not hasattr(transport, "handle_request"):
             raise TypeError(f"expected a transport with handle_request(), got {transport!r}")
         self._transport = transport
-        self._retrier = Retrier(Retry() if retry is None else check_retry(retry), BlockingWaits())
+        self._retrier = Retrier(Retry() if retry is None else check_retry(retry), self._waits())
+
+    def _waits(self) -> Waits:
+        return BlockingWaits()
 
     def handle_request(self, request: Request) -> Response:
         """Send one request, as often as it takes and is allowed, and return the last response."""
@@ -98,7 +115,10 @@ class AsyncRetryTransport(_Wrapper, AsyncBaseTransport):
         if not hasattr(transport, "handle_async_request"):
             raise TypeError(f"expected a transport with handle_async_request(), got {transport!r}")
         self._transport = transport
-        self._retrier = Retrier(Retry() if retry is None else check_retry(retry), AsyncWaits())
+        self._retrier = Retrier(Retry() if retry is None else check_retry(retry), self._waits())
+
+    def _waits(self) -> Waits:
+        return AsyncWaits()
 
     async def handle_async_request(self, request: Request) -> Response:
         """Send one request, as often as it takes and is allowed, and return the last response."""

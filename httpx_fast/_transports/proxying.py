@@ -49,7 +49,7 @@ def _proxy_tls(proxy: Proxy, verify: ssl.SSLContext | str | bool, trust_env: boo
     """
     own = proxy.ssl_context
     if own is not None:
-        return lambda: own
+        return partial(shared_ssl_context, own, None, trust_env)
     authorities = verify if isinstance(verify, str) else True
     return partial(shared_ssl_context, authorities, None, trust_env)
 

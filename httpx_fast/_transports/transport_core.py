@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 import sys
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import fields
 from functools import partial
 from logging import DEBUG
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from .._config import (
     request_timeouts,
 )
 from .._conn.dial import DialOptions
+from .._copying import Copied, refuse_context
 from .._deadline import Deadline
 from .._exceptions import ClientClosed
 from .._journey import Journey
@@ -45,8 +47,21 @@ if TYPE_CHECKING:
     from .._resolvers import ResolverTypes
 
 
-class _TransportCore:
+#: Before the names of dial options, among the attributes of a transport that is copied.
+_OPTION = "option "
+
+
+def _context_of(tls: Callable[[], ssl.SSLContext] | None) -> Any:
+    """Return what was given as `verify` to a function that gives the TLS context."""
+    return tls.args[0] if isinstance(tls, partial) else None
+
+
+class _TransportCore(Copied):
     """Hold the settings of a transport, and prepare its requests for the pool."""
+
+    #: What the copy of a transport makes anew.
+    _NOT_COPIED = frozenset({"pool", "_closed", "_last", "_pools", "_pools_lock"})
+    _ARGUMENTS = {f"{_OPTION}allows": "address_filter", f"{_OPTION}resolver": "resolver", f"{_OPTION}proxy": "proxy"}
 
     #: The pool in httpcore's shape, for tools that read it; ours is `pool`. Set by `default.py`, which knows both.
     _pool: Any
@@ -110,6 +125,28 @@ class _TransportCore:
         if isinstance(verify, str) or cert is not None:
             tls()  # what is wrong in files that were named shows now, not on the first request
         return tls
+
+    def _configuration(self) -> dict[str, Any]:
+        state = {name: value for name, value in self.__dict__.items() if name not in self._NOT_COPIED}
+        options: DialOptions = state.pop("_options")
+        settings = {each.name: getattr(options, each.name) for each in fields(options) if each.name != "sessions"}
+        return state | {f"{_OPTION}{name}": value for name, value in settings.items()}
+
+    def _configure(self, state: dict[str, Any]) -> None:
+        settings = {name: state.pop(name) for name in list(state) if name.startswith(_OPTION)}
+        self.__dict__.update(state)
+        self._options = DialOptions(**{name.removeprefix(_OPTION): value for name, value in settings.items()})
+        self._open()
+
+    def __getstate__(self) -> dict[str, Any]:
+        options, name = self._options, type(self).__name__
+        refuse_context(name, "verify", _context_of(options.tls))
+        if options.proxy is not None:
+            refuse_context(name, "ssl_context of its proxy", _context_of(options.proxy.tls))
+        return super().__getstate__()
+
+    def _deep(self, name: str, value: Any, memo: dict[int, Any]) -> Any:
+        return value if name.startswith(_OPTION) else super()._deep(name, value, memo)
 
     def _open(self) -> None:
         """Make what the transport needs to send requests."""

@@ -1,0 +1,108 @@
+"""Copies of clients and transports: by pickle, `copy.copy()` and `copy.deepcopy()`.
+
+What is copied is configuration: connections, caches and what is under way stay with the original, and the copy is as
+one that was just made. Rules:
+
+1. A value that cannot be pickled is refused with the name of the argument that it came by.
+2. Picklers that take functions by value (cloudpickle, which Dask, Ray and Spark use) may have lambdas.
+3. Copies in one process share what a user made for several clients: TLS contexts, and transports that are not ours.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import ssl
+import sys
+from types import FrameType
+from typing import Any, ClassVar, Self
+
+__all__ = ["Copied"]
+
+#: Picklers that take functions by value, not by name.
+_BY_VALUE = frozenset({"cloudpickle", "dill"})
+_PLAIN = (type(None), bool, int, float, str, bytes)
+
+
+class Copied:
+    """Copy and pickle an object by what `_configuration()` returns of it."""
+
+    #: The argument for each attribute, where that is not the name without the underscore.
+    _ARGUMENTS: ClassVar[dict[str, str]] = {}
+
+    def _configuration(self) -> dict[str, Any]:
+        """Return the attributes that a copy is to have."""
+        raise NotImplementedError
+
+    def _configure(self, state: dict[str, Any]) -> None:
+        """Begin as a copy that has these attributes."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self._configuration()
+        for name, value in state.items():
+            if not isinstance(value, _PLAIN):
+                _check(type(self).__name__, self._ARGUMENTS.get(name, name.lstrip("_")), value)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._configure(state)
+
+    def __copy__(self) -> Self:
+        other = type(self).__new__(type(self))
+        other._configure({name: self._shallow(name, value) for name, value in self._configuration().items()})
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        other = memo[id(self)] = type(self).__new__(type(self))
+        other._configure({name: self._deep(name, value, memo) for name, value in self._configuration().items()})
+        return other
+
+    def _shallow(self, name: str, value: Any) -> Any:
+        """Return what a shallow copy has: its own of what a change to the original would change."""
+        if isinstance(value, dict):
+            return {
+                key: list(each) if isinstance(each, list) else self._shallow(name, each) for key, each in value.items()
+            }
+        return copy.copy(value) if isinstance(value, Copied) else value
+
+    def _deep(self, name: str, value: Any, memo: dict[int, Any]) -> Any:
+        return copy.deepcopy(value, memo)
+
+
+class Refused(pickle.PicklingError):
+    """What cannot be pickled, with the name of its argument."""
+
+
+def refuse_context(owner: str, argument: str, context: Any) -> None:
+    """Raise PicklingError if `context` is an `ssl.SSLContext`, which no pickler can take."""
+    if isinstance(context, ssl.SSLContext):
+        raise Refused(
+            f"cannot pickle {owner}: {argument} is an ssl.SSLContext, which exists in one process only; use "
+            f'verify="system" or the path of a file of certificates, or make the {owner} where it is used'
+        )
+
+
+def _check(owner: str, argument: str, value: Any) -> None:
+    """Raise PicklingError, with the name of the argument, for a value that cannot be pickled."""
+    try:
+        pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    except Refused:
+        raise
+    except Exception as error:
+        if _taken_by_value():
+            return
+        raise Refused(
+            f"cannot pickle {owner}: its {argument} cannot be pickled ({error}); use a function or a class from the "
+            f"top level of a module, or make the {owner} where it is used"
+        ) from error
+
+
+def _taken_by_value() -> bool:
+    """Return whether the pickler at work takes functions by value."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] in _BY_VALUE:
+            return True
+        frame = frame.f_back
+    return False
