@@ -60,10 +60,11 @@ class Copied:
 
     def _shallow(self, name: str, value: Any) -> Any:
         """Return what a shallow copy has: its own of what a change to the original would change."""
+        given: Any = value
         if isinstance(value, dict):
-            return {
-                key: list(each) if isinstance(each, list) else self._shallow(name, each) for key, each in value.items()
-            }
+            return {key: self._shallow(name, each) for key, each in given.items()}
+        if isinstance(value, list):
+            return list(given)
         return copy.copy(value) if isinstance(value, Copied) else value
 
     def _deep(self, name: str, value: Any, memo: dict[int, Any]) -> Any:

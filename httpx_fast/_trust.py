@@ -125,7 +125,8 @@ def _existing(path: str, name: str) -> str:
 
 def _check_cert(cert: Any) -> None:
     """Raise TypeError, without showing a key, for what is no client certificate."""
-    parts: tuple[Any, ...] = cert if isinstance(cert, tuple) else (cert,)
+    given: Any = cert
+    parts: tuple[Any, ...] = given if isinstance(cert, tuple) else (cert,)
     if not 1 <= len(parts) <= 3 or not all(isinstance(part, (str, bytes)) for part in parts):
         kinds = ", ".join(type(part).__name__ for part in parts)
         raise TypeError(
@@ -146,9 +147,9 @@ def _load_client_cert(context: ssl.SSLContext, cert: CertTypes) -> None:
     OpenSSL reads files only, as far as Python reaches: bytes are written to files that nobody else may read, which are
     gone when this returns.
     """
-    parts = cert if isinstance(cert, tuple) else (cert,)
+    parts: tuple[Any, ...] = cert if isinstance(cert, tuple) else (cert,)
     if not any(isinstance(part, bytes) for part in parts[:2]):
-        context.load_cert_chain(cert) if isinstance(cert, str) else context.load_cert_chain(*cert)  # type: ignore[arg-type]
+        context.load_cert_chain(*parts)
         return
     import tempfile  # few programs have certificates in memory
 

@@ -101,11 +101,14 @@ def check_reconnect(value: Any) -> Reconnect | None:
 
 def check_stall(timeout: Any, pings: Any) -> tuple[float | None, frozenset[str]]:
     """Return the checked settings of the stall timer. Raises TypeError, ValueError."""
-    if isinstance(pings, str) or not isinstance(pings, Collection) or not all(isinstance(each, str) for each in pings):
+    names: Any = pings
+    if isinstance(pings, str) or not isinstance(pings, Collection):
+        raise TypeError(f"expected names of events as pings, got {names!r}")
+    if not all(isinstance(name, str) for name in names):
         raise TypeError(f"expected names of events as pings, got {pings!r}")
     if timeout is not None and not _check_seconds(timeout, "stall_timeout"):
         raise ValueError("expected more than 0 seconds, or None for no limit, as stall_timeout, got 0")
-    return timeout, frozenset(pings)
+    return timeout, frozenset(names)
 
 
 class BlockingIo:
@@ -175,9 +178,11 @@ class LastingEventSource(EventSource):
         self._chance = chance
         self._request = request = response.request
         self._total: Deadline | None = request._dispatch.deadline
-        if io.client._retrier is None:
-            io.client._retry_by(None)  # it lets time pass, and is woken by close()
-        self._closings = io.client._retrier.closings
+        client: Any = io.client
+        if client._retrier is None:
+            client._retry_by(None)  # it lets time pass, and is woken by close()
+        retrier: Any = io.client._retrier
+        self._closings: int = retrier.closings
         self._parser_now: EventParser | None = None
         self._pieces: Any = None
         self._ready: Iterator[ServerSentEvent] = iter(())

@@ -91,9 +91,9 @@ def request_of(client: BaseClient, item: Any) -> tuple[Request, dict[str, Any]]:
         return client.build_request("GET", item), {}
     if isinstance(item, Request):
         return item, {}
-    if isinstance(item, tuple) and len(item) == 2:
-        method, url = item
-        return client.build_request(method, url), {}
+    given: Any = item
+    if isinstance(item, tuple) and len(given) == 2:
+        return client.build_request(*given), {}
     if isinstance(item, Mapping):
         arguments: dict[str, Any] = {"method": "GET", **cast("Mapping[str, Any]", item)}
         if "stream" in arguments:
@@ -130,8 +130,8 @@ class _Window:
         self._skipped = 0
         self._out_of_order: dict[int, Outcome] = {}
         self._ready: deque[Outcome] = deque()
-        self.stopped = False
-        self.exhausted = False
+        self.stopped: bool = False
+        self.exhausted: bool = False
         self.failure: BaseException | None = None  # of the iterable
 
     @property

@@ -99,7 +99,7 @@ class Deadlines:
         self._timer_at = NEVER
         now = self._clock()
         entries = self._entries
-        due = []
+        due: list[Any] = []
         while entries and (entries[0][0] <= now or entries[0][2].done()):
             due.append(heappop(entries)[2])
         for wait in due:  # apart from the loop above: each may add another

@@ -1,4 +1,4 @@
-"""Who gets what is free: connections, uses of shared ones, and places, by the rules that `plan.py` has.
+"""Decide which waiting request gets what is free: connections, uses of shared ones, and slots, as `plan.py` says.
 
 These are the steps that the events of the plan have in common.
 """
@@ -23,6 +23,7 @@ class Granting(PoolState[C]):
     """Gives what is free to the requests that wait."""
 
     __slots__ = ()
+    waiting: int
 
     def foresee(self, route: Hashable, now: float) -> C | Answer | None:
         """Return what `request()` would answer, and change nothing."""

@@ -10,7 +10,7 @@ from typing import Any
 from .._exceptions import map_httpcore_exceptions
 from .core.bodies import AsyncResponseStream, ResponseStream
 from .http import AsyncHTTPTransport, HTTPTransport
-from .transport_core import _TransportCore
+from .transport_core import TransportCore
 
 # The last three for transports that others build on httpcore, which take them from here.
 __all__ = [
@@ -29,6 +29,6 @@ def _pool_of(transport: Any) -> Any:
     return pool_of(transport)
 
 
-_TransportCore._pool = property(_pool_of)
+TransportCore._pool = property(_pool_of)
 for _kind in (HTTPTransport, AsyncHTTPTransport):
     _kind.__module__ = __name__  # reprs, and what is pickled by reference, name this module

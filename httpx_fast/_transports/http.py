@@ -23,12 +23,12 @@ from .._pool.pool import Pool
 from .base import AsyncBaseTransport, BaseTransport
 from .bodies import AsyncBody, SyncBody, response_of
 from .outgoing import AsyncPieces, BlockingPieces, BoundedPieces, Outgoing
-from .transport_core import _TransportCore, check_sender
+from .transport_core import TransportCore, check_sender
 
 _reopening = threading.Lock()
 
 
-class HTTPTransport(_TransportCore, BaseTransport):
+class HTTPTransport(TransportCore, BaseTransport):
     """Send requests over connections of its own pool, for `Client`. Safe to share between threads.
 
     `limits` bound the pool; `uds` is the path of a Unix domain socket to connect to instead of the URL's host;
@@ -93,7 +93,7 @@ class HTTPTransport(_TransportCore, BaseTransport):
             return self.pool
 
 
-class AsyncHTTPTransport(_TransportCore, AsyncBaseTransport):
+class AsyncHTTPTransport(TransportCore, AsyncBaseTransport):
     """Send requests over connections of its own pool, for `AsyncClient`, on asyncio and trio.
 
     Arguments are those of `HTTPTransport`.

@@ -56,7 +56,7 @@ def _context_of(tls: Callable[[], ssl.SSLContext] | None) -> Any:
     return tls.args[0] if isinstance(tls, partial) else None
 
 
-class _TransportCore(Copied):
+class TransportCore(Copied):
     """Hold the settings of a transport, and prepare its requests for the pool."""
 
     #: What the copy of a transport makes anew.
