@@ -371,6 +371,7 @@ class LastingEventSource(EventSource):
             seconds = max(seconds, min(asked, rule.retry_max))
         self._check_total(seconds, error)
         if seconds:
+            self._request._dispatch = self._request._dispatch.until(self._total)  # what the pause counts against
             await self._io.client._retrier.pause(self._request, seconds, self._closings, self._response.journey)
 
     def _next_request(self) -> Request:

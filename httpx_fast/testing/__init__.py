@@ -1,11 +1,15 @@
 """Servers for tests: `LocalServer` answers requests, `FaultLab` follows a script and can break every rule.
 
-They speak HTTP with code of their own, so that the client's code is not tested against itself, and need the standard
-library only (`pytest_plugin` needs pytest).
+`Cassette` records exchanges and plays them; with `FakeClock` pauses take no time.
+
+The servers speak HTTP with code of their own, so that the client's code is not tested against itself, and need the
+standard library only (`pytest_plugin` needs pytest, `vcr` vcrpy).
 """
 
 from . import frames
+from .cassettes import Cassette, NotRecorded
 from .certificate import Certificate
+from .clock import FakeClock
 from .lab import FaultLab, Script
 from .proxy_steps import Socks4, Socks5, established
 from .replies import Reply, Request, answer
@@ -36,6 +40,9 @@ from .steps import (
 )
 
 __all__ = [
+    "Cassette",
+    "NotRecorded",
+    "FakeClock",
     "Certificate",
     "LocalServer",
     "Reply",

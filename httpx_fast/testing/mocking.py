@@ -19,6 +19,7 @@ from .._transports import AsyncHTTPTransport, HTTPTransport
 from .._types import AsyncByteStream, HeaderTypes, SyncByteStream
 from .._urls import URL
 from ._matching import Matcher
+from ._patching import Send, SendAsync, transports_replaced
 
 if TYPE_CHECKING:
     from .._conn.proxy import ProxyHop
@@ -216,23 +217,15 @@ def mocked(**settings: Any) -> Generator[HTTPXFastMock]:
     For the whole process: in other threads as well.
     """
     mock = HTTPXFastMock(**settings)
-    send, send_async = HTTPTransport.handle_request, AsyncHTTPTransport.handle_async_request
 
-    def handle(transport: HTTPTransport, request: Request) -> Response:
-        return mock.handle(transport, request) if mock.takes(request) else send(transport, request)
+    def around(send: Send) -> Send:
+        return lambda transport, request: (mock.handle if mock.takes(request) else send)(transport, request)
 
-    async def handle_async(transport: AsyncHTTPTransport, request: Request) -> Response:
-        if mock.takes(request):
-            return await mock.handle_async(transport, request)
-        return await send_async(transport, request)
+    def around_async(send: SendAsync) -> SendAsync:
+        return lambda transport, request: (mock.handle_async if mock.takes(request) else send)(transport, request)
 
-    blocking: Any = HTTPTransport
-    asynchronous: Any = AsyncHTTPTransport
-    blocking.handle_request, asynchronous.handle_async_request = handle, handle_async
-    try:
+    with transports_replaced(around, around_async):
         yield mock
-    finally:
-        blocking.handle_request, asynchronous.handle_async_request = send, send_async
     mock.verify()
 
 

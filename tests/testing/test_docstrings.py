@@ -11,8 +11,9 @@ import httpx_fast
 from httpx_fast import testing
 
 
-@pytest.mark.parametrize("name", ["FaultLab", "LocalServer"])
-def test_an_example_of_a_docstring_runs(name):
+@pytest.mark.parametrize("name", ["Cassette", "FakeClock", "FaultLab", "LocalServer"])
+def test_an_example_of_a_docstring_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     docstring = inspect.getdoc(getattr(testing, name))
     assert docstring is not None
     example = textwrap.dedent("\n".join(line for line in docstring.splitlines() if line.startswith("    ")))
