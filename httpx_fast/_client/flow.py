@@ -146,7 +146,10 @@ async def _redirecting(
     read: bool,
     auth: Auth | None = None,
 ) -> Response:
-    """Send `request`, after `history`, and what its responses redirect to; `auth` is asked about each that follows."""
+    """Sends `request` and, if wanted, what its responses redirect to; `history` is what went before.
+
+    With `read` the last response is read. `auth` is asked about each request that follows.
+    """
     io: ClientIO = client._io
     hooks = client._event_hooks
     redirects = sum(each.has_redirect_location for each in history) if history else 0
@@ -170,14 +173,22 @@ async def _redirecting(
                 raise
             raise _no_response(transport, response) from None
         try:
-            _receive(client, request, response, started)
+            response._request = request
+            response.default_encoding = client._default_encoding
+            if client._json_loads is not None:
+                response._json_loads = client._json_loads
+            head = response._head
+            # A response as the wire gave it, that brings no cookie, while nobody logs: most of them.
+            if head is None or response._headers is not None or head.flags & HAS_SET_COOKIE or logs(INFO) is not False:
+                _arrived(client, request, response, started)
             if hooks["response"]:
                 await _call_each(io, hooks["response"], response)
             if history:
                 response.history = list(history)
                 response.journey.follow(each.journey for each in history)
-            redirected = 300 <= response.status_code < 400 and response.has_redirect_location
-            following = _following(client, request, response, redirects, follow_redirects, auth) if redirected else None
+            following = None
+            if 300 <= response.status_code < 400 and response.has_redirect_location:
+                following = _following(client, request, response, redirects if follow_redirects else None, auth)
             if following is None:
                 # A body that is there already needs nobody to wait for it.
                 if read and ((body := response._body) is None or not response._take(body)):
@@ -187,19 +198,9 @@ async def _redirecting(
         except BaseException as error:
             await _abandon(io, transport, response, error)
             raise
-        redirects, history, request = redirects + 1, [*history, response], following
-
-
-def _receive(client: BaseClient, request: Request, response: Response, started: float) -> None:
-    """Give a response the settings of the client, and take in what it brings."""
-    response._request = request
-    response.default_encoding = client._default_encoding
-    if client._json_loads is not None:
-        response._json_loads = client._json_loads
-    head = response._head
-    # A response as the wire gave it, that brings no cookie, while nobody logs: most of them.
-    if head is None or response._headers is not None or head.flags & HAS_SET_COOKIE or logs(INFO) is not False:
-        _arrived(client, request, response, started)
+        redirects += 1
+        history = [*history, response]
+        request = following
 
 
 async def _call_each(io: ClientIO, hooks: list[Any], argument: Any) -> None:
@@ -218,13 +219,13 @@ def _belongs_to(error: RequestError, request: Request, history: list[Response]) 
 
 
 def _following(
-    client: BaseClient, request: Request, response: Response, redirects: int, follows: bool, auth: Auth | None
+    client: BaseClient, request: Request, response: Response, redirects: int | None, auth: Auth | None
 ) -> Request | None:
-    """Return the request that follows a redirect, after so many; None if none is followed.
+    """Return the request that follows a redirect; None if `redirects`, the number of those before, is None.
 
     Then the response offers it to the user. Raises TooManyRedirects.
     """
-    if not follows:
+    if redirects is None:
         response.next_request = _next_request(client, request, response)
         return None
     if redirects >= client.max_redirects:
