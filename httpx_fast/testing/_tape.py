@@ -196,7 +196,8 @@ def _body(kind: str, content: bytes) -> Exchange | None:
         return {"text": with_masked_query(f"?{text}")[1:]}
     if kind == "application/json" or kind.endswith("+json"):
         return _json_body(text)
-    return {"text": text}
+    lines = text.splitlines(keepends=True)
+    return {"text": lines if len(lines) > 1 else text}
 
 
 def _json_body(text: str) -> Exchange:
@@ -219,5 +220,4 @@ def _content(body: Exchange | None) -> bytes:
         return base64.b64decode(body["base64"])
     if "json" in body:
         return json.dumps(body["json"], **_LAYOUTS[body.get("layout", "compact")]).encode("utf-8")
-    text: str = body.get("text", "")
-    return text.encode("utf-8")
+    return "".join(body.get("text", "")).encode("utf-8")  # lines, or the whole

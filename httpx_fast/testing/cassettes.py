@@ -13,7 +13,6 @@ import contextlib
 import importlib
 import json
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -204,14 +203,12 @@ class Cassette:
         else:
             text = self._format.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
-            with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, self.path)
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+            temporary.replace(self.path)
         except BaseException:
-            os.unlink(temporary)
+            temporary.unlink(missing_ok=True)
             raise
 
 

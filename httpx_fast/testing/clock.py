@@ -20,7 +20,7 @@ from .._config import deadline_of
 from .._deadline import NEVER
 from .._journey import Journey
 from .._models import Request
-from .._retry.retrier import Retrier
+from .._retry.retrier import Retrier, Sending
 
 __all__ = ["FakeClock"]
 
@@ -63,13 +63,14 @@ class FakeClock:
             replaced: Any = retrier
             replaced.pause = self._pause_of(retrier)
             replaced._begin = self._begin_of(retrier)
+            replaced._judge = self._judge_of(retrier)
             replaced._clock = self.time
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         for retrier in self._retriers:
             replaced: Any = retrier
-            del replaced.pause, replaced._begin
+            del replaced.pause, replaced._begin, replaced._judge
             replaced._clock = time.monotonic
 
     def _pause_of(self, retrier: Retrier) -> Callable[..., Any]:
@@ -99,6 +100,18 @@ class FakeClock:
             return sending
 
         return begin_here
+
+    def _judge_of(self, retrier: Retrier) -> Callable[..., Any]:
+        judge = retrier._judge
+
+        def judge_here(sending: Sending, outcome: Any) -> Any:
+            deadline = sending.request._dispatch.deadline
+            with self._lock:  # pauses of other requests, which would pass at the same time, are none of this one's
+                if deadline is not None:
+                    sending.tries._until = deadline.at + self._skipped
+                return judge(sending, outcome)
+
+        return judge_here
 
 
 def _retriers_of(client: Any) -> list[Retrier]:

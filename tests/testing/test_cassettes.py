@@ -87,6 +87,12 @@ def test_what_is_played_is_what_was_recorded(backend, tmp_path: Path, ending: st
     assert [json.loads(each[3])["name"] for each in (played[0], played[1], played[4])] == ["Zoë"] * 3
     assert "content-encoding" not in dict(played[1][2])
     assert played[3][3] == bytes(range(256))
+    assert played[2][3] == "one\ntwo é\n".encode()
+    if ending == "json":
+        assert json.loads(path.read_text(encoding="utf-8"))["exchanges"][2]["response"]["body"]["text"] == [
+            "one\n",
+            "two é\n",
+        ]
     assert [value for name, value in played[3][2] if name == "x-twice"] == ["1", "2"]
 
 

@@ -73,6 +73,30 @@ def test_pauses_count_against_the_total(backend):
     assert len(answers.seen) == 4
 
 
+def test_pauses_of_other_requests_do_not_count_against_the_total(backend):
+    seen: set[str] = set()
+
+    def reply(request: Request) -> Reply:
+        if request.target in seen:
+            return Reply(200)
+        seen.add(request.target)
+        return BUSY
+
+    async def body(url: str) -> None:
+        retry = httpx_fast.Retry(**RETRY, budget=None)
+        async with backend.client(retry=retry, timeout=httpx_fast.Timeout(30, total=1.5 * HOUR)) as client:
+
+            async def ask(path: str) -> int:
+                return (await client.get(f"{url}/{path}")).status_code
+
+            with FakeClock(real(client)) as clock:
+                answers = await backend.together(*(lambda path=path: ask(path) for path in "abc"))
+            assert (answers, clock.sleeps) == ([200] * 3, [HOUR] * 3)
+
+    with LocalServer(tls=False, answer=reply) as server:
+        backend.run(body, server.url)
+
+
 def test_the_rule_of_one_request_is_driven_too(backend):
     answers = Answers(BUSY, Reply(200))
 
