@@ -32,8 +32,12 @@ _NOISE: Final = frozenset(
 _LAYOUTS: Final[dict[str, dict[str, Any]]] = {
     "compact": {"separators": (",", ":"), "ensure_ascii": False},
     "spaced": {"ensure_ascii": False},
+    "indented": {"indent": 2, "ensure_ascii": False},
+    "indented-4": {"indent": 4, "ensure_ascii": False},
     "compact-ascii": {"separators": (",", ":")},
     "spaced-ascii": {},
+    "indented-ascii": {"indent": 2},
+    "indented-4-ascii": {"indent": 4},
 }
 #: Control characters that text has.
 _SPACE: Final = frozenset("\t\r\n")
@@ -90,12 +94,11 @@ def nearest(exchanges: Sequence[Exchange], request: Request, body: bytes, names:
         return difflib.SequenceMatcher(None, text, describe(exchange)).ratio()
 
     best = max(exchanges, key=likeness)
-    told = [
-        f"{name} {_short(best['request'].get(name))} was recorded, not {_short(asked[name])}"
-        for name in names
-        if _comparable(name, asked[name]) != _comparable(name, best["request"].get(name))
-    ]
-    return f"the nearest one is {describe(best)}: {'; '.join(told)}"
+    recorded = best["request"]
+    differing = [name for name in names if _comparable(name, asked[name]) != _comparable(name, recorded.get(name))]
+    bodies = f" {_short(recorded.get('body'))}, not {_short(asked['body'])}" if "body" in differing else ""
+    what = " and another ".join(sorted(differing, reverse=True))
+    return f"the nearest one is {describe(best)}, with another {what}{bodies}"
 
 
 def _short(value: Any) -> str:
@@ -196,20 +199,29 @@ def _body(kind: str, content: bytes) -> Exchange | None:
         return {"text": with_masked_query(f"?{text}")[1:]}
     if kind == "application/json" or kind.endswith("+json"):
         return _json_body(text)
-    lines = text.splitlines(keepends=True)
-    return {"text": lines if len(lines) > 1 else text}
+    return _text_body(text)
 
 
 def _json_body(text: str) -> Exchange:
     """Return JSON as it is, if its text can be made of it again; else the text."""
+    bare = text.rstrip()
     try:
-        value = json.loads(text)
+        value = json.loads(bare)
         for layout, options in _LAYOUTS.items():
-            if json.dumps(value, **options) == text:
-                return {"json": json.loads(masked_json_text(text)), "layout": layout}
+            if json.dumps(value, **options) == bare:
+                masked = json.loads(masked_json_text(bare))
+                json.dumps(masked, ensure_ascii=False).encode()  # fails for halves of surrogate pairs
+                body = {"json": masked, "layout": layout}
+                return body if bare == text else {**body, "end": text[len(bare) :]}
     except (ValueError, RecursionError):
         pass
-    return {"text": masked_json_text(text)}
+    return _text_body(masked_json_text(text).encode("utf-8", "backslashreplace").decode())
+
+
+def _text_body(text: str) -> Exchange:
+    """Return text, in a list of lines if there are several."""
+    lines = text.splitlines(keepends=True)
+    return {"text": lines if len(lines) > 1 else text}
 
 
 def _content(body: Exchange | None) -> bytes:
@@ -219,5 +231,6 @@ def _content(body: Exchange | None) -> bytes:
     if "base64" in body:
         return base64.b64decode(body["base64"])
     if "json" in body:
-        return json.dumps(body["json"], **_LAYOUTS[body.get("layout", "compact")]).encode("utf-8")
+        text = json.dumps(body["json"], **_LAYOUTS[body.get("layout", "compact")])
+        return f"{text}{body.get('end', '')}".encode()
     return "".join(body.get("text", "")).encode("utf-8")  # lines, or the whole
