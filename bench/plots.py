@@ -1,0 +1,84 @@
+"""Draw what `services.py` measured: one SVG for each scenario, without other packages.
+
+    python bench/plots.py bench/results.json docs/images/
+
+A bar is the median of the rounds, the line across its end goes from the least to the greatest. Colours follow the
+reader's light or dark mode.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from html import escape
+from pathlib import Path
+from typing import Any
+
+WIDTH, LEFT, RIGHT = 720, 110, 90  # of the picture, of the names, of the figures
+TOP, ROW, BAR, BOTTOM = 52, 28, 16, 30
+
+STYLE = """<style>
+text { font: 13px system-ui, sans-serif; fill: #1f2328 }
+.title { font-size: 15px; font-weight: 600 } .small { font-size: 11px; fill: #59636e }
+.bar { fill: #9aa4af } .ours { fill: #0969da } .floor { fill: #d1d9e0 } .spread { stroke: #1f2328; stroke-width: 1.5 }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e6edf3 } .small { fill: #9198a1 }
+  .bar { fill: #656c76 } .ours { fill: #4493f8 } .floor { fill: #3d444d } .spread { stroke: #e6edf3 }
+}
+</style>"""
+
+
+def figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def draw(scenario: dict[str, Any], about: dict[str, Any]) -> str:
+    """Return the SVG of one scenario: the cheapest first."""
+    rows = sorted(scenario["clients"].items(), key=lambda each: statistics.median(each[1]))
+    widest = max(max(measured) for _, measured in rows)
+    height = TOP + ROW * len(rows) + BOTTOM
+    scale = (WIDTH - LEFT - RIGHT) / widest
+    described = "; ".join(f"{name} {figure(statistics.median(measured))}" for name, measured in rows)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
+        f"<title>{escape(scenario['title'])}: {escape(described)}</title>",
+        STYLE,
+        f'<text class="title" x="10" y="22">{escape(scenario["title"])}</text>',
+        f'<text class="small" x="10" y="40">{escape(scenario["unit"])}; less is better</text>',
+    ]
+    for number, (name, measured) in enumerate(rows):
+        parts += bar(name, measured, TOP + number * ROW, scale)
+    where = f"{about['python']}, {about['machine']}, {about['date']}, {about['rounds']} rounds"
+    parts += [f'<text class="small" x="10" y="{height - 10}">{escape(where)}</text>', "</svg>"]
+    return "\n".join(parts) + "\n"
+
+
+def bar(name: str, measured: list[float], top: int, scale: float) -> list[str]:
+    median, least, most = statistics.median(measured), min(measured), max(measured)
+    kind = {"httpx_fast": "ours", "floor": "floor"}.get(name, "bar")
+    middle = top + BAR / 2
+    start, end = LEFT + least * scale, LEFT + most * scale
+    return [
+        f'<text x="{LEFT - 8}" y="{middle + 4.5:.1f}" text-anchor="end">{escape(name)}</text>',
+        f'<rect class="{kind}" x="{LEFT}" y="{top}" width="{max(1, median * scale):.1f}" height="{BAR}" rx="2"/>',
+        f'<path class="spread" d="M{start:.1f} {middle:.1f}H{end:.1f}M{start:.1f} {top + 4}v8M{end:.1f} {top + 4}v8"/>',
+        f'<text x="{end + 8:.1f}" y="{middle + 4.5:.1f}">{figure(median)}</text>',
+    ]
+
+
+def main() -> None:
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    results = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    folder = Path(sys.argv[2])
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, scenario in results["scenarios"].items():
+        if scenario["clients"]:
+            file = folder / f"{name}.svg"
+            file.write_text(draw(scenario, results["about"]), encoding="utf-8")
+            print(file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,467 @@
+"""Requests as services send them, large bodies, threads and trio: processor time beside other clients, in one run.
+
+    python bench/services.py [--rounds 3] [--seconds 2] [--only services-http1 ...] [--json bench/results.json]
+    python bench/services.py --quick          # 2 short rounds
+
+Each cell is a process of its own that opens one client, warms it up, and works for some seconds; what is shown is its
+user and system time, of all its threads, for each request (or 100 MiB). Rounds take turns over the clients; the median
+and the extremes of the rounds are shown. nginx answers on a processor of its own where there are two. A client that is
+not installed is left out with a line that says so: `pip install '.[bench]'` brings all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime as dt
+import gc
+import importlib.metadata
+import itertools
+import json
+import os
+import platform
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests" / "support")]
+
+import service_clients as clients  # noqa: E402
+from certificates import Authority  # noqa: E402
+from loads import FloorSocket, Framing, apart, request_for  # noqa: E402
+from scenarios import Floor  # noqa: E402
+from servers import BIG, JSON_BODY, MIB, Nginx  # noqa: E402
+from service_clients import Order, Setting  # noqa: E402
+
+TASKS = 50
+THREADS = 8
+AT_ONCE = 100
+ANSWERS = 200  # of different sizes
+MEDIAN_ANSWER, SIGMA, LARGEST_ANSWER = 1500, 1.0, 65536  # bytes, log-normal
+
+# The body of a POST is read before it is answered as a GET is. SSI makes nginx send chunks, since it does
+# not know how long a page will be.
+_SERVICE = """
+  location /items/ {
+    if ($request_method = POST) { rewrite ^/items/(.*)$ /posted/$1 last; }
+    default_type application/json; ssi on; ssi_types application/json;
+  }
+  location ~ ^/posted/(.*)$ { echo_read_request_body; echo_exec /answers/$1; }
+  location /answers/ {
+    internal;
+    alias FOLDER/www/items/;
+    default_type application/json; ssi on; ssi_types application/json; error_page 405 =200 $uri;
+  }
+  location = /tiny {"""
+
+
+class ServiceNginx(Nginx):
+    """nginx with answers of log-normal size below /items/, in chunks where HTTP/1.1 is spoken."""
+
+    def _write_content(self) -> None:
+        super()._write_content()
+        folder = self.folder / "www" / "items"
+        folder.mkdir()
+        chance = random.Random(1)
+        for number in range(ANSWERS):
+            size = min(LARGEST_ANSWER, int(chance.lognormvariate(0, SIGMA) * MEDIAN_ANSWER))
+            items = [{"id": each, "name": f"user-{each}", "active": True} for each in range(max(1, size // 45))]
+            (folder / str(number)).write_text(json.dumps({"items": items}))
+
+    def _write_configuration(self) -> None:
+        super()._write_configuration()
+        file = self.folder / "nginx.conf"
+        file.write_text(
+            file.read_text().replace("\n  location = /tiny {", _SERVICE.replace("FOLDER", str(self.folder)))
+        )
+
+
+def orders(origins: list[str]) -> Iterator[Order]:
+    """Return requests without end: each URL is new, each has fields of its own, 60 % have a body."""
+    chance = random.Random(2)
+    for number in itertools.count():
+        headers = {
+            "Authorization": "Bearer 0123456789abcdef0123456789abcdef",
+            "X-Request-Id": f"{number:032x}",
+            "traceparent": f"00-{number:032x}-{number:016x}-01",
+        }
+        body = None
+        if chance.random() < 0.6:
+            body = {"id": number, "name": "x" * chance.randrange(20, 900), "tags": ["a", "b"], "active": True}
+        url = f"{chance.choice(origins)}/items/{chance.randrange(ANSWERS)}"
+        yield Order(url, {"page": str(number), "filter": "two words"}, headers, body)
+
+
+class Meter:
+    """Count units of work from the end of warming up until time is over."""
+
+    def __init__(self, seconds: float, least: int) -> None:
+        self.units = 0
+        self._seconds, self._least = seconds, least
+        self.restart()
+
+    def restart(self) -> None:
+        gc.collect()
+        self._used, self._end = self._processor_time(), time.monotonic() + self._seconds
+
+    @staticmethod
+    def _processor_time() -> float:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return used.ru_utime + used.ru_stime
+
+    def goes_on(self) -> bool:
+        return self.units < self._least or time.monotonic() < self._end
+
+    def each(self) -> float:
+        """Return the seconds of processor time for each unit."""
+        return (self._processor_time() - self._used) / self.units
+
+
+async def services(client: Any, urls: list[str], seconds: float) -> float:
+    requests = orders(urls)
+
+    async def several(count: int) -> None:
+        for _ in range(count):
+            received = await client.order(next(requests))
+            assert received["items"]
+
+    async def batch(each: int) -> None:
+        await asyncio.gather(*(several(each) for _ in range(TASKS)))
+
+    await several(2)  # HTTP/2: all at once would connect
+    await batch(4)
+    meter = Meter(seconds, 0)
+    while meter.goes_on():
+        await batch(8)
+        meter.units += 8 * TASKS
+    return meter.each()
+
+
+async def download(client: Any, urls: list[str], seconds: float) -> float:
+    meter = Meter(seconds, 3)
+    while meter.goes_on():
+        assert await client.stream(urls[0]) == BIG * MIB
+        meter.units += 1
+    return meter.each()
+
+
+def download_blocking(kind: Any, setting: Setting, urls: list[str], seconds: float) -> float:
+    client = kind(setting)
+    meter = Meter(seconds, 3)
+    while meter.goes_on():
+        assert client.stream(urls[0]) == BIG * MIB
+        meter.units += 1
+    each = meter.each()
+    client.close()
+    return each
+
+
+def threads(kind: Any, setting: Setting, urls: list[str], seconds: float) -> float:
+    """Let threads share one client, or have one each where it cannot be shared."""
+    one = kind(setting)
+    mine = [one if kind.shared else kind(setting) for _ in range(THREADS)]
+    counts = [0] * THREADS
+    ready = threading.Barrier(THREADS + 1)
+
+    def ask(number: int) -> None:
+        get = mine[number].get
+        for _ in range(20):
+            get(urls[0])
+        ready.wait()
+        while meter.goes_on():
+            for _ in range(20):
+                assert get(urls[0]) == len(JSON_BODY)
+            counts[number] += 20
+
+    running = [threading.Thread(target=ask, args=(number,)) for number in range(THREADS)]
+    meter = Meter(seconds, 0)
+    for thread in running:
+        thread.start()
+    while ready.n_waiting < THREADS:  # all of them have warmed up
+        time.sleep(0.01)
+    meter.restart()
+    ready.wait()
+    for thread in running:
+        thread.join()
+    meter.units = sum(counts)
+    each = meter.each()
+    for client in {id(client): client for client in (one, *mine)}.values():
+        client.close()
+    return each
+
+
+async def on_trio(client: Any, urls: list[str], seconds: float) -> float:
+    import trio
+
+    async def several(count: int) -> None:
+        for _ in range(count):
+            assert await client.get(urls[0]) == len(JSON_BODY)
+
+    async def batch(each: int) -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(AT_ONCE):
+                nursery.start_soon(several, each)
+
+    await batch(3)
+    meter = Meter(seconds, 0)
+    while meter.goes_on():
+        await batch(8)
+        meter.units += 8 * AT_ONCE
+    return meter.each()
+
+
+class FloorAsyncio(clients.Client):
+    """Count bytes of a prepared request's answer with `asyncio.Protocol`."""
+
+    module = "asyncio"
+
+    async def open(self) -> None:
+        self.floor = Floor(self.setting.connections)
+
+    async def stream(self, url: str) -> int:
+        connection = await self.floor.take(url)
+        await connection.request(request_for(url))
+        self.floor.idle.append(connection)
+        return connection.framing.received
+
+    async def close(self) -> None:
+        self.floor.close()
+        await asyncio.sleep(0)
+
+
+class FloorBlocking(clients.Blocking):
+    """Count bytes of a prepared request's answer from a blocking socket."""
+
+    module = "socket"
+    shared = False
+    floor: FloorSocket | None = None
+
+    def open(self) -> None: ...
+
+    def get(self, url: str) -> int:
+        if self.floor is None:
+            self.floor = FloorSocket(url, 0, "")
+        return self.floor.get()
+
+    stream = get
+
+    def close(self) -> None:
+        if self.floor is not None:
+            self.floor.close()
+
+
+class FloorTrio(clients.Client):
+    """Count bytes of a prepared request's answer with trio's socket streams."""
+
+    module = "trio"
+
+    async def open(self) -> None:
+        self.idle: list[tuple[Any, Framing]] = []
+
+    async def get(self, url: str) -> int:
+        if self.idle:
+            stream, framing = self.idle.pop()
+        else:
+            host, port = url.split("/")[2].split(":")
+            stream, framing = await self.package.open_tcp_stream(host, int(port)), Framing()
+        framing.begin()
+        await stream.send_all(request_for(url))
+        while not framing.feed(await stream.receive_some(65536)):
+            pass
+        self.idle.append((stream, framing))
+        return framing.received
+
+    async def close(self) -> None:
+        for stream, _ in self.idle:
+            await stream.aclose()
+
+
+class Scenario(NamedTuple):
+    title: str
+    unit: str  # what one figure is of; the figure is in microseconds, or milliseconds where the unit says so
+    scale: float  # from seconds
+    loop: str  # asyncio, trio or none
+    run: Callable[..., Any]
+    connections: int
+    listener: str
+    path: str
+    hosts: tuple[str, ...]
+    clients: dict[str, Any]
+
+
+REQUEST = "µs of processor time for each request"
+DOWNLOAD = "ms of processor time for 100 MiB"
+ONE, TWO = ("127.0.0.1",), ("127.0.0.1", "localhost")
+_ASYNCIO = {"httpx_fast": clients.HttpxFast, "httpx2": clients.Httpx2, "wreq": clients.Wreq}
+_ASYNCIO["pyreqwest"] = clients.Pyreqwest
+_HTTP1 = {**_ASYNCIO, "aiohttp": clients.Aiohttp}
+_BLOCKING = {
+    "httpx_fast": clients.HttpxFastBlocking,
+    "httpx2": clients.Httpx2Blocking,
+    "urllib3": clients.Urllib3,
+    "wreq": clients.WreqBlocking,
+    "pyreqwest": clients.PyreqwestBlocking,
+    "pycurl": clients.Pycurl,
+    "floor": FloorBlocking,
+}
+_TRIO = {"httpx_fast": clients.HttpxFast, "httpx2": clients.Httpx2, "floor": FloorTrio}
+
+SCENARIOS = {
+    "services-http1": Scenario(
+        "Requests of services, HTTP/1.1 over TLS, 50 tasks, two origins",
+        *(REQUEST, 1e6, "asyncio", services, 60, "https", "", TWO, _HTTP1),
+    ),
+    "services-http2": Scenario(
+        "Requests of services, HTTP/2, 50 tasks, two origins",
+        *(REQUEST, 1e6, "asyncio", services, 60, "http2", "", TWO, _ASYNCIO),
+    ),
+    "stream-asyncio": Scenario(
+        "100 MiB streamed, asyncio",
+        *(DOWNLOAD, 1e3, "asyncio", download, 10, "http", "/f100m", ONE, {**_HTTP1, "floor": FloorAsyncio}),
+    ),
+    "stream-blocking": Scenario(
+        "100 MiB streamed, blocking",
+        *(DOWNLOAD, 1e3, "none", download_blocking, 10, "http", "/f100m", ONE, _BLOCKING),
+    ),
+    "threads": Scenario(
+        "GET of 1 KB, 8 threads on one client",
+        *(REQUEST, 1e6, "none", threads, THREADS, "http", "/json", ONE, _BLOCKING),
+    ),
+    "trio": Scenario(
+        "GET of 1 KB, trio, 100 at once",
+        *(REQUEST, 1e6, "trio", on_trio, AT_ONCE, "http", "/json", ONE, _TRIO),
+    ),
+}
+
+
+def work(name: str, client: str, urls: list[str], trusted: str, seconds: float) -> float:
+    """Measure one cell in this process."""
+    scenario = SCENARIOS[name]
+    setting = Setting(trusted, scenario.listener == "http2", scenario.connections)
+    kind = scenario.clients[client]
+    if scenario.loop == "none":
+        return float(scenario.run(kind, setting, urls, seconds)) * scenario.scale
+
+    async def run() -> float:
+        made = kind(setting)
+        await made.open()
+        cost = await scenario.run(made, urls, seconds)
+        await made.close()
+        return float(cost)
+
+    return (_run_trio(run) if scenario.loop == "trio" else asyncio.run(run())) * scenario.scale
+
+
+def _run_trio(run: Callable[[], Awaitable[float]]) -> float:
+    import trio
+
+    return trio.run(run)
+
+
+def missing(kind: Any) -> str | None:
+    try:
+        importlib.import_module(kind.module)
+    except ImportError:
+        return f"{kind.module.split('.')[0]} is not installed"
+    return None
+
+
+def cell(name: str, client: str, urls: list[str], trusted: str, seconds: float) -> float | str:
+    """Measure one cell in a process of its own; return what went wrong where something did."""
+    given = json.dumps([name, client, urls, trusted, seconds])
+    command = [sys.executable, __file__, "--cell", given]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120 + seconds)
+    except subprocess.TimeoutExpired:
+        return "did not end"
+    if ended.returncode:
+        return (ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"])[-1][:200]
+    return float(ended.stdout.split()[-1])
+
+
+def measure(name: str, nginx: Nginx, rounds: int, seconds: float) -> dict[str, Any]:
+    scenario = SCENARIOS[name]
+    url = nginx.url(scenario.path, scenario.listener)
+    urls = [url.replace("127.0.0.1", host) for host in scenario.hosts]
+    present = []
+    for client, kind in scenario.clients.items():
+        reason = missing(kind)
+        if reason is None:
+            present.append(client)
+        else:
+            print(f"{client} is left out: {reason}")
+    costs: dict[str, list[float]] = {client: [] for client in present}
+    for _ in range(rounds):
+        for client in present:
+            cost = cell(name, client, urls, str(nginx.authority.path), seconds)
+            if isinstance(cost, str):
+                print(f"{client} failed in {name}: {cost}")
+            else:
+                costs[client].append(round(cost, 3))
+    kept = {client: measured for client, measured in costs.items() if measured}
+    return {"title": scenario.title, "unit": scenario.unit, "clients": kept}
+
+
+def show(result: dict[str, Any]) -> None:
+    costs = {client: statistics.median(measured) for client, measured in result["clients"].items()}
+    print(f"\n{result['title']}: {result['unit']}")
+    for client, median in sorted(costs.items(), key=lambda each: each[1]):
+        measured = result["clients"][client]
+        ratio = f"{median / costs['httpx_fast']:8.2f}" if "httpx_fast" in costs else ""
+        print(f"{client:14}{median:9.1f}  {min(measured):8.1f} to {max(measured):8.1f}{ratio}", flush=True)
+
+
+def about(rounds: int, seconds: float) -> dict[str, Any]:
+    """Return where and with what it was measured."""
+    versions = {}
+    for package in ("httpx-fast", "aiohttp", "httpx2", "wreq", "pyreqwest", "pycurl", "urllib3", "trio"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+        "load": round(os.getloadavg()[0], 1),
+        "rounds": rounds,
+        "seconds": seconds,
+        "versions": versions,
+    }
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--seconds", type=float, default=2)
+    options.add_argument("--quick", action="store_true", help="2 rounds of half a second")
+    options.add_argument("--only", choices=SCENARIOS, action="append")
+    options.add_argument("--json", type=Path, help="write the figures there, for plots.py")
+    options.add_argument("--cell", help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.cell:
+        print(work(*json.loads(chosen.cell)), flush=True)
+        os._exit(0)  # threads of clients in Rust may abort an interpreter that ends
+    rounds, seconds = (2, 0.5) if chosen.quick else (chosen.rounds, chosen.seconds)
+    results: dict[str, Any] = {"about": about(rounds, seconds), "scenarios": {}}
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with ServiceNginx(Path(folder), Authority(Path(folder)), apart()) as nginx:
+            for name in chosen.only or SCENARIOS:
+                results["scenarios"][name] = measure(name, nginx, rounds, seconds)
+                show(results["scenarios"][name])
+                if chosen.json:
+                    chosen.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Plots of given figures: what they show, and that they are XML."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree as ET
+
+import plots
+
+ABOUT = {"python": "CPython 3.13.0", "machine": "Linux", "date": "2026-11-29", "rounds": 3}
+SCENARIO = {
+    "title": "GET <1 KB>",
+    "unit": "µs of processor time",
+    "clients": {"other": [200.0, 400.0, 300.0], "httpx_fast": [20.0, 22.0, 21.0], "floor": [10.0, 10.0, 10.0]},
+}
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_bars_are_medians_in_order_with_their_spread():
+    drawing = ET.fromstring(plots.draw(SCENARIO, ABOUT))
+    bars = drawing.findall(f"{SVG}rect")
+    assert [each.get("class") for each in bars] == ["floor", "ours", "bar"]
+    widths = [float(each.get("width", "0")) for each in bars]
+    assert round(widths[2] / widths[1], 1) == 14.3  # 300 to 21
+    texts = [each.text for each in drawing.findall(f"{SVG}text")]
+    assert texts[2:8] == ["floor", "10.0", "httpx_fast", "21.0", "other", "300"]
+    assert texts[0] == "GET <1 KB>"
+    assert texts[-1] == "CPython 3.13.0, Linux, 2026-11-29, 3 rounds"
+
+
+def test_colours_follow_dark_mode():
+    assert "prefers-color-scheme: dark" in plots.draw(SCENARIO, ABOUT)
+
+
+def test_a_client_that_failed_in_all_rounds_has_no_bar():
+    drawing = ET.fromstring(plots.draw({**SCENARIO, "clients": {"floor": [1.0]}}, ABOUT))
+    assert len(drawing.findall(f"{SVG}rect")) == 1
