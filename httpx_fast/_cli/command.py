@@ -43,8 +43,11 @@ MAX_DRAWN = 3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     out, err = Terminal(sys.stdout), Terminal(sys.stderr)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["bulk"]:
+        return _bulk(words[1:], err)
     try:
-        parsed = parse(sys.argv[1:] if arguments is None else arguments)
+        parsed = parse(words)
     except UsageError as error:
         err.say(*error.lines)
         return error.code
@@ -71,6 +74,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.complain(f"{type(error).__name__}: {_in_one_line(error)}")
         _draw_failure(error, parsed, output)
         return exit_code(error) if not isinstance(error, OSError) or isinstance(error, HTTPError) else _file_code(error)
+
+
+def _bulk(words: Sequence[str], err: Terminal) -> int:
+    from . import bulk
+
+    try:
+        with _ended_by_signal():
+            return bulk.run(words)
+    except UsageError as error:
+        err.say(*error.lines)
+        return error.code
+    except (KeyboardInterrupt, Terminated) as error:
+        return 130 if isinstance(error, KeyboardInterrupt) else 143  # it has said how far it came
+    except (HTTPError, OSError, ValueError) as error:
+        err.say(f"{type(error).__name__}: {_in_one_line(error)}")
+        return _file_code(error) if isinstance(error, OSError) else exit_code(error)
 
 
 @contextlib.contextmanager

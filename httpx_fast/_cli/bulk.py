@@ -1,0 +1,186 @@
+"""`httpx-fast bulk`: a GET for each line of a file, results as a table, and a journal to continue by.
+
+Rules:
+
+1. A result that is in the journal is kept, whatever ends the run; the same command continues after it.
+2. What is wrong with one line (no URL, no answer) is its result.
+3. The output is there when all lines are done, and not before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .. import _bulk
+from .._client.client import Client
+from .._client.many import MAX_CONCURRENCY
+from .._config import Limits, Timeout
+from .journal import Journal
+from .usage import UsageError
+
+__all__ = ["run"]
+
+_HINT = "httpx-fast bulk --help shows all options"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, _HINT)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="httpx-fast bulk",
+        description="Send a GET for each line of a file, and write the results as a table. "
+        "The same command continues a run that was interrupted.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("input", type=Path, help="a file with one URL in each line; empty lines are left out")
+    parser.add_argument("--out", type=Path, required=True, help="results: a file .jsonl, .csv or .parquet")
+    parser.add_argument("--concurrency", type=int, default=50, help="requests at once, of each worker (default: 50)")
+    parser.add_argument("--timeout", type=float, default=30.0, help="seconds for each request (default: 30)")
+    parser.add_argument("--body", choices=_bulk.BODIES, default="text", help="how contents are kept (default: text)")
+    parser.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="for each request")
+    parser.add_argument("--location", action="store_true", help="follow redirects")
+    parser.add_argument("--rate", type=float, help="requests in a second, of all workers (with --dask)")
+    parser.add_argument("--dask", metavar="ADDRESS", help="address of a Dask scheduler whose workers send the requests")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    return parser
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command and return its exit code."""
+    try:
+        given = _parser().parse_args(arguments)
+    except SystemExit:  # of --help
+        return 0
+    _check(given)
+    digest, count = _digest(given.input)
+    settings = {name: getattr(given, name) for name in ("timeout", "body", "header", "location")}
+    path = given.out.with_name(f"{given.out.name}.journal")
+    if given.out.exists() and not path.exists() and not given.overwrite:
+        raise UsageError(f"{given.out} is there already", "--overwrite replaces it", 23)
+    with Journal(path, digest, settings, count) as journal:
+        progress = _Progress(journal, sum(1 for _ in _lines(given.input)))
+        if journal.resumed:
+            progress.say(f"continues: {journal.done} of {progress.total} were done")
+        try:
+            _send(given, journal, progress)
+            journal.sync()
+            _bulk.write(given.out, journal.rows())
+        except BaseException:
+            progress.say(
+                f"stopped: {journal.done} of {progress.total} are done and kept in {path}; the same command continues"
+            )
+            raise
+        journal.remove()
+        progress.say(f"{given.out}: {journal.done} results, {journal.failed} of them errors")
+    return 0
+
+
+def _check(given: argparse.Namespace) -> None:
+    """Raise UsageError for what cannot be, before anything is sent."""
+    if given.out.suffix not in _bulk.FORMATS:
+        raise UsageError(f"--out {given.out} has no ending that is known", f"it is one of {', '.join(_bulk.FORMATS)}")
+    if given.out.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise UsageError("Parquet needs pyarrow", "pip install 'httpx-fast[bulk]', or write .jsonl or .csv")
+    if given.dask is not None and importlib.util.find_spec("distributed") is None:
+        raise UsageError("--dask needs distributed", "pip install 'httpx-fast[dask]'")
+    if not 1 <= given.concurrency <= MAX_CONCURRENCY:
+        raise UsageError(f"--concurrency is {given.concurrency}", f"it is 1 to {MAX_CONCURRENCY}")
+    if not given.timeout > 0:
+        raise UsageError(f"--timeout is {given.timeout:g}", "it is a number of seconds above 0")
+    if given.rate is not None and (given.dask is None or not given.rate > 0):
+        raise UsageError("--rate is a number above 0, and for --dask", _HINT)
+    for header in given.header:
+        if ":" not in header:
+            raise UsageError(f"--header {header!r} has no colon", "it is NAME:VALUE")
+    if not given.input.is_file():
+        raise UsageError(f"{given.input} is no file", "the input is read twice, so it is a file, with a URL in a line")
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    """Return what tells this input from others, and the number of its lines."""
+    digest, count = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        for line in file:
+            digest.update(line)
+            count += 1
+    return digest.hexdigest(), count
+
+
+def _lines(path: Path) -> Iterator[_bulk.Line]:
+    # Split at LF alone, as `_digest` does.
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            text = line.strip()
+            if text:
+                yield _bulk.Line.of(number, text)
+
+
+def _send(given: argparse.Namespace, journal: Journal, progress: _Progress) -> None:
+    left = (line for line in _lines(given.input) if line.number not in journal)
+    with _client(given) as client:
+        for row in _rows(given, client, left):
+            journal.add(row)
+            progress.show()
+
+
+def _rows(given: argparse.Namespace, client: Client, left: Iterable[_bulk.Line]) -> Iterator[dict[str, Any]]:
+    if given.dask is None:
+        with client.map(left, concurrency=given.concurrency, ordered=False) as outcomes:
+            try:
+                for outcome in outcomes:
+                    yield _bulk.row_of(outcome, given.body)
+            except BaseException:
+                client.close()  # requests under way are not waited for
+                raise
+        return
+    from distributed import Client as Scheduler
+
+    from ..integrations.dask import rows
+
+    scheduler: Any = Scheduler(given.dask, set_as_default=False)  # type: ignore[no-untyped-call, unused-ignore]
+    with scheduler:
+        yield from rows(scheduler, left, client=client, concurrency=given.concurrency, rate=given.rate, body=given.body)
+
+
+def _client(given: argparse.Namespace) -> Client:
+    headers = [(name.strip(), value.strip()) for name, _, value in (each.partition(":") for each in given.header)]
+    return Client(
+        timeout=Timeout(given.timeout, total=given.timeout),
+        headers=headers,
+        follow_redirects=given.location,
+        limits=Limits(max_connections=given.concurrency, max_keepalive_connections=given.concurrency),
+    )
+
+
+class _Progress:
+    """Tell on standard error how far the run is: a line that changes on a terminal, else one every 10 seconds."""
+
+    def __init__(self, journal: Journal, total: int) -> None:
+        self._journal = journal
+        self._before = journal.done
+        self._terminal = sys.stderr.isatty()
+        self._began = self._shown = time.monotonic()
+        self.total = total
+
+    def show(self) -> None:
+        now = time.monotonic()
+        if now - self._shown < (0.2 if self._terminal else 10):
+            return
+        self._shown = now
+        rate = (self._journal.done - self._before) / (now - self._began)
+        text = f"{self._journal.done}/{self.total}, {self._journal.failed} errors, {rate:.0f} in a second"
+        print(f"\r\x1b[K{text}" if self._terminal else text, end="" if self._terminal else "\n", file=sys.stderr)
+        sys.stderr.flush()
+
+    def say(self, text: str) -> None:
+        print(f"\r\x1b[K{text}" if self._terminal else text, file=sys.stderr, flush=True)
