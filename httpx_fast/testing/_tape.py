@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import difflib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 from .._exceptions import DecodingError
@@ -75,7 +75,7 @@ def _comparable(name: str, value: Any) -> Any:
     if name == "url":
         url = URL(value)
         return str(url.copy_with(query=None)), sorted(url.params.multi_items())
-    if name == "body" and isinstance(value, dict) and "layout" in value:
+    if name == "body" and value and "layout" in value:
         return {"json": value["json"]}  # however it is laid out
     return value
 
@@ -141,10 +141,10 @@ class _Content(SyncByteStream, AsyncByteStream):
     def __init__(self, content: bytes) -> None:
         self._content = content
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[bytes]:
         yield self._content
 
-    async def __aiter__(self) -> Any:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._content
 
 
