@@ -13,6 +13,7 @@ from peers import answering
 import httpx_fast
 from httpx_fast import URL, Cookies, Headers, Proxy, Request, Response
 from httpx_fast import _masking as masking
+from httpx_fast._client import many
 
 SECRET = "hunter2"
 TEXT = f"http://user:{SECRET}@a.test:81/x"
@@ -81,6 +82,7 @@ MADE = {
     "MockTransport": None,
     "NetRCAuth": [netrc],
     "Origin": [lambda folder: URL(TEXT).origin, lambda folder: httpx_fast.Origin(TEXT)],
+    "Outcome": [lambda folder: many.Outcome(0, 0, TEXT, Response(200, request=Request("GET", TEXT)), None)],
     "Pool": None,
     "PoolStats": None,
     "Proxy": [
@@ -96,7 +98,9 @@ MADE = {
         lambda folder: Request("GET", TOKEN, cookies={"a": SECRET}),
     ],
     "Resolver": None,
+    "Reconnect": None,
     "Retry": None,
+    "RetryStats": None,
     "RetryTransport": [lambda folder: httpx_fast.RetryTransport(httpx_fast.HTTPTransport(**BEHIND))],
     "Response": [lambda folder: Response(302, headers={"Location": TEXT, **FIELDS}, request=Request("GET", TEXT))],
     "ServerSentEvent": None,

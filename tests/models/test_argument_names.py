@@ -31,7 +31,7 @@ def test_known_arguments_pass_through():
         ("allow_redirects", r"follow_redirects=\.\.\."),
         ("app", r"transport=ASGITransport\(app=\.\.\.\) or WSGITransport"),
         ("proxies", r"proxy=\.\.\., or for one proxy per scheme or host mounts="),
-        ("retries", r"transport=HTTPTransport\(retries=\.\.\.\)"),
+        ("retries", r"retry=Retry\(attempts=\.\.\.\), or for connecting alone transport=HTTPTransport\(retries="),
     ],
 )
 def test_a_name_of_another_client_is_refused_with_ours(name, advice):
