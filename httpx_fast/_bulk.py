@@ -6,7 +6,8 @@ import base64
 import csv
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -18,7 +19,18 @@ __all__ = ["BODIES", "COLUMNS", "FORMATS", "Line", "Row", "arrow_table", "row_of
 Row: TypeAlias = dict[str, Any]
 
 #: The columns of a result. `line` counts from 1; without a response `error` is the class of what was raised.
-COLUMNS: Final = ("line", "url", "status", "final_url", "content_type", "size", "seconds", "error", "message", "body")
+COLUMNS: Final[tuple[str, ...]] = (
+    "line",
+    "url",
+    "status",
+    "final_url",
+    "content_type",
+    "size",
+    "seconds",
+    "error",
+    "message",
+    "body",
+)
 #: What becomes of the content of responses.
 BODIES: Final = ("text", "base64", "none")
 #: By the ending of the file.
@@ -69,8 +81,7 @@ def rows_of(client: Client, lines: Iterable[Line], concurrency: int, body: str) 
 
 def arrow_table(rows: list[Row]) -> Any:
     """Return rows as a table of pyarrow. Raises ImportError without it."""
-    import pyarrow as pa
-
+    pa: Any = import_module("pyarrow")
     kinds = {"line": pa.int64(), "status": pa.int32(), "size": pa.int64(), "seconds": pa.float64()}
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
     return pa.Table.from_pylist(rows, schema=schema)
@@ -95,15 +106,15 @@ def _write_jsonl(path: Path, rows: Iterable[Row]) -> None:
 
 def _write_csv(path: Path, rows: Iterable[Row]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        names: list[str] = list(COLUMNS)
+        writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
         _sync(file)
 
 
 def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
-    import pyarrow.parquet as pq
-
+    pq: Any = import_module("pyarrow.parquet")
     with pq.ParquetWriter(path, arrow_table([]).schema) as writer:
         batch: list[Row] = []
         for row in rows:
@@ -115,7 +126,9 @@ def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
             writer.write_table(arrow_table(batch))
 
 
-_WRITERS: Final = dict(zip(FORMATS, (_write_jsonl, _write_csv, _write_parquet), strict=True))
+_WRITERS: Final[dict[str, Callable[[Path, Iterable[Row]], None]]] = dict(
+    zip(FORMATS, (_write_jsonl, _write_csv, _write_parquet), strict=True)
+)
 
 
 def _sync(file: Any) -> None:

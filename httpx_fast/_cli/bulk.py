@@ -15,6 +15,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -143,11 +144,9 @@ def _rows(given: argparse.Namespace, client: Client, left: Iterable[_bulk.Line])
                 client.close()  # requests under way are not waited for
                 raise
         return
-    from distributed import Client as Scheduler
-
     from ..integrations.dask import rows
 
-    scheduler: Any = Scheduler(given.dask, set_as_default=False)  # type: ignore[no-untyped-call, unused-ignore]
+    scheduler: Any = import_module("distributed").Client(given.dask, set_as_default=False)
     with scheduler:
         yield from rows(scheduler, left, client=client, concurrency=given.concurrency, rate=given.rate, body=given.body)
 

@@ -21,6 +21,7 @@ import pickle
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -103,13 +104,11 @@ def _partitions(
     body: str,
 ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """Yield number and results of each partition, as they are done."""
-    from distributed import as_completed
-
     check_concurrency(concurrency)
     _check(client, partition, rate, body)
     settings = _pickled(client, concurrency)
     waiting = enumerate(_batches(urls, partition))
-    done: Any = as_completed(loop=scheduler.loop)  # type: ignore[no-untyped-call, unused-ignore]
+    done: Any = import_module("distributed").as_completed(loop=scheduler.loop)
     numbers: dict[str, int] = {}
     try:
         while True:
@@ -143,12 +142,11 @@ def _check(client: Any, partition: Any, rate: Any, body: Any) -> None:
 
 def _pickled(client: Client | None, concurrency: int) -> bytes:
     """Return the client as configuration; cloudpickle, which Dask has, takes lambdas too."""
-    import cloudpickle  # type: ignore[import-untyped, unused-ignore]
-
+    cloudpickle: Any = import_module("cloudpickle")
     if client is not None:
-        return cloudpickle.dumps(client)  # type: ignore[no-any-return, unused-ignore]
+        return bytes(cloudpickle.dumps(client))
     with Client(limits=Limits(max_connections=concurrency, max_keepalive_connections=concurrency)) as made:
-        return cloudpickle.dumps(made)  # type: ignore[no-any-return, unused-ignore]
+        return bytes(cloudpickle.dumps(made))
 
 
 def _batches(urls: Iterable[Any], size: int) -> Iterator[list[tuple[int, str]]]:
