@@ -1,9 +1,9 @@
 """Draw what `services.py` measured: one SVG for each scenario, without other packages.
 
-    python bench/plots.py bench/results.json docs/images/
+    python bench/plots.py bench/results.json docs/images/ [docs/performance.md]
 
 A bar is the median of the rounds, the line across its end goes from the least to the greatest. Colours follow the
-reader's light or dark mode.
+reader's light or dark mode. A page that is given gets the table, with targets, between its two marks.
 """
 
 from __future__ import annotations
@@ -67,8 +67,54 @@ def bar(name: str, measured: list[float], top: int, scale: float) -> list[str]:
     ]
 
 
+#: The most that httpx_fast may cost: as many times as much as whom.
+TARGETS = {
+    "services-http1": (1.0, "pyreqwest"),
+    "services-http2": (1.0, "pyreqwest"),
+    "stream-asyncio": (1.2, "floor"),
+    "stream-blocking": (1.2, "floor"),
+    "threads": (1.3, "floor"),
+    "trio": (1.6, "floor"),
+}
+BEGIN, END = "<!-- figures: bench/plots.py writes this -->", "<!-- end of figures -->"
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return the Markdown of where, with what, and what was measured, with targets."""
+    about = results["about"]
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    lines = [
+        f"{about['python']}, {about['machine']} (load average {about['load']}), {about['date']};",
+        f"{about['rounds']} rounds of {about['seconds']} s. {versions}.",
+        "",
+        "| Scenario | httpx_fast | rounds | now | target | |",
+        "|---|--:|--:|--:|--:|---|",
+    ]
+    for name, scenario in results["scenarios"].items():
+        factor, other = TARGETS[name]
+        costs = {client: statistics.median(measured) for client, measured in scenario["clients"].items()}
+        if "httpx_fast" not in costs:
+            continue
+        mine, measured = costs["httpx_fast"], scenario["clients"]["httpx_fast"]
+        unit = scenario["unit"].split()[0]
+        ratio = mine / costs[other] if other in costs else None
+        now = f"{ratio:.2f} of {other}" if ratio is not None else "-"
+        word = "" if ratio is None else "reached" if ratio <= factor else "missed"
+        rounds = f"{figure(min(measured))} to {figure(max(measured))}"
+        lines.append(
+            f"| {scenario['title']} | {figure(mine)} {unit} | {rounds} | {now} | {factor} of {other} | {word} |"
+        )
+    return "\n".join(lines)
+
+
+def write_page(page: Path, results: dict[str, Any]) -> None:
+    before, rest = page.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    page.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}", encoding="utf-8")
+
+
 def main() -> None:
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
     results = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     folder = Path(sys.argv[2])
@@ -78,6 +124,8 @@ def main() -> None:
             file = folder / f"{name}.svg"
             file.write_text(draw(scenario, results["about"]), encoding="utf-8")
             print(file)
+    if len(sys.argv) == 4:
+        write_page(Path(sys.argv[3]), results)
 
 
 if __name__ == "__main__":

@@ -34,3 +34,15 @@ def test_colours_follow_dark_mode():
 def test_a_client_that_failed_in_all_rounds_has_no_bar():
     drawing = ET.fromstring(plots.draw({**SCENARIO, "clients": {"floor": [1.0]}}, ABOUT))
     assert len(drawing.findall(f"{SVG}rect")) == 1
+
+
+def test_a_page_gets_the_table_between_its_marks(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{plots.BEGIN}\nold\n{plots.END}\nafter\n")
+    about = {**ABOUT, "load": 0.1, "seconds": 2, "versions": {"trio": "1.0"}}
+    plots.write_page(page, {"about": about, "scenarios": {"threads": SCENARIO, "trio": SCENARIO}})
+    lines = page.read_text().splitlines()
+    assert lines[0] == "before"
+    assert lines[-1] == "after"
+    assert "old" not in lines
+    assert "| GET <1 KB> | 21.0 µs | 20.0 to 22.0 | 2.10 of floor | 1.3 of floor | missed |" in lines
