@@ -46,3 +46,11 @@ def test_a_page_gets_the_table_between_its_marks(tmp_path):
     assert lines[-1] == "after"
     assert "old" not in lines
     assert "| GET <1 KB> | 21.0 µs | 20.0 to 22.0 | 2.10 of floor | 1.3 of floor | missed |" in lines
+
+
+def test_a_target_within_the_spread_is_neither_reached_nor_missed():
+    assert plots.verdict([9.0, 10.0], [10.0, 11.0], 1.0) == "reached"
+    assert plots.verdict([9.0, 10.5], [10.0, 11.0], 1.0) == "within the spread"
+    assert plots.verdict([12.0, 13.0], [10.0, 11.0], 1.0) == "missed"
+    assert plots.verdict([12.0, 13.0], [10.0, 11.0], 1.3) == "reached"
+    assert plots.verdict([12.0], [], 1.0) == ""
