@@ -14,7 +14,7 @@ class SyncByteStream:
         raise NotImplementedError(f"{type(self).__name__} has no __iter__ method")
 
     def close(self) -> None:
-        """Called once the body is not needed any more, read or not."""
+        """Release what the body holds; called once when it is no longer needed, read or not."""
 
 
 class AsyncByteStream:
@@ -24,4 +24,4 @@ class AsyncByteStream:
         raise NotImplementedError(f"{type(self).__name__} has no __aiter__ method")
 
     async def aclose(self) -> None:
-        """Called once the body is not needed any more, read or not."""
+        """Release what the body holds; called once when it is no longer needed, read or not."""

@@ -72,7 +72,7 @@ class Copied:
 
 
 class Refused(pickle.PicklingError):
-    """What cannot be pickled, with the name of its argument."""
+    """Hold the name of an argument that cannot be pickled."""
 
 
 def refuse_context(owner: str, argument: str, context: Any) -> None:

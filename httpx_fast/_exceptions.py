@@ -256,7 +256,7 @@ class ResponseTooLarge(RequestError):
 
 
 class DownloadError(RequestError):
-    """What was received is not the file, or not the rest of the file, that was asked for."""
+    """The received content is not the file, or not the rest of the file, that was requested."""
 
 
 class HTTPStatusError(HTTPError):

@@ -214,7 +214,7 @@ def _cookies(lines: Sequence[str]) -> list[dict[str, str]]:
 
 
 def _set_cookies(lines: Sequence[str]) -> list[dict[str, Any]]:
-    """Names and attributes of the cookies that a response sets, without their values."""
+    """Return names and attributes of the cookies that a response sets, without their values."""
     found: list[dict[str, Any]] = []
     for line in lines:
         told: dict[str, Any] = {"name": line.partition("=")[0].strip(), "value": MASK}

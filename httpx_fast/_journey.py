@@ -66,10 +66,10 @@ class ConnectionFacts:
         self.retried: float | None = None  # when the last of several tries to connect began
         self.dns_done: float | None = None
         self.tcp_done: float | None = None
-        self.proxy_done: float | None = None  # TLS with the proxy, and its leave to pass through; None without either
+        self.proxy_done: float | None = None  # TLS with the proxy, and its answer to CONNECT; None without either
         self.tls_done: float | None = None
         self.requests: int = 0  # count of requests that were given this connection so far
-        self.stream: Any = None  # the open connection itself, for who asks the response for it
+        self.stream: Any = None  # the open connection itself, for `response.extensions["network_stream"]`
         self.peer_address: Any = None  # of whom we are connected to: the proxy, where there is one
         self.local_address: Any = None
         self.proxy: str | None = None  # its URL, without credentials
@@ -103,7 +103,7 @@ class ConnectionFacts:
 
 
 class Details:
-    """Holds what is known of few journeys, or only once somebody looks at one."""
+    """Hold what is known of few journeys, or only once somebody looks at one."""
 
     __slots__ = (
         "again",
@@ -179,7 +179,7 @@ class Journey:
         self.started: float = started
         self.head: Any = head  # of the request, as the wire knows it
         self.details: Details | None = None
-        self.leased: float | None = None  # the pool gave a connection, or leave to dial one
+        self.leased: float | None = None  # the pool gave a connection, or a slot to open one
         self.sending: float | None = None
         self.sent: float | None = None
         self.first: float | None = None  # first byte of the final response
@@ -187,7 +187,7 @@ class Journey:
         self.stopped: float | None = None  # it failed, or was given up, before the end of the body
         self.connection: ConnectionFacts | None = None
         self.nth: int = 0  # this was the n-th request on its connection, counted from 1
-        self.trace: Tracer | None = None  # who is told of each step; None where nobody watches
+        self.trace: Tracer | None = None  # gets each step; None without one
         self.stream_id: int | None = None  # of the stream that it had, on a connection of HTTP/2
         self.rested_since: float | None = None  # since then a reused connection had been idle
 
@@ -572,6 +572,6 @@ def _first_and_last(attempts: tuple[Journey, ...]) -> tuple[Journey, ...]:
     return attempts if len(attempts) <= MAX_ATTEMPTS else (attempts[0], *attempts[1 - MAX_ATTEMPTS :])
 
 
-#: The way of requests that no network was involved in: it has no phases, and took no time.
+#: The journey of requests without a network: it has no phases, and took no time.
 NO_JOURNEY = Journey(0.0, float)
 NO_JOURNEY.done = 0.0

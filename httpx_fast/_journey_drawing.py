@@ -129,7 +129,7 @@ class _Chart:
         return line.rstrip() + _BROKEN if step.broken else line.rstrip()
 
     def _bar(self, step: Step, seconds: float) -> str:
-        """Draws whole columns before it, since a block fills its column from the left; never without any length."""
+        """Draw whole columns before it, since a block fills its column from the left; never without any length."""
         if not self._columns:
             return ""
         before = min(int(step.begin * self._scale), self._columns - 1)

@@ -64,7 +64,7 @@ class Span(NamedTuple):
 
 
 class Facts(Protocol):
-    """What drawings tell of a connection."""
+    """Hold what drawings show of a connection."""
 
     @property
     def peer_address(self) -> Any: ...
@@ -95,7 +95,7 @@ class Facts(Protocol):
 
 
 class Record(Protocol):
-    """What drawings tell of a journey."""
+    """Hold what drawings show of a journey."""
 
     @property
     def started(self) -> float: ...

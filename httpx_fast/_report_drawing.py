@@ -27,7 +27,7 @@ def milliseconds(seconds: float) -> str:
 
 
 class Scale:
-    """Says where on the axis a moment is."""
+    """Map a moment to its position on the axis."""
 
     def __init__(self, journeys: Sequence[Record]) -> None:
         self.begin: float = min((each.started for each in journeys), default=0.0)

@@ -42,7 +42,7 @@ def answers_of(logger: logging.Logger) -> Callable[[int], bool | None]:
 
 
 class _AnyLogger(logging.Logger):
-    """Is enabled for a level as soon as one of `LOGGERS` is. It asks them again only when some level was changed."""
+    """Hold a level that is enabled if one of `LOGGERS` enables it; look again only after some level was changed."""
 
     # Set for loggers that a configuration does not name; it may name one of ours and not this.
     disabled = cast("bool", property(lambda self: False, lambda self, value: None))  # what it is to who asks a logger
@@ -59,7 +59,7 @@ any_logger_answered = answers_of(_any_logger)
 
 
 class Tracer:
-    """Reports the steps of one request. Of those that `started` begins one is open at a time."""
+    """Report the steps of one request. Of those that `started` begins one is open at a time."""
 
     __slots__ = ("_call", "_logs", "_noted", "_open", "request")
 

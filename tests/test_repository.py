@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import re
 import shlex
@@ -64,3 +65,93 @@ def test_no_test_sleeps(path: Path):
     sleeping = re.compile(r"\b(?:time\.sleep|asyncio\.sleep|trio\.sleep|anyio\.sleep)\((?!0\))")
     lines = path.read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if sleeping.search(line)] == []
+
+
+# First words of a docstring that say what something is, or in the third person what it does, and no verb in -s.
+NO_VERBS = frozenset(
+    [
+        "A",
+        "After",
+        "All",
+        "An",
+        "As",
+        "At",
+        "Both",
+        "By",
+        "Called",
+        "Each",
+        "Every",
+        "For",
+        "From",
+        "Has",
+        "His",
+        "How",
+        "If",
+        "In",
+        "It",
+        "Its",
+        "Names",
+        "No",
+        "None",
+        "Not",
+        "Of",
+        "On",
+        "One",
+        "Our",
+        "Same",
+        "Some",
+        "That",
+        "The",
+        "Their",
+        "These",
+        "They",
+        "This",
+        "Those",
+        "To",
+        "Were",
+        "What",
+        "When",
+        "Where",
+        "Whether",
+        "Which",
+        "Who",
+        "Whom",
+        "Whose",
+        "Why",
+        "With",
+    ]
+)
+VERBS_IN_S = frozenset(
+    ("Access", "Address", "Compress", "Decompress", "Discuss", "Express", "Pass", "Process", "Suppress")
+)
+
+
+def is_imperative(docstring: str) -> bool:
+    """Return whether a docstring begins with a capital letter and, as far as its form tells, with a verb."""
+    first = re.match(r"[A-Z][A-Za-z]*(?![\w'])", docstring)
+    return first is not None and first[0] not in NO_VERBS and (first[0] in VERBS_IN_S or not first[0].endswith("s"))
+
+
+@pytest.mark.parametrize(
+    "docstring", ["What it is.", "Sends it.", "`key` is sent.", "curl's forms.", "", "Names of it."]
+)
+def test_a_docstring_without_an_imperative_is_found(docstring: str):
+    assert not is_imperative(docstring)
+
+
+def test_docstrings_of_functions_begin_with_a_verb_in_the_imperative():
+    """Those of classes may say what the class is, but do not begin with a question word or in the third person."""
+    wrong, seen = [], 0
+    for path in sorted((ROOT / "httpx_fast").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            docstring = ast.get_docstring(node)
+            if docstring is None:
+                continue
+            seen += 1
+            asks = re.match(r"(What|Who|Whether|How|Where|When|Why|Is|Has|Says|Tells|Holds|Gives|Sends)\b", docstring)
+            if asks if isinstance(node, ast.ClassDef) else not is_imperative(docstring):
+                wrong.append(f"{path.relative_to(ROOT).as_posix()}:{node.lineno} {docstring.splitlines()[0]}")
+    assert seen > 1000
+    assert wrong == []

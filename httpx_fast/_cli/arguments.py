@@ -48,7 +48,7 @@ def _pairs() -> list[tuple[str, str]]:
 
 @dataclass
 class Arguments:
-    """What the command line says. Fields are the targets of `OPTIONS`, and the words beside options."""
+    """Hold the parsed command line. Fields are the targets of `OPTIONS`, and the words beside options."""
 
     url: str | None = None
     items: Items = field(default_factory=Items)
@@ -130,7 +130,7 @@ class Arguments:
 
 
 def parse(words: Sequence[str]) -> Arguments:
-    """Raises UsageError for what makes no sense."""
+    """Return the parsed command line. Raises UsageError for arguments that make no sense."""
     reader = _Reader(words)
     reader.read()
     arguments = reader.arguments
@@ -146,7 +146,7 @@ _BY_NAME = {name: option for option in OPTIONS if option.kind != "listed" for na
 
 
 class _Reader:
-    """Goes through the words of the command line once, from left to right."""
+    """Read the words of the command line once, from left to right."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = list(words)
@@ -178,7 +178,7 @@ class _Reader:
         self._apply(option, name, [value] if equals else [])
 
     def _read_short(self, word: str) -> None:
-        """Reads a letter with its value, or several letters of which the last may have one: `-XPOST`, `-sSLo FILE`."""
+        """Read a letter with its value, or several letters of which the last may have one: `-XPOST`, `-sSLo FILE`."""
         for place, letter in enumerate(word[1:], 1):
             name = f"-{letter}"
             option = _BY_NAME.get(name)
@@ -245,7 +245,7 @@ class _Reader:
         return Data("data" if name == "-d" else name.lstrip("-"), text)
 
     def _refuse_method(self, name: str, text: str, following: str) -> None:
-        """Raises UsageError for `-d hello PUT URL`: PUT may be a value, as with httpx, or the method of HTTPie."""
+        """Raise UsageError for `-d hello PUT URL`: PUT may be a value, as with httpx, or the method of HTTPie."""
         after = self._peek(1)
         if following in KNOWN_METHODS and not self._has_url() and after is not None and looks_like_url(after):
             raise UsageError(
@@ -254,7 +254,7 @@ class _Reader:
             )
 
     def _read_json(self, option: Option, name: str, given: list[str]) -> None:
-        """Reads a JSON body; `--json` without one wants the timings as JSON: no JSON begins as options or URLs do."""
+        """Read a JSON body; `--json` without one wants the timings as JSON: no JSON begins as options or URLs do."""
         following = self._words[self._at] if self._at < len(self._words) else None
         if name == "--json" and not given and not _may_be_json(following):
             self.arguments.as_json = True
@@ -302,7 +302,7 @@ def _usage(option: Option) -> str:
 
 
 def _place(words: list[str], arguments: Arguments) -> None:
-    """Finds method, URL and items among the words beside options."""
+    """Sort the positional arguments into method, URL and items."""
     if len(words) > 1 and is_method(words[0]):
         method = words.pop(0)
         if arguments.method not in (None, method):

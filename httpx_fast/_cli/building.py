@@ -31,7 +31,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 class Builder:
-    """Makes as many equal clients and requests as are needed. Files of the request are read once, at the start."""
+    """Make as many equal clients and requests as are needed. Files of the request are read once, at the start."""
 
     def __init__(self, arguments: Arguments) -> None:
         self._arguments = arguments
@@ -110,7 +110,7 @@ def _raw(text: str) -> bytes:
 
 
 def _tls_context(arguments: Arguments, url: str) -> ssl.SSLContext | None:
-    """Makes the TLS context ahead of the request, so that no phase contains it; None if the client's own will do."""
+    """Make the TLS context ahead of the request, so that no phase contains it; None if the client's own will do."""
     if not (url.lower().startswith("https:") or arguments.cacert or arguments.cert or arguments.key):
         return new_context(False, None, True) if arguments.insecure else None
     try:
@@ -141,7 +141,7 @@ def _reason(error: OSError) -> str:
 
 
 def _split_password(cert: str) -> tuple[str, str | None]:
-    """Splits `FILE:PASSWORD`, unless there is a file of that whole name."""
+    """Split `FILE:PASSWORD`, unless there is a file of that whole name."""
     if Path(cert).exists() or ":" not in cert:
         return cert, None
     file, _, password = cert.rpartition(":")
@@ -258,7 +258,7 @@ def _datum(data: Data) -> bytes:
 
 
 def _urlencoded(text: str) -> bytes:
-    """curl's forms: `content`, `=content`, `name=content`, `@file`, `name@file`."""
+    """Encode one of curl's forms: `content`, `=content`, `name=content`, `@file`, `name@file`."""
     found = re.match("[^=@]*[=@]", text)
     if found is None:
         return urllib.parse.quote_plus(_raw(text)).encode()

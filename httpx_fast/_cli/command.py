@@ -94,7 +94,7 @@ def _bulk(words: Sequence[str], err: Terminal) -> int:
 
 @contextlib.contextmanager
 def _ended_by_signal() -> Generator[None]:
-    """Has SIGTERM end the command as an interrupt does, so that files are left in order, unless somebody handles it."""
+    """End the command on SIGTERM as on an interrupt, so that files are left in order, unless it is handled already."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return
@@ -125,7 +125,7 @@ def _in_one_line(error: BaseException) -> str:
 
 
 def _tell_of_itself(arguments: Arguments, output: Output) -> int:
-    """Shows the help, the version and the like, on standard output."""
+    """Show the help, the version and the like, on standard output."""
     out = output.out
     if arguments.help:
         from .help_text import help_text
@@ -167,7 +167,7 @@ def _send(arguments: Arguments, output: Output) -> int:
 
 
 def _explain(builder: Builder, arguments: Arguments, output: Output) -> int:
-    """Shows what would be sent, on standard output."""
+    """Show what would be sent, on standard output."""
     with Client(**builder.settings()) as client:
         told = builder.explanation(client)
     if arguments.as_json:
@@ -201,7 +201,7 @@ def _archive(arguments: Arguments, responses: Sequence[Response]) -> None:
 
 
 def _measure(builder: Builder, arguments: Arguments, output: Output) -> int:
-    """Sends the request as often as wanted, then shows the times; the exit code is that of the first failure."""
+    """Send the request as often as wanted, then show the times; the exit code is that of the first failure."""
     at_once = arguments.concurrency or 1
     number = arguments.number or (_measuring.DEFAULT_COMPARED if arguments.compare else at_once)
     at_once = min(at_once, number)

@@ -15,7 +15,7 @@ def completion(shell: str) -> str:
 
 
 def _choices(option: Option) -> tuple[str, ...]:
-    """Words that may be the value of an option."""
+    """Return the words that may be the value of an option."""
     known = {"METHOD": tuple(sorted(KNOWN_METHODS)), "SHELL": ("bash", "zsh", "fish"), "cold,warm": ("cold,warm",)}
     return known.get(option.values[0], ()) if option.values else ()
 

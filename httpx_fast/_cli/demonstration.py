@@ -11,7 +11,7 @@ from .output import Output
 
 
 def demonstrate(arguments: Arguments, output: Output) -> int:
-    """Shows the first response, and the timings of both requests."""
+    """Show the first response, and the timings of both requests."""
     from ..testing import LocalServer
 
     load_codecs()  # as in `command`

@@ -90,7 +90,7 @@ def _version(package: str) -> str | None:
 
 
 def _environment() -> str:
-    """Variables that a client obeys. Proxies are told by name only: their URLs may hold passwords."""
+    """Return the variables that a client reads. Proxies are shown by name only: their URLs may hold passwords."""
     told = [f"{name}={os.environ[name]}" for name in _TRUST if os.environ.get(name)]
     told += [f"{name} is set" for name in _PROXIES if os.environ.get(name) or os.environ.get(name.lower())]
     return ", ".join(told) or "nothing set that matters"

@@ -72,7 +72,7 @@ class Download:
         return size, str(told["validator"])
 
     def begin(self, response: Response) -> str | None:
-        """Prepares the file for the body of `response`; with a result there is nothing to write, and that is why."""
+        """Prepare the file for the body of `response`; return the reason if there is nothing to write, else None."""
         status = response.status_code
         if self._kept and status == 416:
             return self._complete_or_stale(response)
@@ -95,7 +95,7 @@ class Download:
         return None
 
     def _complete_or_stale(self, response: Response) -> str:
-        """Finds out what was kept if the server has nothing beyond it: all of the content, or something else."""
+        """Check a kept part that the server has nothing beyond: is it all of the content, or something else."""
         if response.headers.get("Content-Range", "") == f"bytes */{self._kept}":
             os.replace(self._part, self._path)
             self._facts_file.unlink(missing_ok=True)
@@ -123,7 +123,7 @@ class Download:
         self.size += len(piece)
 
     def finish(self) -> str:
-        """Gives the file its name; returns what to say of it."""
+        """Give the file its final name; return the message to show."""
         assert self._file is not None, "begin() was not called"
         self._file.close()
         if self._temporary is not None:
@@ -138,7 +138,7 @@ class Download:
         return f"<{self.size} bytes saved to {self._shown}{more}>"
 
     def abandon(self) -> str | None:
-        """Leaves what an error has interrupted; returns what to say of it."""
+        """Keep what was received before an error; return the message to show."""
         if self._file is None:
             return None
         with contextlib.suppress(OSError):

@@ -34,7 +34,7 @@ class StatusError(Exception):
 
 @dataclass
 class Exchange:
-    """What came of one request."""
+    """Hold the result of one request."""
 
     responses: list[Response] = field(default_factory=list[Response])
     own: float = 0.0  # seconds in which the body waited for this command
@@ -50,7 +50,7 @@ class Exchange:
 
 
 class Exchanger:
-    """Sends requests of one command on one client."""
+    """Send the requests of one command on one client."""
 
     def __init__(self, client: Client, builder: Builder, arguments: Arguments, output: Output) -> None:
         self._client = client
@@ -60,7 +60,7 @@ class Exchanger:
         self.exchange = Exchange()
 
     def run(self) -> Exchange:
-        """Raises StatusError with `--fail`, and what requests and outputs raise; `exchange` has what came."""
+        """Send the request and show the response. Raises StatusError with `--fail`, and errors of either."""
         arguments = self._arguments
         download = self._download()
         with self._response(download) as response:
@@ -94,7 +94,7 @@ class Exchanger:
 
     @contextlib.contextmanager
     def _read(self, response: Response) -> Generator[Iterator[bytes]]:
-        """Reads the whole body; what is shown afterwards are its pieces."""
+        """Read the whole body; its pieces are shown afterwards."""
         with tempfile.SpooledTemporaryFile(MAX_IN_MEMORY) as file:
             for piece in response.iter_bytes():
                 file.write(piece)
@@ -103,7 +103,7 @@ class Exchanger:
 
     @contextlib.contextmanager
     def _response(self, download: Download | None) -> Generator[Response]:
-        """Sends the request until it has a response that is not to be asked for again."""
+        """Send the request, again where retries are wanted, and return the last response."""
         arguments = self._arguments
         retries = Retries(arguments.retry, arguments.retry_delay, self._output.note)
         while True:
@@ -144,7 +144,7 @@ class Exchanger:
         return Download(path, self._builder.url, resume=arguments.resume, only_success=success)
 
     def _save(self, response: Response, download: Download) -> None:
-        """Writes the body to its file, showing how far that is, and says what came of it."""
+        """Write the body to its file with a progress bar, then show the result."""
         try:
             nothing = download.begin(response)
             if nothing is not None:

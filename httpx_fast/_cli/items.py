@@ -20,7 +20,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 @dataclass
 class Items:
-    """What items add to a request."""
+    """Hold what items add to a request."""
 
     params: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     fields: list[str] = field(default_factory=list[str])  # as with -H: "Name: value", "Name:", "Name;"
@@ -62,7 +62,7 @@ def complete_url(word: str) -> str:
 
 
 def read_items(words: list[str]) -> Items:
-    """Raises UsageError for a word that is no item, OSError for a file that cannot be read."""
+    """Parse items. Raises UsageError for a word that is no item, OSError for a file that cannot be read."""
     items = Items()
     for word in words:
         found = _ITEM.fullmatch(word)

@@ -54,7 +54,7 @@ def compare(builder: Builder, number: int, concurrency: int, kinds: tuple[str, .
 
 
 def _run(work: Coroutine[Any, Any, list[Sample]]) -> list[Sample]:
-    """Runs it to its end; of several errors that are none of requests the first is raised."""
+    """Run to the end. Of several errors that are not errors of requests, raise the first."""
     try:
         return asyncio.run(work)
     except BaseExceptionGroup as group:
@@ -83,7 +83,7 @@ async def _compared(builder: Builder, number: int, concurrency: int, kinds: tupl
 
 
 async def _cold(builder: Builder, number: int, concurrency: int) -> list[Sample]:
-    """Sends each request on a client of its own: no connection and no TLS session is left from another."""
+    """Send each request on a client of its own, so that no connection and no TLS session is reused."""
     samples: list[Sample] = []
     numbers = iter(range(number))
 

@@ -45,7 +45,7 @@ class Option:
 
     @property
     def usage(self) -> str:
-        """Names with the values that follow: `-o, --output FILE`."""
+        """Return the names with the values that follow: `-o, --output FILE`."""
         return " ".join([", ".join(self.names), *self.values])
 
 

@@ -54,7 +54,7 @@ class Output:
             self.err.say(*lines)
 
     def show_heads(self, response: Response) -> None:
-        """Shows the heads of all messages, of the redirects before, too."""
+        """Show the heads of all messages, those of earlier redirects too."""
         heads = self._heads
         if heads is None:
             return
@@ -68,7 +68,7 @@ class Output:
             heads.say("")
 
     def show_body(self, response: Response, pieces: Iterable[bytes]) -> None:
-        """Shows the content as it comes. Raises UsageError if standard output is closed."""
+        """Show the content as it comes. Raises UsageError if standard output is closed."""
         if self.out.closed:
             raise UsageError("standard output is closed", "-o FILE", 23)
         kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -96,7 +96,7 @@ class Output:
             self.out.say("")
 
     def show_json(self, response: Response, pieces: Iterator[bytes]) -> None:
-        """Shows JSON laid out; as text what is none, and what is too long."""
+        """Show JSON with indentation; show as text what is not JSON or is too long."""
         taken: list[bytes] = []
         size = 0
         for piece in pieces:
@@ -115,7 +115,7 @@ class Output:
         self._show_text(response, [content])
 
     def _show_untold(self, response: Response, pieces: Iterator[bytes], kind: str) -> None:
-        """Shows content of another type, or of none that was told: the first piece shows whether that is text."""
+        """Show content of another or unknown type: the first piece decides whether it is text."""
         first = next(pieces, b"")
         if not first:
             return
@@ -156,7 +156,7 @@ def _field_lines(raw: Sequence[tuple[bytes, bytes]]) -> list[str]:
 
 
 def discard_output() -> None:
-    """Sends standard output nowhere: else Python complains at exit of what it could not write."""
+    """Redirect standard output to the null device: else Python reports at exit that it could not flush."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -25,7 +25,7 @@ def retry_after(response: Response) -> float | None:
 
 
 class Retries:
-    """Counts tries, and waits between them."""
+    """Count tries, and wait between them."""
 
     def __init__(self, times: int, delay: float | None, say: Callable[[str], None]) -> None:
         self._left = times
@@ -34,7 +34,7 @@ class Retries:
         self._say = say
 
     def again(self, why: str, asked: float | None = None) -> bool:
-        """Waits and returns True, if there is another try left."""
+        """Wait and return True if there is another try left."""
         if self._left < 1:
             return False
         self._left -= 1

@@ -67,7 +67,7 @@ class Terminal:
         self._colors = self._tty and not plain and (sys.platform != "win32" or "WT_SESSION" in os.environ)
 
     def say(self, *lines: str, language: str | None = None) -> None:
-        """Shows lines, and nothing in them commands the terminal.
+        """Show lines, with control characters escaped.
 
         `language` is what they are written in together, "http" or "json", where colours would help to read them.
         """
@@ -93,7 +93,7 @@ class Terminal:
         return shutil.get_terminal_size().columns if self._tty else 80
 
     def write(self, text: str) -> None:
-        """Shows a piece of a text, at once, without a line end of its own."""
+        """Show a piece of a text at once, without adding a line end."""
         if self._tty:
             text = self._held + text
             self._held = "\r" if text.endswith("\r") else ""
@@ -102,14 +102,14 @@ class Terminal:
         self._stream.flush()
 
     def end_text(self) -> None:
-        """Ends a text that was shown piece by piece."""
+        """End a text that was shown piece by piece."""
         held, self._held = self._held, ""
         if held:
             self._stream.write(visible(held))
             self._stream.flush()
 
     def write_bytes(self, data: bytes) -> None:
-        """Writes bytes as they are, at once."""
+        """Write bytes as they are, at once."""
         self._stream.flush()
         self._stream.buffer.write(data)
         self._stream.buffer.flush()
@@ -121,7 +121,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def progress(self, total: int | None) -> Generator[Progress]:
-        """Shows how far something is that has `total` bytes, or None if nobody said. On terminals only."""
+        """Show the progress of a transfer of `total` bytes, None if unknown. On terminals only."""
         if not self._tty or self._dumb:
             yield lambda done: None
             return
@@ -168,7 +168,7 @@ def _colored(text: str, language: str) -> str:
 
 
 class _Pace:
-    """Passes on what is new, but not more often than anybody could read it."""
+    """Pass on updates, but not more often than they can be read."""
 
     def __init__(self, show: Progress) -> None:
         self._show = show
@@ -203,7 +203,7 @@ class _PlainBar:
         self._write(line)
 
     def end(self) -> None:
-        """Leaves nothing of the line: what is said next says how it ended."""
+        """Clear the line; the next message says how the transfer ended."""
         self._write("")
         self._stream.write("\r")
         self._stream.flush()
@@ -216,7 +216,7 @@ class _PlainBar:
 
 
 def _rich_bar(stream: TextIO, total: int | None, colors: bool, shown: contextlib.ExitStack) -> Progress | None:
-    """rich's progress bar, which is on the screen until `shown` ends; None where rich is not installed."""
+    """Return rich's progress bar, which is on the screen until `shown` ends; None where rich is not installed."""
     try:
         import rich.console as rich_console
         import rich.progress as rich_progress

@@ -62,7 +62,7 @@ EventHook = Callable[..., Any]
 
 
 class ClientState(enum.Enum):
-    """How far a client's life has come."""
+    """States of a client."""
 
     UNOPENED = 1  # made, and nothing sent yet
     OPENED = 2  # entered, or has sent a request
@@ -70,7 +70,7 @@ class ClientState(enum.Enum):
 
 
 def warn_of_cookies() -> None:
-    """Says in whose code cookies were given to a single request."""
+    """Warn, at the caller's line, that cookies were given to a single request."""
     warn_caller(
         "cookies=... for a single request is deprecated, since it leaves open whether they are kept: set them on the "
         "client",
@@ -147,7 +147,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
     def _begin(self, retry: Retry | None) -> None:
         """Set what is no setting, for a client that is made, or is the copy of another."""
         self._state = ClientState.UNOPENED
-        #: Has a transport exchange a request for a response, as `_io` does, or by way of the retrier.
+        #: Exchanges a request for a response with a transport: `_io`'s function, or the retrier's.
         self._exchange: Callable[[Any, Request], Response | Awaitable[Response]] = first_exchange(
             self, around(self, self._io.exchange)
         )
@@ -165,7 +165,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         proxy: ProxyTypes | None,
         **settings: Any,
     ) -> None:
-        """Fills `_transport` and `_mounts`; a transport of the user's own leaves the environment's proxies out."""
+        """Set `_transport` and `_mounts`; with a transport of the user's own the environment's proxies are not used."""
         self._transport = self._init_transport(**settings, transport=transport)
         from_environment = proxy is None and settings["trust_env"] and transport is None
         proxies = self._get_proxy_map(proxy, settings["trust_env"] and transport is None)
@@ -226,7 +226,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         )
 
     def _get_proxy_map(self, proxy: ProxyTypes | None, allow_env_proxies: bool) -> dict[str, Any]:
-        """By URL pattern: a Proxy, None for none, or a transport that says what is wrong with the environment's."""
+        """Return, by URL pattern, a Proxy, None for no proxy, or a transport that refuses a bad one."""
         if proxy is not None:
             return {"all://": proxy if isinstance(proxy, Proxy) else Proxy(url=proxy)}
         found = get_environment_proxies() if allow_env_proxies else {}
@@ -237,7 +237,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         return {pattern: None if url is None else of_environment(pattern, url) for pattern, url in found.items()}
 
     def _transport_for_url(self, url: URL) -> Any:
-        """The transport of the most specific mount that matches, else the client's own."""
+        """Return the transport of the most specific mount that matches, else the client's own."""
         if self._mounts:
             found = self._mount_for_url(url)
             if found is not None:
@@ -246,11 +246,11 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         return self._transport
 
     def _mount_for_url(self, url: URL) -> URLPattern | None:
-        """The most specific pattern of the mounts that matches."""
+        """Return the most specific pattern of the mounts that matches."""
         return next((pattern for pattern in self._mounts if pattern.matches(url)), None)
 
     def _open(self) -> None:
-        """Called when the client is entered."""
+        """Note that the client is entered."""
         if self._state is not ClientState.UNOPENED:
             raise RuntimeError(
                 "the client has been closed and cannot be opened again: make a new one"
@@ -278,7 +278,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         return pool
 
     def _pool_of_all(self) -> Pool:
-        """The pools of all transports that a URL can lead to."""
+        """Return the pools of all transports that a URL can lead to."""
         mounted = [each for each in self._mounts.values() if each is not None]
         everything_is_mounted = any(pattern.pattern == "all://" for pattern in self._mounts) and None not in (
             self._mounts.values()
@@ -450,7 +450,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         return request
 
     def _granted(self, timeout: TimeoutTypes) -> Timeout:
-        """The timeouts of one request; those that stand in a program as a constant are taken apart once."""
+        """Return the timeouts of one request; a value that is used again and again is parsed once."""
         if isinstance(timeout, Timeout):
             return timeout
         asked, granted = self._last_timeout
@@ -460,7 +460,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         return granted
 
     def _template(self, method: str, url: str, params: QueryParamTypes | None = None) -> Template:
-        """What `build_request(method, url)` makes, from the table if nothing has changed since.
+        """Return what `build_request(method, url)` makes, from the table if nothing has changed since.
 
         With `params` it is always a new one.
         """
@@ -502,7 +502,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         headers: HeaderTypes | None,
         timeout: Timeout | None,
     ) -> Request | None:
-        """A request with a body in memory, or headers of its own, from a template; None where it takes more than that.
+        """Return a request with a body in memory or own headers, made from a template; None if that is not enough.
 
         Of a method with a body the template says that there is none: what has one comes from the template of GET.
         """
@@ -560,7 +560,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
     def _build_request_auth(
         self, request: Request, auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT
     ) -> Auth | None:
-        """How `request` is authenticated: argument, client, URL, in this order; None for not at all."""
+        """Return how `request` is authenticated: by argument, client or URL, in this order; None for not at all."""
         found = self._auth if isinstance(auth, UseClientDefault) else self._build_auth(auth)
         if found is not None:
             return found
@@ -570,12 +570,12 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         return None
 
     def _set_timeout(self, request: Request) -> None:
-        """Gives the client's timeouts to a request that was made without the client."""
+        """Set the client's timeouts on a request that was made without the client."""
         _grant(request, self.timeout)
 
 
 def _grant(request: Request, timeout: Timeout) -> None:
-    """Gives a request its timeouts, unless it has some of its own."""
+    """Set the timeouts of a request, unless it has some of its own."""
     extensions = request._extensions
     if extensions is None:
         request._dispatch = request._dispatch.granted(timeout)

@@ -14,7 +14,7 @@ from .._models import Request, Response
 
 
 class ClientIO(Protocol):
-    """How a client waits, and what its transports are. What the blocking client waits for never suspends."""
+    """Describe how a client waits, and its transports. Awaitables of the blocking client never suspend."""
 
     #: What bodies of requests have to be.
     @property

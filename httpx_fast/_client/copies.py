@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .._retry.retrier import Retrier
     from .._retry.settings import Retry
 
-#: What the copy of a client makes anew; those who observe the original do not observe the copy.
+#: What the copy of a client makes anew; observers of the original do not observe the copy.
 _NOT_COPIED = frozenset({"_exchange", "_last_timeout", "_reference", "_retrier", "_state", "_table"})
 
 

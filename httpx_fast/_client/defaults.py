@@ -23,7 +23,7 @@ USE_CLIENT_DEFAULT = UseClientDefault()
 
 
 def default_headers() -> Headers:
-    """What every client sends, unless told otherwise."""
+    """Return the fields that every client sends, unless told otherwise."""
     return Headers(
         [
             (b"Accept", b"*/*"),

@@ -90,7 +90,7 @@ def _retry(client: Any, request: Request) -> Any:
 
 
 def _auth(client: Any, request: Request, scheme: Auth | None, given: Any) -> dict[str, Any]:
-    """Have our own ways to authenticate, that need no answer first, add their field."""
+    """Add the Authorization field of our own schemes that need no response first."""
     if scheme is None:
         return {}
     if given is not USE_CLIENT_DEFAULT and given is not None:

@@ -37,7 +37,7 @@ class ExplainedCookie:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Tells what would happen to a request, without anything having happened. Secrets are masked."""
+    """Hold what would happen to a request, found without sending it. Secrets are masked."""
 
     method: str
     url: str

@@ -45,7 +45,7 @@ _prepared = False
 
 
 def _prepare() -> None:
-    """Imports what a response with cookies needs, before the first request of the process is sent.
+    """Import what a response with cookies needs, before the first request of the process is sent.
 
     Once a response is there the interpreter may be shutting down, or no file can be opened any more.
     """
@@ -64,7 +64,7 @@ def send(
     auth: Any,
     follow_redirects: bool | UseClientDefault,
 ) -> Coroutine[Any, Any, Response]:
-    """Sends `request` and what follows from it; the last response, read unless `stream`."""
+    """Send `request` and its authentication and redirect requests; return the last response, read unless `stream`."""
     if client._state is not _OPENED:
         begin(client)
     if isinstance(follow_redirects, UseClientDefault):
@@ -107,7 +107,7 @@ def _grant(client: BaseClient, request: Request, whole: bool) -> None:
 async def _authenticating(
     client: BaseClient, request: Request, auth: Auth, follow_redirects: bool, read: bool
 ) -> Response:
-    """Sends what the flow of `auth` wants sent; the response that it ends with."""
+    """Send the requests that the flow of `auth` yields; return its last response."""
     io: ClientIO = client._io
     history: list[Response] = []
     steps = io.steps(auth, request)
@@ -146,7 +146,7 @@ async def _redirecting(
     read: bool,
     auth: Auth | None = None,
 ) -> Response:
-    """Sends `request` and, if wanted, what its responses redirect to; `history` is what went before.
+    """Send `request` and, if wanted, follow redirects; `history` holds the earlier responses.
 
     With `read` the last response is read. `auth` is asked about each request that follows.
     """
@@ -256,7 +256,7 @@ def _no_response(transport: Any, given: object) -> TypeError:
 
 
 def _next_request(client: BaseClient, request: Request, response: Response) -> Request | None:
-    """What a user may send to follow `response`. A bad Location is an error for those who follow it only."""
+    """Return the request that would follow `response`; None if there is none or its Location is bad."""
     try:
         return client._build_redirect_request(request, response)
     except RemoteProtocolError:
@@ -264,7 +264,7 @@ def _next_request(client: BaseClient, request: Request, response: Response) -> R
 
 
 def _check_body(client: BaseClient, body: Any) -> None:
-    """RuntimeError if the body of a request is of the other world."""
+    """Raise RuntimeError if a sync client gets an async body, or an async client a sync one."""
     if not isinstance(body, client._io.body_type):
         raise RuntimeError(
             f"the request's body is {type(body).__name__}, which this client cannot read: Client sends iterables, "
@@ -273,7 +273,7 @@ def _check_body(client: BaseClient, body: Any) -> None:
 
 
 def _arrived(client: BaseClient, request: Request, response: Response, started: float) -> None:
-    """Takes in what a response brings beyond itself, before anybody sees it."""
+    """Store the cookies of a response and set its request, before the caller sees it."""
     if response._journey is None:
         _measure(client._io, response, started)
     if response._flags & HAS_SET_COOKIE:
@@ -283,7 +283,7 @@ def _arrived(client: BaseClient, request: Request, response: Response, started: 
 
 
 def _measure(io: ClientIO, response: Response, started: float) -> None:
-    """Has a response that knows nothing of its way tell the time that it took."""
+    """Set the elapsed time of a response without a journey."""
     if "_content" in response.__dict__:
         response.elapsed = timedelta(seconds=time.perf_counter() - started)
         return

@@ -22,7 +22,7 @@ __all__ = ["Inspection"]
 
 
 class Inspection:
-    """Looks into a client; it changes nothing."""
+    """Inspect a client without changing it."""
 
     def record(self, limit: int | None = None) -> Recording:
         """Return a context manager that keeps what this client sends meanwhile: at most `limit` exchanges, or 1000."""

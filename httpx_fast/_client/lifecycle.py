@@ -90,7 +90,7 @@ def begin(client: BaseClient) -> None:
 
 
 async def _each(transports: list[Any], action: Callable[[Any], Awaitable[object]]) -> None:
-    """Do it to all of them, and then raise the first exception that there was."""
+    """Apply it to all of them, then raise the first exception that there was."""
     failure: BaseException | None = None
     for transport in transports:
         try:

@@ -38,7 +38,7 @@ _SENDING: Final = ("auth", "follow_redirects", "stream")
 
 
 class Outcome:
-    """What came of one item of `client.map()`: a `response`, or the `error` that there is none.
+    """Hold the result of one item of `client.map()`: a `response`, or the `error` raised instead.
 
     `index` counts the items from 0, `key` is what `key(item)` returned (else the item's index). True in a condition if
     there is a response, whatever its status.
@@ -305,7 +305,7 @@ class Outcomes:
 
 
 class _Threads:
-    """What the threads of one `map()` share."""
+    """Hold the state that the threads of one `map()` share."""
 
     def __init__(self, client: Any, items: Iterator[Any], window: _Window) -> None:
         self.window = window
@@ -406,7 +406,7 @@ class AsyncOutcomes:
 
 
 class _Tasks:
-    """What the tasks of one `map()` share."""
+    """Hold the state that the tasks of one `map()` share."""
 
     def __init__(self, client: Any, items: Any, window: _Window) -> None:
         self.window = window

@@ -21,7 +21,7 @@ _everywhere: tuple[tuple[Observer, Callable[[Any], object] | None], ...] = ()
 
 
 class Observer(Protocol):
-    """Is told of each exchange, in the thread or task that sends the request."""
+    """Receive each exchange, in the thread or task that sends the request."""
 
     def begins(self, request: Request) -> Any:
         """Take note of a request that is about to be sent, and may be changed; the result is given to `ended`."""
@@ -31,7 +31,7 @@ class Observer(Protocol):
 
 
 class Observed:
-    """Takes the place of `client._exchange`, which it calls, and tells observers of each call."""
+    """Replace `client._exchange`: call it, and report each call to the observers."""
 
     def __init__(self, exchange: Callable[[Any, Request], Any], observers: tuple[Observer, ...]) -> None:
         self.exchange: Callable[[Any, Request], Any] = exchange
@@ -109,7 +109,7 @@ def observe_all(observer: Observer, made: Callable[[Any], object] | None = None)
 
 
 def first_exchange(client: Any, exchange: Callable[[Any, Request], Any]) -> Callable[[Any, Request], Any]:
-    """Return how a client that is being made sends: `exchange`, seen by those who observe all clients."""
+    """Return the exchange function of a new client: `exchange`, wrapped by the observers of all clients."""
     everywhere = _everywhere
     for _, made in everywhere:
         if made is not None:

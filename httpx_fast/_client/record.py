@@ -21,7 +21,7 @@ MAX_RECORDED: Final = 1000
 
 
 class Recording:
-    """Keeps the responses of a client, and the exceptions of requests that had none, from `with` to its end.
+    """Keep the responses of a client, and the exceptions of requests that had none, from `with` to its end.
 
     Redirects, rounds of authentication and requests of other threads or tasks that use the same client are in it. Of
     more than `limit` the last ones are kept; `dropped` counts the others. It may be iterated over, and given to

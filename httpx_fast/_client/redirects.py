@@ -1,4 +1,4 @@
-"""How the request that follows a redirect is made (RFC 9110 s.15.4).
+"""Makes the request that follows a redirect (RFC 9110 s.15.4).
 
 Credentials, cookies and what belongs to one host stay there when a redirect leads elsewhere.
 """
@@ -28,7 +28,7 @@ class Redirects:
         raise NotImplementedError
 
     def _build_redirect_request(self, request: Request, response: Response) -> Request:
-        """The request that follows `response`. Raises RemoteProtocolError if its Location is no URL."""
+        """Return the request that follows `response`. Raises RemoteProtocolError if its Location is no URL."""
         method = self._redirect_method(request, response)
         url = self._redirect_url(request, response)
         stream = self._redirect_stream(request, method)
@@ -45,7 +45,7 @@ class Redirects:
         return following
 
     def _redirect_method(self, request: Request, response: Response) -> str:
-        """The method after a redirect (RFC 9110 s.15.4)."""
+        """Return the method after a redirect (RFC 9110 s.15.4)."""
         method, status = request.method, response.status_code
         if status == codes.SEE_OTHER and method != "HEAD":
             return "GET"
@@ -58,7 +58,7 @@ class Redirects:
         return method
 
     def _redirect_url(self, request: Request, response: Response) -> URL:
-        """The URL that Location names (RFC 9110 s.10.2.2), resolved against the request's."""
+        """Return the URL that Location names (RFC 9110 s.10.2.2), resolved against the request's."""
         location = _location(request, response)
         try:
             url = URL(location)
@@ -82,7 +82,7 @@ class Redirects:
         return url
 
     def _redirect_headers(self, request: Request, url: URL, method: str) -> Headers:
-        """The request's fields, without what is not for `url` or not for `method`."""
+        """Return the request's fields, without those that must not go to `url` or with `method`."""
         headers = Headers(request.headers)
         if url._origin != request.url._origin:
             if not is_https_upgrade(request.url._origin, url._origin):
@@ -101,7 +101,7 @@ class Redirects:
         return headers
 
     def _is_forwarded_alike(self, url: URL, following: URL) -> bool:
-        """Whether requests for both are forwarded by the same proxy, so that what is for the proxy ends there."""
+        """Return whether one proxy forwards the requests for both URLs, so that fields for the proxy end there."""
         if not url.scheme == following.scheme == "http":
             return False
         transport = self._transport_for_url(url)
@@ -133,24 +133,24 @@ _IN_LOCATION = str.maketrans("", "", "\t\r\n")
 
 
 def _location(request: Request, response: Response) -> str:
-    """The value of Location. Raises RemoteProtocolError where several disagree."""
+    """Return the value of Location. Raises RemoteProtocolError where several disagree."""
     values = response.headers.get_list("Location")
     found = {value.strip(_AROUND_LOCATION).translate(_IN_LOCATION) for value in values}
     if len(found) > 1:
-        # Which one is meant is not known; who put in the other one might not be the server (RFC 9110 s.5.3).
+        # Which one is meant is not known; the other one may have been injected (RFC 9110 s.5.3).
         raise RemoteProtocolError(f"the redirect has {len(values)} Location fields that differ", request=request)
     return found.pop()
 
 
 def _with_zone_of(base: URL, url: URL) -> URL:
-    """A Location's IPv6 address: a zone that a peer names means nothing here, and link-local ones are on its link."""
+    """Return `url` without a zone of the peer's; a link-local address gets the zone of `base`."""
     address, _, named = url._host.partition("%")
     zone = base._host.partition("%")[2] if ipaddress.IPv6Address(address).is_link_local else ""
     return url if zone == named else url.copy_with(host=f"{address}%{zone}" if zone else address)
 
 
 def _redirect_extensions(request: Request, url: URL) -> dict[str, Any]:
-    """The request's extensions, without the target that it replaced, and the server name of another host."""
+    """Return the extensions without `target`, and without `sni_hostname` if the host changes."""
     extensions = dict(request.extensions)
     extensions.pop("target", None)
     if url.host != request.url.host:

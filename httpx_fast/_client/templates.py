@@ -73,7 +73,7 @@ class Template:
         return template
 
     def again(self, timeout: Timeout | None) -> Request:
-        """The same request."""
+        """Return a new request equal to the template's."""
         dispatch = self._dispatch
         if dispatch.timeout is not timeout:
             dispatch = self._dispatch = dispatch.granted(timeout)
@@ -82,7 +82,7 @@ class Template:
     def derive(
         self, method: str, headers: Any, body: bytes, content_type: bytes | None, timeout: Timeout | None
     ) -> Request | None:
-        """The request with other headers, or a body too: then this is a template of GET, and `method` any other's.
+        """Return the request with other headers, or with a body: then this is a template of GET, and `method` differs.
 
         None where `Request` is to make it.
         """

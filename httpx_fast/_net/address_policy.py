@@ -81,7 +81,7 @@ async def _ask(backend: Backend, host: str, port: int, timer: PhaseTimer, resolv
 
 
 async def _within(backend: Backend, answer: Awaitable[Any], timer: PhaseTimer, host: str) -> Any:
-    """Await an answer until the deadline. In the blocking world it cannot suspend, so there is nothing to bound."""
+    """Await an answer until the deadline. On the blocking backend it cannot suspend and needs no bound."""
     if timer.at == NEVER or backend.name == "blocking":
         return await answer
     import anyio

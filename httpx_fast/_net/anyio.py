@@ -295,7 +295,7 @@ def _as_oserror(error: Exception) -> OSError:
 
 
 def _peer_left(raw: Any) -> bool:
-    """Return whether an idle socket has come to its end; bytes that lie there are left for who reads."""
+    """Return whether an idle socket was closed by the peer; bytes that have arrived are left for the reader."""
     if not hasattr(select, "poll") or raw.fileno() < 0:
         return False
     poll = select.poll()

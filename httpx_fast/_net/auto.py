@@ -62,7 +62,7 @@ def current_token() -> object:
 
 
 def has_ended(token: Any) -> bool:
-    """Return whether the world that a token of `current_token` stands for is over; callable from any thread."""
+    """Return whether the event loop that a token of `current_token` stands for has ended; callable from any thread."""
     if _is_loop(token):
         return bool(token.is_closed())
     try:

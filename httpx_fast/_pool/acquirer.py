@@ -35,7 +35,7 @@ SHARE: Final = 10
 
 
 class Acquirer:
-    """Waits in the queue, and dials."""
+    """Wait in the queue, and open connections."""
 
     __slots__ = ("_dialler", "_leases")
 
@@ -63,7 +63,7 @@ class Acquirer:
                     leases.release_finalized()
                 timer = PhaseTimer("pool", timeouts.deadline, since, timeouts.pool)
                 waiter = self._waiter(found, journey, timer)
-                # Awaited right here: a coroutine less for each of the tasks that wait, who may be thousands.
+                # Awaited right here: one coroutine less for each waiting task, of which there may be thousands.
                 try:
                     if found.patient:
                         await self._wait_patiently(found, waiter, timer)
@@ -178,7 +178,7 @@ class TracedAcquirer(Acquirer):
 
 
 class _TracedWaiter(Waiter):
-    """Begins the step `pool.wait` with its first wait, and ends it where waiting fails."""
+    """Begin the step `pool.wait` with the first wait, and end it where waiting fails."""
 
     __slots__ = ("_budget", "_started", "_trace", "_waiter")
 

@@ -28,7 +28,7 @@ _logger: Final = LOGGERS["pool"]
 
 
 class Dialler:
-    """Dials for the requests of a pool; `owner` is what the connections report to."""
+    """Open connections for the requests of a pool; they report to `owner`."""
 
     __slots__ = ("_dials", "_leases", "_options", "_owner")
 

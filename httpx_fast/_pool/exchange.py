@@ -30,7 +30,7 @@ Reply: TypeAlias = "tuple[Head, bytes | None, Sequence[Head], Sequence[FieldLine
 
 
 class Exchanges:
-    """Sends the requests of a pool, each over a connection of its route.
+    """Send the requests of a pool, each over a connection of its route.
 
     Where a reply has a lease the caller owns it: it reads the rest of the body there, and closes it. `replay` says
     whether the request may be sent again when a reused connection turns out to be dead: None for those that are
@@ -145,7 +145,7 @@ class Exchanges:
 
 
 class TracedExchanges(Exchanges):
-    """Sends the requests that are traced: every step is delivered where the request's own code runs."""
+    """Send the requests that are traced: every step is delivered where the request's own code runs."""
 
     __slots__ = ()
 

@@ -23,7 +23,7 @@ _LATE: Final = 0.001  # seconds; a timer may come a little before what it was se
 
 
 class Expiry:
-    """Says until when a connection is used again, and calls `expire` when an idle one has expired."""
+    """Decide until when a connection is used again; call `expire` when an idle one has expired."""
 
     __slots__ = (
         "_cancel_timer",

@@ -13,14 +13,14 @@ from .state import PoolState
 from .wait_queue import Answer, C, PendingRequest, RouteState, StreamSlots
 
 # Connections handed past the first waiter before one is given up for it. A new handshake costs some ten times a short
-# exchange, so being just at every turn would cost more than it gives; being overtaken 16 times is hardly felt.
+# exchange, so strict order for each request would cost more than it gives; being overtaken 16 times is hardly felt.
 MAX_OVERTAKEN: Final = 16
 
 DIAL: Final = Answer.DIAL
 
 
 class Granting(PoolState[C]):
-    """Gives what is free to the requests that wait."""
+    """Grant free connections and slots to the waiting requests."""
 
     __slots__ = ()
     waiting: int

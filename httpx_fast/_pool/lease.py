@@ -65,7 +65,7 @@ class Lease:
 
     @property
     def trace(self) -> Tracer | None:
-        """The tracer that is told of what the response's end brought about; None if nobody watches."""
+        """Return the tracer that gets the steps at the response's end; None if there is none."""
         return self.journey.trace
 
     @property

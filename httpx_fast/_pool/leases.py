@@ -80,7 +80,7 @@ def _nowhere() -> None:
 
 
 class Leases:
-    """Holds what the parts of a pool share: plan, lock and hints. Gives out connections and takes them back."""
+    """Hold what the parts of a pool share: plan, lock and hints. Lease connections and take them back."""
 
     def __init__(self, backend: Backend, options: DialOptions, limits: PoolLimits) -> None:
         self.backend = backend

@@ -31,14 +31,14 @@ GIVEN_UP: Final = "given_up"  # its response was not read to the end, or its req
 
 
 class Loss(NamedTuple):
-    """Says why a connection was lost, and how many seconds it had been idle, as far as it was."""
+    """Hold why a connection was lost, and how many seconds it had been idle, as far as it was."""
 
     reason: str
     idle: float | None
 
 
 class Ending(NamedTuple):
-    """Says when a connection is used no more, and why; and for how long it was idle before its last request."""
+    """Hold when a connection is used no more, and why; and for how long it was idle before its last request."""
 
     at: float
     reason: str
@@ -46,7 +46,7 @@ class Ending(NamedTuple):
 
 
 class _Run:
-    """Counts losses of one route for the same reason; `idle` is of the last one."""
+    """Count losses of one route for the same reason; `idle` is of the last one."""
 
     __slots__ = ("count", "idle", "reason")
 
@@ -57,7 +57,7 @@ class _Run:
 
 
 class Losses:
-    """Remembers losses, last come first served."""
+    """Remember losses, the newest first."""
 
     __slots__ = ("_runs_of",)
 

@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 class Verdict(enum.Enum):
-    """Says what a peer does with a connection after so many responses."""
+    """Hold what a peer does with a connection after so many responses."""
 
     KEEPS = enum.auto()
     UNKNOWN = enum.auto()
@@ -49,7 +49,7 @@ class Verdict(enum.Enum):
 
 
 class _Ends:
-    """Records how connections of one origin ended early, and how many responses others gave."""
+    """Record how connections of one origin ended early, and how many responses others gave."""
 
     __slots__ = ("at", "last", "stayed", "times")
 
@@ -61,7 +61,7 @@ class _Ends:
 
 
 class _Memory(Generic[T]):
-    """Remembers one thing of each origin, until it is too old, or there are too many origins."""
+    """Remember one value of each origin, until it is too old, or there are too many origins."""
 
     __slots__ = ("_known",)
 
@@ -89,7 +89,7 @@ class _Memory(Generic[T]):
 
 
 class OriginHints:
-    """Remembers what was learnt of origins."""
+    """Remember what was learnt of origins."""
 
     __slots__ = ("_dials", "_ends", "_idle", "_old", "_streams", "ends_seen")
 

@@ -12,7 +12,7 @@ from .state import UNLIMITED
 
 
 class ConnectionOwner:
-    """Passes what a connection reports to the plan."""
+    """Pass reports of a connection to the plan."""
 
     __slots__ = ("_leases", "backend")
 

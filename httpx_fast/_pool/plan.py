@@ -54,7 +54,7 @@ def _itself(route: Hashable) -> Hashable:
 
 
 class Plan(Granting[C]):
-    """Decides for a pool. Counts of connections, `None` for no limit; `keepalive_expiry` and `now` in seconds.
+    """Decide for a pool. Limits are counts of connections, None for no limit; `keepalive_expiry` and `now` in seconds.
 
     `host_of` gives the host of a route, for `max_per_host`.
     """
@@ -154,7 +154,7 @@ class Plan(Granting[C]):
             self._grant(route_state, first, DIAL)
 
     def hurry(self, pending: PendingRequest[C], now: float) -> None:
-        """Have a request wait patiently no longer, nor those of its route before it: an idle connection of another
+        """Let a request wait patiently no longer, nor those of its route before it: an idle connection of another
         route is closed for it, now or when there is one.
         """
         route_state = pending.route_state

@@ -29,7 +29,7 @@ DEAD: Final = "dead"
 
 
 class Reason(NamedTuple):
-    """Says why a request is sent again: a code, and what went wrong."""
+    """Hold why a request is sent again: a code, and what went wrong."""
 
     code: str
     error: BaseException
@@ -50,7 +50,7 @@ class Pieces(Protocol):
 
 
 class Replays:
-    """Counts how often one request was sent again, by the reason for it."""
+    """Count how often one request was sent again, by the reason for it."""
 
     __slots__ = ("_dead", "_given_up", "_http1", "_idle_rounds", "since")
 

@@ -13,7 +13,7 @@ from .._net.base import Waiter
 
 
 class RetiredConnections:
-    """Holds the facts of connections that were there, or were being dialled, when the pool retired its connections."""
+    """Hold the facts of connections that were there, or were being dialled, when the pool retired its connections."""
 
     __slots__ = ("_dials", "_left", "_waiters")
 

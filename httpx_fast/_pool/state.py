@@ -23,7 +23,7 @@ _MIN_TIDY: Final = 64
 
 
 class PoolState(Generic[C]):
-    """Counts connections against limits, `None` for no limit; `keepalive_expiry` in seconds."""
+    """Count connections against limits, `None` for no limit; `keepalive_expiry` in seconds."""
 
     __slots__ = (
         "_going_away",
@@ -303,7 +303,7 @@ class PoolState(Generic[C]):
             self.to_close.append(connection)
 
     def _drop_reservation(self, slots: StreamSlots[C]) -> None:
-        """Free a shared connection from making room for a waiting request."""
+        """Let a shared connection be used again, that was reserved for a waiting request."""
         reserved_for, slots.reserved_for = slots.reserved_for, None
         if reserved_for is not None:
             reserved_for.reserved = None

@@ -10,7 +10,7 @@ from .._origin import Origin, Route
 
 
 class Windows(NamedTuple):
-    """Counts the bytes of bodies that may be sent now on a connection of HTTP/2, over all streams (RFC 9113 s.5.2)."""
+    """Count the bytes of bodies that may be sent now on a connection of HTTP/2, over all streams (RFC 9113 s.5.2)."""
 
     #: By us; requests with a body wait while it is 0.
     send: int

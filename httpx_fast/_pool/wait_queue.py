@@ -26,7 +26,7 @@ _MIN_TIDY: Final = 64
 
 
 class Answer(enum.Enum):
-    """Says what a request gets in place of a connection."""
+    """Hold what a request gets in place of a connection."""
 
     DIAL = "dial"  # a place is reserved: dial, then say connected() or dial_failed()
     CLOSED = "closed"  # the plan is closed: there will be no connection
@@ -41,7 +41,7 @@ class Answer(enum.Enum):
 
 
 class PendingRequest(Generic[C]):
-    """Holds one waiting request. Subclasses add how it is woken."""
+    """Hold one waiting request. Subclasses add how it is woken."""
 
     __slots__ = ("grant", "route_state", "number", "overtaken", "reserved")
 
@@ -50,7 +50,7 @@ class PendingRequest(Generic[C]):
         self.number: int = 0  # requests are numbered as they come
         self.grant: C | Answer | None = None  # None while waiting
         self.overtaken: int = 0  # connections, or uses of one, handed past this request while it was the first of all
-        self.reserved: C | None = None  # the shared connection that takes no more uses, so that this ticket gets room
+        self.reserved: C | None = None  # a shared connection, kept for this request
 
     def alive(self) -> bool:
         """Return False, as `Answer` does."""
@@ -62,7 +62,7 @@ class PendingRequest(Generic[C]):
 
 
 class Host(Generic[C]):
-    """Holds what the routes to one host share, where connections are limited by host."""
+    """Hold what the routes to one host share, where connections are limited by host."""
 
     __slots__ = ("blocked", "idle", "route_states", "name", "open")
 
@@ -75,7 +75,7 @@ class Host(Generic[C]):
 
 
 class RouteState(Generic[C]):
-    """Holds what a pool has for one route; it exists as long as there is anything in it."""
+    """Hold what a pool has for one route; it exists as long as there is anything in it."""
 
     __slots__ = (
         "dialling",
@@ -122,7 +122,7 @@ class RouteState(Generic[C]):
 
 
 class StreamSlots(Generic[C]):
-    """Counts the uses of a shared connection."""
+    """Count the uses of a shared connection."""
 
     __slots__ = ("limit", "reserved_for", "settled", "uses")
 
@@ -131,7 +131,7 @@ class StreamSlots(Generic[C]):
         self.settled = settled  # the limit is the peer's own, not our guess before it has said so
         self.uses = 1
         self.reserved_for: PendingRequest[C] | None = (
-            None  # whom it is to make room for: it takes no more uses until that is served
+            None  # the request that it is reserved for: it takes no more uses until that is served
         )
 
     @property
@@ -140,7 +140,7 @@ class StreamSlots(Generic[C]):
 
 
 class WaitQueue(Generic[C]):
-    """Orders the routes that need a place, by the numbers of their first requests.
+    """Order the routes that need a connection, by the numbers of their first requests.
 
     A route has one valid entry at most, here or in the other queue. Its number may be that of a request which left: it
     is too low then, never too high, so it is put right when it comes to the top, as is an entry in the wrong queue.

@@ -17,7 +17,7 @@ from .leases import Leases
 
 
 class Warming:
-    """Opens connections ahead of requests."""
+    """Open connections ahead of requests."""
 
     __slots__ = ("_dialler", "_leases")
 

@@ -52,7 +52,7 @@ class Window:
 
 
 class Budget:
-    """Counts requests and retries, and says whether one more retry is allowed."""
+    """Count requests and retries, and decide whether one more retry is allowed."""
 
     __slots__ = ("_window", "refused", "retries_ever")
 

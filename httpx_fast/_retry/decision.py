@@ -31,7 +31,7 @@ _PERMANENT: Final = (AddressDenied, CircuitOpen, ClientClosed, TrustStoreError)
 
 
 class Verdict(NamedTuple):
-    """Says whether a request is sent again: after `delay` seconds, or not at all if that is None.
+    """Hold whether a request is sent again: after `delay` seconds, or not at all if that is None.
 
     `reason` is what happened; `refusal` why that is not tried again, None where there is nothing to explain.
     """
@@ -46,7 +46,7 @@ GOOD: Final = Verdict(None, "")
 
 
 class Tries:
-    """Decides for one request, and counts its attempts.
+    """Decide for one request, and count its attempts.
 
     `repeatable` says whether it may be sent again once it may have been processed. `body_again` says whether its body
     can be; it is told whether anything of it can have been read. `until` is the end of the whole `send()`.
@@ -159,7 +159,7 @@ def cannot_have_been_processed(error: Exception) -> bool:
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Return whether another attempt would end in the same way: nobody's network is at fault."""
+    """Return whether another attempt would end alike, because no network is at fault."""
     ssl = sys.modules.get("ssl")
     cause: BaseException | None = error
     while cause is not None:

@@ -18,7 +18,7 @@ MAX_ORIGINS: Final = 1000  # that are remembered; the one that was asked for lon
 
 @dataclass(frozen=True, slots=True)
 class RetryStats:
-    """Counts the retries to one origin; `requests` and `retries` are those of the last 10 seconds."""
+    """Count the retries to one origin; `requests` and `retries` are those of the last 10 seconds."""
 
     requests: int
     #: Retries and hedges.
@@ -37,7 +37,7 @@ class RetryStats:
 
 
 class OriginState:
-    """What is known of one origin."""
+    """Hold what is known of one origin."""
 
     __slots__ = ("budget", "circuit", "latencies", "retry")
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Race(NamedTuple):
-    """What is raced: `attempt(0)`, and `attempt(1)` if that takes longer than `after` seconds and it is `allowed()`.
+    """Hold the racers: `attempt(0)`, and `attempt(1)` if that takes longer than `after` seconds and it is `allowed()`.
 
     The race is over with the first outcome that is `good`, or with the last of them. Then `cut(n)` ends an attempt that
     goes on, where it cannot be cancelled, and `drop` is given an outcome that came too late.
@@ -37,7 +37,7 @@ class Race(NamedTuple):
 
 
 class Racing(Protocol):
-    """How two attempts run at once."""
+    """Run two attempts at once."""
 
     async def race(self, race: Race) -> list[Any]:
         """Return the outcomes of those that ended in time: at least one, in the order in which they came."""
@@ -45,10 +45,10 @@ class Racing(Protocol):
 
 
 class TaskRacing:
-    """Races tasks, of asyncio or trio."""
+    """Race tasks, of asyncio or trio."""
 
     async def race(self, race: Race) -> list[Any]:
-        import anyio  # who does not hedge never loads it
+        import anyio  # imported only for hedging
 
         finished: list[Any] = []
         news = [anyio.Event()]
@@ -79,7 +79,7 @@ class TaskRacing:
 
 
 class ThreadRacing:
-    """Races threads."""
+    """Race threads."""
 
     async def race(self, race: Race) -> list[Any]:
         return _ThreadRace(race).run()

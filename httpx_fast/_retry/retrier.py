@@ -47,7 +47,7 @@ _OURS = (ClientClosed, LocalProtocolError, PoolTimeout, UnsupportedProtocol)
 
 
 class Outcome:
-    """What came of one attempt: a response, or an exception."""
+    """Hold the result of one attempt: a response, or an exception."""
 
     __slots__ = ("error", "response")
 
@@ -111,7 +111,7 @@ class Leg:
 
 
 class Retrier:
-    """Sends requests as `Retry` says. Safe to share between threads."""
+    """Send requests as `Retry` says. Safe to share between threads."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Retrier:
             return self._origins.stats(self._clock())
 
     def close(self) -> None:
-        """Wake who pauses, who then gets ClientClosed; callable from any thread."""
+        """Wake the pausing requests, which then raise ClientClosed; callable from any thread."""
         with self._lock:
             self._closings += 1
             pauses = list(self._pauses)
@@ -437,7 +437,7 @@ def _field_names(request: Request) -> Iterator[str]:
 
 
 class _BodyAgain:
-    """Says whether the body of a request can be sent again."""
+    """Decide whether the body of a request can be sent again."""
 
     __slots__ = ("_request",)
 
@@ -445,7 +445,7 @@ class _BodyAgain:
         self._request = request
 
     def __call__(self, connected: bool) -> bool:
-        """`connected` says whether anything of it can have been read."""
+        """Decide on an error; `connected` says whether the server can have read anything of the request."""
         return not connected or can_be_repeated(self._request)
 
 

@@ -20,7 +20,7 @@ __all__ = ["AsyncRetryTransport", "RetryTransport"]
 
 
 class _Wrapper(Copied):
-    """What both transports share."""
+    """Share code between both transports."""
 
     #: Clients leave retries to such a transport.
     retries_requests: Final = True

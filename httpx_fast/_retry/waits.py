@@ -18,7 +18,7 @@ Wake = Callable[[], object]
 
 
 class Waits(Protocol):
-    """What blocking and asynchronous retries differ in."""
+    """Hold the differences between blocking and asynchronous retries."""
 
     def exchange(self, transport: Any, request: Request) -> Response | Awaitable[Response]:
         """Ask the transport: the response, or what to await for it."""

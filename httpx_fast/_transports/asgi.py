@@ -145,7 +145,7 @@ class _Exchange(AsyncByteStream):
         self._moved = Signal()  # anything above has changed
 
     async def begin(self, app: ASGIApp, scope: dict[str, Any]) -> None:
-        """Returns when the response has started, or could not; then `status` is None."""
+        """Wait until the response has started or the application has ended; then `status` is None."""
 
         async def run() -> None:
             try:
@@ -167,7 +167,7 @@ class _Exchange(AsyncByteStream):
             self._check()
 
     def _check(self) -> None:
-        """After the application has returned: raises what it raised, or that it stopped in the middle."""
+        """Raise the application's exception, or an error if it returned in the middle of a response."""
         if not self._raises:
             return
         if self._error is not None:
@@ -185,7 +185,7 @@ class _Exchange(AsyncByteStream):
         return {"type": "http.disconnect"}
 
     async def _next_piece(self) -> bytes:
-        """The next piece of the request's body; sets `_request_done` with the last one."""
+        """Return the next piece of the request's body; set `_request_done` with the last one."""
         whole = self._request._body
         if whole is not None and self._request_body is None:
             self._request_done = True
@@ -240,12 +240,12 @@ class _Exchange(AsyncByteStream):
         return chunk
 
     async def _wait(self, detail: str) -> None:
-        """Waits for the application, as long as the request may take."""
+        """Wait for the application until the deadline of the request."""
         deadline = self._deadline
         if deadline is None:
             await self._moved.wait()
             return
-        import anyio  # who sets no such limit never loads it
+        import anyio  # imported only where such a limit is set
 
         with anyio.move_on_after(deadline.at - monotonic()):
             await self._moved.wait()

@@ -42,7 +42,7 @@ class _Bytes:
         self.ended: bool = False
 
     def take(self, max_bytes: int) -> bytes:
-        """At most `max_bytes` of what came in one piece; there must be something."""
+        """Return at most `max_bytes` of the oldest piece; there must be one."""
         piece, start = self._pieces[0], self._start
         end = start + max_bytes
         if end >= len(piece):
@@ -56,7 +56,7 @@ class _Bytes:
         return taken
 
     def get_buffer(self) -> None:
-        """It takes what it is lent."""
+        """Return None: there is no buffer of its own, `received()` gets the bytes."""
 
     def buffer_updated(self, nbytes: int) -> bool:
         raise RuntimeError("no buffer was given")
@@ -72,7 +72,7 @@ class _Bytes:
 
 
 class _Network:
-    """What both kinds share. `bytes` is None where the connection speaks HTTP."""
+    """Share code between both kinds. `bytes` is None where the connection speaks HTTP."""
 
     def __init__(self, stream: Stream, facts: ConnectionFacts | None, lease: Lease | None, raw: _Bytes | None) -> None:
         self._stream = stream
@@ -83,7 +83,7 @@ class _Network:
             stream.attach(raw)
 
     def get_extra_info(self, info: str) -> Any:
-        """ "ssl_object", "client_addr", "server_addr", "socket", "is_readable"; None for what there is not."""
+        """Return "ssl_object", "client_addr", "server_addr", "socket" or "is_readable"; None for what is not known."""
         if info == "is_readable":
             return self._is_readable()
         found = self._stream.get_extra_info(info)
@@ -96,7 +96,7 @@ class _Network:
         return found
 
     def _is_readable(self) -> bool:
-        """Whether a read would not wait; on an idle connection that means that the server closed it."""
+        """Return whether a read would not wait; on an idle connection that means that the server closed it."""
         raw = self._bytes
         if raw is not None and (raw.pending or raw.ended):
             return True
@@ -158,7 +158,7 @@ class _Network:
         return encrypted
 
     def _raise_told(self, error: BaseException) -> None:
-        """Raises what is to be told in place of `error`, if that came of closing the client."""
+        """Raise the pool's explanation in place of `error`, if that came of closing the client."""
         assert self._lease is not None
         told = self._lease.explain(error)
         if told is not error:
@@ -173,7 +173,7 @@ class _Network:
         return self._bytes
 
     def _arm(self, phase: str, timeout: float | None) -> None:
-        """Says by when the next call must be done, by the clock of the pool that the connection is of."""
+        """Set the deadline of the next call, by the clock of the connection's pool."""
         lease = self._lease
         assert lease is not None  # what was handed over has one
         self._stream.set_deadline(phase, None if timeout is None else lease.pool.clock() + timeout, timeout)
@@ -189,11 +189,11 @@ class NetworkStream(_Network):
     """The connection below a response of `Client`. Timeouts are seconds, None for no limit."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What is there, or comes next: 1 to `max_bytes` bytes; b"" after the end. Raises ReadError, ReadTimeout."""
+        """Return 1 to `max_bytes` bytes, as soon as there are any; b"" after the end. Raises ReadError, ReadTimeout."""
         return drive(self._read(max_bytes, timeout))
 
     def write(self, buffer: Buffer, timeout: float | None = None) -> None:
-        """Sends all of `buffer`; the timeout is for each bit of progress. Raises WriteError, WriteTimeout.
+        """Send all of `buffer`; the timeout is for each bit of progress. Raises WriteError, WriteTimeout.
 
         What was left when that ran out goes out before whatever is written next; b"" sends nothing else.
         """
@@ -202,7 +202,7 @@ class NetworkStream(_Network):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> NetworkStream:
-        """Shakes hands and returns the encrypted stream, which takes this one's place.
+        """Do the TLS handshake and return the encrypted stream, which replaces this one.
 
         Closes it and raises ConnectError, ConnectTimeout when that fails.
         """
@@ -210,7 +210,7 @@ class NetworkStream(_Network):
         return NetworkStream(encrypted, self._facts, self._lease, _Bytes(b""))
 
     def close(self) -> None:
-        """Closes the connection and gives its place in the pool back; of an ordinary response, unless it was read."""
+        """Close the connection and free its slot in the pool; that of an ordinary response only if it was not read."""
         self._close()
 
 
@@ -218,11 +218,11 @@ class AsyncNetworkStream(_Network):
     """The connection below a response of `AsyncClient`: `NetworkStream` with methods to await."""
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What is there, or comes next: 1 to `max_bytes` bytes; b"" after the end. Raises ReadError, ReadTimeout."""
+        """Return 1 to `max_bytes` bytes, as soon as there are any; b"" after the end. Raises ReadError, ReadTimeout."""
         return await self._read(max_bytes, timeout)
 
     async def write(self, buffer: Buffer, timeout: float | None = None) -> None:
-        """Sends all of `buffer`; the timeout is for each bit of progress. Raises WriteError, WriteTimeout.
+        """Send all of `buffer`; the timeout is for each bit of progress. Raises WriteError, WriteTimeout.
 
         What was left when that ran out goes out before whatever is written next; b"" sends nothing else.
         """
@@ -231,7 +231,7 @@ class AsyncNetworkStream(_Network):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> AsyncNetworkStream:
-        """Shakes hands and returns the encrypted stream, which takes this one's place.
+        """Do the TLS handshake and return the encrypted stream, which replaces this one.
 
         Closes it and raises ConnectError, ConnectTimeout when that fails or is cancelled.
         """
@@ -239,24 +239,24 @@ class AsyncNetworkStream(_Network):
         return AsyncNetworkStream(encrypted, self._facts, self._lease, _Bytes(b""))
 
     async def aclose(self) -> None:
-        """Closes the connection and gives its place in the pool back; of an ordinary response, unless it was read."""
+        """Close the connection and free its slot in the pool; that of an ordinary response only if it was not read."""
         self._close()
 
 
 def of_response(response: Response) -> NetworkStream | None:
-    """The stream below a response that `HTTPTransport` gave."""
+    """Return the stream below a response that `HTTPTransport` gave."""
     return _of(response, NetworkStream)
 
 
 def of_async_response(response: Response) -> AsyncNetworkStream | None:
-    """The stream below a response that `AsyncHTTPTransport` gave."""
+    """Return the stream below a response that `AsyncHTTPTransport` gave."""
     return _of(response, AsyncNetworkStream)
 
 
 def handed_over(
     lease: Lease, facts: ConnectionFacts | None, kind: type[NetworkStream | AsyncNetworkStream]
 ) -> Callable[[Response], NetworkStream | AsyncNetworkStream] | None:
-    """What gives the stream of a connection that speaks HTTP no longer; None if `lease` is of one that does."""
+    """Return a getter of the stream if the connection no longer speaks HTTP; None if it still does."""
     tunnel = lease.tunnel()
     if tunnel is None:
         return None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def hop_of(proxy: ProxyTypes | None, verify: ssl.SSLContext | str | bool, trust_env: bool) -> ProxyHop | None:
-    """The hop that a proxy is; None for none. Raises ValueError for credentials that it cannot be sent."""
+    """Return the hop for a proxy; None for no proxy. Raises ValueError for credentials that cannot be sent."""
     if proxy is None:
         return None
     if not isinstance(proxy, Proxy):
@@ -42,7 +42,7 @@ def hop_of(proxy: ProxyTypes | None, verify: ssl.SSLContext | str | bool, trust_
 
 
 def _proxy_tls(proxy: Proxy, verify: ssl.SSLContext | str | bool, trust_env: bool) -> Callable[[], ssl.SSLContext]:
-    """How to trust an https proxy: as its own context says, else by the authorities that the transport trusts.
+    """Return a maker of the TLS context for an https proxy: its own, else one with the transport's authorities.
 
     Neither the origins' client certificate nor their context, which may hold one, is shown to a proxy. verify=False is
     about origins: a proxy is sent credentials, so it has to be named itself to go unverified.
@@ -55,7 +55,7 @@ def _proxy_tls(proxy: Proxy, verify: ssl.SSLContext | str | bool, trust_env: boo
 
 
 def _fields(proxy: Proxy) -> tuple[FieldLine, ...]:
-    """The field lines for an http(s) proxy. Raises ValueError for those that no CONNECT can have, which has no body."""
+    """Return the field lines for an http(s) proxy. Raises ValueError for those that CONNECT cannot have."""
     fields = list(proxy.headers.raw)
     own_host = any(name.lower() == b"host" for name, _ in fields)
     try:
@@ -88,5 +88,5 @@ def _login(scheme: str, auth: tuple[bytes, bytes] | None) -> tuple[bytes, bytes]
 
 
 def forward_route(hop: ProxyHop | None) -> Route | None:
-    """The route of requests that the hop forwards; None if it forwards none."""
+    """Return the route of requests that the hop forwards; None if it forwards none."""
     return Route(Origin(hop.scheme, hop.host, hop.port), forward=True) if hop is not None and hop.forwards else None

@@ -29,7 +29,7 @@ _PHASES: Final = frozenset({"connect", "read", "write", "pool"})
 
 
 class RawURL(Protocol):
-    """What is asked of another package's URL; `str()` gives its text."""
+    """Hold what is needed of another package's URL; `str()` gives its text."""
 
     @property
     def raw_scheme(self) -> bytes: ...
@@ -48,7 +48,7 @@ class RawRequest(Request):
 
 
 class RawRequests:
-    """Makes requests of their raw parts, for one transport."""
+    """Make requests from their raw parts, for one transport."""
 
     def __init__(self) -> None:
         self._heads: dict[tuple[Any, ...], Dispatch] = {}

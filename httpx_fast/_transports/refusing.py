@@ -12,7 +12,7 @@ from .base import AsyncBaseTransport, BaseTransport
 
 
 class RefusingTransport(AsyncBaseTransport, BaseTransport):
-    """Raises ProxyError with `reason` for every request."""
+    """Raise ProxyError with `reason` for every request."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -31,7 +31,7 @@ class RefusingTransport(AsyncBaseTransport, BaseTransport):
 
 
 def of_environment(pattern: str, url: str) -> Proxy | RefusingTransport:
-    """The proxy that the environment names for URLs of `pattern`; a transport that says why if there can be none."""
+    """Return the environment's proxy for URLs of `pattern`, or a transport that raises if it cannot be used."""
     try:
         return Proxy(url=url)
     except (InvalidURL, ValueError) as error:

@@ -157,7 +157,7 @@ class _Input(io.RawIOBase):
 
 
 class _BodyStream(SyncByteStream):
-    """What was given to write(), then what the application's iterable yields; closes the iterable."""
+    """Yield what was given to write(), then the application's iterable; close the iterable."""
 
     def __init__(self, result: Iterable[bytes], start: _Start) -> None:
         self._result = result

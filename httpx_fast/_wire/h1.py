@@ -144,18 +144,18 @@ class ResponseReader:
     # Hooks for the connection.
 
     def head_arrived(self) -> None:
-        """Called when the head of the final response was read. Do nothing; for subclasses."""
+        """Do nothing; a hook for subclasses, called when the head of the final response was read."""
 
     def message_ended(self) -> None:
-        """Called when the message is complete. Do nothing; for subclasses."""
+        """Do nothing; a hook for subclasses, called when the message is complete."""
 
     def all_arrived(self) -> None:
-        """Called instead of the two hooks above when head and end of a message arrive in one piece."""
+        """Call the two hooks above; called instead of them when head and end of a message arrive in one piece."""
         self.head_arrived()
         self.message_ended()
 
     def went_dead(self) -> None:
-        """Called when the peer closes an idle connection or sends bytes on it. Do nothing; for subclasses."""
+        """Do nothing; a hook for subclasses, called when the peer closes an idle connection or sends bytes on it."""
 
     # The sink.
 

@@ -114,13 +114,13 @@ class StreamReader(ReceiveWindow):
     # Hooks for the connection.
 
     def wake(self) -> None:
-        """Called when `ready`, `chunks` or `blocked` may have changed. Do nothing; for subclasses."""
+        """Do nothing; a hook for subclasses, called when `ready`, `chunks` or `blocked` may have changed."""
 
     def head_arrived(self) -> None:
-        """Called when the head of the final response was read. Do nothing; for subclasses."""
+        """Do nothing; a hook for subclasses, called when the head of the final response was read."""
 
     def message_ended(self) -> None:
-        """Called when the message is complete. Do nothing; for subclasses."""
+        """Do nothing; a hook for subclasses, called when the message is complete."""
 
     # Called by the session. Http2Error if the message is malformed.
 

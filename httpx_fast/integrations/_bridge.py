@@ -93,7 +93,7 @@ def _own_proxy(proxy: Any, package: Package, trust_env: bool) -> Proxy | None:
 
 
 class _Adapter:
-    """What both transports share: constructor and settings."""
+    """Share code between both transports: constructor and settings."""
 
     _package: ClassVar[Package]
     _kind: ClassVar[Any]
@@ -132,7 +132,7 @@ class _Adapter:
 
     @property
     def pool(self) -> Pool:
-        """The connections, of an async transport those of the running loop: `stats()`, `connections()`, `waiters()`."""
+        """Return the pool, for an async transport that of the loop: `stats()`, `connections()`, `waiters()`."""
         return self._transport.pool  # type: ignore[no-any-return]
 
     def _request(self, request: Any, stream_kind: type, adapter: Callable[[Any], Any]) -> Any:
@@ -172,7 +172,7 @@ class _Adapter:
 
 
 class BlockingTransport(_Adapter):
-    """What is `FastTransport` with the package's base class."""
+    """Implement `FastTransport`; the package's base class is added to it."""
 
     _kind = _Blocking
     _whole: ClassVar[Any]
@@ -188,12 +188,12 @@ class BlockingTransport(_Adapter):
         return self._response(response, self._whole, self._streamed, NetworkStream)
 
     def close(self) -> None:
-        """Close all connections; who uses one, or waits for one, gets a ReadError."""
+        """Close all connections; a request that uses or waits for one gets a ReadError."""
         self._transport.close()
 
 
 class AsynchronousTransport(_Adapter):
-    """What is `AsyncFastTransport` with the package's base class."""
+    """Implement `AsyncFastTransport`; the package's base class is added to it."""
 
     _kind = _Asynchronous
     _whole: ClassVar[Any]
@@ -209,12 +209,12 @@ class AsynchronousTransport(_Adapter):
         return self._response(response, self._whole, self._streamed, AsyncNetworkStream)
 
     async def aclose(self) -> None:
-        """Close all connections; who uses one, or waits for one, gets a ReadError."""
+        """Close all connections; a request that uses or waits for one gets a ReadError."""
         await self._transport.aclose()
 
 
 class ClientOptions:
-    """What both clients share: they make our transports wherever the package's client makes its own.
+    """Share code between both clients: they make our transports where the package's client makes its own.
 
     So proxies of the environment, `proxy`, `limits`, `verify`, `cert` and `http1` hold as they do there.
     """
@@ -239,5 +239,5 @@ class ClientOptions:
 
     @property
     def pool(self) -> Pool:
-        """The connections of the client's own transport; those of proxies and mounts are on their transports."""
+        """Return the pool of the client's own transport; those of proxies and mounts are on their transports."""
         return self._transport.pool  # type: ignore[no-any-return]

@@ -15,7 +15,7 @@ _Base: Any = instrumentor.BaseInstrumentor  # type: ignore[attr-defined]  # the 
 
 
 class HTTPXFastInstrumentor(_Base):  # type: ignore[misc]
-    """Instruments every client; one at a time."""
+    """Instrument every client; only one instrumentor at a time."""
 
     _stop: Callable[[], None] | None = None
 

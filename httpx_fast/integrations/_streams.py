@@ -117,7 +117,7 @@ class _Network:
 
     @property
     def _own(self) -> Any:
-        """Our network stream; made when it is first used, which it seldom is."""
+        """Return our network stream; made when it is first used, which is seldom."""
         return self._response.extensions["network_stream"]
 
     def get_extra_info(self, info: str) -> Any:

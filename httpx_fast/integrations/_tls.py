@@ -33,7 +33,7 @@ def shared_context(
     if isinstance(verify, ssl.SSLContext):
         return verify
     key = (package.name, *settings_key(verify, cert, trust_env))
-    # Held while building: others who want the same context would have to build it too.
+    # Held while building, so that others that need the same context do not build it too.
     with _contexts_lock:
         context = _contexts.get(key)
         if context is None:

@@ -61,7 +61,7 @@ class _Begun(NamedTuple):
 
 
 class Telemetry:
-    """Observes exchanges, and tells OpenTelemetry of them."""
+    """Observe exchanges, and report them to OpenTelemetry."""
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ def stop() -> None:
 
 
 class HTTPXFastIntegration(Integration):
-    """Tells Sentry of the requests of all clients that are made after `sentry_sdk.init()`."""
+    """Report to Sentry the requests of all clients that are made after `sentry_sdk.init()`."""
 
     identifier = "httpx_fast"
 

@@ -20,7 +20,7 @@ _BOUNDARY = re.compile(rb"--([^\r\n]+)\r\n")
 
 
 class Matcher:
-    """Tells whether a request is one that an answer was registered for. All that is given has to match."""
+    """Match requests with registered answers. All that is given has to match."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Matcher:
 
     @property
     def needs_body(self) -> bool:
-        """Whether a message about it should show the body of requests."""
+        """Return whether a message about it should show the body of requests."""
         return self.content is not None or self.json is not None or self.files is not None
 
     def __str__(self) -> str:

@@ -45,7 +45,7 @@ class IteratorStream(SyncByteStream, AsyncByteStream):
 
 
 class HTTPXFastMock:
-    """Answers requests of httpx_fast as it is told, and keeps them.
+    """Answer requests of httpx_fast as registered, and keep them.
 
     Answers are taken in the order in which they were added, each once, unless `is_reusable`; the last one that matches
     is used again then. At the end of the test all that are not `is_optional` must have been used, and no request must

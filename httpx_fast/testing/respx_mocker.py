@@ -58,7 +58,7 @@ def _ours(error: httpx.HTTPError, request: Request) -> Exception:
 
 
 class HTTPXFastMocker(AbstractRequestMocker):
-    """Takes the place of `handle_request()` and `handle_async_request()` of our transports."""
+    """Replace `handle_request()` and `handle_async_request()` of our transports."""
 
     name = "httpx_fast"
     targets: ClassVar[list[str]] = ["httpx_fast.HTTPTransport", "httpx_fast.AsyncHTTPTransport"]

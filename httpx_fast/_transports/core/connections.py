@@ -36,7 +36,7 @@ _send, _send_async = HTTPTransport.handle_request, AsyncHTTPTransport.handle_asy
 
 
 class ConnectionInterface:
-    """What a pool asks of its blocking connections."""
+    """Define what a pool needs of its blocking connections."""
 
     def handle_request(self, request: Request) -> Response:
         raise NotImplementedError
@@ -46,7 +46,7 @@ class ConnectionInterface:
 
 
 class AsyncConnectionInterface:
-    """What a pool asks of its asynchronous connections."""
+    """Define what a pool needs of its asynchronous connections."""
 
     async def handle_async_request(self, request: Request) -> Response:
         raise NotImplementedError
@@ -56,7 +56,7 @@ class AsyncConnectionInterface:
 
 
 def _once(stream: Any) -> Callable[..., Any]:
-    """Gives `stream` to who connects first; a connection that has ended is not made anew."""
+    """Return a connect function that gives `stream` to its first caller, and raises for all others."""
     left = [stream]
 
     def connect(*where: object, **how: object) -> Any:
@@ -123,7 +123,7 @@ class _Connection:
         return bool(origin == self._origin)
 
     def is_available(self) -> bool:
-        """Whether it takes a request now."""
+        """Return whether it takes a request now."""
         if not self._used:
             return True
         infos = self._infos()
@@ -136,7 +136,7 @@ class _Connection:
         return bool(info.streams < info.max_streams)
 
     def has_expired(self) -> bool:
-        """Whether it has been idle for too long, or was closed by the peer meanwhile."""
+        """Return whether it has been idle for too long, or was closed by the peer meanwhile."""
         infos = self._infos()
         if not self._used or not infos or infos[0].state != "idle":
             return self.is_closed()
@@ -224,7 +224,7 @@ class OwnConnections:
         self.requests = 0  # those that have a connection, or wait for one
 
     def find(self, origin: Origin, waiter: Waiter) -> tuple[Any, list[Any]]:
-        """A connection for a request, or None where it is to wait; and those that are to be closed."""
+        """Return a connection for a request, None if it has to wait, and the connections to close."""
         with self._lock:
             doomed = [each for each in self.connections if each.is_closed() or each.has_expired()]
             self.connections = [each for each in self.connections if each not in doomed]
@@ -243,7 +243,7 @@ class OwnConnections:
             return made, doomed
 
     def released(self) -> list[Any]:
-        """A request has ended: who waits looks again. Returns the connections that are to be closed."""
+        """Note that a request has ended and wake the waiters. Return the connections to close."""
         with self._lock:
             doomed = [each for each in self.connections if each.is_closed()]
             idle = [each for each in self.connections if each.is_idle()]
@@ -256,7 +256,7 @@ class OwnConnections:
         return doomed
 
     def all(self) -> list[Any]:
-        """Every connection, none of which is kept."""
+        """Remove all connections and return them."""
         with self._lock:
             found, self.connections = self.connections, []
         return found
@@ -274,7 +274,7 @@ def _too_late(since: float, now: float, budget: float | None) -> PoolTimeout:
 
 
 def send(own: OwnConnections, request: Request) -> Response:
-    """Sends a request over one of the connections."""
+    """Send a request over one of the connections."""
     from ..._drive import drive
 
     backend, budget = SyncBackend(), _budget(request)
@@ -330,7 +330,7 @@ class _Stream(SyncByteStream):
 
 
 async def send_async(own: OwnConnections, request: Request) -> Response:
-    """Sends a request over one of the connections."""
+    """Send a request over one of the connections."""
     backend, budget = backend_for(current_token()), _budget(request)
     since = backend.clock()
     at = None if budget is None else since + budget

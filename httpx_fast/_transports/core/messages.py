@@ -53,7 +53,7 @@ class URL:
 
     @property
     def origin(self) -> Origin:
-        """Where the URL leads; the port is filled in."""
+        """Return the origin of the URL; the port is filled in."""
         return Origin(self.scheme, self.host, self.port or _PORTS.get(self.scheme, 0))
 
     def _parts(self) -> tuple[bytes, bytes, int | None, bytes]:
@@ -114,7 +114,7 @@ class Response:
 
     @property
     def content(self) -> bytes:
-        """The body; RuntimeError before it was read."""
+        """Return the body. Raises RuntimeError before it was read."""
         if self._content is None:
             raise RuntimeError("the response is streamed: call read() or aread() before using its content")
         return self._content
@@ -191,7 +191,7 @@ def model_response(response: Response) -> models.Response:
 
 
 def field_lines(headers: Any) -> _Lines:
-    """Field lines of a mapping or of pairs, text or bytes."""
+    """Return the field lines of a mapping or of pairs, text or bytes."""
     pairs: Iterable[tuple[bytes | str, bytes | str]] = headers or ()
     if isinstance(headers, Mapping):
         pairs = cast("Mapping[bytes | str, bytes | str]", headers).items()

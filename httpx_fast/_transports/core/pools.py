@@ -88,7 +88,7 @@ class _Requested:
 
 
 class _ConnectionView:
-    """What a pool tells of one of its connections, at one moment."""
+    """Show one connection of a pool, at one moment."""
 
     def __init__(self, info: Any) -> None:
         self._info = info
@@ -118,7 +118,7 @@ class _ConnectionView:
 
 
 class _Pool:
-    """What pools of both kinds answer, and are made of."""
+    """Share code between pools of both kinds."""
 
     transport: Any
     _transport_kind: Any = None
@@ -162,7 +162,7 @@ class _Pool:
             self._network_backend = network_backend
 
     def create_connection(self, origin: Origin) -> Any:
-        """For subclasses, which make connections of their own."""
+        """Return a new connection; a hook for subclasses."""
         raise NotImplementedError(f"{type(self).__name__} makes its connections itself; there is none to give out")
 
     @classmethod
@@ -245,7 +245,7 @@ class _Pool:
 
     @_network_backend.setter
     def _network_backend(self, backend: Any) -> None:
-        """Connects by `backend` (httpcore's kind) from now on; connections that there are are let go of."""
+        """Connect with `backend` (httpcore's kind) from now on; close the present connections."""
         transport, kind = self.transport, self._backend_kind
         make_pool: Any = self._transport_kind._make_pool
 
@@ -263,7 +263,7 @@ class _Pool:
 
     @property
     def connections(self) -> list[Any]:
-        """The connections that there are now."""
+        """Return the present connections."""
         if self._given is not None:
             return list(self._given.connections)
         return [_ConnectionView(info) for pool in self._pools() for info in pool.connections()]
@@ -274,7 +274,7 @@ class _Pool:
 
     @property
     def _requests(self) -> list[Any]:
-        """The requests that have a connection, or wait for one, or for one to be made."""
+        """Return the requests that have a connection or wait for one."""
         if self._given is not None:
             return [_Requested(self)] * self._given.requests
         found: list[Any] = []
@@ -396,7 +396,7 @@ class AsyncSOCKSProxy(_Proxied, AsyncConnectionPool):
 
 
 def pool_of(transport: Any) -> Any:
-    """The pool of a transport of ours, in httpcore's shape; of a class that says what it goes through."""
+    """Return the pool of one of our transports, in httpcore's shape; its class tells which proxy it uses."""
     known = transport.__dict__.get("_core_pool")
     pool = None if known is None else known()
     if pool is None:
@@ -429,7 +429,7 @@ def _made(method: bytes | str, url: URL | bytes | str, options: dict[str, Any]) 
 
 
 def _our_proxy(proxy: Any) -> Proxy | None:
-    """A proxy of httpcore's kind as one of ours."""
+    """Return one of our proxies for one of httpcore's kind."""
     if proxy is None or isinstance(proxy, Proxy):
         return proxy
     auth = None if proxy.auth is None else (_text(proxy.auth[0]), _text(proxy.auth[1]))

@@ -193,7 +193,7 @@ _STEPS = 8  # bare yields of one `aclose`; those that are known have one
 
 
 def _close_at_once(network: Any) -> bool:
-    """Closes as far as that takes no waiting; whether that was all of it. A bare yield may be answered by anybody."""
+    """Close without waiting; return whether that was enough. A bare yield may be resumed with None."""
     closing = network.aclose()
     try:
         for _ in range(_STEPS):
@@ -243,7 +243,7 @@ def _extra(network: Any, name: str, secured: bool) -> Any:
 
 @contextlib.contextmanager
 def _connecting(host: str | None) -> Any:
-    """What others raise while connecting, as exceptions of ours."""
+    """Raise errors of a foreign `connect` as exceptions of ours."""
     try:
         yield
     except (TransportError, ConnectionNotAvailable):
@@ -255,7 +255,7 @@ def _connecting(host: str | None) -> Any:
 
 
 class _Connecting:
-    """What a backend does that has its streams from `connect` (TCP) and `connect_path` (Unix sockets)."""
+    """Get streams from `connect` (TCP) and `connect_path` (Unix sockets); a base of both backends."""
 
     clock: Callable[[], float]
 
@@ -266,7 +266,7 @@ class _Connecting:
         self._secured = secured
 
     async def resolve(self, host: str, port: int, timer: PhaseTimer) -> Sequence[Address]:
-        """Leaves the name to who connects."""
+        """Return the name unresolved: the foreign `connect` resolves it."""
         return [(socket.AF_UNSPEC, (host, port))]
 
     def _within(self, timer: PhaseTimer) -> float | None:
@@ -274,7 +274,7 @@ class _Connecting:
 
 
 class BlockingBackend(_Connecting, SyncBackend):
-    """Connects by a function, or a backend in httpcore's shape."""
+    """Connect by a function, or a backend in httpcore's shape."""
 
     async def connect_tcp(
         self,
@@ -300,7 +300,7 @@ class BlockingBackend(_Connecting, SyncBackend):
 
 
 class AsyncBackend(_Connecting, AnyIOBackend):
-    """Connects by a coroutine function, or a backend in httpcore's shape."""
+    """Connect by a coroutine function, or a backend in httpcore's shape."""
 
     async def connect_tcp(
         self,
