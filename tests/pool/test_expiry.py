@@ -1,4 +1,4 @@
-"""How long the pool keeps connections, and what it tells of them and of who waits."""
+"""How long idle connections are kept, and the timer that closes them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ import threading
 from typing import Any
 
 import pytest
-from memory import A, B, House
+from memory import SLOW, A, B, House
 from runners import Runner
 
 import httpx_fast
-from httpx_fast._conn.base import RequestTimeouts
-from httpx_fast._exceptions import PoolTimeout
-from httpx_fast._origin import Origin, Route
-
-SLOW = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
-OTHER_NAME = Route(A.origin, "other.example")
 
 
 def answer(keep_alive: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nKeep-Alive: " + keep_alive + b"\r\n\r\nok"
+
+
+def test_idle_connection_is_closed_after_its_time(run: Any) -> None:
+    async def body(runner: Runner) -> None:
+        house = House(runner)
+        await house.get()
+        house.backend.now += 5.0
+        await house.get()
+        assert [stream.closed for stream in house.backend.streams] == [1, 0]
+        assert house.counts == (0, 1, 0)
+
+    run(body)
 
 
 @pytest.mark.parametrize(("passed", "reused"), [(1.9, True), (2.0, False)])
@@ -104,21 +110,6 @@ def test_origin_that_closes_idle_connections_early_is_learnt(run: Any, noticed: 
     run(body)
 
 
-def test_limit_of_connections_by_host_holds_over_its_routes(run: Any) -> None:
-    async def body(runner: Runner) -> None:
-        house = House(runner, connections=5, per_host=1)
-        house.backend.scripts = [[SLOW, b"ok"]]
-        *_, lease = await house.get(whole=False)
-        assert lease is not None
-        await house.get(B)
-        with pytest.raises(PoolTimeout, match=r"2 of 5 connections .*, 1 may be to one host, 0 more requests wait"):
-            await house.get(OTHER_NAME, timeouts=RequestTimeouts(None, None, None, 0.5))
-        lease.close()
-        await house.get(OTHER_NAME)
-
-    run(body)
-
-
 def test_timer_closes_idle_connections_without_traffic(run: Any) -> None:
     async def body(runner: Runner) -> None:
         house = House(runner, connections=3)
@@ -194,65 +185,3 @@ def test_loop_closes_an_idle_connection_without_traffic(backend: Runner, peer: A
             await backend.hear(closed)
 
     backend.run(body)
-
-
-def test_snapshots_tell_of_each_connection(run: Any) -> None:
-    async def body(runner: Runner) -> None:
-        house = House(runner, connections=3)
-        house.backend.scripts = [[SLOW, b"ok"]]
-        *_, lease = await house.get(whole=False)
-        assert lease is not None
-        await house.get(B)
-        await house.get(B)
-        house.backend.now += 2.0
-        leased, idle = house.pool.connections()
-        assert (leased.origin, leased.state, leased.leased, leased.idle) == (A.origin, "leased", 2.0, None)
-        assert (idle.origin, idle.state, idle.leased, idle.idle) == (B.origin, "idle", None, 2.0)
-        assert (leased.requests, idle.requests) == (1, 2)
-        assert (leased.age, idle.age) == (2.0, 2.0)
-        assert (leased.streams, idle.streams, idle.max_streams) == (1, 0, 1)
-        assert [place.rpartition("/")[2].partition(":")[0] for place in leased.held_by] == ["memory.py"]
-        assert (leased.http_version, idle.held_by) == ("HTTP/1.1", ())
-        stats = house.pool.stats()
-        assert (stats.leased, stats.idle, stats.connecting, stats.waiting, stats.open) == (1, 1, 0, 0, 2)
-        assert (stats.max_connections, stats.max_per_host, stats.learnt) == (3, None, {})
-        assert stats.longest == leased
-        lease.close()
-        assert house.pool.stats().longest is None
-        assert not house.pool.leases.held
-
-    run(body)
-
-
-def test_snapshots_tell_of_who_waits_and_what_is_dialled(run: Any) -> None:
-    async def body(runner: Runner) -> None:
-        house = House(runner, connections=1)
-        house.backend.close_gate(waiting=2)
-        seen: list[Any] = []
-        house.backend.on_connect = lambda: seen.extend((house.pool.waiters(), house.pool.connections()))
-        await runner.together(*[house.get] * 3)
-        waiters, (info,) = seen
-        assert [(waiter.origin, waiter.age) for waiter in waiters] == [(A.origin, 0.0)] * 2
-        assert (info.origin, info.state, info.age) == (A.origin, "connecting", None)
-
-    run(body)
-
-
-def test_pool_timeout_carries_the_stats_and_names_the_longest_lease(run: Any) -> None:
-    async def body(runner: Runner) -> None:
-        house = House(runner, connections=1)
-        house.backend.scripts = [[SLOW, b"ok"]]
-        *_, lease = await house.get(whole=False)
-        assert lease is not None
-        house.backend.now += 1.5
-        with pytest.raises(
-            PoolTimeout,
-            match=r"1 of 1 connections are open \(1 in use, 0 connecting, 0 idle\), 0 more requests wait; longest in "
-            r"use is one to http://a\.example, for 1\.5 s by a response that was requested at .*memory\.py:\d+$",
-        ) as caught:
-            await house.get(B, timeouts=RequestTimeouts(None, None, None, 0.5))
-        assert caught.value.pool.leased == 1
-        assert caught.value.pool.longest.origin == Origin("http", "a.example", 80)
-        lease.close()
-
-    run(body)
