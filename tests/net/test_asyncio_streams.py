@@ -38,13 +38,6 @@ class CountingLoop(asyncio.SelectorEventLoop):
         return super().call_at(*arguments, **options)
 
 
-class ProtocolLoop(asyncio.SelectorEventLoop):
-    """As Windows' Proactor: it has no readers."""
-
-    add_reader = asyncio.AbstractEventLoop.add_reader
-    remove_reader = asyncio.AbstractEventLoop.remove_reader
-
-
 @pytest.fixture(params=[False, True], ids=["own socket", "protocol"])
 def backend(request: pytest.FixtureRequest) -> AsyncioBackend:
     return AsyncioBackend(force_protocol=request.param)
@@ -81,22 +74,6 @@ def test_a_hundred_exchanges_register_one_reader_and_one_timer(peer: Listener):
     run(loop, body())
 
 
-def test_a_nearer_deadline_moves_the_timer(backend: AsyncioBackend, peer: Listener):
-    async def body() -> None:
-        with contextlib.closing(await connect(backend, peer)) as stream:
-            far = peer.accept()
-            sink = Sink()
-            stream.attach(sink)
-            stream.set_deadline("read", backend.clock() + 1000, 1000.0)
-            far.sendall(b"x")
-            await receive(stream, sink, 1)
-            stream.set_deadline("read", backend.clock() + 0.01, 0.01)
-            with pytest.raises(ReadTimeout, match=r"of 0\.01 s"):
-                await stream.receive()
-
-    asyncio.run(body())
-
-
 def test_arming_holds_for_a_wait_that_goes_on(backend: AsyncioBackend, peer: Listener):
     async def body() -> None:
         with contextlib.closing(await connect(backend, peer)) as stream:
@@ -106,39 +83,6 @@ def test_arming_holds_for_a_wait_that_goes_on(backend: AsyncioBackend, peer: Lis
             stream.set_deadline("read", backend.clock() + 0.01, 0.01)
             with pytest.raises(ReadTimeout, match=r"of 0\.01 s"):
                 await waiting
-
-    asyncio.run(body())
-
-
-def test_a_timer_that_fires_early_is_set_again(backend: AsyncioBackend, peer: Listener):
-    async def body() -> None:
-        with contextlib.closing(await connect(backend, peer)) as stream:
-            far = peer.accept()
-            sink = Sink()
-            stream.attach(sink)
-            stream.set_deadline("read", backend.clock() + 0.01, 0.01)
-            far.sendall(b"x")
-            await receive(stream, sink, 1)
-            start = backend.clock()
-            stream.set_deadline("read", start + 0.05, 0.05)
-            with pytest.raises(ReadTimeout, match=r"of 0\.05 s"):
-                await stream.receive()
-            assert backend.clock() >= start + 0.05
-
-    asyncio.run(body())
-
-
-def test_an_idle_connection_lets_its_timer_end(backend: AsyncioBackend, peer: Listener):
-    async def body() -> None:
-        with contextlib.closing(await connect(backend, peer)) as stream:
-            far = peer.accept()
-            sink = Sink()
-            stream.attach(sink)
-            stream.set_deadline("read", backend.clock() + 0.005, 0.005)
-            far.sendall(b"x")
-            await receive(stream, sink, 1)
-            while stream._timer is not None:
-                await asyncio.sleep(0)
 
     asyncio.run(body())
 
@@ -190,17 +134,6 @@ def test_the_context_of_who_connected_is_not_kept(backend: AsyncioBackend, peer:
     asyncio.run(body())
 
 
-def test_a_loop_without_readers_is_served_by_its_transports(peer: Listener):
-    async def body() -> None:
-        with contextlib.closing(await connect(AsyncioBackend(), peer)) as stream:
-            assert isinstance(stream, ProtocolStream)
-        await asyncio.sleep(0)
-
-    loop = ProtocolLoop()
-    # A stock loop wakes itself through a reader of its own, which it asks of an inner method.
-    run(loop, body())
-
-
 def test_a_stock_loop_is_served_by_its_readers(peer: Listener):
     async def body() -> None:
         with contextlib.closing(await connect(AsyncioBackend(), peer)) as stream:
@@ -223,24 +156,6 @@ def test_closing_after_the_loop_is_quiet(backend: AsyncioBackend, peer: Listener
     stream.close()
     stream.close()
     assert sock.fileno() == -1
-
-
-def test_bytes_that_came_before_anybody_was_attached_are_kept(peer: Listener):
-    uvloop = pytest.importorskip("uvloop")
-
-    async def body() -> None:
-        done = peer.serve(lambda connection: connection.sendall(b"220 welcome"))
-        stream = await connect(AsyncioBackend(), peer)
-        await asyncio.to_thread(done.wait, 30)
-        for _ in range(20):
-            await asyncio.sleep(0)
-        sink = Sink()
-        with contextlib.closing(stream):
-            stream.attach(sink)
-            assert await receive(stream, sink, 11) == b"220 welcome"
-        await asyncio.sleep(0)
-
-    run(uvloop.new_event_loop(), body())
 
 
 @pytest.fixture
