@@ -22,15 +22,33 @@ T = TypeVar("T")
 _CLOSED = (trio.ClosedResourceError, OSError, ValueError)
 
 
+class ReadCheck:
+    """Stand for a stream among the deadlines. A closed stream takes itself out, since its entry may stay for long."""
+
+    __slots__ = ("stream",)
+
+    def __init__(self, stream: TrioStream) -> None:
+        self.stream: TrioStream | None = stream
+
+    def done(self) -> bool:
+        """Return whether the stream is closed, so that no deadline has to be checked."""
+        return self.stream is None
+
+    def set_result(self, result: bool) -> None:
+        """End the read that waits, if its deadline has passed."""
+        if self.stream is not None:
+            self.stream.check_deadline()
+
+
 class TrioStream(PulledStream):
     """Read and write a socket of our own in trio.
 
     A read has no cancel scope: that would cost as much as the rest of an exchange. When its deadline has passed,
-    `deadlines` calls `set_result()`, which wakes it as closing would. The entry there is made anew only when the last
-    one has come up, or a deadline is sooner.
+    `deadlines` has `check_deadline()` called, which wakes it as closing would. The entry there is made anew only when
+    the last one has come up, or a deadline is sooner.
     """
 
-    __slots__ = ("_deadlines", "_next_check", "_number", "_receiving", "_scopes", "_turn", "_wrote")
+    __slots__ = ("_check", "_deadlines", "_next_check", "_number", "_receiving", "_scopes", "_turn", "_wrote")
 
     def __init__(
         self, sock: socket.socket, address: Any, clock: Callable[[], float], deadlines: Deadlines, timer: TrioTimer
@@ -38,7 +56,8 @@ class TrioStream(PulledStream):
         super().__init__(sock, address, clock)
         self._number = sock.fileno()
         self._deadlines = deadlines, timer
-        self._next_check = NEVER  # when set_result() is called next
+        self._check = ReadCheck(self)
+        self._next_check = NEVER  # when check_deadline() is called next
         self._receiving = False
         self._wrote = False  # an answer cannot be there yet
         self._scopes = Scopes(self, trio.CancelScope, trio.current_time)  # of writes
@@ -83,11 +102,7 @@ class TrioStream(PulledStream):
             if timer.at != NEVER and (now := clock()) >= timer.at:
                 raise self._expired(now)
 
-    def done(self) -> bool:
-        """Return whether the stream is closed, so that no deadline has to be checked."""
-        return self._closed
-
-    def set_result(self, result: bool) -> None:
+    def check_deadline(self) -> None:
         """End the read that waits, if its deadline has passed."""
         self._next_check = NEVER
         if not self._receiving:
@@ -100,7 +115,7 @@ class TrioStream(PulledStream):
     def _check_later(self) -> None:
         self._next_check = at = self._read_timer.at
         deadlines, timer = self._deadlines
-        deadlines.add(timer, at, self)
+        deadlines.add(timer, at, self._check)
 
     def _raise_if_over(self, error: Exception) -> None:
         """Raise what ended a wait: closing, or the deadline. Return if it was woken for a deadline that has moved."""
@@ -139,6 +154,7 @@ class TrioStream(PulledStream):
         if self._closed:
             return
         self._closed = True
+        self._check.stream = None
         self._deadlines[0].ended()
         try:
             trio.lowlevel.notify_closing(self._number)

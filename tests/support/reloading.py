@@ -52,6 +52,9 @@ Mutex file:{folder} default
 Listen 127.0.0.1:{cleartext}
 Listen 127.0.0.1:{tls}
 DocumentRoot {folder}/www
+<Directory />
+AllowOverride None
+</Directory>
 <Directory {folder}/www>
   Require all granted
 </Directory>
