@@ -113,7 +113,7 @@ class House:
     def __init__(
         self,
         runner: Runner,
-        connections: int = 2,
+        connections: int | None = 2,
         keepalive: int | None = None,
         expiry: float | None = 5.0,
         per_host: int | None = None,
