@@ -434,18 +434,9 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         params = self._merge_queryparams(params)
         granted = self.timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)
         jar = self._merge_cookies(cookies)
-        request = Request(
-            method,
-            merged_url,
-            content=content,
-            data=data,
-            files=files,
-            json=json,
-            params=params,
-            headers=self._merge_headers(headers),
-            cookies=jar,
-            extensions=extensions,
-        )
+        body: Any = {"content": content, "data": data, "files": files, "json": json}
+        fields = self._merge_headers(headers)
+        request = Request(method, merged_url, params=params, headers=fields, cookies=jar, extensions=extensions, **body)
         _grant(request, granted)
         return request
 

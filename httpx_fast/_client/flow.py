@@ -139,20 +139,11 @@ async def _authenticating(
 
 
 async def _redirecting(
-    client: BaseClient,
-    request: Request,
-    follow_redirects: bool,
-    history: list[Response],
-    read: bool,
-    auth: Auth | None = None,
+    client: BaseClient, request: Request, follow: bool, history: list[Response], read: bool, auth: Auth | None = None
 ) -> Response:
-    """Send `request` and, if wanted, follow redirects; `history` holds the earlier responses.
-
-    With `read` the last response is read. `auth` is asked about each request that follows.
-    """
+    """Send `request`, and follow redirects if `follow`; read the last response if `read`. `history` came before."""
     io: ClientIO = client._io
     hooks = client._event_hooks
-    redirects = sum(each.has_redirect_location for each in history) if history else 0
     while True:
         if hooks["request"]:
             await _call_each(io, hooks["request"], request)
@@ -165,13 +156,9 @@ async def _redirecting(
             response = client._exchange(transport, request)
             if not isinstance(response, Response):
                 response = await response
-        except RequestError as error:
-            _belongs_to(error, request, history)
+        except (RequestError, TypeError) as error:
+            _explain(error, transport, request, response, history)
             raise
-        except TypeError:
-            if response is request or hasattr(response, "__await__"):
-                raise
-            raise _no_response(transport, response) from None
         try:
             response._request = request
             response.default_encoding = client._default_encoding
@@ -188,7 +175,7 @@ async def _redirecting(
                 response.journey.follow(each.journey for each in history)
             following = None
             if 300 <= response.status_code < 400 and response.has_redirect_location:
-                following = _following(client, request, response, redirects if follow_redirects else None, auth)
+                following = _following(client, request, response, history if follow else None, auth)
             if following is None:
                 # A body that is there already needs nobody to wait for it.
                 if read and ((body := response._body) is None or not response._take(body)):
@@ -198,7 +185,6 @@ async def _redirecting(
         except BaseException as error:
             await _abandon(io, transport, response, error)
             raise
-        redirects += 1
         history = [*history, response]
         request = following
 
@@ -209,8 +195,17 @@ async def _call_each(io: ClientIO, hooks: list[Any], argument: Any) -> None:
         await io.call(hook, argument)
 
 
-def _belongs_to(error: RequestError, request: Request, history: list[Response]) -> None:
-    """Name the request in an error, and what came before it in the error's journey."""
+def _explain(
+    error: RequestError | TypeError, transport: Any, request: Request, response: Any, history: list[Response]
+) -> None:
+    """Name the request in an error, and what came before it in the error's journey.
+
+    Raise TypeError if `response`, which the transport gave, is none.
+    """
+    if not isinstance(error, RequestError):
+        if response is not request and not hasattr(response, "__await__"):
+            raise _no_response(transport, response) from None
+        return
     if error._request is None:
         error._request = request
     if error.journey is not None:
@@ -219,16 +214,16 @@ def _belongs_to(error: RequestError, request: Request, history: list[Response]) 
 
 
 def _following(
-    client: BaseClient, request: Request, response: Response, redirects: int | None, auth: Auth | None
+    client: BaseClient, request: Request, response: Response, history: list[Response] | None, auth: Auth | None
 ) -> Request | None:
-    """Return the request that follows a redirect; None if `redirects`, the number of those before, is None.
+    """Return the request that follows a redirect; None if `history`, the responses before, is None.
 
-    Then the response offers it to the user. Raises TooManyRedirects.
+    Then the response offers it to the user. `auth` is asked about the request. Raises TooManyRedirects.
     """
-    if redirects is None:
+    if history is None:
         response.next_request = _next_request(client, request, response)
         return None
-    if redirects >= client.max_redirects:
+    if sum(each.has_redirect_location for each in history) >= client.max_redirects:
         raise TooManyRedirects(f"redirected more than max_redirects={client.max_redirects} times", request=request)
     following = client._build_redirect_request(request, response)
     if auth is not None:

@@ -80,8 +80,7 @@ class Exchanges:
                     connection = await self._acquirer.acquire(route, found, timeouts, journey, since, once)
                     if journey.is_cut:
                         raise ReadError("the request was given up on this side before it was sent")
-                # A head that has a time of its own is waited for before the body is.
-                together = whole and timeouts.first_byte is None
+                together = whole and timeouts.first_byte is None  # else the head is waited for before the body is
                 exchange = await connection.exchange(head, body, framing, timeouts, journey, together)
                 break
             except BaseException as caught:
