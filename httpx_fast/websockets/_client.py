@@ -80,6 +80,8 @@ __all__ = [
 
 JSONMode = Literal["text", "binary"]
 
+#: Codes with which a session ends as it should: it is done, or one side goes away (RFC 6455 s.7.4.1).
+_ENDED_WELL = (1000, 1001)
 _READ_SIZE = 65536  # bytes of one read
 #: How many times within a keep-alive interval the asynchronous session reads by itself.
 _LOOKS = 8
@@ -99,6 +101,11 @@ class AsyncPongEvent(Heard):
     async def wait(self) -> None:
         """Wait for it. Raises the error that ends the session."""
         await self._wait(None)
+
+
+def _data_of(event: Event) -> str | bytes:
+    assert isinstance(event, (TextMessage, BytesMessage))
+    return event.data
 
 
 def _as_text(event: Event) -> str:
@@ -181,6 +188,27 @@ class WebSocketSession(Session):
         WebSocketNetworkError.
         """
         return drive(self._receive(timeout))
+
+    def __iter__(self) -> Self:
+        """Iterate over the data of messages, text or bytes, until the session is closed with code 1000 or 1001.
+
+        Raises WebSocketDisconnect for other codes, WebSocketNetworkError.
+
+        ```python
+        with client.websocket("wss://chat.example.org/") as session:
+            for message in session:
+                print(message)
+        ```
+        """
+        return self
+
+    def __next__(self) -> str | bytes:
+        try:
+            return _data_of(self.receive())
+        except WebSocketDisconnect as error:
+            if error.code in _ENDED_WELL:
+                raise StopIteration from None
+            raise
 
     def receive_text(self, timeout: float | None = None) -> str:
         """Return the next message, which must be text. Raises WebSocketInvalidTypeReceived otherwise."""
@@ -285,6 +313,21 @@ class AsyncWebSocketSession(Session):
         WebSocketNetworkError.
         """
         return await self._receive(timeout)
+
+    def __aiter__(self) -> Self:
+        """Iterate over the data of messages, text or bytes, until the session is closed with code 1000 or 1001.
+
+        Raises WebSocketDisconnect for other codes, WebSocketNetworkError.
+        """
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        try:
+            return _data_of(await self.receive())
+        except WebSocketDisconnect as error:
+            if error.code in _ENDED_WELL:
+                raise StopAsyncIteration from None
+            raise
 
     async def receive_text(self, timeout: float | None = None) -> str:
         """Return the next message, which must be text. Raises WebSocketInvalidTypeReceived otherwise."""

@@ -8,25 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 import httpx_fast
 from httpx_fast._trust import new_context
 
+trustme: Any = pytest.importorskip("trustme", reason="trustme has no wheel for PyPy")
+
 
 @pytest.fixture(scope="module")
-def authority() -> trustme.CA:
+def authority() -> Any:
     return trustme.CA()
 
 
 @pytest.fixture(scope="module")
-def parts(authority: trustme.CA) -> tuple[bytes, bytes]:
+def parts(authority: Any) -> tuple[bytes, bytes]:
     """Return certificate and key in PEM."""
     issued = authority.issue_cert("client.test")
     return b"".join(each.bytes() for each in issued.cert_chain_pems), issued.private_key_pem.bytes()
 
 
-def shown(client: ssl.SSLContext, authority: trustme.CA) -> Any:
+def shown(client: ssl.SSLContext, authority: Any) -> Any:
     """Return the certificate that a server is shown, which asks for one."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.verify_mode = ssl.CERT_REQUIRED

@@ -215,6 +215,34 @@ def test_messages_before_the_close_are_given_and_then_its_code(backend, peer):
     backend.run(body)
 
 
+@pytest.mark.parametrize("code", [1000, 1001, 1011])
+def test_iterating_gives_the_data_of_messages_until_the_session_is_closed(backend, peer, code):
+    def script(dialogue):
+        far = Far(dialogue)
+        far.send(wire.TEXT, "grüß".encode())
+        far.send(wire.BINARY, b"\x00\x01")
+        far.send(wire.CLOSE, code.to_bytes(2, "big") + b"why")
+        dialogue.wait_for_close()
+
+    at = peer(script)
+
+    async def body():
+        seen = []
+        unwell = pytest.raises(WebSocketDisconnect, match="code 1011: why")
+        async with backend.client() as client:
+            with unwell if code == 1011 else contextlib.nullcontext():
+                if backend.asynchronous:
+                    async with client.websocket(at.url()) as session:
+                        async for message in session:
+                            seen.append(message)
+                else:
+                    with client.websocket(at.url()) as session:
+                        seen.extend(session)
+        assert seen == ["grüß", b"\x00\x01"]
+
+    backend.run(body)
+
+
 def test_a_message_of_the_other_type_is_an_error_that_has_it(backend, peer):
     def talk(far):
         far.send(1, b"text")

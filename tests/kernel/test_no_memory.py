@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("_testcapi", reason="this Python was built without its test modules")
 pytest.importorskip("httpx_fast._kernel.http1_c")
+pytest.importorskip("_testcapi", reason="this Python was built without its test modules")
 
 
 # There `HpackDecoder.decode()` is called with no argument at all after some failed allocation, and crashes.
