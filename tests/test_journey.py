@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import json
 import pickle
-import random
 
 import pytest
 
 import httpx_fast
 from httpx_fast import ConnectionFacts, Journey
 from httpx_fast._journey import AGAIN, MAX_ATTEMPTS, NEW
-from httpx_fast._journey_certificate import read_certificate
-from httpx_fast._journey_steps import lines_of, percentile, steps
+from httpx_fast._journey_steps import lines_of
 from httpx_fast._pool import losses, replay
 from httpx_fast._wire.heads import WireHead
-from httpx_fast.testing.certificate import Certificate as Made
-
-DIAL = ("retried", "dns_done", "tcp_done", "proxy_done", "tls_done")
-MARKS = ("sending", "sent", "first", "done")
 
 
 def dialled(*, secure: bool = True) -> Journey:
@@ -39,46 +32,6 @@ def dialled(*, secure: bool = True) -> Journey:
 
 def ms(phases: dict[str, float]) -> dict[str, int]:
     return {name: round(seconds * 1000) for name, seconds in phases.items()}
-
-
-def test_each_step_begins_where_the_one_before_ended() -> None:
-    journey = dialled()
-    assert ms(journey.phases()) == {
-        "pool": 2, "dns": 5, "tcp": 10, "tls": 15, "send": 20, "wait": 40, "receive": 60,
-    }  # fmt: skip
-    assert journey.phases()["send"] == journey.send
-    assert sum(journey.phases().values()) == pytest.approx(journey.took)
-    assert sum(journey.phases_ns().values()) == round(journey.took * 1e9)
-    assert (journey.proxy, journey.reader) == (None, None)
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_steps_add_up_whatever_the_order_of_marks(seed: int) -> None:
-    """Responses come while requests are sent, connections were there, requests fail at any step."""
-    chance = random.Random(seed)
-    journey = dialled(secure=chance.random() < 0.5)
-    facts = journey.connection
-    assert facts is not None
-    for name in DIAL:
-        if chance.random() < 0.4:
-            setattr(facts, name, chance.choice([None, 100 + chance.random()]))
-    for name in MARKS:
-        setattr(journey, name, chance.choice([None, 100 + chance.random(), 100 + chance.random()]))
-    if journey.done is None:
-        journey.stopped = 100 + chance.random()
-    if chance.random() < 0.3:
-        assert journey.details is not None
-        journey.details.dialled = False
-    if chance.random() < 0.3:
-        journey.detail().reader = chance.random()
-    spans = journey.spans()
-    assert all(span.begin <= span.end for span in spans)
-    assert all(one.end == two.begin for one, two in itertools.pairwise(spans))
-    assert all(span.begin >= journey.started for span in spans)
-    if journey.done is None or journey.first is not None:
-        assert sum(journey.phases().values()) == pytest.approx(journey.took)
-        assert sum(journey.phases_ns().values()) == round(journey.took * 1e9)
-    assert [step.name for step in steps(journey) if step.seconds is not None] == [span.name for span in spans]
 
 
 def test_tries_to_connect_that_failed_count_as_tcp() -> None:
@@ -207,23 +160,3 @@ def test_notebooks_show_each_step_and_no_markup_of_others() -> None:
     assert "<script>" not in html
     assert html.count("<rect") == 7
     assert [name for name in journey.phases() if f'class="s-{name}"' not in html] == []
-
-
-def test_a_certificate_is_read() -> None:
-    found = read_certificate(Made(("a.test", "127.0.0.1", "::1")).der)
-    assert found.names == ("a.test", "127.0.0.1", "::1")
-    assert found.subject == found.issuer != ""
-    assert found.not_before is not None
-    assert found.not_after is not None
-    assert found.not_before < dt.datetime.now(dt.UTC) < found.not_after
-
-
-@pytest.mark.parametrize("der", [b"", b"\x30", b"\x30\x82", b"\x30\x05abc", bytes(40), b"\x30\x03\x30\x01\x02"])
-def test_what_is_no_certificate_has_no_names(der: bytes) -> None:
-    assert read_certificate(der) == ("", "", (), None, None)
-
-
-def test_percentiles_are_times_that_were_measured() -> None:
-    times = [float(number) for number in range(1, 21)]
-    assert [percentile(times, share) for share in (0.0, 0.5, 0.95, 0.99, 1.0)] == [1, 10, 19, 20, 20]
-    assert percentile([7.0], 0.95) == 7.0

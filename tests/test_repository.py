@@ -155,3 +155,104 @@ def test_docstrings_of_functions_begin_with_a_verb_in_the_imperative():
                 wrong.append(f"{path.relative_to(ROOT).as_posix()}:{node.lineno} {docstring.splitlines()[0]}")
     assert seen > 1000
     assert wrong == []
+
+
+# Modules without a test module of their name; what they do is tested by others. This list may only become shorter.
+WITHOUT_TESTS_OF_THEIR_NAME: frozenset[str] = frozenset(
+    (
+        "_alias/core_streams.py",
+        "_byte_streams.py",
+        "_cli/building.py",
+        "_cli/command.py",
+        "_cli/completion.py",
+        "_cli/demonstration.py",
+        "_cli/exchange.py",
+        "_cli/failures.py",
+        "_cli/help_text.py",
+        "_cli/inputs.py",
+        "_cli/items.py",
+        "_cli/journal.py",
+        "_cli/options.py",
+        "_cli/output.py",
+        "_cli/timings.py",
+        "_cli/usage.py",
+        "_client/async_client.py",
+        "_client/async_extras.py",
+        "_client/base.py",
+        "_client/client_io.py",
+        "_client/event_requests.py",
+        "_client/explanation.py",
+        "_client/extras.py",
+        "_conn/base.py",
+        "_copying.py",
+        "_journey_html.py",
+        "_journey_json.py",
+        "_journey_parts.py",
+        "_kernel/constants.py",
+        "_kernel/h2_constants.py",
+        "_kernel/http1_py.py",
+        "_models/dispatch.py",
+        "_models/saving.py",
+        "_net/errors.py",
+        "_net/scratch.py",
+        "_net/sockets.py",
+        "_report_drawing.py",
+        "_retry/origins.py",
+        "_retry/transport.py",
+        "_retry/waits.py",
+        "_transports/asgi_tasks.py",
+        "_transports/base.py",
+        "_transports/bodies.py",
+        "_transports/core/bodies.py",
+        "_transports/core/messages.py",
+        "_transports/default.py",
+        "_transports/heads.py",
+        "_transports/http.py",
+        "_wire/events.py",
+        "_wire/heads.py",
+        "integrations/_bridge.py",
+        "integrations/_opentelemetry_instrumentor.py",
+        "integrations/_package.py",
+        "integrations/_streams.py",
+        "integrations/_tls.py",
+        "integrations/httpx.py",
+        "integrations/httpx2.py",
+        "testing/_matching.py",
+        "testing/_patching.py",
+        "testing/_tape.py",
+        "testing/as_httpx.py",
+        "testing/connection.py",
+        "testing/conversation.py",
+        "testing/listening.py",
+        "testing/messages.py",
+        "testing/proxy_steps.py",
+        "testing/pytest_plugin.py",
+        "testing/replies.py",
+        "testing/resolving.py",
+        "testing/steps.py",
+        "websockets/_asgi.py",
+        "websockets/_session.py",
+    )
+)
+
+
+def has_tests_of_its_name(module: Path) -> bool:
+    """Return whether tests/PACKAGE has a `test_MODULE.py`, or one whose name begins so.
+
+    Modules outside packages may be tested in any folder; `websockets` is tested with the clients.
+    """
+    name = module.stem.strip("_").removesuffix("_py")
+    package = module.parts[0].strip("_") if len(module.parts) > 1 else "**"
+    folder = {"websockets": "client"}.get(package, package)
+    return any((ROOT / "tests").glob(f"{folder}/test_{name}*.py"))
+
+
+def test_list_of_modules_without_tests_of_their_name_is_exact():
+    """A new module comes with tests of its name; a module that gets some leaves the list."""
+    package = ROOT / "httpx_fast"
+    modules = [path.relative_to(package) for path in package.rglob("*.py") if not path.name.startswith("__")]
+    missing = {module.as_posix() for module in modules if not has_tests_of_its_name(module)}
+    assert len(modules) > 200
+    assert sorted(missing - WITHOUT_TESTS_OF_THEIR_NAME) == []
+    assert sorted(WITHOUT_TESTS_OF_THEIR_NAME - missing) == []
+    assert not any(name.startswith("_pool/") for name in missing)

@@ -68,23 +68,6 @@ def test_methods_with_content(backend, method):
     backend.run(body)
 
 
-def test_default_fields_and_their_order(client):
-    headers = client.get("http://a.test:8080/").json()["headers"]
-    assert [name for name, _ in headers] == ["host", "accept", "accept-encoding", "connection", "user-agent"]
-    assert dict(headers)["host"] == "a.test:8080"
-    assert dict(headers)["accept"] == "*/*"
-    assert dict(headers)["accept-encoding"].startswith("gzip, deflate")
-    assert dict(headers)["connection"] == "keep-alive"
-    assert dict(headers)["user-agent"] == f"python-httpx_fast/{httpx_fast.__version__}"
-
-
-def test_fields_of_the_request_take_the_place_of_the_clients(client):
-    client.headers = {"X-One": "1", "User-Agent": "mine"}
-    sent = dict(client.get("http://a.test/", headers={"x-one": "2", "Accept": "text/html"}).json()["headers"])
-    assert (sent["x-one"], sent["accept"], sent["user-agent"]) == ("2", "text/html", "mine")
-    assert dict(client.get("http://a.test/").json()["headers"])["x-one"] == "1"
-
-
 def test_repeated_fields_are_kept(client):
     headers = client.get("http://a.test/", headers=[("X", "1"), ("X", "2")]).json()["headers"]
     assert [value for name, value in headers if name == "x"] == ["1", "2"]
@@ -263,103 +246,6 @@ def test_body_of_the_other_world_is_refused_before_it_is_sent(backend):
                 await client.post("http://a.test/", content=content)
 
     backend.run(body)
-
-
-def test_client_opens_with_its_first_request_or_its_block(backend):
-    async def body():
-        client = backend.client(transport=httpx_fast.MockTransport(ok))
-        assert not client.is_closed
-        await client.get("http://a.test/")
-        with pytest.raises(RuntimeError, match="open already"):
-            await client.__aenter__()
-        await client.aclose()
-        assert client.is_closed
-        with pytest.raises(RuntimeError, match="closed and cannot be opened again"):
-            await client.__aenter__()
-
-    backend.run(body)
-
-
-def test_closed_client_sends_nothing(backend):
-    async def body():
-        async with backend.client(transport=httpx_fast.MockTransport(ok)) as client:
-            pass
-        assert client.is_closed
-        with pytest.raises(RuntimeError, match="has been closed"):
-            await client.get("http://a.test/")
-        await client.aclose()
-
-    backend.run(body)
-
-
-class Transport(httpx_fast.BaseTransport, httpx_fast.AsyncBaseTransport):
-    """Notes how it is entered, left and closed."""
-
-    def __init__(self, fails=""):
-        self.fails = fails
-        self.events = []
-
-    def note(self, event):
-        self.events.append(event)
-        if event == self.fails:
-            raise OSError(f"{event} failed")
-
-    def __enter__(self):
-        self.note("enter")
-        return self
-
-    def __exit__(self, *exc_info):
-        self.note("exit")
-
-    async def __aenter__(self):
-        return self.__enter__()
-
-    async def __aexit__(self, *exc_info):
-        self.__exit__(*exc_info)
-
-    def close(self):
-        self.note("close")
-
-    async def aclose(self):
-        self.close()
-
-
-def test_block_enters_and_leaves_all_transports(backend):
-    own, mounted = Transport(), Transport()
-
-    async def body():
-        async with backend.client(transport=own, mounts={"all://a.test": mounted, "all://b.test": None}):
-            assert own.events == mounted.events == ["enter"]
-
-    backend.run(body)
-    assert own.events == mounted.events == ["enter", "exit"]
-
-
-def test_close_closes_all_transports_once_even_if_one_fails(backend):
-    own, mounted = Transport(fails="close"), Transport()
-
-    async def body():
-        client = backend.client(transport=own, mounts={"all://a.test": mounted})
-        with pytest.raises(OSError, match="close failed"):
-            await client.aclose()
-        await client.aclose()
-        assert client.is_closed
-
-    backend.run(body)
-    assert own.events == mounted.events == ["close"]
-
-
-def test_transports_that_were_entered_are_closed_when_the_next_one_fails(backend):
-    own, mounted = Transport(), Transport(fails="enter")
-
-    async def body():
-        client = backend.client(transport=own, mounts={"all://a.test": mounted})
-        with pytest.raises(OSError, match="enter failed"):
-            await client.__aenter__()
-        assert client.is_closed
-
-    backend.run(body)
-    assert own.events == ["enter", "close"]
 
 
 def test_cookies_of_a_single_request_are_deprecated_in_the_callers_code(backend):

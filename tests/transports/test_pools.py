@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 
 import pytest
@@ -81,17 +80,6 @@ def test_the_pool_of_a_transport_shows_connections_and_requests(backend: Runner,
     backend.run(body)
 
 
-class Pinned(httpcore.SyncBackend):
-    """Leads every name to this machine."""
-
-    def __init__(self):
-        self.asked = []
-
-    def connect_tcp(self, host, port, **options):
-        self.asked.append((host, port, options["timeout"] is not None))
-        return super().connect_tcp("127.0.0.1", port, **options)
-
-
 class AsyncPinned(httpcore.AutoBackend):
     def __init__(self):
         self.asked = []
@@ -99,56 +87,6 @@ class AsyncPinned(httpcore.AutoBackend):
     async def connect_tcp(self, host, port, **options):
         self.asked.append((host, port, options["timeout"] is not None))
         return await super().connect_tcp("127.0.0.1", port, **options)
-
-
-def test_the_network_backend_of_a_pool_can_be_replaced(backend: Runner, server: LocalServer):
-    pinned = AsyncPinned() if backend.asynchronous else Pinned()
-
-    async def body() -> None:
-        async with backend.client(verify=trust(server)) as client:
-            await client.get(server.url)
-            client._transport._pool._network_backend = pinned
-            # The certificate is for localhost, so the name stays out of TLS.
-            for _ in range(2):
-                response = await client.post(
-                    f"{server.url.replace('localhost', 'pinned.test')}/", extensions={"sni_hostname": "localhost"}
-                )
-                assert response.status_code == 200
-            assert client._transport._pool._network_backend is pinned
-            assert (response.journey.nth, response.journey.reused) == (2, True)
-            big = await client.get(
-                f"{server.url.replace('localhost', 'pinned.test')}{BIG}", extensions={"sni_hostname": "localhost"}
-            )
-            assert len(big.content) == 3_000_000
-            assert response.journey.connection.peer_address == ("127.0.0.1", server.port)
-
-    backend.run(body)
-    assert pinned.asked == [("pinned.test", server.port, True)]
-
-
-@pytest.mark.parametrize("stage", ["connect", "read"])
-def test_what_a_network_backend_raises_is_told_as_ours(stage):
-    class Failing(httpcore.SyncBackend):
-        def connect_tcp(self, host, port, **options):
-            if stage == "connect":
-                raise ConnectionRefusedError(111, "Connection refused")
-            return Silent()
-
-    class Silent(httpcore.NetworkStream):
-        def read(self, max_bytes, timeout=None):
-            raise TimeoutError
-
-        def write(self, buffer, timeout=None):
-            pass
-
-        def close(self):
-            pass
-
-    expected = {"connect": httpx_fast.ConnectError, "read": httpx_fast.ReadTimeout}[stage]
-    with httpx_fast.Client() as client:
-        client._transport._pool._network_backend = Failing()
-        with pytest.raises(expected, match=r"refused|sent nothing"):
-            client.get("http://host.test/")
 
 
 def test_a_pool_of_ones_own_sends(server: LocalServer):
@@ -176,29 +114,6 @@ def test_an_asynchronous_pool_of_ones_own_sends(backend: Runner, server: LocalSe
                 pool.create_connection(httpcore.Origin(b"http", b"a.test", 80))
 
     backend.run(body)
-
-
-def test_a_connection_speaks_over_a_stream_that_it_is_given(server: LocalServer):
-    sock = socket.create_connection(("127.0.0.1", server.port))
-    stream = httpcore.SyncStream(sock)
-    if server.url.startswith("https"):
-        stream = stream.start_tls(server.client_context(), "localhost")
-    origin = httpcore.URL(server.url).origin
-    connection = httpcore.HTTP11Connection(origin, stream, keepalive_expiry=30)
-    assert (connection.is_available(), connection.is_idle(), connection.is_closed()) == (True, False, False)
-    assert connection.can_handle_request(origin)
-    request = httpcore.Request("GET", server.url + BIG, headers={"Host": "x"})
-    response = connection.handle_request(request)
-    assert (connection.is_available(), connection.is_idle()) == (False, False)
-    with pytest.raises(httpcore.ConnectionNotAvailable):
-        connection.handle_request(request)
-    assert len(response.read()) == 3_000_000
-    assert (connection.is_available(), connection.is_idle(), connection.has_expired()) == (True, True, False)
-    assert "HTTP/1.1, IDLE, Request Count: 1" in repr(connection)
-    connection.close()
-    assert (connection.is_closed(), connection.is_available()) == (True, False)
-    with pytest.raises(httpcore.ConnectionNotAvailable):
-        connection.handle_request(request)
 
 
 def test_a_proxied_pool_has_the_settings_of_its_proxy():
