@@ -66,7 +66,7 @@ class Cassette:
             raise ValueError(f"expected one of {', '.join(MODES)} as mode, got {mode!r}")
         if isinstance(match, str) or not match or not set(match) <= set(MATCHERS):
             raise ValueError(f"expected some of {', '.join(MATCHERS)} as match, got {match!r}")
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.mode = mode
         self._format = _format_of(self.path)
         self._match = tuple(match)
