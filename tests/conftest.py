@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,12 @@ def pytest_collection_finish() -> None:
     if hasattr(gc, "freeze"):  # not on PyPy
         gc.collect()
         gc.freeze()
+
+
+def pytest_configure() -> None:
+    """Let commands that tests start be interrupted, also where the tests themselves run in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=RUNNERS)
