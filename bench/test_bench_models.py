@@ -13,6 +13,7 @@ import pytest
 
 import httpx_fast
 from httpx_fast._kernel.select import HeadParser
+from httpx_fast._models.dispatch import Destination, Dispatch
 from httpx_fast._models.request import from_template
 from httpx_fast._models.response import received
 from httpx_fast._wire.heads import WireHead
@@ -44,7 +45,8 @@ def make_request(library):
     timeout = httpx_fast.Timeout(5.0)
     fields = httpx_fast.Request("GET", url, headers=DEFAULTS).headers._share()
     head = WireHead(b"GET", b"https", b"example.org", b"/path?a=1", fields)
-    return lambda: from_template("GET", url, fields, head, timeout)
+    dispatch = Dispatch(head, "GET", Destination(url), timeout)
+    return lambda: from_template("GET", url, fields, dispatch)
 
 
 @pytest.fixture

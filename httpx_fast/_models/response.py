@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json as jsonlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 from weakref import WeakMethod
@@ -37,7 +38,8 @@ MAX_BODY_SHOWN = 300  # characters of a body in the note of HTTPStatusError
 MAX_JSON_SHOWN = 64 * 1024  # bytes of a JSON body that are looked through for secrets before it is shown
 
 _new = object.__new__
-_raw_decode = jsonlib.JSONDecoder().raw_decode
+#: PyPy has a parser of its own, behind `json.loads` alone.
+_raw_decode = None if sys.implementation.name == "pypy" else jsonlib.JSONDecoder().raw_decode
 
 #: RFC 9110 s.15.4: status codes of redirects that name their target in Location.
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -449,7 +451,7 @@ class Response(ResponseBody):
                 except UnicodeDecodeError:
                     pass
                 else:
-                    if not kwargs:
+                    if not kwargs and _raw_decode is not None:
                         # What `loads` does besides costs a third of all for a small object.
                         value, end = _raw_decode(text)
                         if end == len(text) or not text[end:].strip(" \t\n\r"):

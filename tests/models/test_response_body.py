@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 from collections.abc import AsyncIterator, Iterator
 
@@ -96,6 +97,8 @@ def test_an_iterator_that_is_dropped_gives_up_the_connection():
         pieces = response.aiter_bytes()
         assert await anext(pieces) == b"a"
         del pieces
+        for _ in range(3):  # PyPy finalizes what a collection finds, and later what that holds
+            gc.collect()
         assert stream.abandoned
         assert response.is_closed
 
