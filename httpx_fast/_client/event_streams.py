@@ -183,8 +183,8 @@ class LastingEventSource(EventSource):
             client._retry_by(None)  # it lets time pass, and is woken by close()
         retrier: Any = io.client._retrier
         self._closings: int = retrier.closings
-        self._parser_now: EventParser | None = None
-        self._pieces: Any = None
+        self._reader = EventParser(max_event_size)
+        self._pieces: Any = None  # of this connection, once it is read
         self._ready: Iterator[ServerSentEvent] = iter(())
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._later = False  # the connection is not the first one
@@ -227,12 +227,10 @@ class LastingEventSource(EventSource):
 
     async def _next_of_connection(self) -> ServerSentEvent | None:
         """Return the next event of this connection; None when the server ended the response."""
-        if self._parser_now is None:
-            last = "" if self._last_id is None else self._last_id
-            self._parser_now = EventParser(self._max_event_size, last)
+        if self._pieces is None:
             self._pieces = self._io.pieces(self._response)
             self._restart_stall_timer()
-        parser = self._parser_now
+        parser = self._reader
         while True:
             try:
                 event = next(self._ready, None)
@@ -246,6 +244,7 @@ class LastingEventSource(EventSource):
                 return event
             if self._clock() >= self._stall_at:
                 raise self._stalled()
+            self._limit_wait()
             try:
                 piece = await self._io.piece(self._pieces)
             except ReadTimeout as error:
@@ -256,17 +255,9 @@ class LastingEventSource(EventSource):
                 return None
             self._ready = parser.feed(piece)
 
-    @property
-    def _last_id(self) -> str | None:
-        """Return the id of the last whole block; None before there was one."""
-        return (self._parser_now.last_id if self._parser_now is not None else self._kept_id) or None
-
-    _kept_id = ""
-
     def _is_new(self, event: ServerSentEvent) -> bool:
         """Note an event; return False for one that an earlier connection brought."""
-        assert self._parser_now is not None
-        if self._parser_now.own_id and event.id and self._reconnect is not None:
+        if self._reader.own_id and event.id and self._reconnect is not None:
             if self._later and event.id in self._seen:
                 return False
             self._seen[event.id] = None
@@ -280,14 +271,19 @@ class LastingEventSource(EventSource):
         return True
 
     def _restart_stall_timer(self) -> None:
-        if self._stall is None:
-            return
-        self._stall_at = self._clock() + self._stall
-        # The network wakes a wait for bytes then; other transports are looked at when they bring something.
+        if self._stall is not None:
+            self._stall_at = self._clock() + self._stall
+
+    def _limit_wait(self) -> None:
+        """Have the network end a wait for bytes when the stall timer does; other transports know no such limit."""
         limit: Callable[[Deadline], None] | None = getattr(self._response.stream, "set_deadline", None)
-        if limit is not None:
-            stall, total = Deadline(self._stall), self._total
-            limit(total if total is not None and total.on(self._clock).at <= self._stall_at else stall)
+        if self._stall is None or limit is None:
+            return
+        total = self._total
+        if total is not None and total.on(self._clock).at <= self._stall_at:
+            limit(total)
+        else:
+            limit(Deadline(self._stall_at - self._clock()))
 
     def _stalled(self) -> EventTimeout:
         """Return the error of a stream on which no event came in time."""
@@ -328,7 +324,8 @@ class LastingEventSource(EventSource):
             return False
         if not can_be_repeated(self._request):
             return _give_up(error, "its body can be read only once")
-        self._kept_id, self._parser_now, self._ready = self._last_id or "", None, iter(())
+        self._reader, self._ready = EventParser(self._max_event_size, self._reader.last_id), iter(())
+        self._pieces = None
         asked: float | None = None
         while True:
             self._fruitless += 1
@@ -377,7 +374,7 @@ class LastingEventSource(EventSource):
     def _next_request(self) -> Request:
         """Return the request for what comes after the last event, with what is left of the total."""
         request = self._request
-        last = self._kept_id
+        last = self._reader.last_id
         if last and len(last.encode()) <= MAX_ID_SIZE:
             request.headers.update({b"Last-Event-ID": last.encode()})
         if self._total is not None:

@@ -401,6 +401,42 @@ def test_time_of_the_reader_is_not_counted(backend, peer):
     backend.run(body)
 
 
+def test_a_slow_reader_has_the_whole_stall_timeout_ahead_when_it_reads_on(backend, peer):
+    late = threading.Event()
+
+    def script(dialogue: Dialogue) -> None:
+        dialogue.read_request()
+        dialogue.send(HEAD + chunk(b"data: first\n\n"))
+        dialogue._ended.wait(1.5)  # longer than the stall timer runs
+        late.set()
+        dialogue._ended.wait(0.2)
+        dialogue.send(chunk(b"data: end\n\n"))
+        dialogue.wait_for_close()
+
+    at = peer(script)
+
+    async def body():
+        seen = []
+        async with client_of(backend) as client:
+            if backend.asynchronous:
+                async with client.sse(at.url(), stall_timeout=1) as source:
+                    async for event in source:
+                        seen.append(event.data)
+                        await backend.hear(late)
+                        if len(seen) == 2:
+                            break
+            else:
+                with client.sse(at.url(), stall_timeout=1) as source:
+                    for event in source:
+                        seen.append(event.data)
+                        assert late.wait(PATIENCE)
+                        if len(seen) == 2:
+                            break
+        assert seen == ["first", "end"]
+
+    backend.run(body)
+
+
 def test_a_stream_of_http2_is_noticed_to_stall(backend):
     with FaultLab() as lab:
         head = frames.headers(1, (":status", "200"), ("content-type", "text/event-stream"))
