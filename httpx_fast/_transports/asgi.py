@@ -242,14 +242,9 @@ class _Exchange(AsyncByteStream):
     async def _wait(self, detail: str) -> None:
         """Wait for the application until the deadline of the request."""
         deadline = self._deadline
-        if deadline is None:
-            await self._moved.wait()
+        if await self._moved.wait_until(deadline):
             return
-        import anyio  # imported only where such a limit is set
-
-        with anyio.move_on_after(deadline.at - monotonic()):
-            await self._moved.wait()
-            return
+        assert deadline is not None
         await self._stop()
         raise timed_out("read", deadline.elapsed(monotonic()), deadline.budget, f"the ASGI application: {detail}")
 

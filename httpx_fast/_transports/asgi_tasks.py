@@ -6,8 +6,10 @@ import asyncio
 import contextvars
 import sys
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import Any, Protocol
 
+from .._deadline import Deadline
 from .._net.auto import in_trio_task
 
 
@@ -26,6 +28,18 @@ class Signal:
         if self._event is None:
             self._event = sys.modules["trio"].Event() if in_trio_task() else asyncio.Event()
         await self._event.wait()
+
+    async def wait_until(self, deadline: Deadline | None) -> bool:
+        """Wait for a notification; return False if `deadline` comes first."""
+        if deadline is None:
+            await self.wait()
+            return True
+        import anyio  # a client that sets no such limit never loads it
+
+        with anyio.move_on_after(deadline.at - monotonic()):
+            await self.wait()
+            return True
+        return False
 
 
 class Task(Protocol):
