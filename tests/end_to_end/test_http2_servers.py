@@ -124,18 +124,15 @@ def test_goodbye_in_anger_tells_why(backend, node, options):
     backend.run(body)
 
 
-def test_a_connection_that_the_server_closes_while_idle_is_replaced(backend, node, options):
-    """Asked for in turns: some requests meet one that is there, some one that is just going, some one that is gone."""
+@pytest.mark.parametrize("way", ["goaway", "gone"])
+def test_a_connection_that_the_server_closes_while_idle_is_replaced(backend, node, options, way):
+    """The server says GOAWAY and waits for the end, or closes the socket at once; the next request comes after that."""
 
     async def body():
-        async with backend.client(**options) as client:
-            nths = []
-            while nths.count(1) < 3:
-                response = await client.get(node.url("/idle"))
-                assert response.text == "ok"
-                nths.append(response.journey.nth)
-                # What takes a little longer than the server has patience, now and then.
-                async with backend.client(**options) as other:
-                    assert (await other.post(node.url("/echo"), content=BYTES)).content == BYTES
+        async with backend.client(**options) as client, backend.client(**options) as observer:
+            for _ in range(3):
+                response = await client.get(node.url(f"/idle-{way}"))
+                assert (response.text, response.journey.nth) == ("ok", 1)
+                assert (await observer.get(node.url("/idle-over"))).text == "ok"
 
     backend.run(body)

@@ -41,13 +41,22 @@ const ways = {
     session.goaway(http2.constants.NGHTTP2_ENHANCE_YOUR_CALM);
     setTimeout(() => session.destroy(), 20);
   },
-  '/idle': (stream) => {
-    const session = stream.session;
-    session.setTimeout(50, () => session.close());
-    ways['/tiny'](stream);
-  },
+  // Closes the connection once it has been idle for a short while, by GOAWAY or at once. What is asked for '/idle-over',
+  // over another connection, is answered when that has been done.
+  '/idle-goaway': (stream) => leaveWhenIdle(stream, (session) => session.close()),
+  '/idle-gone': (stream) => leaveWhenIdle(stream, (session) => session.destroy()),
+  '/idle-over': (stream) => over.then(() => ways['/tiny'](stream)),
 };
 const held = [];
+let over;
+
+function leaveWhenIdle(stream, leave) {
+  let done;
+  over = new Promise((resolve) => { done = resolve; });
+  const { session } = stream;
+  session.setTimeout(20, () => { leave(session); done(); });
+  ways['/tiny'](stream);
+}
 
 server.on('stream', (stream, headers) => {
   stream.on('error', () => {});
