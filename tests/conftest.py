@@ -36,6 +36,13 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what failed at a first try, where tests are tried again (`--reruns`): such a test is to be mended."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"UNSTEADY {report.nodeid}")
+        terminalreporter.line(report.longreprtext)
+
+
 @pytest.fixture(params=RUNNERS)
 def backend(request: pytest.FixtureRequest) -> Runner:
     """The world that a test body runs in: blocking, asyncio, uvloop or trio."""
