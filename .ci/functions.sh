@@ -82,22 +82,36 @@ unpack_next_release() (
     done
 )
 
+# Makes a folder in the root of the next release, with the tree in it, that no other run shares; sets `inside` to its
+# path there. The name is short, since those of Unix sockets have to be.
+make_inside() {
+    inside=$(mktemp -d "$root/srv/XXXX")
+    echo "$inside" >>"$work/insides"
+    chmod 755 "$inside"
+    copy_tree "$inside/tree"
+    mkdir -m 755 "$inside/t"
+    inside=${inside#"$root"}
+}
+
+clean_up() {
+    [ ! -e "$work/insides" ] || xargs rm -rf <"$work/insides"
+    rm -rf "$work"
+}
+
 # Runs a command line in the root of the next release, in the folder $1 there; mounts of a namespace of its own end
 # with it.
 in_next_release() {
     # shellcheck disable=SC2016  # expanded by the inner shell
-    unshare --mount sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" env HOME=/root \
+    unshare --mount sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" env HOME=/root TMPDIR="$2/t" \
         PATH="$2/bin:/usr/sbin:/usr/bin:/sbin:/bin" sh -c "cd $2/tree && $3"' sh "$root" "$1" "$2"
 }
 
 # README's second command with the interpreter $1 of the next release; $2 are the arguments of Python, as one word, in
 # place of "-m pytest". The interpreter takes the kernel that it takes by itself.
 test_on_next_release() {
-    local inside=/srv/${1##*/}
-    rm -rf "${root:?}$inside"
-    copy_tree "$root$inside/tree"
+    local inside command
+    make_inside
     as_python3 "$1" "$root$inside/bin"
-    local command
     command=$(readme_command 2)
     in_next_release "$inside" "${command% -m pytest} $2"
 }
