@@ -45,6 +45,9 @@ PHASES: Final = {
         Phase("read", "read", ReadTimeout, "reading", True, False, True, "sent nothing"),
         Phase("first_byte", "read", ReadTimeout, "waiting for the response", True, False, False, "did not answer"),
         Phase("write", "write", WriteTimeout, "sending", False, True, True, "took nothing more"),
+        Phase(
+            "frame", "write", WriteTimeout, "sending a WebSocket frame", False, True, False, "did not take all of it"
+        ),
         Phase("pool", "pool", PoolTimeout, "waiting for a connection", False, False, False, ""),
         # Waits that end with an exception of their own, or with none: only their times are counted here.
         Phase("drain", "read", ReadTimeout, "waiting for requests under way", False, False, False, ""),

@@ -403,14 +403,15 @@ class SharedSession:
         if self.stream.unsent > MAX_UNSENT:
             self.session.fail(WriteError(f"the peer took nothing of more than {MAX_UNSENT} bytes"))
 
-    async def flush(self, stream: StreamWaiter, at: float, budget: float | None) -> None:
+    async def flush(self, stream: StreamWaiter, at: float, budget: float | None, phase: str = "write") -> None:
         """Wait until everything written is sent, or `stream` has news. Raises WriteTimeout.
 
-        `budget` is how long the peer may take nothing; without one the wait just ends at `at`.
+        `budget` is how long the peer may take nothing, or in a phase that progress does not renew, not all of it;
+        without one the wait just ends at `at`.
         """
-        timer = PhaseTimer("write")
+        timer = PhaseTimer(phase)
         timer.set_hard(stream.timer.hard, stream.timer.hard_budget)
-        timer.set("write", at, budget)
+        timer.set(phase, at, budget)
         while True:
             waiter = None
             reads = False
@@ -439,10 +440,11 @@ class SharedSession:
             if budget is None:
                 if not in_time:
                     return
-            elif in_time or self.stream.unsent < left:
+            elif in_time or (self.stream.unsent < left and PHASES[phase].renewed):
                 timer.postpone(self.clock)
             else:
-                raise timer.expired(now, f"the peer took nothing of {left} bytes", "")
+                said = "took nothing" if PHASES[phase].renewed else "did not take all"
+                raise timer.expired(now, f"the peer {said} of {left} bytes", "")
 
     async def _flush_for_all(self, timer: PhaseTimer, reads: bool, reading: bool) -> None:
         """Flush the stream, then wake the others that wait for that; `reads` if this made the caller the reader."""
@@ -450,7 +452,7 @@ class SharedSession:
         if bounded:
             # Removed below: the deadline of the task that flushes now bounds writing, and no other.
             self.stream.set_hard_deadline("write", timer.hard, timer.hard_budget)
-        self.stream.set_deadline("write", timer.until, timer.budget)
+        self.stream.set_deadline(timer.phase, timer.until, timer.budget)
         try:
             await self.stream.flush(reading and not self.pushes)
         except WriteTimeout:

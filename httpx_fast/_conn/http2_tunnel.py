@@ -116,7 +116,7 @@ class Tunnel(Stream):
         timer = writer.timer
         while self._unsent:
             if shared.stream.unsent:
-                await shared.flush(writer, timer.at, timer.budget)
+                await shared.flush(writer, timer.at, timer.budget, timer.phase)
             if self._send():
                 timer.postpone(shared.clock)
             elif self._unsent:

@@ -94,7 +94,8 @@ class DeadlineStream(Stream):
 
     def _write_expired(self, now: float, detail: str = "") -> TimeoutException:
         peer = peer_name(self._address)
-        return self._write_timer.expired(now, f"{peer} took nothing more{detail}", f"{peer} had more to take{detail}")
+        timer = self._write_timer
+        return timer.expired(now, f"{peer} {PHASES[timer.phase].silence}{detail}", f"{peer} had more to take{detail}")
 
     def _tell_end(self) -> bool:
         """Tell the sink, once, that no more will come; return whether that ends the wait. May raise."""

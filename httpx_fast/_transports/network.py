@@ -124,17 +124,21 @@ class _Network:
                 raise
         return raw.take(max_bytes)
 
-    async def _write(self, buffer: Buffer, timeout: float | None) -> None:
+    async def _write_within(self, buffer: Buffer, timeout: float | None) -> None:
+        """Send all of `buffer` within `timeout` seconds, which progress does not renew."""
+        await self._write(buffer, timeout, "frame")
+
+    async def _write(self, buffer: Buffer, timeout: float | None, phase: str = "write") -> None:
         self._tunnel("write")
         stream = self._stream
         try:
             if buffer:
                 unsent = stream.write(buffer)
                 if unsent is not None:
-                    self._arm("write", timeout)
+                    self._arm(phase, timeout)
                     await unsent
             elif stream.unsent:  # of a write that ran out of time
-                self._arm("write", timeout)
+                self._arm(phase, timeout)
                 await stream.flush(False)
         except NetworkError as error:
             self._raise_told(error)

@@ -242,8 +242,11 @@ class WebSocketSession(Session):
     def _pass_pen(self) -> None:
         self._writing.release()
 
-    async def _put(self, raw: bytes, timeout: float | None) -> None:
-        self.stream.write(raw, timeout)
+    async def _put(self, raw: bytes | memoryview, timeout: float | None) -> None:
+        if self._slices:
+            await self.stream._write_within(raw, timeout)
+        else:
+            self.stream.write(raw, timeout)
 
     async def _shut(self) -> None:
         self.stream.close()
@@ -373,8 +376,11 @@ class AsyncWebSocketSession(Session):
     def _pass_pen(self) -> None:
         self._writing.release()
 
-    async def _put(self, raw: bytes, timeout: float | None) -> None:
-        await self.stream.write(raw, timeout)
+    async def _put(self, raw: bytes | memoryview, timeout: float | None) -> None:
+        if self._slices:
+            await self.stream._write_within(raw, timeout)
+        else:
+            await self.stream.write(raw, timeout)
 
     async def _yield_to_tasks(self) -> None:
         await anyio.lowlevel.checkpoint()

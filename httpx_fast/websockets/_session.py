@@ -6,9 +6,11 @@ There is no thread and no queue between the socket and `receive`: the call that 
    has read what it waits for.
 2. The reading call answers pings and sends our own. It does not wait for a peer that does not read: data that cannot
    be written at once is sent at a later read, and of such answers only the newest are kept (RFC 6455 s.5.5.3).
+   Every frame has a budget, the write timeout of the request, which progress does not renew: pongs and pings too. A
+   frame larger than `SLICE` has one for each slice. A peer that does not take a frame in time ends the session.
 3. When the session is over, `_end` holds its exception, which every waiting or later call raises; messages that came
    before are returned first.
-4. Cancellation loses nothing: bytes stay with the stream, messages in `_ready`, answers in `_owed`.
+4. Cancellation loses nothing: bytes stay with the stream and in `_rest`, messages in `_ready`, answers in `_owed`.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from .._exceptions import NetworkError, ReadTimeout, TimeoutException, WriteTime
 from .._models import Response
 from .._wire.websocket import (
     BINARY,
+    CLOSE,
     NORMAL,
     PING,
     PONG,
@@ -48,6 +51,7 @@ from .._wire.websocket_deflate import WORTHWHILE, Deflate
 
 CLOSE_PATIENCE = 1.0  # seconds for the peer to take a close frame, and to answer it (RFC 6455 s.7.1.1)
 MAX_OWED = 16  # frames that answer pings; a peer that sends pings and does not read cannot add more
+SLICE = 65536  # bytes of a frame for which a peer has one write timeout
 # Seconds until a call that waits for messages retries a write that the peer did not take at once.
 _WRITE_LOOK = 0.1
 # Reads after the deadline: an available message comes in pieces, but a flood of pings never ends.
@@ -120,7 +124,11 @@ class Session:
         self._own_ping = b""
         self._ready: deque[Event] = deque()
         self._owed: deque[bytes] = deque(maxlen=MAX_OWED)  # frames to send in answer to those read
-        self._stuck = False  # the stream buffers a part of these frames that the peer did not take
+        self._stuck = ""  # what the stream buffers a part of, since the peer did not take all of it; "" for nothing
+        self._stuck_timer = PhaseTimer("frame")  # until the peer has to have taken it
+        self._rest: deque[memoryview] = deque()  # slices of a frame whose beginning was written
+        self._slices = hasattr(stream, "_write_within")  # another stream gets whole frames
+        self._got_message = False
         self._write_timeout = _write_timeout(response)
         self._pings: dict[bytes, Heard] = {}
         self._end: HTTPXWSException | None = None
@@ -153,8 +161,8 @@ class Session:
     def _pass_pen(self) -> None:
         raise NotImplementedError
 
-    async def _put(self, raw: bytes, timeout: float | None) -> None:
-        """Write to the stream, with `timeout` seconds for each bit of progress; b"" flushes its buffer."""
+    async def _put(self, raw: bytes | memoryview, timeout: float | None) -> None:
+        """Write to the stream, within `timeout` seconds; b"" flushes its buffer."""
         raise NotImplementedError
 
     async def _yield_to_tasks(self) -> None:
@@ -198,7 +206,7 @@ class Session:
         if len(self._ready) >= self._queue_size:
             return False
         while True:
-            look = monotonic() + _WRITE_LOOK if self._stuck or self._owed else NEVER
+            look = monotonic() + _WRITE_LOOK if self._stuck or self._owed or self._rest else NEVER
             wake = min(timer.at, self._ping_timer.at, self._pong_timer.at, look)
             try:
                 raw = await self._read(None if wake == NEVER else max(wake - monotonic(), 0.0))
@@ -232,6 +240,7 @@ class Session:
             elif isinstance(event, CloseConnection):
                 closing = event
             else:
+                self._got_message = True
                 self._ready.append(event)
         close_timer = PhaseTimer("close")
         close_timer.set_hard(timer.until, timer.budget)
@@ -244,7 +253,7 @@ class Session:
             self._end = WebSocketDisconnect(fault.code, fault.reason)
             await self._send_close(fault.code, fault.reason, close_timer)
             await self._shut()
-        elif self._owed or self._stuck:
+        elif self._owed or self._stuck or self._rest:
             await self._answer()
 
     def _heard(self, payload: bytes) -> None:
@@ -304,9 +313,14 @@ class Session:
         try:
             await self._write(raw, self._write_timeout)
         except (NetworkError, TimeoutException) as error:
-            await self._break_off(f"the connection broke: {error}", error)
+            await self._write_failed(_name_of(raw), error)
             assert self._end is not None
             raise self._end from error
+
+    async def _write_failed(self, what: str, error: NetworkError | TimeoutException) -> None:
+        broken = isinstance(error, NetworkError)
+        why = f"the connection broke while {what} was sent" if broken else f"{what} was not sent"
+        await self._break_off(f"{why}: {error}", error)
 
     def _check_open(self) -> None:
         if self._said_goodbye or self._end is not None:
@@ -322,10 +336,27 @@ class Session:
         try:
             if not goodbye:
                 self._check_open()
-            await self._put(self._due(raw), timeout)
-            self._stuck = False
+            await self._put_frames(self._due(raw), timeout)
+            self._unstick()
         finally:
             self._pass_pen()
+
+    async def _put_frames(self, raw: bytes, timeout: float | None) -> None:
+        """Write frames after what is left of earlier ones, in slices, each within `timeout`."""
+        rest = self._rest
+        if not rest and (len(raw) <= SLICE or not self._slices):
+            await self._put(raw, timeout)
+            return
+        view = memoryview(raw)
+        rest.extend(view[start : start + SLICE] for start in range(0, len(view), SLICE))
+        while rest:
+            await self._put(rest.popleft(), timeout)
+            if self._stuck:
+                self._stuck_timer.begin("frame", monotonic(), self._write_timeout)
+
+    def _unstick(self) -> None:
+        self._stuck = ""
+        self._stuck_timer.stop()
 
     async def _answer(self) -> None:
         """Send the owed frames as far as the peer takes them at once; the rest follows at a later read."""
@@ -335,17 +366,25 @@ class Session:
         if not await self._acquire_writer(0.0):
             return
         try:
-            while self._stuck or self._owed:
+            while self._stuck or self._owed or self._rest:
                 raw = b"" if self._stuck else self._due(b"")
-                self._stuck = True  # until all of it was sent
-                await self._put(raw, 0.0)
-                self._stuck = False
-        except WriteTimeout:
-            return
+                if not self._stuck:
+                    self._stuck = _name_of(raw)  # until all of it was sent
+                    self._stuck_timer.begin("frame", monotonic(), self._write_timeout)
+                await self._put_frames(raw, 0.0)
+                self._unstick()
+        except WriteTimeout as error:
+            await self._check_stuck(error)
         except NetworkError as error:
-            await self._break_off(f"the connection broke: {error}", error)
+            await self._write_failed(self._stuck, error)
         finally:
             self._pass_pen()
+
+    async def _check_stuck(self, error: WriteTimeout) -> None:
+        """End the session if the peer has not taken a frame of ours in the time of its budget."""
+        timer, now = self._stuck_timer, monotonic()
+        if now >= timer.at:
+            await self._write_failed(self._stuck, timer.expired(now, "the peer did not take all of it"))
 
     def _due(self, raw: bytes) -> bytes:
         """Return the owed frames, and `bytes`; call it directly before sending, with nothing in between."""
@@ -386,6 +425,16 @@ class Session:
         finally:
             self._end = self._end or WebSocketDisconnect(code, reason)
             await self._shut()
+
+
+def _name_of(raw: bytes) -> str:
+    """Return what messages call frames of ours: by the first one, as answers come before what they are sent with."""
+    opcode = raw[0] & 0x0F if raw else PONG
+    name = {PING: "a ping", PONG: "a pong", CLOSE: "a close frame"}.get(opcode)
+    if name is None:
+        size = len(raw) - 6 - {126: 2, 127: 8}.get(raw[1] & 0x7F, 0)  # without the head and the mask
+        name = f"a message of {size} bytes"
+    return name
 
 
 def _close_timer() -> PhaseTimer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from typing import Any
 
@@ -11,7 +12,7 @@ from either import done, opened
 import httpx_fast
 from httpx_fast._wire import websocket as wire
 from httpx_fast.testing import Hold, Http2, Mute, ReadFrames, ReadHead, Receive, Repeat, Send, Tls, frames
-from httpx_fast.websockets import BytesMessage, WebSocketDisconnect, WebSocketNetworkError, _session
+from httpx_fast.websockets import BytesMessage, WebSocketDisconnect, WebSocketNetworkError, _asgi, _session
 
 pytest_plugins = ["httpx_fast.testing.pytest_plugin"]
 
@@ -20,6 +21,7 @@ PINGS = PING * 512
 LONG = 15.0  # seconds; a call that hangs takes more, and what is granted below is a small part of it
 WRITE = 0.3
 BRIEF = httpx_fast.Timeout(20, write=WRITE)
+PATIENT = httpx_fast.Timeout(20, write=60)
 WINDOW = 1000  # bytes that the peer of an HTTP/2 stream takes
 HUGE = bytes(64 * 1024 * 1024)  # more than any socket takes unread
 
@@ -97,7 +99,7 @@ def test_a_flood_of_pings_does_not_hold_who_receives(backend: Any, room: Room) -
     room.serve(room.flood(None), Hold())
 
     async def body() -> None:
-        async with room.client() as client, opened(client, room.url) as session:
+        async with room.client(timeout=PATIENT) as client, opened(client, room.url) as session:
             for _ in range(2):
                 with Within(), pytest.raises(TimeoutError, match=r"no message came within 0\.4 s"):
                     await done(session.receive(timeout=0.4))
@@ -113,7 +115,7 @@ def test_a_message_behind_pings_that_nobody_wants_answered_is_received(backend: 
     room.serve(room.flood(128), room.said(b"\x82\x05hello"), Mute())
 
     async def body() -> None:
-        async with room.client() as client, opened(client, room.url) as session:
+        async with room.client(timeout=PATIENT) as client, opened(client, room.url) as session:
             with Within():
                 assert await done(session.receive(timeout=LONG)) == BytesMessage(b"hello")
 
@@ -126,15 +128,104 @@ def test_what_the_peer_does_not_take_ends_the_session(backend: Any, room: Room) 
     async def body() -> None:
         async with room.client() as client, opened(client, room.url) as session:
             with Within():
-                with pytest.raises(WebSocketNetworkError, match=f"write timed out after .* of {WRITE:.3g} s"):
+                said = rf"a message of 67108864 bytes was not sent: frame timed out after .* of {WRITE:.3g} s"
+                with pytest.raises(WebSocketNetworkError, match=said):
                     await done(session.send_bytes(HUGE))
-                with pytest.raises(WebSocketNetworkError, match="write timed out"):
+                with pytest.raises(WebSocketNetworkError, match="frame timed out"):
                     await done(session.send_bytes(b"more"))
-                with pytest.raises(WebSocketNetworkError, match="write timed out"):
+                with pytest.raises(WebSocketNetworkError, match="frame timed out"):
                     await done(session.receive())
                 await done(session.close())
 
     backend.run(body)
+
+
+def test_pongs_that_the_peer_does_not_take_in_time_end_the_session(backend: Any, room: Room) -> None:
+    room.serve(room.flood(None), Hold())
+
+    async def body() -> None:
+        async with room.client() as client, opened(client, room.url) as session:
+            # So little is taken by a socket whose peer reads nothing.
+            session.stream.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            said = rf"a pong was not sent: frame timed out after .* of {WRITE:.3g} s: the peer did not take all"
+            with Within(), pytest.raises(WebSocketNetworkError, match=said) as caught:
+                await done(session.receive(timeout=LONG))
+            assert isinstance(caught.value.__cause__, httpx_fast.WriteTimeout)
+            assert caught.value.__cause__.budget == WRITE
+            assert len(session._owed) <= _session.MAX_OWED
+
+    backend.run(body)
+
+
+def test_a_ping_of_ours_that_the_peer_does_not_take_in_time_ends_the_session(backend: Any, room: Room) -> None:
+    room.serve(Hold())
+
+    async def body() -> None:
+        brief = {"keepalive_ping_interval_seconds": 0.05, "keepalive_ping_timeout_seconds": LONG * 2}
+        async with room.client() as client, opened(client, room.url, **brief) as session:
+
+            async def put(raw: Any, timeout: float | None) -> None:
+                raise httpx_fast.WriteTimeout("the peer took nothing")
+
+            session._put = put
+            with Within(), pytest.raises(WebSocketNetworkError, match="a ping was not sent: frame timed out"):
+                await done(session.receive(timeout=LONG))
+            room.release()
+
+    backend.run(body)
+
+
+def test_a_message_that_is_taken_slowly_has_a_budget_for_each_slice(backend: Any, room: Room) -> None:
+    """All of it takes longer than one budget, and no slice does."""
+    room.serve(Hold())
+
+    async def body() -> None:
+        async with room.client() as client, opened(client, room.url) as session:
+            sizes: list[int] = []
+
+            async def put(raw: Any, timeout: float | None) -> None:
+                assert timeout == WRITE
+                sizes.append(len(raw))
+
+            real, session._put = session._put, put
+            await done(session.send_bytes(bytes(200_000)))
+            assert sizes == [_session.SLICE] * 3 + [200_000 + 14 - 3 * _session.SLICE]
+            session._put = real
+            room.release()
+
+    backend.run(body)
+
+
+def test_a_cancelled_message_goes_out_whole_before_the_next(backend: Any, room: Room) -> None:
+    """A slice that was not written yet is part of a frame whose head the peer has."""
+    room.serve(Hold())
+
+    async def body() -> None:
+        async with room.client() as client, opened(client, room.url) as session:
+            sent = bytearray()
+
+            async def put(raw: Any, timeout: float | None) -> None:
+                sent.extend(raw)  # as a stream, which keeps what it has begun to write
+                if len(sent) == 2 * _session.SLICE:
+                    raise KeyboardInterrupt("now")
+
+            real, session._put = session._put, put
+            with pytest.raises(KeyboardInterrupt, match="now"):
+                await done(session.send_bytes(bytes(200_000)))
+            await done(session.send_bytes(b"next"))
+            reader = wire.MessageReader(1 << 20)
+            got, fault = reader.feed(_unmasked(bytes(sent)))
+            assert fault is None
+            assert [len(event.data) for event in got] == [200_000, 4]
+            session._put = real
+            room.release()
+
+    backend.run(body)
+
+
+def _unmasked(raw: bytes) -> bytes:
+    """Return frames as a server sends them."""
+    return b"".join(_asgi._frame(opcode, payload) for opcode, payload in _asgi._frames(raw))
 
 
 def test_closing_waits_a_second_for_all_of_it(backend: Any, room: Room) -> None:
