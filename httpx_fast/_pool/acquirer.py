@@ -61,29 +61,30 @@ class Acquirer:
             if isinstance(found, QueuedRequest):
                 if leases.finalized:  # by a finalizer that ran while this request was queued
                     leases.release_finalized()
-                timer = PhaseTimer("pool", timeouts.deadline, since, timeouts.pool)
-                waiter = self._waiter(found, journey, timer)
-                # Awaited right here: one coroutine less for each waiting task, of which there may be thousands.
-                try:
-                    if found.patient:
-                        await self._wait_patiently(found, waiter, timer)
-                    await waiter.wait(timer.until)
-                except BaseException:
-                    # Cancelled: what may have been granted in the meantime goes to the next in the queue.
-                    self._leave(found)
-                    raise
-                found = self._grant(found, journey, timer)
-            if found is CLOSED:
-                raise closed_while(route.origin, journey)
+                if found.patient or journey.trace is not None or timeouts.deadline is not None:
+                    found = await self._wait(found, timeouts, journey, since)
+                else:
+                    # The same, awaited right here: one coroutine and one timer less for each waiting task, of which
+                    # there may be thousands.
+                    queued, budget = found, timeouts.pool
+                    try:
+                        await queued.waiter.wait(None if budget is None else since + budget)
+                    except BaseException:
+                        self._leave(queued)
+                        raise
+                    found = queued.grant or self._grant(queued, journey, PhaseTimer("pool", None, since, budget))
             if isinstance(found, Answer):
+                if found is CLOSED:
+                    raise closed_while(route.origin, journey)
                 load_codecs()  # takes long the first time; dialling begins after it
-            if journey.leased is None:
-                journey.leased = leases.clock()
-            if isinstance(found, Answer):
+                if journey.leased is None:
+                    journey.leased = leases.clock()
                 connection = await self._dialler.dial(route, timeouts.connect, journey, timeouts.deadline)
                 if once:
                     connection.set_mark()
                 return connection
+            if journey.leased is None:
+                journey.leased = leases.clock()
             if once:
                 reason = objection(found, leases.hints, leases.clock())
                 if reason is WATCH:
@@ -93,6 +94,22 @@ class Acquirer:
             if reason is None:
                 return found
             found = leases.replace(route, found, since, reason)
+
+    async def _wait(
+        self, queued: QueuedRequest, timeouts: RequestTimeouts, journey: Journey, since: float
+    ) -> Connection | Answer:
+        """Wait in the queue and return what was granted. Raises PoolTimeout."""
+        timer = PhaseTimer("pool", timeouts.deadline, since, timeouts.pool)
+        waiter = self._waiter(queued, journey, timer)
+        try:
+            if queued.patient:
+                await self._wait_patiently(queued, waiter, timer)
+            await waiter.wait(timer.until)
+        except BaseException:
+            # Cancelled: what may have been granted in the meantime goes to the next in the queue.
+            self._leave(queued)
+            raise
+        return self._grant(queued, journey, timer)
 
     async def _stays(self, connection: Connection, journey: Journey, deadline: Deadline | None) -> bool:
         """Return whether a leased connection stays open for the moment in which many peers close theirs."""

@@ -78,7 +78,7 @@ class Exchanges:
                 else:
                     since = journey.started if replays is None else replays.since
                     connection = await self._acquirer.acquire(route, found, timeouts, journey, since, once)
-                    if journey.is_cut:
+                    if journey.details is not None and journey.is_cut:
                         raise ReadError("the request was given up on this side before it was sent")
                 together = whole and timeouts.first_byte is None  # else the head is waited for before the body is
                 exchange = await connection.exchange(head, body, framing, timeouts, journey, together)

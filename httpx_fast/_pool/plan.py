@@ -117,8 +117,15 @@ class Plan(Granting[C]):
         Return whether it is patient: then call `hurry()` when it has waited for long enough.
         """
         route_state = pending.route_state = self._route_states[route]
-        self._last_number += 1
-        pending.number = self._last_number
+        number = self._last_number
+        self._last_number = pending.number = number + 1
+        if route_state.impatient == number and route_state.queue is self._wait_queue and len(self._route_states) == 1:
+            # The only route, and queued: what follows comes to the same. So it is while one host is asked for more
+            # than the pool has connections.
+            route_state.impatient = pending.number
+            route_state.waiting[pending] = None
+            self.waiting += 1
+            return False
         last = next(reversed(route_state.waiting)) if route_state.waiting else None
         route_state.waiting[pending] = None
         self.waiting += 1
