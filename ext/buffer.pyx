@@ -24,6 +24,7 @@ cdef extern from "Python.h":
 cdef extern from *:
     """
     #include <stdint.h>
+    #include <stdlib.h>
     #if defined(__linux__)
     #include <sys/mman.h>
     #include <unistd.h>
@@ -40,8 +41,23 @@ cdef extern from *:
         (void) madvise((void *) begin, end - begin, MADV_HUGEPAGE);
     #endif
     }
+
+    /* Have blocks up to `size` bytes come from the heap, and return to it. glibc maps those above 128 KiB one by one and
+     * unmaps them when they are freed, and it returns the end of the heap to the system when 128 KiB are free there: then
+     * each piece of a long body faults for every 4 KB, which costs as much as receiving it. Freeing one such block moves
+     * the first bound above it and the second to twice of that (mallopt(3), M_MMAP_THRESHOLD), unless the program has set
+     * either itself. */
+    static void serve_from_heap(size_t size) {
+    #if defined(__GLIBC__)
+        void *volatile block = malloc(size);  /* volatile: a compiler may leave out a pair that nobody looks at */
+        free(block);
+    #else
+        (void) size;
+    #endif
+    }
     """
     void use_huge_pages(char *, Py_ssize_t) noexcept
+    void serve_from_heap(size_t) noexcept
 
 __all__ = ["BodyBuffer"]
 
@@ -49,6 +65,11 @@ cdef Py_ssize_t FIRST_ROOM = constants.FIRST_ROOM
 # A store above this is put into huge pages where Linux has them: a fault for every 4 KB costs more than receiving these
 # does. As the store grows with what arrives, a hostile length gains one huge page at most.
 cdef Py_ssize_t HUGE_FROM = 4 * 1024 * 1024  # bytes
+# Half of what is free at the end of the heap when its reader drops all pieces of a streamed body that were waiting
+# (HIGH_WATER, and what was being received); and below FIRST_ROOM: what grows is better mapped, for that can be moved.
+cdef Py_ssize_t FROM_HEAP = FIRST_ROOM - 64 * 1024
+
+serve_from_heap(FROM_HEAP)
 
 
 @cython.final

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import re
 import socket
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -269,3 +273,37 @@ def test_a_large_body_is_received_into_huge_pages(kernel):
             size = len(view)
         body.buffer_updated(size)
     assert body.finish()[-1:] == b"x"
+
+
+#: Receive 800 pieces of a streamed body, drop them four at a time, and print how many pages faulted meanwhile.
+PIECES = """
+import resource
+from httpx_fast._kernel.select import BodyBuffer
+
+sent = bytes(250_000)
+
+def receive():
+    pieces = []
+    for _ in range(4):
+        body = BodyBuffer(256 * 1024)
+        body.append(sent)
+        pieces.append(body.cut())
+
+for _ in range(20):
+    receive()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(200):
+    receive()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc" or sysconfig.get_config_var("Py_GIL_DISABLED"),
+    reason="another allocator than that of glibc",
+)
+def test_memory_of_streamed_pieces_is_used_again(kernel):
+    if not kernel.BodyBuffer.__module__.endswith("_c"):
+        pytest.skip("the Python kernel leaves memory to the interpreter")
+    done = subprocess.run([sys.executable, "-c", PIECES], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 800 * 6  # of the 62 pages of each
