@@ -91,7 +91,6 @@ class SharedSession:
     """
 
     __slots__ = (
-        "_abandoned",
         "_backlog",
         "_changed",
         "_closed",
@@ -104,7 +103,9 @@ class SharedSession:
         "_stretch_ends",
         "_wake_timer",
         "_write_closed",
+        "abandoned",
         "clock",
+        "clogged",
         "lock",
         "peer",
         "pending",
@@ -133,9 +134,10 @@ class SharedSession:
         self._origin = origin
         self._changed = changed
         self._new_waiter = backend.waiter
+        self.clogged = False  # the stream may not have taken everything; `is_clogged()` looks
         self._closed = False
         self._write_closed = False  # nothing can be written any more
-        self._abandoned: deque[WaitingStream] = deque()  # to be reset by the holder of the lock
+        self.abandoned: deque[WaitingStream] = deque()  # to be reset by the holder of the lock
         self._reader: StreamWaiter | _Nobody | None = None  # receives now
         self._next_readers: OrderedDict[StreamWaiter, None] = OrderedDict()  # may receive next
         self._flusher: StreamWaiter | None = None
@@ -166,7 +168,7 @@ class SharedSession:
 
     def abandon(self, stream: WaitingStream) -> None:
         """Reset a stream, at once or soon; callable from finalizers."""
-        self._abandoned.append(stream)
+        self.abandoned.append(stream)
         self._reset_abandoned()
 
     def cut(self, stream: WaitingStream) -> None:
@@ -178,12 +180,12 @@ class SharedSession:
                 session.reset(stream)
                 stream.fail(ReadError("the request was given up on this side"))
                 self.write_out()
-        if self._abandoned:
+        if self.abandoned:
             self._reset_abandoned()
 
     def reset_abandoned(self) -> None:
         """Reset the streams that were abandoned while the lock was held."""
-        if self._abandoned:
+        if self.abandoned:
             self._reset_abandoned()
 
     def poll_end(self) -> None:
@@ -362,10 +364,10 @@ class SharedSession:
     def _reset_abandoned(self) -> None:
         """Reset the streams that were abandoned, unless the lock is held; its holder does it after releasing it."""
         session = self.session
-        while self._abandoned and self.lock.acquire(blocking=False):
+        while self.abandoned and self.lock.acquire(blocking=False):
             try:
-                while self._abandoned:
-                    stream = self._abandoned.popleft()
+                while self.abandoned:
+                    stream = self.abandoned.popleft()
                     if stream.ends_before_reset and stream.sending and stream.id in session.streams:
                         session.send(stream, b"", True)
                     session.reset(stream)
@@ -387,9 +389,11 @@ class SharedSession:
             if len(data) <= _SLICE:
                 unsent = self.stream.write(data)
                 if unsent is not None:
+                    self.clogged = True
                     forget(unsent)
                     self._check_unsent()
                 return
+            self.clogged = True
             view = memoryview(data)
             for start in range(0, len(view), _SLICE):
                 self.stream.post(view[start : start + _SLICE])
@@ -397,6 +401,12 @@ class SharedSession:
         except WriteError:
             # The peer takes no more. What it sent before is still to be read: answers, or GOAWAY; then its end.
             self._write_closed = self.session.draining = True
+
+    def is_clogged(self) -> bool:
+        """Return whether something that was written still waits for the peer to take it."""
+        if self.clogged:
+            self.clogged = self.stream.unsent > 0
+        return self.clogged
 
     def _check_unsent(self) -> None:
         """Fail the connection if too much waits for a peer that reads nothing; call it under the lock."""
@@ -528,5 +538,5 @@ class SharedSession:
                 waiter = next_reader.waiter
                 assert waiter is not None
                 waiter.set()
-        if self._abandoned:
+        if self.abandoned:
             self._reset_abandoned()

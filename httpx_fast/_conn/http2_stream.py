@@ -132,12 +132,12 @@ class Http2Stream(WaitingStream):
 
     # Sending the body.
 
-    async def send_body(self, body: bytes | AsyncIterable[bytes], length: int) -> None:
+    async def send_body(self, body: Buffer | AsyncIterable[bytes], length: int) -> None:
         """Send the body until it has ended, or cannot go on before the response is read: then `next_chunk()` sends on.
 
         `length` is the number of its bytes, below 0 if unknown.
         """
-        if isinstance(body, bytes):
+        if isinstance(body, (bytes, bytearray, memoryview)):
             self._piece = body
             self._body_size = self._asked = len(body)
         else:

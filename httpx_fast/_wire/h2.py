@@ -186,19 +186,13 @@ class Session(StreamAdmission):
                 self._blocked[stream] = None
             return 0
         end = end and count == size
-        view = memoryview(raw)
-        outgoing = self.outgoing
-        at = 0
-        while True:
-            part = min(count - at, self._frame_size)
-            last = at + part == count
-            outgoing.append(data_head(stream.id, part, end and last))
-            if part:
-                outgoing.append(view[at : at + part])
-            at += part
+        if count == size <= self._frame_size:
+            self.outgoing.append(data_head(stream.id, size, end))
+            if size:
+                self.outgoing.append(raw)
             self._flood.updates -= UPDATES_PER_DATA
-            if last:
-                break
+        else:
+            self._send_frames(stream.id, memoryview(raw)[:count], end)
         stream.window_out -= count
         self.window_out -= count
         if end:
@@ -206,6 +200,16 @@ class Session(StreamAdmission):
             if stream.state >= ENDED:
                 self.streams.pop(stream.id, None)
         return count
+
+    def _send_frames(self, stream_id: int, view: memoryview, end: bool) -> None:
+        """Send DATA frames that the peer takes."""
+        at, size = 0, len(view)
+        while at < size:
+            part = min(size - at, self._frame_size)
+            self.outgoing.append(data_head(stream_id, part, end and at + part == size))
+            self.outgoing.append(view[at : at + part])
+            at += part
+            self._flood.updates -= UPDATES_PER_DATA
 
     def claim(self, stream: StreamReader) -> bytes:
         """Remove and return the oldest bytes of body, and credit them to the peer; b"" if there are none."""

@@ -65,6 +65,39 @@ def test_preface_settings_and_request_are_one_write(play: Any):
     assert len(octets[0]) > 24 + 9 + 24 + 13 + 9
 
 
+def test_small_bodies_of_requests_that_begin_together_are_one_write(
+    play: Any, world: World, monkeypatch: pytest.MonkeyPatch
+):
+    writes: list[int] = []
+
+    def script(server: Server) -> None:
+        numbers = range(1, 23, 2)
+        server.until(*(f"DATA {number} 4 end" for number in numbers))
+        for number in numbers:
+            server.respond(number)
+        server.until_closed()
+
+    async def body(scene: Scene) -> None:
+        async def post() -> None:
+            assert scene.connection.alive_now()
+            assert await scene.fetch(method=b"POST", body=b"body", length=4) == b"ok"
+
+        write = type(scene.connection.stream).write
+
+        def counted(stream: Any, *buffers: Any) -> Any:
+            writes.append(sum(map(len, buffers)))
+            return write(stream, *buffers)
+
+        monkeypatch.setattr(type(scene.connection.stream), "write", counted)
+        await scene.world.together(*[post] * 11)
+
+    play(script, body)
+    if world.net.pushes:
+        # Beside it: the first request, GOAWAY, and the answer to the settings, which may be part of another.
+        assert [size for size in writes if size > 10 * (9 + 9 + 4)] == [max(writes)]
+        assert len(writes) <= 4
+
+
 def test_exchanges_run_at_once(play: Any):
     """All are under way before the first is answered, and the answers come in another order."""
 

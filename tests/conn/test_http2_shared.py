@@ -22,6 +22,7 @@ from httpx_fast._exceptions import (
     ReadTimeout,
     RemoteProtocolError,
     WriteError,
+    WriteTimeout,
 )
 from httpx_fast._journey import ConnectionFacts
 from httpx_fast._origin import Origin, Route
@@ -225,6 +226,38 @@ def test_what_waits_for_a_peer_that_reads_nothing_is_bounded(
                 assert connection.session.broken is None
 
     world.run(main)
+
+
+def test_a_small_body_waits_behind_what_the_peer_has_not_taken(play: Any, world: World):
+    if world.by_anyio:
+        pytest.skip("AnyIO's streams do not say what they have not sent")
+    timed_out = threading.Event()
+
+    def script(server: Server) -> None:
+        server.until("HEADERS 1")
+        server.say(window_update(1, 64 * MIB), window_update(0, 64 * MIB))
+        assert timed_out.wait(PATIENCE)
+        server.respond(1)
+        server.until_closed()
+
+    async def body(scene: Scene) -> None:
+        shared = scene.connection.shared
+
+        async def large() -> None:
+            stream = await scene.begin(method=b"POST", body=bytes(32 * MIB), length=32 * MIB)
+            assert stream.take_whole() == b"ok"
+            scene.end(stream)
+
+        async def small() -> None:
+            while not shared.stream.unsent:
+                await world.settle()
+            with pytest.raises(WriteTimeout, match=r"of 0\.05 s: the peer took nothing of \d+ bytes"):
+                await scene.begin(method=b"POST", body=b"small", length=5, write=HASTY)
+            timed_out.set()
+
+        await world.together(large, small)
+
+    play(script, body)
 
 
 # Who reads.
