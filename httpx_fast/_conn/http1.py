@@ -7,14 +7,15 @@ It speaks heads and bytes, never a `Request`. Rules:
 - It reports to the pool only that it died while idle (`lost`); `rest()` returns whether it is reusable.
 - Times for the journey are taken where they happen: in the sink's callbacks.
 - An exchange that is traced has methods of its own; the others test for it once.
+- While a body is sent the response is watched (RFC 9112 s.9.5). An answer that wants none of it ends sending; after any
+  other head `next_chunk()` sends on, so that a peer that answers while it reads is neither kept waiting nor waits.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
-from functools import partial
 from math import inf
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from .._deadline import Deadline
 from .._exceptions import (
@@ -27,15 +28,17 @@ from .._exceptions import (
 )
 from .._head import FieldLine, RequestHead
 from .._journey import ConnectionFacts, Journey
-from .._kernel.constants import HAS_KEEP_ALIVE
+from .._kernel.constants import FIRST_INTERMEDIATE, HAS_KEEP_ALIVE
 from .._net.acknowledged import acknowledged, closed_untaken
-from .._net.base import Stream
+from .._net.base import Stream, forget
 from .._origin import Route
 from .._trace import Tracer
 from .._wire.h1 import DEAD, ENDED, HEAD, IDLE, TUNNEL, ResponseReader
 from .base import Head, Owner, RequestTimeouts
-from .http1_sending import send_request
+from .http1_sending import Upload, in_one_write
 from .keep_alive import MARGIN, keep_alive_limits
+
+_UNSENT: Final = "the request was not sent to its end"
 
 
 class Http1Connection(ResponseReader):
@@ -48,12 +51,14 @@ class Http1Connection(ResponseReader):
         "_clock",
         "_lost",
         "_pushes",
+        "_upload",
         "allowed",
         "facts",
         "idle_since",
         "journey",
         "mark",
         "route",
+        "sending",
         "stream",
     )
 
@@ -66,8 +71,6 @@ class Http1Connection(ResponseReader):
     ended_by_peer: bool = False
     windows: None = None
     rtt: None = None
-    # What is left of the request's body is never sent while the response is read.
-    sending: bool = False
 
     def __init__(self, stream: Stream, route: Route, facts: ConnectionFacts, owner: Owner) -> None:
         super().__init__()
@@ -87,6 +90,8 @@ class Http1Connection(ResponseReader):
         self._broken: NetworkError | RemoteProtocolError | None = None  # what came with a head instead of its body
         self._timeouts: RequestTimeouts | None = None
         self._bounded = False  # there is a deadline for all of this exchange
+        self.sending = False  # a part of the request is left to be sent
+        self._upload: Upload | None = None  # what was not yet given to the stream of that part
         stream.attach(self)
 
     async def exchange(
@@ -114,7 +119,7 @@ class Http1Connection(ResponseReader):
             if timeouts.deadline is not None:
                 self._begin_bounded(timeouts.deadline)
             if body or framing:
-                refused = await self._send(head.http1, body, framing, timeouts.write)
+                refused = await self._send(head.http1, body, framing, timeouts)
             else:
                 try:
                     unsent = stream.write(head.http1)
@@ -159,7 +164,7 @@ class Http1Connection(ResponseReader):
             if body or framing:  # it is sent with the head, or right after it
                 await trace.complete()
                 await trace.started("http11.send_request_body")
-                refused = await self._send(head.http1, body, framing, timeouts.write)
+                refused = await self._send(head.http1, body, framing, timeouts)
             else:
                 refused = await self._send_head(head.http1, timeouts.write)
                 await trace.complete()
@@ -229,20 +234,23 @@ class Http1Connection(ResponseReader):
         return piece
 
     async def _next_chunk(self) -> bytes:
-        late = self._late("read", "the response had not ended") if self._bounded and self.state != ENDED else None
+        late = self._late("read", "the response had not ended") if self._bounded and not self.ended else None
         piece = self.take() if late is None else b""
-        if piece or self.state == ENDED:
+        if piece or self.ended:
             return piece
         assert self._timeouts is not None
         read = self._timeouts.read
         try:
             if late is not None:
                 raise late
-            while not piece and self.state != ENDED:
+            while not piece and not self.ended:
                 if self._broken is not None:
                     raise self._broken
-                self.stream.set_deadline("read", None if read is None else self._clock() + read, read)
-                await self.stream.receive()
+                if self.sending:
+                    await self._send_on(self._timeouts.write, reading=True)
+                else:
+                    self.stream.set_deadline("read", None if read is None else self._clock() + read, read)
+                    await self.stream.receive()
                 piece = self.take()
         except BaseException as error:
             self.close()
@@ -261,13 +269,13 @@ class Http1Connection(ResponseReader):
 
     @property
     def ended(self) -> bool:
-        """Return whether the response has ended."""
-        return self.state == ENDED
+        """Return whether the response has ended, and nothing of the request is left to be sent."""
+        return self.state == ENDED and not self.sending
 
     @property
     def complete(self) -> bool:
         """Return whether the response has ended and all of its body was claimed."""
-        return self.state == ENDED and not self.pending
+        return self.state == ENDED and not self.pending and not self.sending
 
     @property
     def upgraded(self) -> bool:
@@ -281,7 +289,7 @@ class Http1Connection(ResponseReader):
 
     def rest(self, now: float) -> bool:
         """End the exchange; return whether the connection can serve another and is now idle, else close it."""
-        reusable = self.state == ENDED and self.persistent
+        reusable = self.state == ENDED and self.persistent and not self.sending
         if self._bounded:
             self._unbind()
         journey = self.journey
@@ -299,6 +307,7 @@ class Http1Connection(ResponseReader):
             self.state = IDLE
             self.idle_since = now
             return True
+        self._upload = None
         self.close()
         return False
 
@@ -429,29 +438,111 @@ class Http1Connection(ResponseReader):
         return None
 
     async def _send(
-        self, data: bytes, body: bytes | AsyncIterable[bytes], framing: int, budget: float | None
+        self, data: bytes, body: bytes | AsyncIterable[bytes], framing: int, timeouts: RequestTimeouts
     ) -> WriteError | WriteTimeout | None:
-        """Send head and body; return the error if the peer stopped taking them, for it may have answered (413, 401).
+        """Send head and body, or what of them is sent when the head of the response arrives.
 
-        A peer that only stops reading has to have answered by the end of the write timeout. Raises that timeout if it
-        has not, and every other error.
+        Return the error if the peer stopped taking them, for it may have answered (413, 401). A peer that only stops
+        reading has to have answered by the end of the write timeout. Raises that timeout if it has not, and every other
+        error.
         """
         try:
-            await send_request(partial(self._write, budget), data, body, framing, self.journey)
+            buffers = in_one_write(data, body, framing)
+            if buffers is None:
+                self._upload = Upload(data, body, framing, self.journey)
+            else:
+                if self._bounded:
+                    self._check_deadline(_UNSENT)
+                unsent = self.stream.write(*buffers)
+                if unsent is None:
+                    return None
+                forget(unsent)
         except WriteError as error:
             self.persistent = False
+            return error
+        self.sending = True
+        whole, self.whole = self.whole, False  # so that the head is heard of before the message has ended
+        try:
+            return await self._send_on(timeouts.write, reading=False)
+        finally:
+            if self.state == HEAD:
+                self.whole = whole
+
+    async def _send_on(self, budget: float | None, reading: bool) -> WriteError | WriteTimeout | None:
+        """Send what is left of the request, until there is news of the response: its head, or `reading` a piece.
+
+        Return the error, and send no more, if the peer takes nothing; it may have answered before.
+        """
+        try:
+            await self._send_until_news(budget, reading)
+        except WriteError as error:
+            self._stop_sending()
             return error
         except WriteTimeout as error:
             self.stream.poll_idle()
             if self.head is None or error.limit == "total":
                 raise
-            self.persistent = False  # whatever the head says: half of a request was sent
+            self._stop_sending()
             return error
         return None
 
+    async def _send_until_news(self, budget: float | None, reading: bool) -> None:
+        stream = self.stream
+        looks = False
+        while self._goes_on(reading):
+            if self._bounded:
+                self._check_deadline(_UNSENT)
+            if stream.unsent:
+                await self._flush(budget)
+                continue
+            buffers = () if self._upload is None else await self._upload.next_write()
+            if not buffers:
+                self._upload = None
+                self.sending = False
+                return
+            unsent = stream.write(*buffers)
+            if unsent is not None:
+                forget(unsent)
+            elif looks:
+                stream.poll_idle()  # a peer that takes all of it at once may have answered
+            looks = True
+
+    def _goes_on(self, reading: bool) -> bool:
+        """Return whether to send on now; end sending if the response says that the peer wants no more."""
+        state = self.state
+        if state == HEAD or state == TUNNEL:
+            return self.sending
+        if state == DEAD:  # the next `receive()` says why
+            self._stop_sending()
+            return False
+        head = self.head
+        assert head is not None
+        # A server that closes after a response of success may read on until that ends, as one that echoes does.
+        if head.status >= FIRST_INTERMEDIATE or (state == ENDED and not self.persistent):
+            if self._upload is not None and self._upload.given and not self.stream.unsent:
+                self.sending = False
+            else:
+                self._stop_sending()
+            return False
+        return self.sending and reading and not self.pending
+
+    def _stop_sending(self) -> None:
+        """Send no more: the connection serves no further request, since half of one was sent."""
+        self._upload = None
+        self.sending = self.persistent = False
+
+    async def _flush(self, budget: float | None) -> None:
+        """Wait until the stream has sent what it was given, or the response has news."""
+        self._set_write_deadline(budget)
+        if self.state == ENDED:
+            await self.stream.flush(False)
+        else:
+            self.stream.set_deadline("read", None, None)
+            await self.stream.flush(True)
+
     async def _write(self, budget: float | None, *buffers: bytes | memoryview) -> None:
         if self._bounded:
-            self._check_deadline("the request was not sent to its end")
+            self._check_deadline(_UNSENT)
         unsent = self.stream.write(*buffers)
         if unsent is not None:
             self._set_write_deadline(budget)

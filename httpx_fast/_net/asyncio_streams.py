@@ -68,8 +68,15 @@ class LoopStream(SocketStream):
             self._set_timer()
 
     async def flush(self, reading: bool) -> None:
-        if self.unsent:
-            await self._sender()
+        if not self.unsent:
+            return
+        future = self._sender()
+        if reading:
+            # The wait of a receiver, too: whichever is over first ends it.
+            self._future = future
+            if self._halted:
+                self._receive_halted(future)
+        await future
 
     def receive(self) -> Awaitable[None]:
         if self._future is not None and not self._future.done():

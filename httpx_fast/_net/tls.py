@@ -209,6 +209,8 @@ class TLSStream(Stream):
     async def flush(self, reading: bool) -> None:
         while True:
             await self._inner.flush(reading)
+            if reading and self._inner.unsent:
+                return  # the sink has what it wants
             unsent = self._write_on()
             if unsent is None:
                 return

@@ -186,6 +186,7 @@ class TrioStream(PulledStream):
             self._fault = self._read_failed(OSError(errno.EBADF, str(error)))
         except Exception as fault:  # noqa: BLE001  # as the sink wants it
             self._fault = fault
+            scope.cancel()
 
     async def _send_all(self) -> None:
         async with self._turn:

@@ -266,7 +266,7 @@ class ResponseReader:
         self.head = head
         self.head_arrived()
         length = framing.response_framing(self.method, head)
-        self.persistent = framing.persists(head, length)
+        self.persistent = self.persistent and framing.persists(head, length)
         if head.status >= FIRST_INTERMEDIATE and not 0 <= length <= MAX_INTERMEDIATE:
             self.whole = False  # the caller may not want all of it
         return self._body_starts(length, raw, start, end)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from httpx_fast._conn.http1_sending import _JOINED, _PIECE, send_request
+from httpx_fast._conn.http1_sending import _JOINED, _PIECE, Upload, in_one_write
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import LocalProtocolError
 from httpx_fast._wire.framing import CHUNKED
@@ -32,12 +32,14 @@ class Journey:
 
 
 def sent(body: bytes | Pieces, framing: int, journey: Journey | None = None) -> list[tuple[bytes, ...]]:
+    at_once = in_one_write(HEAD, body, framing)
+    if at_once is not None:
+        return [tuple(map(bytes, at_once))]
+    upload = Upload(HEAD, body, framing, journey)  # type: ignore[arg-type]
     writes: list[tuple[bytes, ...]] = []
-
-    async def write(*buffers: bytes | memoryview) -> None:
+    while buffers := drive(upload.next_write()):
         writes.append(tuple(map(bytes, buffers)))
-
-    drive(send_request(write, HEAD, body, framing, journey))  # type: ignore[arg-type]
+    assert not drive(upload.next_write())
     return writes
 
 
