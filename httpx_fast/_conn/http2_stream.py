@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from .._deadline import Deadline
 from .._exceptions import LocalProtocolError, WriteTimeout
 from .._journey import Journey
+from .._kernel.constants import FIRST_INTERMEDIATE
 from .._net.base import Buffer, Stream
 from .._wire.h2_stream import ENDED, HEAD
 from .base import RequestTimeouts
@@ -150,7 +151,7 @@ class Http2Stream(WaitingStream):
         """Send the bytes that windows allow; if `patient`, wait for larger windows as long as that can help."""
         shared = self._shared
         budget = self._timeouts.write
-        while self.sending:
+        while self.sending and not self._declined:
             shared.check_deadline(self, "write")
             piece = self._piece
             if piece is None:
@@ -181,6 +182,11 @@ class Http2Stream(WaitingStream):
             else:
                 self.timer.set("write", None if budget is None else self._took_at + budget, budget)
                 await shared.wait_for_news(self)
+
+    @property
+    def _declined(self) -> bool:
+        """Return whether the response says that the rest of the body is of no use; the stream is reset at its end."""
+        return self.head is not None and self.head.status >= FIRST_INTERMEDIATE
 
     def _is_full(self) -> bool:
         """Return whether the peer may wait for its response to be read, before it takes any more of the body."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 from collections.abc import AsyncIterator
@@ -47,6 +48,31 @@ def test_a_body_is_streamed_as_it_arrives(play: Any, world: World):
 
 
 # Bodies of requests.
+
+
+def test_a_body_is_not_sent_on_once_the_response_is_an_error(play: Any):
+    """The server gives window for more of it for as long as more comes."""
+
+    def script(server: Server) -> None:
+        server.until("HEADERS 1")
+        server.say(server.head(1, [(":status", "413")]), data(1, b"too large", end=True))
+        with contextlib.suppress(ConnectionError):
+            while buffer := server.connection.recv(65536):
+                if any(line.startswith("RST_STREAM 1") for line in server.hear(buffer)):
+                    break
+                server.say(window_update(0, 65535), window_update(1, 65535))
+
+    class Endless(AsyncIterator[bytes]):
+        async def __anext__(self) -> bytes:
+            return bytes(65536)
+
+    async def body(scene: Scene) -> None:
+        stream = await scene.begin(method=b"POST", body=Endless(), length=-1, whole=False)
+        assert await scene.rest_of(stream) == b"too large"
+        assert stream.head is not None
+        assert stream.head.status == 413
+
+    play(script, body)
 
 
 @pytest.mark.parametrize("size", [1, 16384, 65535, 3 * MIB])
