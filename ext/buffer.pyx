@@ -65,9 +65,9 @@ cdef Py_ssize_t FIRST_ROOM = constants.FIRST_ROOM
 # A store above this is put into huge pages where Linux has them: a fault for every 4 KB costs more than receiving these
 # does. As the store grows with what arrives, a hostile length gains one huge page at most.
 cdef Py_ssize_t HUGE_FROM = 4 * 1024 * 1024  # bytes
-# Half of what is free at the end of the heap when its reader drops all pieces of a streamed body that were waiting
-# (HIGH_WATER, and what was being received); and below FIRST_ROOM: what grows is better mapped, for that can be moved.
-cdef Py_ssize_t FROM_HEAP = FIRST_ROOM - 64 * 1024
+# Half of it is above what is free at the end of the heap when its reader drops all pieces of a streamed body that were
+# waiting (HIGH_WATER, and one that was being received). A store that has grown once is mapped: such can be moved.
+cdef Py_ssize_t FROM_HEAP = 2 * FIRST_ROOM - 64 * 1024
 
 serve_from_heap(FROM_HEAP)
 
@@ -76,7 +76,9 @@ serve_from_heap(FROM_HEAP)
 cdef class BodyBuffer:
     """Collect a body of `expected` bytes as they arrive."""
 
-    cdef PyObject *store  # a bytes object without other references until it is taken; NULL some time after
+    # A bytes object without other references until it is taken; NULL before the first view, and some time after the end.
+    # Made as late as that it is likely the one that the reader of the body has just dropped, still in the cache.
+    cdef PyObject *store
     cdef Py_ssize_t expected
     cdef Py_ssize_t room  # size of the store
     cdef Py_ssize_t exports
@@ -88,8 +90,6 @@ cdef class BodyBuffer:
         if expected < 0:
             raise ValueError(f"a body of {expected} bytes cannot be")
         self.expected = expected
-        self.room = min(expected, FIRST_ROOM)
-        self.store = new_bytes(NULL, self.room)
 
     def __dealloc__(self):
         xdecref(self.store)
@@ -141,6 +141,8 @@ cdef class BodyBuffer:
         if self.filled != self.expected:
             raise ValueError(f"{self.missing} bytes of the body are missing")
         self.taken = True
+        if self.store == NULL:
+            return b""
         body = <bytes> self.store  # takes a reference of its own
         self.let_go()
         return body
@@ -149,6 +151,8 @@ cdef class BodyBuffer:
         """Return the bytes that have arrived and stop collecting. Raises ValueError if the body was taken already."""
         self.check_open()
         self.taken = True
+        if self.store == NULL:
+            return b""
         if self.exports:
             body = PyBytes_FromStringAndSize(data_of(self.store), self.filled)
         else:
@@ -173,7 +177,7 @@ cdef class BodyBuffer:
             self.store = NULL
 
     cdef int check_open(self) except -1:
-        if self.taken or self.store == NULL:
+        if self.taken:
             raise ValueError("the body was taken already")
         return 0
 
@@ -188,12 +192,21 @@ cdef class BodyBuffer:
         self.check_open()
         if size > self.expected - self.filled:
             raise BufferError("the body is complete")
-        if size > self.room - self.filled:
+        if self.store == NULL:
+            self.room = max(min(self.expected, FIRST_ROOM), size)
+            self.store = new_bytes(NULL, self.room)
+        elif size > self.room - self.filled:
             self.check_unexported()
             # Neither sum can overflow: both stay within `expected`.
             room = self.expected if self.room > self.expected // 2 else 2 * self.room
             self.room = max(room, self.filled + size)
-            resize_bytes(&self.store, self.room)  # on failure the store is gone, and check_open says so
-            if self.room >= HUGE_FROM:
-                use_huge_pages(data_of(self.store), self.room)
+            try:
+                resize_bytes(&self.store, self.room)
+            except MemoryError:
+                self.taken = True  # the store is gone
+                raise
+        else:
+            return 0
+        if self.room >= HUGE_FROM:
+            use_huge_pages(data_of(self.store), self.room)
         return 0

@@ -247,10 +247,15 @@ class Journey:
         if end > since:
             self.detail().reader += end - since
 
-    def received(self, count: int) -> None:
-        """Note that so many bytes of the body were handed to its reader."""
-        details = self.detail()
+    def handed(self, count: int, since: float, until: float) -> None:
+        """Note that so many bytes of the body were handed to its reader, and the same, in one call."""
+        details = self.details or self.detail()
         details.body_received = (details.body_received or 0) + count
+        done = self.done
+        if done is not None and done < until:
+            until = done
+        if until > since:
+            details.reader += until - since
 
     def sent_of_body(self, count: int) -> None:
         """Note that so many bytes of the body were taken to be sent, where that is not known beforehand."""

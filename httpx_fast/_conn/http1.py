@@ -13,9 +13,9 @@ It speaks heads and bytes, never a `Request`. Rules:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Coroutine
 from math import inf
-from typing import ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from .._deadline import Deadline
 from .._exceptions import (
@@ -212,16 +212,16 @@ class Http1Connection(ResponseReader):
             return error  # what the peer sent tells more than the failure to send
         return refused
 
-    async def next_chunk(self) -> bytes:
+    def next_chunk(self) -> Coroutine[Any, Any, bytes]:
         """Return the next piece of the body as it arrived; b"" after its end. Close the connection if that fails."""
         journey = self.journey
-        if self.state == TUNNEL:
-            return b""
-        if journey is not None and journey.trace is not None:
-            return await self._next_chunk_traced(journey.trace)
-        return await self._next_chunk()
+        if journey is None or journey.trace is None:
+            return self._next_chunk()
+        return self._next_chunk_traced(journey.trace)
 
     async def _next_chunk_traced(self, trace: Tracer) -> bytes:
+        if self.state == TUNNEL:
+            return b""
         if trace.idle:
             await trace.started("http11.receive_response_body")
         try:
@@ -234,6 +234,8 @@ class Http1Connection(ResponseReader):
         return piece
 
     async def _next_chunk(self) -> bytes:
+        if self.state == TUNNEL:
+            return b""
         late = self._late("read", "the response had not ended") if self._bounded and not self.ended else None
         piece = self.take() if late is None else b""
         if piece or self.ended:

@@ -11,6 +11,10 @@ from .views import Bytes, view_of
 
 __all__ = ["BodyBuffer"]
 
+# The twin says why: where malloc of glibc serves `bytes`, freeing such a block keeps those up to its size on the heap.
+_FROM_HEAP = 2 * FIRST_ROOM - 64 * 1024  # bytes
+bytes(_FROM_HEAP)
+
 
 class BodyBuffer:
     """Collect a body of `expected` bytes as they arrive.
@@ -25,8 +29,8 @@ class BodyBuffer:
         if expected < 0:
             raise ValueError(f"a body of {expected} bytes cannot be")
         self._expected = expected
-        self._blocks: list[bytearray] | None = [bytearray(min(expected, FIRST_ROOM))]
-        self._room = len(self._blocks[0])  # in all blocks, what is filled included
+        self._blocks: list[bytearray] | None = []
+        self._room = 0  # in all blocks, what is filled included
         #: Bytes that are there.
         self.filled = 0
 
@@ -45,7 +49,7 @@ class BodyBuffer:
         if self.filled == self._expected:
             raise BufferError("the body is complete")
         if self.filled == self._room:
-            blocks.append(bytearray(min(self.missing, self._room)))
+            blocks.append(bytearray(min(self.missing, self._room or FIRST_ROOM)))
             self._room += len(blocks[-1])
         return memoryview(blocks[-1])[self.filled - self._room :]
 

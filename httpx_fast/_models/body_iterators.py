@@ -18,7 +18,15 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from .._deadline import timed_out
-from .._decoders import INPUT_SLICE, ByteChunker, ContentDecoder, LineDecoder, TextChunker, TextDecoder
+from .._decoders import (
+    INPUT_SLICE,
+    ByteChunker,
+    ContentDecoder,
+    IdentityDecoder,
+    LineDecoder,
+    TextChunker,
+    TextDecoder,
+)
 from .._exceptions import RequestError, request_context
 from .._turns import TURN, give_turn
 
@@ -36,6 +44,11 @@ SLICE = INPUT_SLICE
 class Stage(Protocol[T_co]):
     """Convert raw pieces of a body into pieces of another kind."""
 
+    #: Whether pieces are passed on as they come, so that nobody needs to feed them: only their bytes are counted.
+    unchanged: bool
+    #: Bytes of content that there were so far.
+    count: int
+
     def feed(self, data: bytes) -> Iterator[T_co]:
         """Return the pieces that `data` completes."""
         ...
@@ -50,8 +63,8 @@ class BytesStage:
 
     def __init__(self, decoder: ContentDecoder | None, chunk_size: int | None) -> None:
         self._decoder = decoder
-        #: Bytes of content that there were so far.
         self.count: int = 0
+        self.unchanged: bool = chunk_size is None and (decoder is None or type(decoder) is IdentityDecoder)
         self._chunker = ByteChunker(chunk_size=chunk_size)
         self._slices = chunk_size is not None and chunk_size < SLICE
 
@@ -79,6 +92,9 @@ class BytesStage:
 
 class TextStage:
     """Yield text, in pieces or lines as `chunker` cuts them."""
+
+    unchanged: bool = False
+    count: int = 0  # that of the bytes is in `content`
 
     def __init__(self, decoder: ContentDecoder | None, encoding: str, chunker: TextChunker | LineDecoder) -> None:
         self.content: BytesStage = BytesStage(decoder, None)
@@ -164,6 +180,14 @@ def pieces(response: Any, open_stage: OpenStage[T], chunk_size: int | None) -> G
     source = iter(response._start("__iter__"))
     try:
         with request_context(response._request, response._journey):
+            if stage.unchanged:
+                for data in source:
+                    size = len(data)
+                    response._num_bytes_downloaded += size
+                    if size:
+                        stage.count += size
+                        yield data
+                return
             for data in source:
                 response._num_bytes_downloaded += len(data)
                 yield from _bounded(stage.feed(data), response)
@@ -235,6 +259,19 @@ class AsyncPieces(AsyncGenerator[T, None], Generic[T]):
         try:
             if self._pieces is None:
                 self._pieces = self._begin()
+            stage, source = self._stage, self._source
+            while source is not None and stage is not None and stage.unchanged:
+                try:
+                    data: Any = await source.__anext__()
+                except StopAsyncIteration:
+                    self._stage = stage = None
+                    continue
+                size = len(data)
+                self._response._num_bytes_downloaded += size
+                if size:
+                    stage.count += size
+                    piece: T = data
+                    return piece
             while True:
                 begun = monotonic()
                 piece = next(self._pieces, _END)

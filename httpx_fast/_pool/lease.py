@@ -37,17 +37,18 @@ class Lease:
         exchange = self._exchange
         if exchange is None:
             return b""
-        journey, clock = self.journey, self.pool.clock
-        journey.reader_had(self._given_at, clock())
+        clock, given_at = self.pool.clock, self._given_at
+        asked_at = clock()
         try:
             piece = await exchange.next_chunk()
         except BaseException as caught:
+            self.journey.reader_had(given_at, asked_at)
             error = self.explain(caught)
             self.close()
             if error is not caught:
                 raise error from caught
             raise
-        journey.received(len(piece))
+        self.journey.handed(len(piece), given_at, asked_at)
         self._given_at = clock()
         if not piece or exchange.complete:
             self.trailers = exchange.trailers

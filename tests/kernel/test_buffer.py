@@ -280,12 +280,12 @@ PIECES = """
 import resource
 from httpx_fast._kernel.select import BodyBuffer
 
-sent = bytes(250_000)
+sent = bytes(500_000)
 
 def receive():
     pieces = []
     for _ in range(4):
-        body = BodyBuffer(256 * 1024)
+        body = BodyBuffer(512 * 1024)
         body.append(sent)
         pieces.append(body.cut())
 
@@ -306,4 +306,4 @@ def test_memory_of_streamed_pieces_is_used_again(kernel):
     if not kernel.BodyBuffer.__module__.endswith("_c"):
         pytest.skip("the Python kernel leaves memory to the interpreter")
     done = subprocess.run([sys.executable, "-c", PIECES], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 800 * 6  # of the 62 pages of each
+    assert int(done.stdout) < 800 * 6  # of the 123 pages of each
