@@ -8,7 +8,7 @@ HTTPX_FAST_IMPL decides, and is read once, at import:
 
 PyPy takes pure Python: its compiler runs that faster than it calls extensions.
 
-The kernels of HTTP/2 are found now and imported on first use: importing them takes as long as all the rest.
+The kernels of HTTP/2 and of JSON are found now and imported on first use: importing them takes as long as all the rest.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 KERNELS = ("buffer", "fields", "http1", "urls")
 HTTP2_KERNELS = ("frames", "hpack", "hpack_encoder")
+LATE_KERNELS = (*HTTP2_KERNELS, "json")
 
 
 def _choose(wanted: str) -> tuple[str, str]:
@@ -41,7 +42,7 @@ def _find_obstacle() -> str | None:
     """Return why the compiled kernels cannot be used, None if they can."""
     if sys.implementation.name != "cpython":
         return f"{sys.implementation.name} runs the pure Python kernels"
-    for kernel in KERNELS + HTTP2_KERNELS:
+    for kernel in KERNELS + LATE_KERNELS:
         name = f"{__package__}.{kernel}_c"
         try:
             if kernel in KERNELS:
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from .frames_py import FrameReader, data_head, headers_frames
     from .hpack_encoder_py import HpackEncoder
     from .hpack_py import FieldSection, HpackDecoder
+    from .json_py import parse_json
 
 _LATE = {
     "FieldSection": "hpack",
@@ -79,6 +81,7 @@ _LATE = {
     "HpackEncoder": "hpack_encoder",
     "data_head": "frames",
     "headers_frames": "frames",
+    "parse_json": "json",
 }
 
 if not TYPE_CHECKING:
@@ -110,6 +113,7 @@ __all__ = [
     "headers_frames",
     "lower_lines",
     "merge_lines",
+    "parse_json",
     "primitive_value_to_str",
     "request_head",
     "split_url",

@@ -17,7 +17,7 @@ FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 IMPORT = """
 import sys
 from httpx_fast._kernel import select
-for name in (*select.KERNELS, *select.HTTP2_KERNELS):
+for name in (*select.KERNELS, *select.LATE_KERNELS):
     __import__(f"httpx_fast._kernel.{name}_c")
 assert not sys._is_gil_enabled()
 """

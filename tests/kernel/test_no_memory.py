@@ -26,4 +26,5 @@ def test_every_failed_allocation_is_an_error_and_nothing_else():
         "body",
         "urls",
         "lines",
+        "json",
     ]

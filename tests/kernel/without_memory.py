@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from httpx_fast._kernel import buffer_c, fields_c, frames_c, hpack_c, hpack_encoder_c, http1_c, urls_c
+from httpx_fast._kernel import buffer_c, fields_c, frames_c, hpack_c, hpack_encoder_c, http1_c, json_c, urls_c
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nServer: a\r\nX-Long-Name: some value\r\nContent-Length: 5\r\n" + b"X-N: v\r\n" * 30 + b"\r\n"
@@ -81,7 +81,13 @@ def lines() -> Any:
     return fields_c.encode_lines([("Name", "value"), (b"Other", "x" * 100)], "ascii")
 
 
-OPERATIONS: list[Callable[[], Any]] = [head, head_in_pieces, chunks, request, hpack, frames, body, urls, lines]
+def json() -> Any:
+    return json_c.parse_json(
+        r'{"items": [{"some name": 123456789, "é": 1.5}, {"some name": "text \n", "other": "text"}]}'.encode()
+    )
+
+
+OPERATIONS: list[Callable[[], Any]] = [head, head_in_pieces, chunks, request, hpack, frames, body, urls, lines, json]
 
 
 def main() -> None:
