@@ -36,7 +36,7 @@ from .replay import BROKEN
 from .retired import RetiredConnections
 from .stats import PoolStats
 from .view import longest_lease
-from .wait_queue import PendingRequest
+from .wait_queue import PendingRequest, RouteState
 
 # Seconds after which it is not another thread that holds the lock: none holds it for longer than microseconds.
 _OWN_LOCK: Final = 0.05
@@ -63,11 +63,11 @@ class QueuedRequest(PendingRequest[Connection]):
 
     def __init__(self, route: Route, since: float, waiter: Waiter) -> None:
         # What the base class sets, without a second call: thousands of these may wait at once.
-        self.route_state = None
-        self.number = 0
-        self.grant = None
-        self.overtaken = 0
-        self.reserved = None
+        self.route_state: RouteState[Connection] | None = None
+        self.number: int = 0
+        self.grant: Connection | Answer | None = None
+        self.overtaken: int = 0
+        self.reserved: Connection | None = None
         self.route: Route = route
         self.since: float = since
         self.waiter: Waiter = waiter

@@ -54,7 +54,7 @@ def test_the_site_loads_nothing_from_elsewhere(site: Path):
 def test_links_between_pages_lead_to_pages():
     missing = set()
     for page in DOCS.rglob("*.md"):
-        for target in re.findall(r"\]\(([^)#:\s]+)", page.read_text(encoding="utf-8")):
+        for target in re.findall(r"\]\(([^)#:\s]+)[)#]", page.read_text(encoding="utf-8")):
             path = (page.parent / target).resolve()
             if not path.exists():
                 missing.add(path.relative_to(DOCS).as_posix() if path.is_relative_to(DOCS) else target)
