@@ -221,24 +221,22 @@ class Leases:
         elif not reusable:
             ending = self._why_lost(connection, journey, broken)
         plan, lock = self.plan, self.lock
-        decided: _Decided | None = None
-        next_in_queue: PendingRequest[Connection] | None = None
+        decided: _Decided | PendingRequest[Connection] | None = None
         lock.acquire()
         try:
             plan.release(connection, reusable, now, ending)
             if ending is not None or expiry.needs_timer:
                 expiry.set_timer(now)
-            granted = plan.granted
-            if plan.to_close or len(granted) > 1:
-                decided = self.decided()
-            elif granted:  # the usual hand-over, at a third of the cost
-                next_in_queue = granted.pop()
+            if plan.granted or plan.to_close:
+                # The usual hand-over is to one request, at a third of the cost.
+                decided = self.decided() if plan.to_close or len(plan.granted) > 1 else plan.granted.pop()
         finally:
             lock.release()
-        if next_in_queue is not None:
-            next_in_queue.waiter.set()  # type: ignore[attr-defined]  # all that wait in this plan are `QueuedRequest`
-        elif decided is not None:
-            self.carry_out(*decided)
+        if decided is not None:
+            if isinstance(decided, tuple):
+                self.carry_out(*decided)
+                return
+            decided.waiter.set()  # type: ignore[attr-defined]  # all that wait in this plan are `QueuedRequest`
         if self.finalized:
             self.release_finalized()
 

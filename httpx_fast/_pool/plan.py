@@ -239,7 +239,12 @@ class Plan(Granting[C]):
                 self._end_use_going_away(connection)
             return
         if route_state.special or self.waiting or not reusable:
-            if route_state.waiting and reusable and not route_state.special and self._wait_queue.only(route_state):
+            if (
+                reusable
+                and not route_state.special
+                and route_state.waiting
+                and (len(self._route_states) == 1 or self._wait_queue.only(route_state))
+            ):
                 self._hand_over(route_state, connection)
                 return
             self._now = now

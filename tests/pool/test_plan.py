@@ -75,6 +75,26 @@ def test_waiters_of_a_route_are_served_first_come_first_served() -> None:
         assert pool.granted() == [pending]
 
 
+def test_waiters_of_the_only_route_keep_their_turn_when_another_route_comes() -> None:
+    pool = Pool(limit=2)
+    first, second = pool.lease("a"), pool.lease("a")
+    waiting = [pool.queue("a") for _ in range(4)]
+    other = pool.queue("b")
+    late = pool.queue("a")
+    pool.plan.release(first, True, 0.0)
+    pool.plan.release(second, False, 0.0)
+    assert pool.granted() == waiting[:2]
+    assert (waiting[0].grant, waiting[1].grant) == (first, DIAL)
+    pool.plan.cancel(waiting[2], 0.0)
+    third = pool.connect("a")
+    for each in (third, first):
+        pool.plan.release(each, True, 0.0)
+    assert pool.granted() == [waiting[3], late]
+    pool.plan.release(third, False, 0.0)
+    assert pool.granted() == [other]
+    assert other.grant is DIAL
+
+
 def test_waiter_of_another_route_gets_leave_to_dial_when_the_route_has_no_use_for_its_connection() -> None:
     pool = Pool(limit=1)
     connection = pool.lease("a")
