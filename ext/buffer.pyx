@@ -28,6 +28,9 @@ cdef extern from *:
     #if defined(__linux__)
     #include <sys/mman.h>
     #include <unistd.h>
+    #define GROWTH 8
+    #else
+    #define GROWTH 2
     #endif
 
     /* Ask for huge pages in memory that is about to be filled; the system may ignore it. The whole of the pages that
@@ -56,6 +59,7 @@ cdef extern from *:
     #endif
     }
     """
+    Py_ssize_t GROWTH
     void use_huge_pages(char *, Py_ssize_t) noexcept
     void serve_from_heap(size_t) noexcept
 
@@ -65,6 +69,10 @@ cdef Py_ssize_t FIRST_ROOM = constants.FIRST_ROOM
 # A store above this is put into huge pages where Linux has them: a fault for every 4 KB costs more than receiving these
 # does. As the store grows with what arrives, a hostile length gains one huge page at most.
 cdef Py_ssize_t HUGE_FROM = 4 * 1024 * 1024  # bytes
+# Up to ADDRESSES such a store grows by this factor: where it is moved huge pages may be split, and what nobody has touched
+# is only an address range.
+cdef Py_ssize_t GROWTH_IN_HUGE_PAGES = GROWTH
+cdef Py_ssize_t ADDRESSES = 64 * 1024 * 1024  # bytes
 # Half of it is above what is free at the end of the heap when its reader drops all pieces of a streamed body that were
 # waiting (HIGH_WATER, and one that was being received). A store that has grown once is mapped: such can be moved.
 cdef Py_ssize_t FROM_HEAP = 2 * FIRST_ROOM - 64 * 1024
@@ -188,7 +196,7 @@ cdef class BodyBuffer:
 
     cdef int make_room(self, Py_ssize_t size) except -1:
         """Enlarge the store, if needed, so that `size` more bytes fit."""
-        cdef Py_ssize_t room
+        cdef Py_ssize_t room, factor
         self.check_open()
         if size > self.expected - self.filled:
             raise BufferError("the body is complete")
@@ -198,7 +206,8 @@ cdef class BodyBuffer:
         elif size > self.room - self.filled:
             self.check_unexported()
             # Neither sum can overflow: both stay within `expected`.
-            room = self.expected if self.room > self.expected // 2 else 2 * self.room
+            factor = GROWTH_IN_HUGE_PAGES if HUGE_FROM <= self.room <= ADDRESSES else 2
+            room = self.expected if self.room > self.expected // factor else factor * self.room
             self.room = max(room, self.filled + size)
             try:
                 resize_bytes(&self.store, self.room)

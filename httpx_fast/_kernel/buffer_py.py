@@ -88,7 +88,10 @@ class BodyBuffer:
         """Return the bytes that have arrived and stop collecting. Raises ValueError if the body was taken already."""
         blocks = self._opened()
         self._blocks = None
-        return bytes(memoryview(blocks[0])[: self.filled]) if len(blocks) == 1 else b"".join(blocks)[: self.filled]
+        if not blocks:
+            return b""
+        last = memoryview(blocks.pop())
+        return b"".join((*blocks, last[: len(last) + self.filled - self._room]))
 
     def _opened(self) -> list[bytearray]:
         if self._blocks is None:

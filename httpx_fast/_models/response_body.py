@@ -19,7 +19,7 @@ from .._decoders import ContentDecoder, IdentityDecoder, LimitedDecoder, content
 from .._exceptions import ResponseNotRead, StreamClosed, StreamConsumed, request_context
 from .._journey import Journey
 from .._kernel.constants import BAD_LENGTH, HAS_CONTENT_ENCODING, MAX_INTERMEDIATE
-from .body_iterators import AsyncPieces, bytes_stage, lines_stage, pieces, raw_stage, text_stage
+from .body_iterators import AsyncPieces, Collector, bytes_stage, lines_stage, pieces, raw_stage, text_stage
 from .headers import Headers, HeaderTypes
 from .request import Request
 
@@ -131,7 +131,10 @@ class ResponseBody:
             return self._content
         except AttributeError:
             pass
-        self._content = b"".join(self.iter_bytes())
+        collected = Collector()
+        for piece in self.iter_bytes():
+            collected.add(piece)
+        self._content = collected.joined()
         return self._content
 
     async def aread(self) -> bytes:
@@ -143,7 +146,10 @@ class ResponseBody:
             return self._content
         except AttributeError:
             pass
-        self._content = b"".join([piece async for piece in self.aiter_bytes()])
+        collected = Collector()
+        async for piece in self.aiter_bytes():
+            collected.add(piece)
+        self._content = collected.joined()
         return self._content
 
     def _read_intermediate(self) -> None:

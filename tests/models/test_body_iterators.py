@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import itertools
+import platform
 
 import pytest
 
@@ -147,3 +149,49 @@ def test_decoding_ends_with_the_total_of_the_request():
     deadline._clock = lambda: 2.0
     with pytest.raises(ReadTimeout, match=r"total timed out after 1\.5 s of 0\.5 s.*the content was being decoded"):
         check_total(response)
+
+
+@pytest.mark.parametrize("method", ["iter_bytes", "iter_raw"])
+def test_pieces_that_need_no_decoding_are_passed_on_as_they_are(method):
+    source = Source(b"first", b"", b"second")
+
+    async def all_of(response):
+        return [piece async for piece in getattr(response, f"a{method}")()]
+
+    for read in (lambda response: list(getattr(response, method)()), lambda response: asyncio.run(all_of(response))):
+        response = Response(200, stream=source)
+        found = read(response)
+        assert [id(piece) for piece in found] == [id(source.data[0]), id(source.data[2])]
+        assert response.num_bytes_downloaded == 11
+        assert response.is_closed
+    assert source.closed == 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 100])
+def test_a_body_of_many_pieces_is_read_whole(count):
+    pieces = [bytes([number]) * 65536 for number in range(count)]
+    assert Response(200, stream=Source(*pieces)).read() == b"".join(pieces)
+    assert asyncio.run(Response(200, stream=Source(*pieces)).aread()) == b"".join(pieces)
+
+
+@pytest.mark.skipif(platform.python_implementation() == "PyPy", reason="objects go when PyPy collects them")
+def test_reading_a_long_body_does_not_keep_its_pieces():
+    alive = most = 0
+
+    class Piece(bytes):
+        def __del__(self) -> None:
+            nonlocal alive
+            alive -= 1
+
+    class Long(Source):
+        def __iter__(self):
+            nonlocal alive, most
+            for number in range(200):
+                alive += 1
+                most = max(most, alive)
+                yield Piece([number] * 65536)
+
+    content = Response(200, stream=Long()).read()
+    assert len(content) == 200 * 65536
+    assert alive == 0
+    assert most <= 20  # those of the first MiB, and the one that is being added
