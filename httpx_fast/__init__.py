@@ -64,9 +64,9 @@ from ._urls import URL, Origin, QueryParams
 
 if TYPE_CHECKING:
     from ._alias.finder import alias, alias_httpx
-    from ._client.event_streams import Reconnect
     from ._client.explanation import Explanation
     from ._client.many import Outcome
+    from ._client.reconnect import Reconnect
     from ._client.record import Recording
     from ._har import har
     from ._journey_certificate import Certificate
@@ -212,7 +212,7 @@ _LATE = {
     "Outcome": "._client.many",
     "Pool": "._pool.pool",
     "PoolStats": "._pool.stats",
-    "Reconnect": "._client.event_streams",
+    "Reconnect": "._client.reconnect",
     "Recording": "._client.record",
     "Resolver": "._resolvers",
     "Retry": "._retry.settings",

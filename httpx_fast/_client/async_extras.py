@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Container, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from .._auth import AuthTypes
 from .._config import (
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from .._models.saving import Progress
     from .._sse import EventSource
     from ..websockets._client import AsyncWebSocketSession
-    from .event_streams import Reconnect
+    from ..websockets._reconnecting import AsyncWebSocketSessions
     from .many import AsyncOutcomes, MapItem
+    from .reconnect import Reconnect
 
 __all__ = ["AsyncExtras"]
 
@@ -128,6 +130,62 @@ class AsyncExtras:
             **sent,
         ) as session:
             yield session
+
+    def websocket_sessions(
+        self,
+        url: URL | str,
+        *,
+        reconnect: Literal[True] | Reconnect = True,
+        max_message_size_bytes: int = DEFAULT_MAX_MESSAGE_SIZE_BYTES,
+        queue_size: int = DEFAULT_QUEUE_SIZE,
+        keepalive_ping_interval_seconds: float | None = DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
+        keepalive_ping_timeout_seconds: float | None = DEFAULT_KEEPALIVE_PING_TIMEOUT_SECONDS,
+        subprotocols: list[str] | None = None,
+        params: QueryParamTypes | None = None,
+        headers: HeaderTypes | None = None,
+        cookies: CookieTypes | None = None,
+        auth: AuthTypes | UseClientDefault | None = USE_CLIENT_DEFAULT,
+        follow_redirects: bool | UseClientDefault = USE_CLIENT_DEFAULT,
+        timeout: TimeoutTypes | UseClientDefault = USE_CLIENT_DEFAULT,
+        extensions: RequestExtensions | None = None,
+    ) -> AsyncWebSocketSessions[AsyncWebSocketSession]:
+        """Open a WebSocket again whenever it ends, for `async with`: yield sessions, one after the other.
+
+        `reconnect` is True or a `Reconnect`: which errors, answers and close codes lead to another session, how many
+        connections in a row may fail, how long to wait. The other arguments are those of `websocket()`, for each
+        handshake. Within such a session `async for message in session` just ends when another one follows; other calls
+        raise as ever. Sending needs no `break`: `continue` after an error of the session opens the next one.
+
+        ```python
+        async with client.websocket_sessions("wss://chat.example.org/") as sessions:
+            async for session in sessions:
+                await session.send_text("hello")
+                async for message in session:
+                    print(message)
+                    break
+                break
+        ```
+        """
+        from ..websockets._reconnecting import AsyncWebSocketSessions
+
+        client: Any = self
+        connect = partial(
+            client.websocket,
+            url,
+            max_message_size_bytes=max_message_size_bytes,
+            queue_size=queue_size,
+            keepalive_ping_interval_seconds=keepalive_ping_interval_seconds,
+            keepalive_ping_timeout_seconds=keepalive_ping_timeout_seconds,
+            subprotocols=subprotocols,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            timeout=timeout,
+            extensions=extensions,
+        )
+        return AsyncWebSocketSessions(client, connect, url, reconnect)
 
     def map(
         self,

@@ -15,88 +15,29 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from .._config import timeouts_of
 from .._deadline import NEVER, Deadline
 from .._drive import drive
 from .._exceptions import (
-    ClientClosed,
     EventTimeout,
-    PoolTimeout,
     ReadTimeout,
     SSEError,
     TimeoutException,
     TransportError,
-    UnsupportedProtocol,
 )
 from .._models import Request, Response
-from .._retry.backoff import backoff, retry_after
+from .._retry.backoff import retry_after
 from .._retry.retrier import can_be_repeated
-from .._retry.settings import STATUSES
+from .._retry.settings import _check_seconds
 from .._sse import EventParser, EventSource, ServerSentEvent, check_events
+from .reconnect import FINAL_ERRORS, Reconnect, check_reconnect
 
-__all__ = ["Reconnect"]
+__all__ = ["lasting_source"]
 
 MAX_REMEMBERED_IDS: Final = 1024  # of events, to recognize those that a server sends again; a server chooses their size
 MAX_ID_SIZE: Final = 1024  # bytes of an id that is sent back; a longer one would be no header field that servers take
-#: Errors that another connection does not mend, or that the user asked for.
-_FINAL_ERRORS = (ClientClosed, PoolTimeout, UnsupportedProtocol)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reconnect:
-    """Say how `client.sse(reconnect=...)` goes on after a connection has ended.
-
-    - `attempts`: connections in a row that bring no event, after which the last error is raised; None for no limit.
-    - `backoff`, `backoff_max`: before the n-th of them a random time between 0 and `backoff * 2 ** (n - 1)` seconds
-      passes, at most `backoff_max`. Once the server has sent `retry`, that many milliseconds pass instead, doubled each
-      time.
-    - `retry_max`: seconds; a server's `retry` or Retry-After that asks for more is taken for this.
-    - `statuses`: answers to a new request after which it is sent again.
-    - `at_end`: whether the stream is requested again when the server ended it properly. None for "if the method is
-      GET": the stream of a POST is the answer to one question.
-    - `final`: the data of the event after which nothing is expected, as "[DONE]"; that event is returned too.
-    """
-
-    attempts: int | None = 10
-    backoff: float = 1.0
-    backoff_max: float = 30.0
-    retry_max: float = 60.0
-    statuses: Collection[int] = STATUSES
-    at_end: bool | None = None
-    final: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.attempts is not None:
-            if isinstance(self.attempts, bool) or not isinstance(self.attempts, int):
-                raise TypeError(f"expected a count or None as attempts, got {self.attempts!r}")
-            if self.attempts < 1:
-                raise ValueError(f"expected 1 or more, or None for no limit, as attempts, got {self.attempts!r}")
-        for name in ("backoff", "backoff_max", "retry_max"):
-            _check_seconds(getattr(self, name), name)
-        if self.final is not None and not isinstance(self.final, str):
-            raise TypeError(f"expected the data of an event or None as final, got {self.final!r}")
-
-
-def _check_seconds(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"expected seconds as {name}, got {value!r}")
-    if not 0 <= value < NEVER:
-        raise ValueError(f"expected 0 seconds or more as {name}, got {value!r}")
-    return value
-
-
-def check_reconnect(value: Any) -> Reconnect | None:
-    """Return the settings that `reconnect` stands for; None if there is nothing to do. Raises TypeError."""
-    if value is None or value is False:
-        return None
-    if value is True:
-        return Reconnect()
-    if not isinstance(value, Reconnect):
-        raise TypeError(f"expected True, False or a Reconnect as reconnect, got {value!r}")
-    return value
 
 
 def check_stall(timeout: Any, pings: Any) -> tuple[float | None, frozenset[str]]:
@@ -106,8 +47,8 @@ def check_stall(timeout: Any, pings: Any) -> tuple[float | None, frozenset[str]]
         raise TypeError(f"expected names of events as pings, got {names!r}")
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"expected names of events as pings, got {pings!r}")
-    if timeout is not None and not _check_seconds(timeout, "stall_timeout"):
-        raise ValueError("expected more than 0 seconds, or None for no limit, as stall_timeout, got 0")
+    if timeout is not None:
+        _check_seconds(timeout, "stall_timeout", positive=True)
     return timeout, frozenset(names)
 
 
@@ -300,7 +241,7 @@ class LastingEventSource(EventSource):
 
     def _check_lasting(self, error: TransportError) -> None:
         """Raise an error that another connection does not mend."""
-        if self._reconnect is None or isinstance(error, (*_FINAL_ERRORS, SSEError)):
+        if self._reconnect is None or isinstance(error, (*FINAL_ERRORS, SSEError)):
             raise error
         self._check_total(0.0, error)
 
@@ -359,13 +300,7 @@ class LastingEventSource(EventSource):
 
     async def _pause(self, rule: Reconnect, asked: float | None, error: TransportError | None) -> None:
         """Wait before the next request. Raises ClientClosed; ReadTimeout if the total would run out meanwhile."""
-        if self._server_asks is None:
-            seconds = backoff(self._fruitless, rule.backoff, rule.backoff_max, self._chance())
-        else:
-            seconds = min(self._server_asks, rule.retry_max) * 2.0 ** min(self._fruitless - 1, 16)
-            seconds = min(seconds, max(rule.backoff_max, min(self._server_asks, rule.retry_max)))
-        if asked is not None:
-            seconds = max(seconds, min(asked, rule.retry_max))
+        seconds = rule.pause(self._fruitless, self._chance(), self._server_asks, asked)
         self._check_total(seconds, error)
         if seconds:
             self._request._dispatch = self._request._dispatch.until(self._total)  # what the pause counts against

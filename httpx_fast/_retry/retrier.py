@@ -136,7 +136,10 @@ class Retrier:
         """Return the settings for a request: those of its extension "retry", else our own. Raises TypeError."""
         extensions = request._extensions
         if extensions is not None and "retry" in extensions:
-            return check_retry(extensions["retry"], "the extension 'retry'")
+            given = extensions["retry"]
+            # Other packages have an extension of this name, with a class of theirs, for a transport of theirs.
+            if isinstance(given, Retry) or type(given).__name__ != "Retry":
+                return check_retry(given, "the extension 'retry'")
         return self.retry
 
     def stats(self) -> Mapping[Origin, RetryStats]:

@@ -20,11 +20,13 @@ from ._client import (
     WebSocketSession,
     WebSocketUpgradeError,
 )
+from ._reconnecting import AsyncWebSocketSessions, WebSocketSessions
 
 __all__ = [
     "ASGIWebSocketTransport",
     "AsyncWebSocketClient",
     "AsyncWebSocketSession",
+    "AsyncWebSocketSessions",
     "BytesMessage",
     "CloseConnection",
     "HTTPXWSException",
@@ -37,5 +39,6 @@ __all__ = [
     "WebSocketInvalidTypeReceived",
     "WebSocketNetworkError",
     "WebSocketSession",
+    "WebSocketSessions",
     "WebSocketUpgradeError",
 ]

@@ -80,8 +80,6 @@ __all__ = [
 
 JSONMode = Literal["text", "binary"]
 
-#: Codes with which a session ends as it should: it is done, or one side goes away (RFC 6455 s.7.4.1).
-_ENDED_WELL = (1000, 1001)
 _READ_SIZE = 65536  # bytes of one read
 #: How many times within a keep-alive interval the asynchronous session reads by itself.
 _LOOKS = 8
@@ -205,8 +203,8 @@ class WebSocketSession(Session):
     def __next__(self) -> str | bytes:
         try:
             return _data_of(self.receive())
-        except WebSocketDisconnect as error:
-            if error.code in _ENDED_WELL:
+        except HTTPXWSException as error:
+            if self._ends_iteration(error):
                 raise StopIteration from None
             raise
 
@@ -327,8 +325,8 @@ class AsyncWebSocketSession(Session):
     async def __anext__(self) -> str | bytes:
         try:
             return _data_of(await self.receive())
-        except WebSocketDisconnect as error:
-            if error.code in _ENDED_WELL:
+        except HTTPXWSException as error:
+            if self._ends_iteration(error):
                 raise StopAsyncIteration from None
             raise
 

@@ -59,6 +59,10 @@ _LATE_READS = 16
 _BREATH = 16  # consecutive reads after which other tasks may run
 
 
+#: Codes with which a session ends as it should: it is done, or one side goes away (RFC 6455 s.7.4.1).
+_ENDED_WELL = (1000, 1001)
+
+
 class HTTPXWSException(Exception):
     """An error of a WebSocket after its request was answered; base of the others."""
 
@@ -129,6 +133,8 @@ class Session:
         self._rest: deque[memoryview] = deque()  # slices of a frame whose beginning was written
         self._slices = hasattr(stream, "_write_within")  # another stream gets whole frames
         self._got_message = False
+        #: Says whether another session follows one that ended with this error; None if none ever does.
+        self._reopens: Callable[[HTTPXWSException], bool] | None = None
         self._write_timeout = _write_timeout(response)
         self._pings: dict[bytes, Heard] = {}
         self._end: HTTPXWSException | None = None
@@ -255,6 +261,12 @@ class Session:
             await self._shut()
         elif self._owed or self._stuck or self._rest:
             await self._answer()
+
+    def _ends_iteration(self, error: HTTPXWSException) -> bool:
+        """Return whether `for message in session` just ends with this error."""
+        if self._reopens is not None:
+            return self._reopens(error)
+        return isinstance(error, WebSocketDisconnect) and error.code in _ENDED_WELL
 
     def _heard(self, payload: bytes) -> None:
         if payload == self._own_ping:

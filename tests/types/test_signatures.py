@@ -70,6 +70,7 @@ DIFFERENCES = {
     **{f"{name}.retry_stats": _RETRY for name in ("Client", "AsyncClient")},
     **dict.fromkeys(("httpx_fast.Outcome", "Client.map", "AsyncClient.map"), "sends many requests, so many at once"),
     **dict.fromkeys(("httpx_fast.Reconnect", "httpx_fast.EventTimeout", "Client.sse", "AsyncClient.sse"), _LASTING),
+    **dict.fromkeys(("Client.websocket_sessions", "AsyncClient.websocket_sessions"), "opens a WebSocket again"),
     "httpx_fast.CachingResolver": _DIALLING,
     "httpx_fast.ResponseTooLarge": _SIZE,
     "httpx_fast.DownloadError": _FILES,
