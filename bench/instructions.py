@@ -206,6 +206,7 @@ def ask(world: str, asked: str, count: int) -> None:
         KERNEL[asked](count)
         return
     call = ASKED[asked]
+    http.load()
     protocols = {"http1": not asked.startswith("http2"), "http2": asked.startswith("http2")}
     if world == "blocking":
         stream = Http2Echo if protocols["http2"] else Echo

@@ -58,7 +58,6 @@ from ._exceptions import (
 from ._journey import ConnectionFacts, Journey
 from ._masking import add_secret_names
 from ._models import Cookies, Headers, Request, Response
-from ._status_codes import codes
 from ._transports import AsyncBaseTransport, BaseTransport, MockTransport
 from ._urls import URL, Origin, QueryParams
 
@@ -79,6 +78,7 @@ if TYPE_CHECKING:
     from ._retry.settings import Breaker, Hedge, Retry
     from ._retry.transport import AsyncRetryTransport, RetryTransport
     from ._sse import EventSource, ServerSentEvent
+    from ._status_codes import codes
     from ._transports import ASGITransport, AsyncHTTPTransport, HTTPTransport, WSGITransport
 
 __all__ = [
@@ -224,6 +224,7 @@ _LATE = {
     "WSGITransport": "._transports.wsgi",
     "WaiterInfo": "._pool.stats",
     "alias": "._alias",
+    "codes": "._status_codes",
     "alias_httpx": "._alias",
     "har": "._har",
     "main": "._cli",

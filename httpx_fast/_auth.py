@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import threading
 import time
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from copy import copy
 from importlib import import_module
@@ -21,6 +20,7 @@ from typing import Any, ClassVar, TypeAlias, Union
 from ._exceptions import LocalProtocolError, RemoteProtocolError, shown
 from ._models import Cookies, Request, Response
 from ._origin import Origin
+from ._patterns import pattern
 from ._urls import URL
 
 __all__ = ["Auth", "BasicAuth", "DigestAuth", "FunctionAuth", "NetRCAuth"]
@@ -37,7 +37,7 @@ def _basic(username: str | bytes, password: str | bytes) -> str:
     for what, each in (("user name", username), ("password", password)):
         if not isinstance(each, (str, bytes)):
             raise TypeError(f"the {what} is {type(each).__name__}; expected str or bytes")
-    return "Basic " + b64encode(_bytes(username) + b":" + _bytes(password)).decode("ascii")
+    return "Basic " + b2a_base64(_bytes(username) + b":" + _bytes(password), newline=False).decode("ascii")
 
 
 class Auth:
@@ -154,10 +154,10 @@ class NetRCAuth(Auth):
 # Names and optional values of a challenge (RFC 9110 s.11.2), with blanks around "=" and without a value at the end:
 # auth-param = token BWS "=" BWS ( token / quoted-string )
 # A token ends at a comma; servers send base64 with "=" unquoted, so every other character is accepted.
-_PARAMETER = re.compile(r'([^\s=,"]+)\s*(?:=\s*("(?:[^"\\]|\\(?s:.))*"|[^,\s]*))?\s*(,|$)?')
-_SCHEME = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s+(?=[^\s=,]+\s*=)")
-_BLANKS = re.compile(r"[\s,]*")
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_PARAMETER = pattern(r'([^\s=,"]+)\s*(?:=\s*("(?:[^"\\]|\\(?s:.))*"|[^,\s]*))?\s*(,|$)?')
+_SCHEME = pattern(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s+(?=[^\s=,]+\s*=)")
+_BLANKS = pattern(r"[\s,]*")
+_ESCAPED = pattern(r"(?s)\\(.)")
 
 # RFC 7616 s.3.3 and the IANA registry of hash algorithms for HTTP digest authentication; "SHA" is what some cameras
 # and set-top boxes call SHA-1.
@@ -169,7 +169,7 @@ _HASHES = {
     "SHA-512": "sha512",
     "SHA-512-256": "sha512_256",
 }
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROLS = pattern(r"[\x00-\x08\x0a-\x1f\x7f]")
 # Held briefly, after a challenge only, so one lock for all is enough and `DigestAuth` can be copied.
 _REMEMBERING = threading.Lock()
 MAX_REMEMBERED = 256  # origins whose last challenge is kept, to send credentials with the first request

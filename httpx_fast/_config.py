@@ -5,17 +5,19 @@ Values are checked in the constructors, so that a mistake raises where it was ma
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import socket
-import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, Union, cast
 
 from ._deadline import Deadline, RequestTimeouts
+from ._late_fields import LateFields
 from ._models.headers import Headers, HeaderTypes
 from ._trust import create_ssl_context
 from ._urls import URL
+
+if TYPE_CHECKING:
+    import ssl
+    from dataclasses import Field
 
 __all__ = ["Limits", "Proxy", "TCPKeepAlive", "Timeout", "create_ssl_context"]
 
@@ -36,7 +38,6 @@ UNSET = UnsetType()
 _Seconds: TypeAlias = float | None
 
 
-@dataclasses.dataclass(init=False, repr=False)
 class Timeout:
     """Set how long to wait, in seconds, in each phase of a request; None waits without limit.
 
@@ -64,6 +65,13 @@ class Timeout:
     # The repr is httpx's where these are not set. No defaults here: see `Request`.
     total: float | None
     first_byte: float | None
+
+    __match_args__ = ("connect", "read", "write", "pool", "total", "first_byte")
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    else:
+        __dataclass_fields__ = LateFields()
+        __dataclass_params__ = LateFields()
 
     def __init__(
         self,
@@ -104,6 +112,11 @@ class Timeout:
             self.total = _seconds(total, "total")
         if not isinstance(first_byte, UnsetType):
             self.first_byte = _seconds(first_byte, "first_byte")
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return self.__dict__ == other.__dict__
 
     def as_dict(self) -> dict[str, float | None]:
         """Return the seconds by phase, as a request's extensions contain them; `total` and `first_byte` if set."""
@@ -213,7 +226,6 @@ _COUNTS = (("max_connections", 1), ("max_keepalive_connections", 0), ("max_per_h
 _UNITS = {"max_response_size": "a number of bytes"}
 
 
-@dataclasses.dataclass(kw_only=True)
 class Limits:
     """Set how many connections a pool may hold. None sets no limit.
 
@@ -230,15 +242,35 @@ class Limits:
     ```
     """
 
-    max_connections: int | None = None
-    max_keepalive_connections: int | None = None
-    keepalive_expiry: float | None = 5.0
-    # The repr is httpx's, so it omits these if they set no limit.
-    max_per_host: int | None = None
-    max_age: float | None = None
-    max_response_size: int | None = None
+    max_connections: int | None
+    max_keepalive_connections: int | None
+    keepalive_expiry: float | None
+    max_per_host: int | None
+    max_age: float | None
+    max_response_size: int | None
 
-    def __post_init__(self) -> None:
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    else:
+        __dataclass_fields__ = LateFields(kw_only=True)
+        __dataclass_params__ = LateFields(kw_only=True)
+
+    def __init__(
+        self,
+        *,
+        max_connections: int | None = None,
+        max_keepalive_connections: int | None = None,
+        keepalive_expiry: float | None = 5.0,
+        max_per_host: int | None = None,
+        max_age: float | None = None,
+        max_response_size: int | None = None,
+    ) -> None:
+        self.max_connections = max_connections
+        self.max_keepalive_connections = max_keepalive_connections
+        self.keepalive_expiry = _seconds(keepalive_expiry, "keepalive_expiry")
+        self.max_per_host = max_per_host
+        self.max_age = _seconds(max_age, "max_age")
+        self.max_response_size = max_response_size
         for name, least in _COUNTS:
             value = getattr(self, name)
             if value is None:
@@ -247,10 +279,14 @@ class Limits:
                 raise TypeError(f"expected {_UNITS.get(name, 'a count')} or None as {name}, got {value!r}")
             if value < least:
                 raise ValueError(f"expected {least} or more, or None for no limit, as {name}, got {value!r}")
-        self.keepalive_expiry = _seconds(self.keepalive_expiry, "keepalive_expiry")
-        self.max_age = _seconds(self.max_age, "max_age")
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return self.__dict__ == other.__dict__
 
     def __repr__(self) -> str:
+        # httpx's, so it omits what httpx has not, unless it sets a limit.
         text = (
             f"{type(self).__name__}(max_connections={self.max_connections}, "
             f"max_keepalive_connections={self.max_keepalive_connections}, keepalive_expiry={self.keepalive_expiry}"
@@ -264,7 +300,6 @@ class Limits:
         return f"{text})"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class TCPKeepAlive:
     """Probe silent connections, so that a NAT or firewall on the path does not forget them.
 
@@ -272,20 +307,51 @@ class TCPKeepAlive:
     After `idle` seconds a probe is sent every `interval` seconds; `count` probes without an answer end the connection.
     """
 
-    idle: int = 60
-    interval: int = 15
-    count: int = 4
+    __slots__ = ("count", "idle", "interval")
 
-    def __post_init__(self) -> None:
-        for name, most in (("idle", 32767), ("interval", 32767), ("count", 127)):  # the maximum of Linux
-            value = getattr(self, name)
+    idle: int
+    interval: int
+    count: int
+
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    else:
+        __dataclass_fields__ = LateFields(kw_only=True, frozen=True)
+        __dataclass_params__ = LateFields(kw_only=True, frozen=True)
+
+    def __init__(self, *, idle: int = 60, interval: int = 15, count: int = 4) -> None:
+        maxima = (("idle", idle, 32767), ("interval", interval, 32767), ("count", count, 127))  # of Linux
+        for name, value, most in maxima:
             if isinstance(value, bool) or not isinstance(value, int):
                 raise TypeError(f"expected an int as {name}, got {value!r}")
             if not 1 <= value <= most:
                 raise ValueError(f"expected 1 to {most} as {name}, got {value!r}")
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a {type(self).__name__} cannot be changed, so neither can its {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a {type(self).__name__} cannot be changed, so its {name} cannot be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__ or not isinstance(other, TCPKeepAlive):
+            return NotImplemented
+        return (self.idle, self.interval, self.count) == (other.idle, other.interval, other.count)
+
+    def __hash__(self) -> int:
+        return hash((self.idle, self.interval, self.count))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(idle={self.idle}, interval={self.interval}, count={self.count})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _same_probes, (type(self), self.idle, self.interval, self.count)
 
     def socket_options(self) -> list[tuple[int, int, int]]:
         """Return arguments of `socket.setsockopt`, those that the system supports."""
+        import socket  # not before there is something to connect to
+
         options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
         # macOS has its own name for the first; systems without the others use their own times.
         idle = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)
@@ -294,6 +360,10 @@ class TCPKeepAlive:
         return options + [
             (socket.IPPROTO_TCP, number, value) for number, value in zip(numbers, values, strict=True) if number
         ]
+
+
+def _same_probes(kind: type[TCPKeepAlive], idle: int, interval: int, count: int) -> TCPKeepAlive:
+    return kind(idle=idle, interval=interval, count=count)
 
 
 # Desktops write "socks" into the environment for SOCKS5; only curl takes it for SOCKS4.

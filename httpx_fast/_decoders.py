@@ -8,7 +8,8 @@ Everything is incremental, and knows no message. Rules for the content codings:
    empty piece, so that the reader can let other tasks run, or stop.
 2. Coded data without content, or with nearly none, is refused beyond a limit: see `_Coding`.
 3. `flush()` raises DecodingError if the coded data ends too early: a part is never taken for the whole.
-4. `br` and `zstd` require a package; the standard library has zstd from Python 3.14 on.
+4. `br` and `zstd` require a package; the standard library has zstd from Python 3.14 on. Clients announce what is
+   installed; it is imported by `load_decoders()`, before the first request is sent.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ._encodings import text_decoder
 from ._exceptions import DecodingError, ResponseTooLarge
@@ -118,8 +120,48 @@ class _SlicedZstandard:
         return b"".join(output)
 
 
-_brotli = _brotli_module()
-_new_zstd, _ZstdError = _zstd_factory()
+_brotli: Any = None
+_new_zstd: Any = None
+_ZstdError: type[Exception] = Exception
+_loaded = False
+
+
+def load_decoders() -> dict[str, type[ContentDecoder]]:
+    """Import the packages that decode, and return the decoder of each coding."""
+    global _brotli, _new_zstd, _ZstdError, _loaded
+    if not _loaded:
+        _brotli = _brotli_module()
+        _new_zstd, _ZstdError = _zstd_factory()
+        if _brotli is not None:
+            _decoders["br"] = BrotliDecoder
+        if _new_zstd is not None:
+            _decoders["zstd"] = ZStandardDecoder
+        _loaded = True
+    return _decoders
+
+
+def accepted_codings() -> list[str]:
+    """Return the codings that can be decoded, for Accept-Encoding.
+
+    A package for zstd is found and not imported, which takes a tenth of the time. One for br has to be: its older
+    versions are of no use here.
+    """
+    if _loaded:
+        return [coding for coding in _decoders if coding != "identity"]
+    found = ["gzip", "deflate"]
+    if _brotli_module() is not None:
+        found.append("br")
+    standard = "_zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    if any(_is_installed(name) for name in (standard, "zstandard")):
+        found.append("zstd")
+    return found
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):  # without the package that it is in; put into sys.modules by hand
+        return False
 
 
 class ContentDecoder:
@@ -324,6 +366,7 @@ class BrotliDecoder(_Coding):
 
     def __init__(self) -> None:
         super().__init__()
+        load_decoders()
         if _brotli is None:
             raise ImportError("br needs the package brotli or brotlicffi, 1.2 or later: install httpx-fast[brotli]")
         self._decompressor = _brotli.Decompressor()
@@ -360,6 +403,7 @@ class ZStandardDecoder(_Coding):
 
     def __init__(self) -> None:
         super().__init__()
+        load_decoders()
         if _new_zstd is None:
             raise ImportError("zstd needs Python 3.14 or the package backports.zstd: install httpx-fast[zstd]")
         self._decompressor = _new_zstd()
@@ -400,10 +444,11 @@ class MultiDecoder(ContentDecoder):
     max_decode_links: ClassVar[int] = MAX_CODINGS
 
     def __init__(self, encodings: Sequence[str]) -> None:
-        known = [coding for coding in encodings if coding in SUPPORTED_DECODERS]
+        decoders = load_decoders()
+        known = [coding for coding in encodings if coding in decoders]
         if len(known) > self.max_decode_links:
             raise DecodingError(f"the content has {len(known)} codings, the limit is {self.max_decode_links}")
-        self.children = [SUPPORTED_DECODERS[coding]() for coding in reversed(known)]
+        self.children = [decoders[coding]() for coding in reversed(known)]
 
     def decode(self, data: bytes) -> Iterator[bytes]:
         pieces: Iterator[bytes] = iter((data,))
@@ -431,25 +476,32 @@ def _drained(decoder: ContentDecoder, pieces: Iterator[bytes]) -> Iterator[bytes
     yield from decoder.flush()
 
 
-#: By coding. A client sends these names in Accept-Encoding.
-SUPPORTED_DECODERS: dict[str, type[ContentDecoder]] = {
+#: By coding; `load_decoders()` adds those of packages.
+_decoders: dict[str, type[ContentDecoder]] = {
     "identity": IdentityDecoder,
     "gzip": GZipDecoder,
     "deflate": DeflateDecoder,
 }
-if _brotli is not None:
-    SUPPORTED_DECODERS["br"] = BrotliDecoder
-if _new_zstd is not None:
-    SUPPORTED_DECODERS["zstd"] = ZStandardDecoder
+
+if TYPE_CHECKING:
+    #: httpx's name, with all that are there.
+    SUPPORTED_DECODERS: dict[str, type[ContentDecoder]]
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name == "SUPPORTED_DECODERS":
+            return load_decoders()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def content_decoder(codings: Sequence[str]) -> ContentDecoder:
     """Return the decoder for codings in the order in which they were applied, in lower case. Ignores unknown ones."""
     # RFC 9110 s.8.4.1.3: x-gzip is the same as gzip.
     known = ["gzip" if coding == "x-gzip" else coding for coding in codings]
-    known = [coding for coding in known if coding in SUPPORTED_DECODERS and coding != "identity"]
+    decoders = load_decoders()
+    known = [coding for coding in known if coding in decoders and coding != "identity"]
     if len(known) == 1:
-        return SUPPORTED_DECODERS[known[0]]()
+        return decoders[known[0]]()
     return MultiDecoder(known) if known else IdentityDecoder()
 
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import codecs
 import encodings
-import re
 import sys
 from encodings.aliases import aliases
+
+from ._patterns import pattern
 
 __all__ = ["known_encoding", "load_codecs", "text_decoder"]
 
@@ -155,8 +156,8 @@ class _WithoutMark(codecs.IncrementalDecoder):
 
 
 #: An ESC that begins no escape sequence of ISO-2022-JP, and is not at the end, where the rest may follow.
-_BAD_ESCAPE = re.compile(rb"\x1b(?!\([BJ]|\$[@B]|[($]?\Z)")
-_OPEN_ESCAPE = re.compile(rb"\x1b[($]?\Z")
+_BAD_ESCAPE = pattern(rb"\x1b(?!\([BJ]|\$[@B]|[($]?\Z)")
+_OPEN_ESCAPE = pattern(rb"\x1b[($]?\Z")
 
 
 class _WholeEscapes(codecs.IncrementalDecoder):

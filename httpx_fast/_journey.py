@@ -10,7 +10,6 @@ Durations are computed when asked for. The rules:
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from collections.abc import Callable, Iterable
 from copy import copy
@@ -20,6 +19,8 @@ from ._journey_parts import AGAIN, NEW, PHASES, Sizes, Span
 from ._trace import Tracer
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from ._journey_certificate import Certificate
 
 __all__ = ["AGAIN", "MAX_ATTEMPTS", "NEW", "NO_JOURNEY", "PHASES", "ConnectionFacts", "Journey", "Sizes", "Span"]
@@ -349,7 +350,9 @@ class Journey:
         """Return when it started, by the clock on the wall (UTC)."""
         if self.details is not None and self.details.started_at is not None:
             return self.details.started_at
-        at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=self._clock() - self.started)
+        from datetime import UTC, datetime, timedelta
+
+        at = datetime.now(UTC) - timedelta(seconds=self._clock() - self.started)
         if self.over_network:
             self.detail().started_at = at  # the same for everybody who asks
         return at

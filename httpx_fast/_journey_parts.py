@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from ._journey_certificate import Certificate
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from ._journey_certificate import Certificate
 
 #: The steps, in order. "reader" is the time that the code which read the body in pieces took between them.
 PHASES = ("pool", "dns", "tcp", "proxy", "tls", "send", "wait", "receive", "reader")

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-import urllib.parse
 from collections.abc import Sequence
 from typing import Any, cast
+
+from ._patterns import pattern
 
 __all__ = [
     "MASK",
@@ -28,7 +29,7 @@ __all__ = [
 #: What stands in place of a secret.
 MASK = "[secure]"
 
-_USERINFO = re.compile(r"(?<=//)[^/?#]*@")
+_USERINFO = pattern(r"(?<=//)[^/?#]*@")
 #: Fields whose values are credentials, or as good as that; in lower case.
 _SECRET_FIELDS = frozenset(
     {"authorization", "proxy-authorization", "authentication-info", "proxy-authenticate", "cookie", "set-cookie"}
@@ -38,13 +39,13 @@ _SECRET_FIELDS = frozenset(
 #: Fields whose values are URLs.
 _URL_FIELDS = frozenset({"location", "content-location", "referer", "link", "refresh"})
 #: Names of parameters and of members of JSON objects whose values are secrets.
-_SECRET_NAME = re.compile(
+_SECRET_NAME = pattern(
     r"passw(or)?d|passphrase|secret|token|api[-_]?key|^key$|^sig(nature)?$|[-_]signature$|(^|[-_])auth($|[-_])"
     r"|authorization|session([-_]?id)?$|credential|^code$|^jwt$|^sas$|^pwd$",
     re.IGNORECASE,
 )
 #: A member of that kind, or what could be one, in the text of JSON.
-_SECRET_MEMBER = re.compile(f'"[^"]*(?:{_SECRET_NAME.pattern.replace("^", "").replace("$", "")})[^"]*"', re.IGNORECASE)
+_SECRET_MEMBER = pattern(f'"[^"]*(?:{_SECRET_NAME.pattern.replace("^", "").replace("$", "")})[^"]*"', re.IGNORECASE)
 
 #: What users added, in lower case.
 _added: frozenset[str] = frozenset()
@@ -107,10 +108,12 @@ def with_masked_query(url: str) -> str:
 def _masked_query(query: str) -> str:
     if "=" not in query:
         return query
+    from urllib.parse import unquote_plus
+
     pieces: list[str] = []
     for piece in query.split("&"):
         name, equals, value = piece.partition("=")
-        pieces.append(f"{name}{equals}{masked_value(urllib.parse.unquote_plus(name), value)}")
+        pieces.append(f"{name}{equals}{masked_value(unquote_plus(name), value)}")
     return "&".join(pieces)
 
 

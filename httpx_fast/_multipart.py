@@ -7,17 +7,17 @@ boundary that a Content-Type may contain already. Names and values are escaped a
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import IO, Any, TypeAlias, cast
 
 from ._byte_streams import AsyncByteStream, SyncByteStream
 from ._caller import warn_caller
 from ._exceptions import StreamConsumed
 from ._pairs import check_pairs
+from ._patterns import pattern
 from ._utils import primitive_value_to_str, read_in_thread
 
 __all__ = ["DataField", "FileField", "MultipartStream", "get_multipart_boundary_from_content_type"]
@@ -35,8 +35,8 @@ RequestFiles: TypeAlias = Mapping[str, FileTypes] | Sequence[tuple[str, FileType
 
 # Characters that would end the quoted string or the line are escaped as in browsers; ESC is not, as in httpx.
 _ESCAPES = {code: f"%{code:02X}" for code in range(0x20) if code != 0x1B} | {0x22: "%22", 0x5C: "\\\\"}
-_FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_FIELD_NAME = pattern(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROL = pattern(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def get_multipart_boundary_from_content_type(content_type: bytes | None) -> bytes | None:
@@ -274,7 +274,7 @@ class MultipartStream(SyncByteStream, AsyncByteStream):
         for field in self.fields:
             yield delimiter
             # An abandoned body would leave the inner generator to the garbage collector.
-            async with contextlib.aclosing(field.arender()) as pieces:
+            async with aclosing(field.arender()) as pieces:
                 async for piece in pieces:
                     yield piece
             yield b"\r\n"

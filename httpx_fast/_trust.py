@@ -11,15 +11,17 @@ settings. A context of the user is not changed, except for the ALPN names of eac
 from __future__ import annotations
 
 import os
-import re
-import ssl
 import sys
 import threading
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._caller import warn_caller
 from ._exceptions import MissingTrustStore, TrustStoreError
+from ._patterns import pattern
 from ._trust_stores import OF_THE_USER, TrustStore, name_trust_store
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["create_ssl_context", "trusted_store"]
 
@@ -47,7 +49,7 @@ def create_ssl_context(
     in the environment. Host names are matched with subject alternative names only (RFC 9525).
     """
     check_ssl_settings(verify, cert, trust_env)
-    return verify if isinstance(verify, ssl.SSLContext) else new_context(verify, cert, trust_env)
+    return new_context(verify, cert, trust_env) if isinstance(verify, (str, bool)) else verify
 
 
 def check_ssl_settings(
@@ -73,15 +75,18 @@ def check_ssl_settings(
 
 def _check(verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool) -> None:
     """Check the settings and that the files exist, since OpenSSL does not say which file is missing."""
-    if not isinstance(verify, (ssl.SSLContext, str, bool)):
-        raise TypeError(f"expected True, False, 'system' or an ssl.SSLContext as verify, got {verify!r}")
-    if isinstance(verify, str) and verify != "system":
+    if not isinstance(verify, (str, bool)):
+        import ssl  # no context was made without it, and most programs make none
+
+        if not isinstance(verify, ssl.SSLContext):
+            raise TypeError(f"expected True, False, 'system' or an ssl.SSLContext as verify, got {verify!r}")
+    elif isinstance(verify, str) and verify != "system":
         _existing(verify, "verify")
     elif verify is True and trust_env:
         default_store(trust_env)
         _environment_authorities()
     if cert is not None:
-        if isinstance(verify, ssl.SSLContext):
+        if not isinstance(verify, (str, bool)):
             raise TypeError("cert=... cannot go into the context given as verify=...: call load_cert_chain() on that")
         _check_cert(cert)
         for path in _cert_files(cert):
@@ -101,7 +106,7 @@ def default_store(trust_env: bool) -> str:
 
 def trusted_store(verify: ssl.SSLContext | str | bool = True, trust_env: bool = True) -> str:
     """Say in words which authorities a client with these settings trusts. Raises what `create_ssl_context` raises."""
-    if isinstance(verify, ssl.SSLContext):
+    if not isinstance(verify, (str, bool)):
         return OF_THE_USER.name
     if verify is False:
         return "anybody: certificates are not checked"
@@ -147,6 +152,8 @@ def _load_client_cert(context: ssl.SSLContext, cert: CertTypes) -> None:
     OpenSSL reads files only, as far as Python reaches: bytes are written to files that nobody else may read, which are
     gone when this returns.
     """
+    import ssl
+
     parts: tuple[Any, ...] = cert if isinstance(cert, tuple) else (cert,)
     if not any(isinstance(part, bytes) for part in parts[:2]):
         context.load_cert_chain(*parts)
@@ -203,11 +210,13 @@ def _environment_authorities() -> dict[str, str]:
 
 
 #: OpenSSL finds a certificate in a directory by a hash of its subject in the file name (`openssl rehash`).
-_is_hashed = re.compile(r"[0-9a-f]{8}\.[0-9]+").fullmatch
+_HASHED = pattern(r"[0-9a-f]{8}\.[0-9]+")
 
 
 def _load_environment_authorities(context: ssl.SSLContext) -> bool:
     """Load the authorities of SSL_CERT_FILE or SSL_CERT_DIR; return False if neither is set. Raises TrustStoreError."""
+    import ssl
+
     named = _environment_authorities()
     path = named.get("cafile")
     if path is not None:
@@ -218,7 +227,7 @@ def _load_environment_authorities(context: ssl.SSLContext) -> bool:
             raise TrustStoreError(f"SSL_CERT_FILE says {path!r}: {why} ({error})") from error
     path = named.get("capath")
     if path is not None:
-        if not any(_is_hashed(name) for folder in path.split(os.pathsep) for name in _names_in(folder)):
+        if not any(_HASHED.fullmatch(name) for folder in path.split(os.pathsep) for name in _names_in(folder)):
             raise TrustStoreError(
                 f"SSL_CERT_DIR says {path!r}: no file there is named by its hash, as `openssl rehash` does it, so "
                 "OpenSSL would find no certificate"
@@ -236,6 +245,8 @@ def _names_in(folder: str) -> list[str]:
 
 def new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> ssl.SSLContext:
     """Build a context for checked settings; `verify` is a path, "system" or a bool."""
+    import ssl
+
     advice = _ADVICE if verify is True else ""
     if verify is True and default_store(trust_env) == "system":
         verify, advice = "system", ""
@@ -266,6 +277,8 @@ def new_context(verify: str | bool, cert: CertTypes | None, trust_env: bool) -> 
 
 def _load_authorities(context: ssl.SSLContext, verify: str | bool, trust_env: bool) -> None:
     """Let `context` trust the authorities that `verify` stands for."""
+    import ssl
+
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -316,12 +329,16 @@ def _system_verifier() -> ssl.SSLContext | None:
         raise TrustStoreError(
             "verify='system' needs the package truststore on macOS: pip install 'httpx-fast[system]'"
         ) from error
+    import ssl
+
     context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return context
 
 
 def _system_bundle() -> str:
     """Return the file or directory with the operating system's authorities. Raises FileNotFoundError."""
+    import ssl
+
     built_in = ssl.get_default_verify_paths()  # not load_default_certs(), which reads the environment
     candidates = (built_in.openssl_cafile, *_SYSTEM_BUNDLES, built_in.openssl_capath)
     path = next((candidate for candidate in candidates if os.path.exists(candidate)), None)
@@ -346,7 +363,7 @@ def shared_ssl_context(
     `create_ssl_context` raises, without warnings.
     """
     _check(verify, cert, trust_env)
-    if isinstance(verify, ssl.SSLContext):
+    if not isinstance(verify, (str, bool)):
         return verify
     key = settings_key(verify, cert, trust_env)
     # Held while building: other threads that need the same context would otherwise build it too.

@@ -14,7 +14,6 @@ It parses text into seven parts, and does not know the public class `URL`. Its r
 from __future__ import annotations
 
 import codecs
-import ipaddress
 import re
 from importlib import import_module
 from typing import NamedTuple, TypeAlias
@@ -23,6 +22,7 @@ from ._exceptions import MAX_SHOWN, InvalidURL
 from ._kernel.constants import FRAGMENT_CHARACTERS, MAX_PORT, MAX_URL_LENGTH, PATH_CHARACTERS, QUERY_CHARACTERS
 from ._masking import with_masked_query
 from ._origin import DEFAULT_PORTS
+from ._patterns import pattern, unlike
 
 _PORT_DIGITS = 16  # leading zeros are allowed; int() of very long texts costs quadratic time
 
@@ -32,11 +32,11 @@ _Parts: TypeAlias = dict[str, str | int | None]
 SPECIAL_SCHEMES = frozenset(("ftp", "http", "https", "ws", "wss"))
 
 #: Matches path and query in their normal form, except for dot segments. Groups: path, query.
-plain_target = re.compile(r"(/[!$-;=@-_a-z|~]*)(?:\?([!$-;=?-~]*))?").fullmatch
+PLAIN_TARGET = pattern(r"(/[!$-;=@-_a-z|~]*)(?:\?([!$-;=?-~]*))?")
 
 # The grammar of RFC 3986 appendix B. An empty scheme before "://" is allowed: mount patterns and users of httpx
 # write "://example.com" for "any scheme".
-_REFERENCE = re.compile(
+_REFERENCE = pattern(
     r"(?:([a-zA-Z][a-zA-Z0-9+.-]*):|:(?=//))?"
     r"(?://([^/?#]*))?"
     r"([^?#]*)"
@@ -44,29 +44,29 @@ _REFERENCE = re.compile(
     r"(?:#(.*))?",
     re.DOTALL,
 )
-_HOST_AND_PORT = re.compile(r"(\[.*\]|[^:\[\]]*)(?::(.*))?", re.DOTALL)
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
-_IPV4_SHAPE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
+_HOST_AND_PORT = pattern(r"(\[.*\]|[^:\[\]]*)(?::(.*))?", re.DOTALL)
+_UNPRINTABLE = pattern(r"[\x00-\x1f\x7f]")
+_IPV4_SHAPE = pattern(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 
 #: The pattern of each component that is given by keyword, and its description for messages.
 _COMPONENTS = {
-    "scheme": (re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]*)?"), "a letter, then letters, digits, '+', '-' and '.'"),
-    "userinfo": (re.compile(r"[^@]*", re.DOTALL), "no '@'"),
-    "host": (re.compile(r"\[.*\]|[^:]*", re.DOTALL), "a name, an IPv4 address or an IPv6 address"),
-    "port": (re.compile(r".*", re.DOTALL), "digits"),
-    "path": (re.compile(r"[^?#]*", re.DOTALL), "neither '?' nor '#'"),
-    "query": (re.compile(r"[^#]*", re.DOTALL), "no '#'"),
-    "fragment": (re.compile(r".*", re.DOTALL), "anything"),
+    "scheme": (pattern(r"(?:[a-zA-Z][a-zA-Z0-9+.-]*)?"), "a letter, then letters, digits, '+', '-' and '.'"),
+    "userinfo": (pattern(r"[^@]*", re.DOTALL), "no '@'"),
+    "host": (pattern(r"\[.*\]|[^:]*", re.DOTALL), "a name, an IPv4 address or an IPv6 address"),
+    "port": (pattern(r".*", re.DOTALL), "digits"),
+    "path": (pattern(r"[^?#]*", re.DOTALL), "neither '?' nor '#'"),
+    "query": (pattern(r"[^#]*", re.DOTALL), "no '#'"),
+    "fragment": (pattern(r".*", re.DOTALL), "anything"),
 }
 
 # WHATWG URL s.1.3; each set extends the one before. "%" is in none of them: see rule 1.
-_FRAGMENT_UNSAFE = re.compile(f"[^{re.escape(FRAGMENT_CHARACTERS)}]+")
-_QUERY_UNSAFE = re.compile(f"[^{re.escape(QUERY_CHARACTERS)}]+")
-_PATH_UNSAFE = re.compile(f"[^{re.escape(PATH_CHARACTERS)}]+")
-_USERINFO_UNSAFE = re.compile("[^!$-.0-:A-Z_a-z~]+")
-_CREDENTIAL_UNSAFE = re.compile("[^!$-.0-9A-Z_a-z~]+")
+_FRAGMENT_UNSAFE = unlike(FRAGMENT_CHARACTERS)
+_QUERY_UNSAFE = unlike(QUERY_CHARACTERS)
+_PATH_UNSAFE = unlike(PATH_CHARACTERS)
+_USERINFO_UNSAFE = pattern("[^!$-.0-:A-Z_a-z~]+")
+_CREDENTIAL_UNSAFE = pattern("[^!$-.0-9A-Z_a-z~]+")
 # RFC 3986 s.3.2.2 (reg-name), and further characters that browsers do not escape in a host.
-_HOST_UNSAFE = re.compile(r'[^!"$-.0-9;=A-Z\\_`a-~]+')
+_HOST_UNSAFE = pattern(r'[^!"$-.0-9;=A-Z\\_`a-~]+')
 
 
 class ParseResult(NamedTuple):
@@ -249,11 +249,11 @@ def _checked(components: _Parts) -> _Parts:
 
 
 def _check_component(name: str, text: str) -> None:
-    pattern, expected = _COMPONENTS[name]
+    allowed, expected = _COMPONENTS[name]
     if len(text) > MAX_URL_LENGTH:
         raise InvalidURL(f"the URL's {name} has {len(text)} characters, the limit is {MAX_URL_LENGTH}")
     _refuse_unprintable(text, f"URL's {name}")
-    if pattern.fullmatch(text) is None:
+    if allowed.fullmatch(text) is None:
         seen = "" if name == "userinfo" else f", got {shown(text)}"
         raise InvalidURL(f"expected {expected} as the URL's {name}{seen}")
 
@@ -308,6 +308,8 @@ def _encode_host(host: str) -> str:
     if host.startswith("["):
         return _checked_ipv6(host)
     if _IPV4_SHAPE.fullmatch(host):
+        import ipaddress  # few URLs have addresses
+
         try:
             ipaddress.IPv4Address(host)
         except ValueError:
@@ -327,6 +329,8 @@ def _encode_host(host: str) -> str:
 
 def _checked_ipv6(host: str) -> str:
     """Check the address in the brackets (RFC 3986 s.3.2.2) and return it, spelled as it was given."""
+    import ipaddress
+
     address = host[1:-1]
     try:
         ipaddress.IPv6Address(address)
@@ -364,7 +368,7 @@ def _percent_encoded(match: re.Match[str]) -> str:
 
 
 # User info of an invalid URL: up to the last "@" of the first segment, after a scheme and slashes.
-_MEANT_AS_USERINFO = re.compile(r"(\[?(?:[A-Za-z][A-Za-z0-9+.-]*:(?=/))?/*)[^/?#]+@")
+_MEANT_AS_USERINFO = pattern(r"(\[?(?:[A-Za-z][A-Za-z0-9+.-]*:(?=/))?/*)[^/?#]+@")
 
 
 def masked(text: str) -> str:

@@ -7,12 +7,9 @@ needs for every request.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import warnings
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from typing import Any, NamedTuple, Self, TypeAlias, Union, cast
-from urllib.parse import parse_qs, unquote
 
 from ._exceptions import HTTPXDeprecationWarning, InvalidURL
 from ._kernel.constants import MAX_URL_LENGTH
@@ -21,11 +18,12 @@ from ._masking import with_masked_query
 from ._origin import DEFAULT_PORTS
 from ._origin import Origin as Endpoint
 from ._pairs import check_pairs
+from ._patterns import pattern
 from ._urlparse import (
+    PLAIN_TARGET,
     ParseResult,
     decode_host,
     masked,
-    plain_target,
     replaced,
     resolved,
     urlparse,
@@ -156,7 +154,7 @@ class URL:
             target = kwargs["raw_path"]
             if not isinstance(target, bytes) or len(target) > MAX_URL_LENGTH or b"/." in target:
                 return False
-            match = plain_target(target.decode("latin-1"))
+            match = PLAIN_TARGET.fullmatch(target.decode("latin-1"))
             if match is None:
                 return False
             path, query = match.groups()
@@ -201,7 +199,7 @@ class URL:
             port = self._port
             where = self._where = Endpoint(
                 self._scheme,
-                self._host if ":" not in self._host else str(ipaddress.IPv6Address(self._host)),
+                self._host if ":" not in self._host else _one_spelling(self._host),
                 DEFAULT_PORTS.get(self._scheme, 0) if port is None else port,
             )
         return where
@@ -224,12 +222,12 @@ class URL:
     @property
     def username(self) -> str:
         """Return the user name, unescaped; "" if there is none."""
-        return unquote(self._userinfo.partition(":")[0])
+        return _unquoted(self._userinfo.partition(":")[0])
 
     @property
     def password(self) -> str:
         """Return the password, unescaped; "" if there is none."""
-        return unquote(self._userinfo.partition(":")[2])
+        return _unquoted(self._userinfo.partition(":")[2])
 
     @property
     def host(self) -> str:
@@ -265,7 +263,7 @@ class URL:
         """Return the path, unescaped; at least "/"."""
         path = self._path
         if "%" in path:
-            return unquote(path)
+            return _unquoted(path)
         return path or "/"
 
     @property
@@ -291,7 +289,7 @@ class URL:
     @property
     def fragment(self) -> str:
         """Return the fragment, unescaped; "" if there is none. It is never sent to a server."""
-        return unquote(self._fragment or "")
+        return _unquoted(self._fragment or "")
 
     @property
     def is_absolute_url(self) -> bool:
@@ -386,8 +384,8 @@ class URL:
 
 
 #: A host, with a port perhaps, that somebody wrote without a scheme; and one that looks like a scheme by its port.
-_HOST = re.compile(r"(localhost|[\w-]+(\.[\w-]+)+)(:\d{1,5})?(?=[/?#]|$)")
-_HOST_AND_PORT = re.compile(r"[\w.-]+:\d{1,5}(?=[/?#]|$)")
+_HOST = pattern(r"(localhost|[\w-]+(\.[\w-]+)+)(:\d{1,5})?(?=[/?#]|$)")
+_HOST_AND_PORT = pattern(r"[\w.-]+:\d{1,5}(?=[/?#]|$)")
 
 
 def meant_url(url: URL) -> str | None:
@@ -398,6 +396,21 @@ def meant_url(url: URL) -> str | None:
     written = text if url._scheme else text.lstrip("/")
     found = (_HOST_AND_PORT if url._scheme else _HOST).match(written)
     return None if found is None else f"http://{written}"
+
+
+def _unquoted(text: str) -> str:
+    if "%" not in text:
+        return text
+    from urllib.parse import unquote
+
+    return unquote(text)
+
+
+def _one_spelling(address: str) -> str:
+    """Return an IPv6 address as all its spellings are written."""
+    from ipaddress import IPv6Address
+
+    return str(IPv6Address(address))
 
 
 def _restored(cls: type[URL], parts: tuple[Any, ...]) -> URL:
@@ -485,6 +498,8 @@ class QueryParams(Mapping[str, str]):
         if value is None or value == "":
             self._dict = {}
         elif isinstance(value, str):
+            from urllib.parse import parse_qs
+
             self._dict = parse_qs(value, keep_blank_values=True)
         elif isinstance(value, QueryParams):
             self._dict = value._dict

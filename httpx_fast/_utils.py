@@ -5,13 +5,11 @@ It reads the environment only in `get_environment_proxies`, and has no state.
 
 from __future__ import annotations
 
-import contextlib
 import io
-import ipaddress
 import os
-import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from ._exceptions import InvalidURL
@@ -20,6 +18,7 @@ from ._urls import URL, primitive_values_to_str
 
 if TYPE_CHECKING:
     import asyncio as asyncio_module
+    from ipaddress import IPv4Network, IPv6Network
 
 __all__ = [
     "URLPattern",
@@ -59,7 +58,7 @@ def get_environment_rules() -> dict[str, tuple[str | None, str]]:
         if proxy:
             mounts[f"{scheme}://"] = proxy if "://" in proxy else f"http://{proxy}", variable
     entries, variable = settings.get("no", ("", ""))
-    for entry in re.split(r"[,\s]+", entries):
+    for entry in entries.replace(",", " ").split():
         if entry == "*":
             return {}
         pattern = _no_proxy_pattern(entry)
@@ -177,8 +176,10 @@ class URLPattern:
         return below is not None and len(host) > len(below) and host.endswith(below)
 
     def _contains(self, host: str) -> bool:
+        from ipaddress import ip_address
+
         try:
-            address = ipaddress.ip_address(host)
+            address = ip_address(host)
         except ValueError:
             return False
         return self.network is not None and address in self.network
@@ -196,26 +197,32 @@ class URLPattern:
         return f"URLPattern({self.pattern!r})"
 
 
-def _network(url: URL, pattern: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+def _network(url: URL, pattern: str) -> IPv4Network | IPv6Network | None:
     """Return the network of a pattern such as "all://192.168.0.0/16" or "all://[fd00::]/8"."""
     prefix = url.path.removeprefix("/")
     host = url.host
     if not prefix or not (is_ipv4_hostname(host) or is_ipv6_hostname(host)):
         return None
+    from ipaddress import ip_network
+
     try:
         # It must contain nothing else: userinfo, escapes, a zone, a port, a query.
         plain = f"[{host}]/{prefix}" if ":" in host else f"{host}/{prefix}"
         if not pattern.endswith(plain) or not prefix.isdigit() or "@" in pattern or "%" in pattern:
             raise ValueError("there is more, or less")
-        return ipaddress.ip_network(f"{host}/{prefix}", strict=False)
+        return ip_network(f"{host}/{prefix}", strict=False)
     except ValueError as error:
         raise InvalidURL(f"expected an address, '/' and the length of a prefix in {pattern!r}: {error}") from error
 
 
 def is_ipv4_hostname(hostname: str) -> bool:
     """Return whether this is an IPv4 address, or a network of them."""
+    if not hostname[:1].isdigit():
+        return False
+    from ipaddress import IPv4Address
+
     try:
-        ipaddress.IPv4Address(hostname.partition("/")[0])
+        IPv4Address(hostname.partition("/")[0])
     except ValueError:
         return False
     return True
@@ -223,8 +230,12 @@ def is_ipv4_hostname(hostname: str) -> bool:
 
 def is_ipv6_hostname(hostname: str) -> bool:
     """Return whether this is an IPv6 address without brackets, or a network of them."""
+    if ":" not in hostname:
+        return False
+    from ipaddress import IPv6Address
+
     try:
-        ipaddress.IPv6Address(hostname.partition("/")[0])
+        IPv6Address(hostname.partition("/")[0])
     except ValueError:
         return False
     return True
@@ -291,7 +302,7 @@ async def in_thread(function: Callable[[], _T]) -> _T:
         return result
     except asyncio.CancelledError:
         while not running.done():
-            with contextlib.suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError):
                 await asyncio.wait([running])
         raise
 

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "httpx_fast"
 
 GROUND = (
     "__version__ _byte_streams _masking _debug _copying _deadline _encodings _exceptions _head _origin _drive "
-    "_hpack_tables _trace "
+    "_hpack_tables _trace _patterns _pickling _late_fields "
     "_journey _journey_parts _journey_steps _journey_certificate _journey_drawing _journey_html _journey_json "
     "_trust_stores _turns"
 )
@@ -43,7 +43,18 @@ FLOORS: list[dict[str, str]] = [
 #: What a room may import, where that is less than all floors below its own.
 NARROW: dict[str, set[str]] = {
     "ground": {
-        *("_deadline", "_exceptions", "_masking", "_origin", "_trace", "_journey", "_journey_parts", "_journey_steps"),
+        *(
+            "_deadline",
+            "_exceptions",
+            "_masking",
+            "_origin",
+            "_patterns",
+            "_pickling",
+            "_trace",
+            "_journey",
+            "_journey_parts",
+            "_journey_steps",
+        ),
         *("_journey_certificate", "_journey_drawing", "_journey_html", "_journey_json"),
     },
     "kernel": {"_exceptions", "_hpack_tables"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -35,6 +34,8 @@ from .client_io import ASYNCHRONOUS
 from .defaults import USE_CLIENT_DEFAULT, UseClientDefault
 
 if TYPE_CHECKING:
+    import ssl
+
     from .._retry.settings import Retry
     from .middleware import AsyncMiddleware
 

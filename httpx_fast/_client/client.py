@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -36,6 +35,8 @@ from .defaults import USE_CLIENT_DEFAULT, UseClientDefault
 from .extras import Extras
 
 if TYPE_CHECKING:
+    import ssl
+
     from .._retry.settings import Retry
     from .middleware import Middleware
 

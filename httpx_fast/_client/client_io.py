@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
-from datetime import timedelta
 from types import CoroutineType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._auth import Auth
 from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._models import Request, Response
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 
 class ClientIO(Protocol):
@@ -96,6 +98,8 @@ class _Timed:
         return getattr(self._stream, name)
 
     def _stop(self) -> None:
+        from datetime import timedelta
+
         self.elapsed = timedelta(seconds=time.perf_counter() - self._started)
 
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING, Any
+
 from ..__version__ import __version__
-from .._decoders import SUPPORTED_DECODERS
+from .._decoders import accepted_codings
 from .._models import Headers
 
 __all__ = ["ACCEPT_ENCODING", "USER_AGENT", "USE_CLIENT_DEFAULT", "UseClientDefault", "default_headers"]
 
 USER_AGENT = f"python-httpx_fast/{__version__}"
-ACCEPT_ENCODING = ", ".join(coding for coding in SUPPORTED_DECODERS if coding != "identity")
+
+if TYPE_CHECKING:
+    ACCEPT_ENCODING: str
+else:
+
+    def __getattr__(name: str) -> Any:
+        global ACCEPT_ENCODING
+        if name != "ACCEPT_ENCODING":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # When the first client is made, since it takes a while to look for packages.
+        ACCEPT_ENCODING = ", ".join(accepted_codings())
+        return ACCEPT_ENCODING
 
 
 class UseClientDefault:
@@ -27,7 +41,7 @@ def default_headers() -> Headers:
     return Headers(
         [
             (b"Accept", b"*/*"),
-            (b"Accept-Encoding", ACCEPT_ENCODING.encode("ascii")),
+            (b"Accept-Encoding", sys.modules[__name__].ACCEPT_ENCODING.encode("ascii")),
             (b"Connection", b"keep-alive"),
             (b"User-Agent", USER_AGENT.encode("ascii")),
         ]

@@ -15,7 +15,6 @@ import logging
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
-from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
@@ -23,6 +22,7 @@ from .._auth import Auth
 from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._config import granted
 from .._deadline import Deadline
+from .._decoders import load_decoders
 from .._encodings import load_codecs
 from .._exceptions import RemoteProtocolError, RequestError, TooManyRedirects
 from .._kernel.constants import HAS_SET_COOKIE
@@ -41,6 +41,8 @@ logs = answers_of(logger)
 _CLOSED, _OPENED = ClientState.CLOSED, ClientState.OPENED
 
 
+#: What functions import that may be called with a response.
+_LATE = ("datetime", "ipaddress", "urllib.parse")
 _prepared = False
 
 
@@ -53,7 +55,11 @@ def _prepare() -> None:
     # Takes too long to import with this package; the list of public suffixes, if it is there, is read with it.
     import_module(".._models.cookie_jar", __package__)
     import_module(".._models.cookie_rules", __package__).is_public_suffix("example.org")
+    load_decoders()
     load_codecs()  # before the journey of the first request begins
+    for name in _LATE:
+        import_module(name)
+    import_module(".._status_codes", __package__)
     _prepared = True
 
 
@@ -280,6 +286,8 @@ def _arrived(client: BaseClient, request: Request, response: Response, started: 
 def _measure(io: ClientIO, response: Response, started: float) -> None:
     """Set the elapsed time of a response without a journey."""
     if "_content" in response.__dict__:
+        from datetime import timedelta
+
         response.elapsed = timedelta(seconds=time.perf_counter() - started)
         return
     stream = response.stream

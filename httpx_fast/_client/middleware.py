@@ -11,9 +11,9 @@ of one. Rules:
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
+from types import CoroutineType
 from typing import Any, TypeAlias, cast
 
 from .._byte_streams import SyncByteStream
@@ -71,7 +71,7 @@ def _asked(client: Any, exchange: Exchange, transport: Any, first: Request, requ
 
 def _send_blocking(client: Any, exchange: Exchange, transport: Any, first: Request, request: Request) -> Any:
     response = _asked(client, exchange, transport, first, request)
-    if inspect.iscoroutine(response):
+    if isinstance(response, CoroutineType):
         response = drive(cast("Coroutine[Any, Any, Any]", response))
     return _named(response, request)
 
@@ -92,7 +92,7 @@ def _named(response: Any, request: Request) -> Any:
 
 def _step_blocking(middleware: Middleware, call_next: Callable[[Request], Response], request: Request) -> Any:
     response: Any = middleware(request, call_next)
-    if inspect.iscoroutine(response):
+    if isinstance(response, CoroutineType):
         response.close()
         raise TypeError(f"middleware {middleware!r} is asynchronous; Client calls middlewares, AsyncClient awaits them")
     return response

@@ -5,7 +5,6 @@ Credentials, cookies and what belongs to one host stay there when a redirect lea
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from .._auth import is_digest, is_https_upgrade
@@ -13,8 +12,10 @@ from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._content import ByteStream
 from .._exceptions import InvalidURL, RemoteProtocolError
 from .._models import Cookies, Headers, Request, Response
-from .._status_codes import codes
 from .._urls import URL
+
+# Not `codes`, which take as long to make as a tenth of this package.
+_MOVED_PERMANENTLY, _FOUND, _SEE_OTHER = 301, 302, 303
 
 
 class Redirects:
@@ -47,13 +48,13 @@ class Redirects:
     def _redirect_method(self, request: Request, response: Response) -> str:
         """Return the method after a redirect (RFC 9110 s.15.4)."""
         method, status = request.method, response.status_code
-        if status == codes.SEE_OTHER and method != "HEAD":
+        if status == _SEE_OTHER and method != "HEAD":
             return "GET"
         # Browsers turn every 302 into GET, and a POST after 301; RFC 9110 s.15.4.2 and s.15.4.3 let them. QUERY asks
         # for nothing but an answer and keeps its content.
-        if status == codes.FOUND and method not in ("HEAD", "QUERY"):
+        if status == _FOUND and method not in ("HEAD", "QUERY"):
             return "GET"
-        if status == codes.MOVED_PERMANENTLY and method == "POST":
+        if status == _MOVED_PERMANENTLY and method == "POST":
             return "GET"
         return method
 
@@ -144,8 +145,10 @@ def _location(request: Request, response: Response) -> str:
 
 def _with_zone_of(base: URL, url: URL) -> URL:
     """Return `url` without a zone of the peer's; a link-local address gets the zone of `base`."""
+    from ipaddress import IPv6Address  # few redirects lead to addresses
+
     address, _, named = url._host.partition("%")
-    zone = base._host.partition("%")[2] if ipaddress.IPv6Address(address).is_link_local else ""
+    zone = base._host.partition("%")[2] if IPv6Address(address).is_link_local else ""
     return url if zone == named else url.copy_with(host=f"{address}%{zone}" if zone else address)
 
 

@@ -9,61 +9,24 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 from .._deadline import Deadline, PhaseTimer
 from .._exceptions import AddressDenied, ConnectError, ConnectTimeout, TrustStoreError, retold
 from .._journey import ConnectionFacts
-from .._net.address_policy import IPAddress, resolve
-from .._net.base import Address, Backend, SocketOption, Stream
+from .._net.address_policy import resolve
+from .._net.base import Address, Backend, Stream
 from .._origin import Origin, Route
 from .._trace import Tracer
 from .._wire.socks import Unreachable
-from .protocols import HTTP1, HTTP2, protocol_of
-from .proxy import ProxyHop, tunnel
-from .sessions import Sessions
-
-_HTTP1 = (HTTP1,)
-_HTTP2 = (HTTP2,)
-_HTTP2_OR_1 = (HTTP2, HTTP1)
+from .options import HTTP1_ONLY, DialOptions, ProxyHop
+from .protocols import protocol_of
+from .proxy import tunnel
 
 #: Seconds before the n-th further try of `retries`: at once, then 0.5, 1, 2, ... up to this.
 _MAX_PAUSE = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class DialOptions:
-    """Hold the settings that all connections of a pool share.
-
-    `tls` is called for the context on the first https connection, not before: building one costs 26 ms. `uds` is a Unix
-    socket that is used in place of the address of the origin, or of the proxy. `keepalive` are options of TCP sockets
-    only, set before `socket_options`.
-    """
-
-    tls: Callable[[], ssl.SSLContext]
-    uds: str | None = None
-    local_address: str | None = None
-    socket_options: Sequence[SocketOption] = ()
-    keepalive: Sequence[SocketOption] = ()
-    retries: int = 0
-    proxy: ProxyHop | None = None
-    resolver: Any = None
-    allows: Callable[[IPAddress], bool] | None = None
-    # What may be spoken. With both, TLS negotiates (RFC 7301) and cleartext is HTTP/1.1: HTTP/2 without TLS needs prior
-    # knowledge (RFC 9113 s.3.3), which is to ask for it alone.
-    http1: bool = True
-    http2: bool = False
-    ping_after: float | None = None  # see Http2Connection
-    sessions: Sessions = field(default_factory=Sessions)
-
-    def protocols(self, route: Route) -> tuple[str, ...]:
-        """Return the ALPN names to offer on connections of this route (RFC 7301 s.6, RFC 9113 s.3.2)."""
-        if route.http1 or not self.http2:
-            return _HTTP1
-        return _HTTP2_OR_1 if self.http1 else _HTTP2
 
 
 class Dialled(NamedTuple):
@@ -170,7 +133,7 @@ class _Dial:
                 addresses,
                 self._timer,
                 local_address=options.local_address,
-                socket_options=(*options.keepalive, *options.socket_options),
+                socket_options=options.tcp_options(),
             )
         else:
             assert options.uds is not None
@@ -228,7 +191,7 @@ class _Dial:
         with _on_the_way_to(hop):
             stream = await self._connect(proxies)
             if hop.tls is not None:
-                self._opened = stream = await stream.start_tls(hop.tls(), hop.host, sessions.find(key), _HTTP1)
+                self._opened = stream = await stream.start_tls(hop.tls(), hop.host, sessions.find(key), HTTP1_ONLY)
         if not route.forward:
             options = self._options
             # An origin that speaks HTTP/2 without TLS sends its settings unasked (RFC 9113 s.3.4).

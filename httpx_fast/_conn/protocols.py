@@ -14,9 +14,7 @@ from .._journey import ConnectionFacts
 from .._net.base import Stream
 from .._origin import Route
 from .base import Connection, MakeConnection, Owner
-
-HTTP1: Final = "http/1.1"
-HTTP2: Final = "h2"
+from .options import HTTP1, HTTP2
 
 
 def _make_http1(

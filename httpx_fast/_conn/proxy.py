@@ -13,9 +13,7 @@ TLS with an https proxy comes before. The caller closes the stream when any of i
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from .._exceptions import (
     ConnectError,
@@ -27,40 +25,11 @@ from .._exceptions import (
     retold,
     shown,
 )
-from .._head import FieldLine
 from .._kernel.select import request_head
 from .._net.base import Stream
 from .._wire.h1 import TUNNEL, ResponseReader
 from .._wire.socks import Handshake, Socks4a, Socks5
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyHop:
-    """Describe a proxy that all connections of a pool go through.
-
-    `tls` returns the context of an https proxy. `fields` are for http(s) proxies, Proxy-Authorization among them;
-    `login` is the user name and password for a SOCKS proxy.
-    """
-
-    scheme: str  # http, https; socks5, socks4 (names are resolved here), socks5h, socks4a (there)
-    host: str
-    port: int
-    tls: Callable[[], ssl.SSLContext] | None = None
-    fields: tuple[FieldLine, ...] = field(default=(), repr=False)
-    login: tuple[bytes, bytes] | None = field(default=None, repr=False)
-
-    @property
-    def forwards(self) -> bool:
-        """Return whether it passes on requests for http origins, without a tunnel."""
-        return self.scheme in ("http", "https")
-
-    @property
-    def resolves(self) -> bool:
-        """Return whether names of origins are its business, and none of ours."""
-        return self.scheme not in ("socks5", "socks4")
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{_authority(self.host, self.port)}"
+from .options import ProxyHop
 
 
 async def tunnel(stream: Stream, hop: ProxyHop, host: str, port: int, origin_speaks: bool = False) -> bytes:

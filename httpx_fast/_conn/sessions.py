@@ -10,11 +10,14 @@ operation of the dictionary. If two threads overlap, the older of two sessions m
 
 from __future__ import annotations
 
-import ssl
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
-from .._net.base import Stream
-from .._origin import Route
+if TYPE_CHECKING:
+    import ssl
+
+    from .._net.base import Stream
+    from .._origin import Route
 
 MAX_SESSIONS = 256  # routes per transport, some KB each; a crawler must not keep a session for every host
 
@@ -46,7 +49,11 @@ class Sessions:
     def find(self, route: Route) -> ssl.SSLSession | None:
         """Return the session that the next handshake can resume, if there is one."""
         found = self._found.get(route)
-        return found if found is None or isinstance(found, ssl.SSLSession) else self._read(route, found)
+        if found is None:
+            return None
+        import ssl
+
+        return found if isinstance(found, ssl.SSLSession) else self._read(route, found)
 
     def clear(self) -> None:
         """Forget all."""
@@ -54,6 +61,10 @@ class Sessions:
 
     def forget_open(self) -> None:
         """Forget the connections that are open, without touching them."""
+        if not self._found:
+            return
+        import ssl
+
         for route, found in list(self._found.items()):
             if not isinstance(found, ssl.SSLSession):
                 del self._found[route]

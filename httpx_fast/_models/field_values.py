@@ -5,20 +5,19 @@ Both come from peers, so errors in them are skipped, and parsing takes time line
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import lru_cache
-from urllib.parse import unquote_to_bytes
 
 from .._encodings import known_encoding
+from .._patterns import pattern
 
 MAX_REMEMBERED = 256  # bytes of a Content-Type whose charset is cached for the next response; longer ones are rare
 
 #: RFC 8288 s.3: a parameter follows "<target>" or another parameter; it may be quoted and contain separators of links.
-_LINK_PARAMETER = re.compile(r'\s*;\s*(?:([^\s=;,"<]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;,]*))?)?')
+_LINK_PARAMETER = pattern(r'\s*;\s*(?:([^\s=;,"<]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;,]*))?)?')
 #: RFC 9110 s.5.6.6: a parameter follows ";". Blanks around "=" are forbidden, but servers send them.
-_PARAMETER = re.compile(r';[ \t]*([^\s=;"]*)[ \t]*(?:=[ \t]*("(?:[^"\\]|\\.)*"?|[^;]*))?[^;]*')
-_ESCAPED = re.compile(r"\\(.)")
+_PARAMETER = pattern(r';[ \t]*([^\s=;"]*)[ \t]*(?:=[ \t]*("(?:[^"\\]|\\.)*"?|[^;]*))?[^;]*')
+_ESCAPED = pattern(r"\\(.)")
 
 
 def charset_of(content_type: bytes) -> tuple[str | None, str | None]:
@@ -40,6 +39,8 @@ def _charset_of(content_type: bytes) -> tuple[str | None, str | None]:
         if text[:1] == '"':
             text = _ESCAPED.sub(r"\1", text[1:].removesuffix('"'))
         if name == "charset*":  # RFC 8187: the charset and the language of the value itself, then the value
+            from urllib.parse import unquote_to_bytes
+
             text = unquote_to_bytes(text.rpartition("'")[2]).decode("iso-8859-1")
         charset = text.strip().lower()
         return charset, known_encoding(charset)
@@ -64,6 +65,6 @@ def links_of(value: str) -> Iterator[dict[str, str]]:
             if parameter[2] is not None:
                 text = parameter[2].strip(" '")
                 if len(text) > 1 and text[0] == text[-1] == '"':
-                    text = re.sub(r"\\(.)", r"\1", text[1:-1])
+                    text = _ESCAPED.sub(r"\1", text[1:-1])
                 link.setdefault(parameter[1], text)
         yield link

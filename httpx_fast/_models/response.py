@@ -8,11 +8,10 @@ responses need no search of their fields.
 
 from __future__ import annotations
 
-import datetime as dt
 import json as jsonlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakMethod
 
 from .._byte_streams import AsyncByteStream, SyncByteStream
@@ -23,13 +22,15 @@ from .._journey import NO_JOURNEY, Journey, Sizes
 from .._kernel import select
 from .._kernel.constants import FIELD_FLAGS, HAS_LOCATION, HAS_SET_COOKIE
 from .._masking import masked_json_text
-from .._status_codes import codes
 from .._urls import URL
 from .cookies import Cookies
 from .field_values import charset_of, links_of
 from .headers import Headers, HeaderTypes
 from .request import Request
 from .response_body import ResponseBody
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 __all__ = ["Response"]
 
@@ -275,7 +276,9 @@ class Response(ResponseBody):
             pass
         journey = self._journey
         if journey is not None and (journey.done is not None or self.is_closed):
-            return dt.timedelta(seconds=journey.total)
+            from datetime import timedelta
+
+            return timedelta(seconds=journey.total)
         measured: dt.timedelta | None = getattr(self._stream, "elapsed", None)
         if measured is None:
             raise RuntimeError("'elapsed' is known when the response has been read or closed")
@@ -307,7 +310,11 @@ class Response(ResponseBody):
     def reason_phrase(self) -> str:
         """Return the server's reason phrase, or the registered one of the status code (HTTP/2 sends none)."""
         reason: bytes | None = self.extensions.get("reason_phrase")
-        return codes.get_reason_phrase(self.status_code) if reason is None else reason.decode("ascii", "ignore")
+        if reason is not None:
+            return reason.decode("ascii", "ignore")
+        from .._status_codes import codes
+
+        return codes.get_reason_phrase(self.status_code)
 
     @property
     def url(self) -> URL:

@@ -7,7 +7,8 @@ from logging import DEBUG
 from typing import Final
 
 from .._conn.base import Connection, Owner
-from .._conn.dial import Dialled, DialOptions, dial
+from .._conn.dial import Dialled, dial
+from .._conn.options import DialOptions
 from .._conn.protocols import PROTOCOLS
 from .._deadline import Deadline
 from .._journey import ConnectionFacts, Journey

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from .._conn.base import Connection, Exchange, Head, RequestTimeouts
-from .._conn.dial import DialOptions
+from .._conn.options import DialOptions
 from .._exceptions import ReadError, RequestError, TransportError, UnsupportedProtocol
 from .._head import FieldLine, RequestHead
 from .._journey import Journey

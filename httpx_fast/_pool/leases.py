@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from .. import _debug
 from .._conn.base import Connection, Exchange
-from .._conn.dial import DialOptions
+from .._conn.options import DialOptions
 from .._conn.sessions import Sessions
 from .._exceptions import RequestError
 from .._journey import Journey

@@ -7,11 +7,10 @@ dials, `exchange.py` sends and sends again. What is here is what a transport see
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakMethod
 
-from .._conn.dial import DialOptions
+from .._conn.options import DialOptions
 from .._conn.protocols import load
 from .._deadline import PhaseTimer
 from .._journey import ConnectionFacts, Journey
@@ -159,7 +158,11 @@ class Pool:
         """Return counts, as they are now."""
         with self.leases.lock:
             stats = self.leases.stats()
-        return stats if self.retry_stats is None else replace(stats, retries=self.retry_stats())
+        if self.retry_stats is None:
+            return stats
+        from dataclasses import replace
+
+        return replace(stats, retries=self.retry_stats())
 
     def foresee(self, route: Route) -> tuple[str, ConnectionInfo | None]:
         """Return what a request of `route` would get now: "reuse", with the connection, "connect", "wait" or "closed".

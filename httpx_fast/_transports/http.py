@@ -10,22 +10,49 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._deadline import Deadline
 from .._drive import drive
 from .._models import Request, Response
-from .._net.auto import backend_for, current_token, has_ended
-from .._net.sync import SyncBackend
 from .._origin import Route
-from .._pool.pool import Pool
 from .base import AsyncBaseTransport, BaseTransport
-from .bodies import AsyncBody, SyncBody, response_of
 from .outgoing import AsyncPieces, BlockingPieces, BoundedPieces, Outgoing
 from .transport_core import TransportCore, check_sender
 
+if TYPE_CHECKING:
+    from .._net.auto import backend_for, current_token, has_ended
+    from .._net.sync import SyncBackend
+    from .._pool.pool import Pool
+    from .bodies import AsyncBody, SyncBody, response_of
+
 _reopening = threading.Lock()
+
+
+def load() -> None:
+    """Import what connects and sends, which takes longer than all the rest; the first pool of a process is made of it.
+
+    These are names of this module and not of functions, so that a request does not ask for them again.
+    """
+    global AsyncBody, SyncBackend, SyncBody, _is_loaded, backend_for, current_token, has_ended, response_of
+    if _is_loaded:
+        return
+    from .._net.auto import backend_for, current_token, has_ended
+    from .._net.sync import SyncBackend
+    from .bodies import AsyncBody, SyncBody, response_of
+
+    _is_loaded = True
+
+
+_is_loaded = False
+if not TYPE_CHECKING:
+
+    def current_token() -> object:
+        """Return the token of the running event loop, as the function does that `load()` puts in place of this one."""
+        load()
+        return current_token()
 
 
 class HTTPTransport(TransportCore, BaseTransport):
@@ -52,10 +79,26 @@ class HTTPTransport(TransportCore, BaseTransport):
     """
 
     def _open(self) -> None:
-        self.pool: Pool = self._make_pool(SyncBackend())
+        self._closed = False
+
+    @cached_property
+    def pool(self) -> Pool:
+        """Return the pool, which is made when it is first asked for."""
+        load()
+        with _reopening:
+            made: Pool | None = self._made_pool()
+            if made is None:
+                made = self.__dict__["pool"] = self._make_pool(SyncBackend())
+                if self._closed:
+                    made.close()
+            return made
+
+    def _made_pool(self) -> Pool | None:
+        return self.__dict__.get("pool")
 
     def _pools_left(self) -> list[Pool]:
-        return [self.pool]
+        made = self._made_pool()
+        return [] if made is None else [made]
 
     def _pieces(self, stream: Any, deadline: Deadline | None, clock: Callable[[], float]) -> Outgoing:
         if not isinstance(stream, SyncByteStream):
@@ -82,13 +125,18 @@ class HTTPTransport(TransportCore, BaseTransport):
     def close(self) -> None:
         """Close all connections, those in use and those being made too; their users, and waiters, get ClientClosed."""
         self._options.sessions.clear()  # of the connections that are closed now none is read
-        self.pool.close()
+        with _reopening:
+            self._closed = True
+            made = self._made_pool()
+        if made is not None:
+            made.close()
 
     def _reopened(self, request: Request) -> Pool:
         """Return a new pool after `close()`. Raises ClientClosed if the client was closed that sends `request`."""
         check_sender(request)
         with _reopening:
             if self.pool.closed:
+                self._closed = False
                 self.pool = self._make_pool(SyncBackend())
             return self.pool
 
@@ -142,9 +190,9 @@ class AsyncHTTPTransport(TransportCore, AsyncBaseTransport):
 
         In other event loops as well, whose connections are neither waited for nor counted.
         """
-        here = current_token()
         with self._pools_lock:
             pools = list(self._pools.items())
+        here = current_token() if pools else None
         left = 0
         for token, pool in pools:
             if token is here:
@@ -167,9 +215,8 @@ class AsyncHTTPTransport(TransportCore, AsyncBaseTransport):
             self._pools.clear()
             self._last = (None, None)
         self._options.sessions.clear()
-        here = current_token()
         for token, pool in pools:
-            if token is here:
+            if token is current_token():
                 pool.close()
             else:
                 _close_in_other_loop(pool)

@@ -6,14 +6,12 @@ SOCKS.
 
 from __future__ import annotations
 
-import base64
-import ssl
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from .._config import Proxy
-from .._conn.proxy import ProxyHop
+from .._conn.options import ProxyHop
 from .._exceptions import LocalProtocolError
 from .._kernel.select import check_field
 from .._origin import Origin, Route
@@ -22,14 +20,14 @@ from .._wire.framing import request_framing
 from .._wire.socks import MAX_TEXT
 
 if TYPE_CHECKING:
+    import ssl
+
     from .._config import ProxyTypes
     from .._head import FieldLine
 
 
-def hop_of(proxy: ProxyTypes | None, verify: ssl.SSLContext | str | bool, trust_env: bool) -> ProxyHop | None:
-    """Return the hop for a proxy; None for no proxy. Raises ValueError for credentials that cannot be sent."""
-    if proxy is None:
-        return None
+def hop_of(proxy: ProxyTypes, verify: ssl.SSLContext | str | bool, trust_env: bool) -> ProxyHop:
+    """Return the hop for a proxy. Raises ValueError for credentials that cannot be sent."""
     if not isinstance(proxy, Proxy):
         proxy = Proxy(proxy)
     origin = proxy.url._origin
@@ -56,6 +54,8 @@ def _proxy_tls(proxy: Proxy, verify: ssl.SSLContext | str | bool, trust_env: boo
 
 def _fields(proxy: Proxy) -> tuple[FieldLine, ...]:
     """Return the field lines for an http(s) proxy. Raises ValueError for those that CONNECT cannot have."""
+    from base64 import b64encode
+
     fields = list(proxy.headers.raw)
     own_host = any(name.lower() == b"host" for name, _ in fields)
     try:
@@ -68,7 +68,7 @@ def _fields(proxy: Proxy) -> tuple[FieldLine, ...]:
         raise ValueError("the headers of a proxy announce a body, which CONNECT does not have")
     auth = proxy.raw_auth
     if auth is not None and "proxy-authorization" not in proxy.headers:
-        fields.insert(0, (b"Proxy-Authorization", b"Basic " + base64.b64encode(b":".join(auth))))
+        fields.insert(0, (b"Proxy-Authorization", b"Basic " + b64encode(b":".join(auth))))
     return tuple(fields)
 
 
@@ -87,6 +87,6 @@ def _login(scheme: str, auth: tuple[bytes, bytes] | None) -> tuple[bytes, bytes]
     return auth
 
 
-def forward_route(hop: ProxyHop | None) -> Route | None:
+def forward_route(hop: ProxyHop) -> Route | None:
     """Return the route of requests that the hop forwards; None if it forwards none."""
-    return Route(Origin(hop.scheme, hop.host, hop.port), forward=True) if hop is not None and hop.forwards else None
+    return Route(Origin(hop.scheme, hop.host, hop.port), forward=True) if hop.forwards else None

@@ -6,10 +6,8 @@ here, once. The layers below know no model, those above no connection.
 
 from __future__ import annotations
 
-import ssl
 import sys
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import fields
 from functools import partial
 from logging import DEBUG
 from typing import TYPE_CHECKING, Any
@@ -25,25 +23,27 @@ from .._config import (
     ping_after,
     request_timeouts,
 )
-from .._conn.dial import DialOptions
-from .._copying import Copied, refuse_context
+from .._conn.options import DialOptions
+from .._copying import Copied
 from .._deadline import Deadline
 from .._exceptions import ClientClosed
 from .._journey import Journey
 from .._models import Request
-from .._net.address_policy import IPAddress
-from .._net.base import Backend, SocketOption
 from .._origin import Route
 from .._pool.callers import caller, warn_of_leak
-from .._pool.pool import Pool, Reply
 from .._trace import any_logger_answered, tracer
 from .._trust import CertTypes, check_ssl_settings, shared_ssl_context
 from .base import TELL_JOURNEY
 from .heads import complete, forwarded, framing_of
 from .outgoing import Outgoing
-from .proxying import forward_route, hop_of
 
 if TYPE_CHECKING:
+    import ssl
+
+    from .._head import FieldLine
+    from .._net.address_policy import IPAddress
+    from .._net.base import Backend, SocketOption
+    from .._pool.pool import Pool, Reply
     from .._resolvers import ResolverTypes
 
 
@@ -89,9 +89,15 @@ class TransportCore(Copied):
         if not (http1 or http2):
             raise ValueError("http1=False and http2=False leave no protocol to speak")
         tls = self._tls(verify, cert, trust_env)
-        hop = hop_of(proxy, verify, trust_env)
-        self._forward = forward_route(hop)
-        self._proxy_fields = () if hop is None else hop.fields
+        hop = None
+        self._forward: Route | None = None
+        self._proxy_fields: tuple[FieldLine, ...] = ()
+        if proxy is not None:
+            from .proxying import forward_route, hop_of
+
+            hop = hop_of(proxy, verify, trust_env)
+            self._forward = forward_route(hop)
+            self._proxy_fields = hop.fields
         if not isinstance(limits, Limits):
             raise TypeError(f"expected Limits as limits, got {limits!r}")
         if not isinstance(retries, int) or retries < 0:
@@ -110,7 +116,7 @@ class TransportCore(Copied):
             proxy=hop,
             resolver=resolver,
             allows=address_filter,
-            keepalive=() if not keepalive else (TCPKeepAlive() if keepalive is True else keepalive).socket_options(),
+            keepalive=None if not keepalive else TCPKeepAlive() if keepalive is True else keepalive,
         )
         self._replay = replay
         self._made_at = caller(2)
@@ -129,7 +135,7 @@ class TransportCore(Copied):
     def _configuration(self) -> dict[str, Any]:
         state = {name: value for name, value in self.__dict__.items() if name not in self._NOT_COPIED}
         options: DialOptions = state.pop("_options")
-        settings = {each.name: getattr(options, each.name) for each in fields(options) if each.name != "sessions"}
+        settings = {name: getattr(options, name) for name in options.SETTINGS}
         return state | {f"{_OPTION}{name}": value for name, value in settings.items()}
 
     def _configure(self, state: dict[str, Any]) -> None:
@@ -139,6 +145,8 @@ class TransportCore(Copied):
         self._open()
 
     def __getstate__(self) -> dict[str, Any]:
+        from .._pickling import refuse_context
+
         options, name = self._options, type(self).__name__
         refuse_context(name, "verify", _context_of(options.tls))
         if options.proxy is not None:
@@ -175,6 +183,8 @@ class TransportCore(Copied):
             )
 
     def _make_pool(self, backend: Backend) -> Pool:
+        from .._pool.pool import Pool  # with all that connecting needs
+
         limits = self._limits
         return Pool(
             backend,

@@ -22,7 +22,7 @@ from ._matching import Matcher
 from ._patching import Send, SendAsync, transports_replaced
 
 if TYPE_CHECKING:
-    from .._conn.proxy import ProxyHop
+    from .._conn.options import ProxyHop
 
 __all__ = ["HTTPXFastMock", "IteratorStream", "mocked"]
 

@@ -8,7 +8,8 @@ import pytest
 from memory import NO_CONTEXT, A, MemoryBackend
 from scripted import ScriptedStream
 
-from httpx_fast._conn.dial import DialOptions, dial
+from httpx_fast._conn.dial import dial
+from httpx_fast._conn.options import DialOptions
 from httpx_fast._deadline import Deadline
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import AddressDenied, ConnectError, ConnectTimeout

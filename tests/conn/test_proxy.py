@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from httpx_fast._conn.proxy import ProxyHop, tunnel
+from httpx_fast._conn.options import ProxyHop
+from httpx_fast._conn.proxy import tunnel
 from httpx_fast._drive import drive
 from httpx_fast._exceptions import ConnectError, ConnectTimeout, ProxyError, ReadError, WriteError
 from httpx_fast._wire.socks import Unreachable

@@ -301,6 +301,7 @@ def test_many_small_members_cost_linear_work(coding, monkeypatch):
     _, apply = CODERS[coding]
     member, count = apply(b"a"), 10_000
     copied = 0
+    _decoders.load_decoders()
     make = zlib.decompressobj if coding == "gzip" else _decoders._new_zstd
 
     class Counted:
@@ -389,6 +390,7 @@ def test_zstd_window_is_bounded():
 
 
 def test_missing_packages_are_told(monkeypatch):
+    _decoders.load_decoders()
     monkeypatch.setattr(_decoders, "_brotli", None)
     monkeypatch.setattr(_decoders, "_new_zstd", None)
     with pytest.raises(ImportError, match=r"br needs the package brotli or brotlicffi.*install httpx-fast\[brotli\]"):

@@ -9,7 +9,7 @@ from runners import Runner
 from scripted import ScriptedStream
 
 from httpx_fast._conn.base import RequestTimeouts
-from httpx_fast._conn.dial import DialOptions
+from httpx_fast._conn.options import DialOptions
 from httpx_fast._deadline import PhaseTimer
 from httpx_fast._exceptions import ConnectError
 from httpx_fast._journey import Journey

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -90,6 +91,7 @@ DIFFERENCES = {
     "AsyncHTTPTransport.pool": _POOL,
     "Client.__init__": _PING,
     "Client.pool": _POOL,
+    "HTTPTransport.pool": _POOL,
     "AsyncHTTPTransport.__init__": "replay, resolver, address_filter, keepalive and http2_ping_after at the end",
     "HTTPStatusError.journey": _JOURNEY,
     "HTTPTransport.__init__": "replay, resolver, address_filter, keepalive and http2_ping_after at the end",
@@ -199,7 +201,7 @@ def kind(module: ModuleType, cls: type, member: str) -> Any:
     found = inspect.getattr_static(cls, member, None)
     if isinstance(found, property) and not issubclass(cls, tuple):  # PyPy makes named tuples of properties
         return "attribute" if found.fset is not None else "read-only attribute"
-    if inspect.isroutine(getattr(cls, member, None)):
+    if inspect.isroutine(getattr(cls, member, None)) and not isinstance(found, cached_property):
         return shape(module, f"{cls.__name__}.{member}")
     return "attribute"
 
