@@ -25,6 +25,7 @@ from .._deadline import Deadline
 from .._decoders import load_decoders
 from .._encodings import load_codecs
 from .._exceptions import RemoteProtocolError, RequestError, TooManyRedirects
+from .._kernel import select
 from .._kernel.constants import HAS_SET_COOKIE
 from .._masking import masked_url
 from .._models import Request, Response
@@ -60,6 +61,7 @@ def _prepare() -> None:
     for name in _LATE:
         import_module(name)
     import_module(".._status_codes", __package__)
+    _ = select.parse_json  # a kernel that is imported when it is asked for
     _prepared = True
 
 
