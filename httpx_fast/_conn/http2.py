@@ -113,8 +113,13 @@ class Http2Connection:
             else:
                 self._begin(stream, head, False, b"", journey)
                 await stream.send_body(body, framing)
-            journey.sent = stream.moment = shared.clock()
-            await self._receive_head(stream, timeouts, journey)
+            journey.sent = sent_at = stream.moment = shared.clock()
+            # `_receive_head()`, without a coroutine more for each request.
+            while not stream.ready:
+                stream.timer.set(*timeouts.until_head(sent_at, stream.moment))
+                await shared.wait_for_news(stream)
+            if stream.error is not None and (stream.whole or stream.head is None):
+                raise stream.error
         except BaseException:
             self._exchange_failed(stream)
             raise
@@ -292,7 +297,8 @@ class Http2Connection:
                 shared.write_out()
             else:
                 self._write_later()
-        self._report_changes()
+        if session.draining or session.peer_limit != self._reported_limit or shared.abandoned:
+            self._report_changes()
         return sent
 
     def _write_later(self) -> None:

@@ -62,7 +62,7 @@ class WaitingStream(StreamReader):
         return False
 
     def __init__(self, method: bytes, whole: bool, deadline: Deadline | None = None) -> None:
-        super().__init__(method, whole)
+        StreamReader.__init__(self, method, whole)  # a third of the cost of super()
         self.timer = PhaseTimer("read", deadline)
         self.has_news = False  # something has happened that was not looked at yet
         self.waiter: Waiter | None = None  # of the task or thread that waits, if there is one
@@ -99,6 +99,7 @@ class SharedSession:
         "_new_waiter",
         "_next_readers",
         "_origin",
+        "_peer_due",
         "_reader",
         "_stretch_ends",
         "_wake_timer",
@@ -132,6 +133,7 @@ class SharedSession:
         # The windows of the streams bound what a connection holds; the socket is always read.
         self.pending = 0
         self._origin = origin
+        self._peer_due = 0.0  # the peer need not be checked before
         self._changed = changed
         self._new_waiter = backend.waiter
         self.clogged = False  # the stream may not have taken everything; `is_clogged()` looks
@@ -211,7 +213,8 @@ class SharedSession:
             if now >= timer.at and now >= timer.renewed(stream.moment):
                 phase = timer.phase
                 raise timer.expired(now, self._complaint(stream, phase), self._unfinished(stream, phase))
-            wake_at = min(timer.at, self._check_peer(now))
+            due = self._peer_due if now < self._peer_due else self._check_peer(now)
+            wake_at = min(due, timer.at)
             if self._wake_timer is None:
                 await self._read_or_wait(stream, now, wake_at)
                 continue
@@ -282,9 +285,12 @@ class SharedSession:
         self._changed()
 
     def _check_peer(self, now: float) -> float:
-        """Ping a silent peer, or fail the connection of one that is dead; return when to check again."""
+        """Ping a silent peer, or fail the connection of one that is dead; return when to check again.
+
+        That is kept: whatever arrives until then only puts it off.
+        """
         peer = self.peer
-        due = peer.due()
+        due = self._peer_due = peer.due()
         if now < due:
             return due
         dead = peer.dead(now)
@@ -292,7 +298,7 @@ class SharedSession:
             self.broke(dead)
             return due
         with self.lock:
-            again = peer.ping(now)
+            again = self._peer_due = peer.ping(now)
             self.write_out()
         return again
 
@@ -403,7 +409,7 @@ class SharedSession:
             self._write_closed = self.session.draining = True
 
     def is_clogged(self) -> bool:
-        """Return whether something that was written still waits for the peer to take it."""
+        """Return whether something that was written still waits for the peer to take it; call it under the lock."""
         if self.clogged:
             self.clogged = self.stream.unsent > 0
         return self.clogged
@@ -506,27 +512,22 @@ class SharedSession:
                     with self.lock:
                         stream.waiter = None
                         self._next_readers.pop(stream, None)
-            if self._reader is stream:
-                await self._read(stream, now, at)
+            # Read for all waiters.
+            while self._reader is stream and not stream.has_news and now < at and self.session.broken is None:
+                try:
+                    if self.stream.unsent and self._flusher is None and not self._write_closed:
+                        await self.flush(stream, at, None)
+                    else:
+                        self.stream.set_deadline("read", min(at, now + _UNSENT_CHECK), None)
+                        await self.stream.receive()
+                except (ReadTimeout, WriteTimeout):
+                    pass
+                except (NetworkError, ProtocolError) as error:
+                    self.broke(error)
+                now = self.clock()
         finally:
             if self._reader is stream:
                 self._pass_reading_on()
-
-    async def _read(self, stream: StreamWaiter, now: float, at: float) -> None:
-        """Read for all waiters until `stream` has news, or until `at`."""
-        while not stream.has_news and now < at and self.session.broken is None:
-            until = min(at, now + _UNSENT_CHECK)
-            try:
-                if self.stream.unsent and self._flusher is None and not self._write_closed:
-                    await self.flush(stream, at, None)
-                else:
-                    self.stream.set_deadline("read", until, None)
-                    await self.stream.receive()
-            except (ReadTimeout, WriteTimeout):
-                pass
-            except (NetworkError, ProtocolError) as error:
-                self.broke(error)
-            now = self.clock()
 
     def _pass_reading_on(self) -> None:
         """Make the longest waiter the reader, in place of the one that leaves."""

@@ -42,7 +42,7 @@ class Http2Stream(WaitingStream):
         timeouts: RequestTimeouts,
         journey: Journey,
     ) -> None:
-        super().__init__(method, whole, timeouts.deadline)
+        WaitingStream.__init__(self, method, whole, timeouts.deadline)
         self._owner = owner
         self._shared = owner.shared
         self._timeouts = timeouts

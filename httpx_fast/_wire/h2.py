@@ -283,6 +283,8 @@ class Session(StreamAdmission):
                     self._data(flags, stream_id, contents, size)
                 elif kind == HEADERS:
                     self._section(flags, stream_id, contents)
+                elif kind == WINDOW_UPDATE:
+                    self._window_update(stream_id, contents)
                 else:
                     self._other(kind, flags, stream_id, contents)
                     if self.broken is not None:
@@ -372,9 +374,6 @@ class Session(StreamAdmission):
             raise Http2Error(f"a frame names stream {stream_id}, which was never begun (RFC 9113 s.5.1)")
 
     def _other(self, kind: int, flags: int, stream_id: int, contents: Any) -> None:
-        if kind == WINDOW_UPDATE:
-            self._window_update(stream_id, contents)
-            return
         self._flood.control_frame(self.next_id)
         if kind == SETTINGS:
             if not flags & ACK:
@@ -394,9 +393,10 @@ class Session(StreamAdmission):
         self._flood.window_update()
         if stream_id == 0:
             self.window_out = grown(self.window_out, increment, 0)
-            blocked, self._blocked = self._blocked, {}
-            for each in blocked:
-                self._unblock(each)
+            if self._blocked:
+                blocked, self._blocked = self._blocked, {}
+                for each in blocked:
+                    self._unblock(each)
             return
         stream = self.streams.get(stream_id)
         if stream is None:

@@ -138,7 +138,10 @@ class StreamReader(ReceiveWindow):
             return
         self.head = section
         if section.flags & HAS_CONTENT_LENGTH:
-            self.remaining = self._length(section)
+            length = section.content_length
+            if length < 0 or status in (204, 304) or self.method in (b"HEAD", b"CONNECT"):
+                length = self._length(section)
+            self.remaining = length
         if status >= FIRST_INTERMEDIATE and not 0 <= self.remaining <= MAX_INTERMEDIATE and not end:
             self.whole = False  # the caller may not want all of it
         self.state = BODY
