@@ -56,7 +56,14 @@ class Saving:
         resume: bool = False,
         progress: Progress | None = None,
         checksum: str | None = None,
+        keep: bool | None = None,
+        any_response: bool = False,
     ) -> None:
+        """Check the arguments, and look for a part with `resume`.
+
+        `keep` says whether what came before an error is kept for a later attempt; None for "with `resume`".
+        `any_response` says whether errors of the server, and ranges that were not asked for here, are saved, too.
+        """
         if progress is not None and not callable(progress):
             raise TypeError(f"expected a callable or None as progress, got {progress!r}")
         # The file behind a symbolic link is replaced, not the link.
@@ -72,7 +79,8 @@ class Saving:
         self._part = Path(f"{self.path}.part")
         self._facts_file = Path(f"{self.path}.part.json")
         self._url = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()  # it may hold secrets
-        self._resume = resume
+        self._keep = resume if keep is None else keep
+        self._any_response = any_response
         self._progress = progress
         self._algorithm, self._expected = _checksum_of(checksum)
         self._hash: Any = None
@@ -80,7 +88,28 @@ class Saving:
         self._done = 0  # bytes in the part
         self._total: int | None = None
         self._keeps = False  # whether the part is of use when this ends early
+        self._continued = False  # the response is the rest of what was kept
         self._kept, self._validator, self._kept_total = self._look_for_part() if resume else _NOTHING
+
+    @property
+    def kept(self) -> int:
+        """Return how many bytes of an earlier attempt there are to go on from."""
+        return self._kept
+
+    @property
+    def done(self) -> int:
+        """Return how many bytes there are now."""
+        return self._done
+
+    @property
+    def resumed(self) -> int:
+        """Return how many of the bytes that are there came with an earlier attempt."""
+        return self._kept if self._continued else 0
+
+    @property
+    def part(self) -> Path:
+        """Return the path of the file that is written to."""
+        return self._part
 
     @property
     def fields(self) -> dict[str, str]:
@@ -115,10 +144,10 @@ class Saving:
             self._claim()
             self._check_complete(response)
             return False
-        if not 200 <= status <= 299:
+        if not 200 <= status <= 299 and not self._any_response:
             response.raise_for_status()
         self._claim()
-        if status == 206:
+        if status == 206 and (self._kept or not self._any_response):
             self._continue(response)
         else:
             self._begin(response)
@@ -157,8 +186,10 @@ class Saving:
         length = response.headers.get("Content-Length", "")
         self._total = int(length) if not coded and length.isascii() and length.isdigit() else None
         validator = strong_validator(response)
-        if not self._resume or coded or not validator or response.headers.get("Accept-Ranges", "").lower() == "none":
+        if not self._keep or coded or not validator or response.headers.get("Accept-Ranges", "").lower() == "none":
             return
+        if self._any_response and response.status_code != 200:
+            return  # an error is no beginning of the content, and neither is a range that was asked for by hand
         facts = json.dumps({"url": self._url, "validator": validator, "total": self._total})
         new = Path(f"{self._facts_file}.new")
         new.write_text(facts, encoding="utf-8")
@@ -172,6 +203,7 @@ class Saving:
             expected = f"the bytes from {self._kept} on" if self._kept else "all of the content"
             raise DownloadError(f"expected {expected}, the server sent {_shown_range(response)}")
         self._check_version(response, total)
+        self._continued = True
         self._done = self._kept
         self._total = total
         self._hash_part()
@@ -211,6 +243,7 @@ class Saving:
         """Append a piece of content."""
         assert self._file is not None
         self._file.write(piece)
+        self._file.flush()  # what came is there, whatever ends this process
         if self._hash is not None:
             self._hash.update(piece)
         self._done += len(piece)
