@@ -26,6 +26,10 @@ TimeoutTypes: TypeAlias = Union["Timeout", tuple[float | None, float | None, flo
 ProxyTypes: TypeAlias = Union["URL", str, "Proxy"]
 
 
+#: Seconds for which a client waits for 100 (Continue), if it asks for that, before it sends the body all the same.
+DEFAULT_EXPECT_CONTINUE_SECONDS = 1.0
+
+
 class UnsetType:
     """Mark an argument as not given (`UNSET`); None stands for "no timeout"."""
 
@@ -48,6 +52,7 @@ class Timeout:
     - `first_byte`: from the end of sending to the head of the final response; `read` then applies after that head.
     - `total`: for the whole of a `send()`: all phases, redirects, authentication, retries, and the body to its
       last byte, streamed or not. It limits the others, and nothing restarts it.
+    - `expect_continue`: for 100 (Continue), where a client asks for it; the body is sent after that all the same.
 
     The first argument is for the four phases, or a tuple of two to four in that order (None for those left out), or
     another Timeout. Keywords override it. Without it all four phases are required, unless `total` is given: then only
@@ -65,6 +70,7 @@ class Timeout:
     # The repr is httpx's where these are not set. No defaults here: see `Request`.
     total: float | None
     first_byte: float | None
+    expect_continue: float | None
 
     __match_args__ = ("connect", "read", "write", "pool", "total", "first_byte")
     if TYPE_CHECKING:
@@ -83,8 +89,10 @@ class Timeout:
         pool: float | UnsetType | None = UNSET,
         total: float | UnsetType | None = UNSET,
         first_byte: float | UnsetType | None = UNSET,
+        expect_continue: float | UnsetType | None = UNSET,
     ) -> None:
         self.total = self.first_byte = None
+        self.expect_continue = DEFAULT_EXPECT_CONTINUE_SECONDS
         # The common case first: each request may come with a timeout.
         if timeout.__class__ is float or timeout.__class__ is int:
             self.connect = self.read = self.write = self.pool = _seconds(timeout, "timeout")
@@ -100,6 +108,7 @@ class Timeout:
             self.connect, self.read, self.write, self.pool = _for_phases(timeout)
             if isinstance(timeout, Timeout):
                 self.total, self.first_byte = timeout.total, timeout.first_byte
+                self.expect_continue = timeout.expect_continue
         if not isinstance(connect, UnsetType):
             self.connect = _seconds(connect, "connect")
         if not isinstance(read, UnsetType):
@@ -112,6 +121,8 @@ class Timeout:
             self.total = _seconds(total, "total")
         if not isinstance(first_byte, UnsetType):
             self.first_byte = _seconds(first_byte, "first_byte")
+        if not isinstance(expect_continue, UnsetType):
+            self.expect_continue = _seconds(expect_continue, "expect_continue")
 
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
@@ -119,13 +130,16 @@ class Timeout:
         return self.__dict__ == other.__dict__
 
     def as_dict(self) -> dict[str, float | None]:
-        """Return the seconds by phase, as a request's extensions contain them; `total` and `first_byte` if set."""
+        """Return the seconds by phase, as a request's extensions contain them; the others that httpx lacks if set."""
         return {"connect": self.connect, "read": self.read, "write": self.write, "pool": self.pool} | self._beyond()
 
     def _beyond(self) -> dict[str, float | None]:
         """Return the settings that httpx does not have, if set."""
-        granted = {"total": self.total, "first_byte": self.first_byte}
-        return {name: seconds for name, seconds in granted.items() if seconds is not None}
+        granted: dict[str, float | None] = {"total": self.total, "first_byte": self.first_byte}
+        found: dict[str, float | None] = {name: value for name, value in granted.items() if value is not None}
+        if self.expect_continue != DEFAULT_EXPECT_CONTINUE_SECONDS:
+            found["expect_continue"] = self.expect_continue
+        return found
 
     def __repr__(self) -> str:
         if self.connect == self.read == self.write == self.pool:
@@ -146,7 +160,7 @@ def request_timeouts(request: Any, clock: Callable[[], float]) -> RequestTimeout
     dispatch = request._dispatch
     own: Timeout | None = dispatch.timeout
     if own is not None and own.total is None and dispatch.deadline is None:
-        return _as_timeouts(RequestTimeouts, (own.connect, own.read, own.write, own.pool, own.first_byte, None))
+        return _as_timeouts(RequestTimeouts, (own.connect, own.read, own.write, own.pool, own.first_byte, None, None))
     timeout = timeouts_of(request)
     return RequestTimeouts(
         timeout.get("connect"),
@@ -211,6 +225,32 @@ def _seconds(value: Any, name: str) -> float | None:
     if value == math.inf:
         return None
     return value if isinstance(value, (int, float)) else float(value)
+
+
+def expect_seconds(request: Any) -> float:
+    """Return for how long a request waits for 100 (Continue), infinity for no limit. Raises TypeError, ValueError."""
+    own: Timeout | None = request._dispatch.timeout
+    seconds: float | None
+    if own is not None:
+        seconds = own.expect_continue
+    else:
+        seconds = _seconds(
+            timeouts_of(request).get("expect_continue", DEFAULT_EXPECT_CONTINUE_SECONDS), "expect_continue"
+        )
+    return math.inf if seconds is None else seconds
+
+
+def expect_from(value: Any) -> int | None:
+    """Check an `expect_continue`; return the size of body that waits for 100 (Continue), None for none."""
+    if value is False or value is None:
+        return None
+    if value is True:
+        return 0
+    if not isinstance(value, int):
+        raise TypeError(f"expected True, False, or a number of bytes as expect_continue, got {value!r}")
+    if value < 0:
+        raise ValueError(f"expected 0 bytes or more as expect_continue, got {value!r}")
+    return value
 
 
 def ping_after(value: Any) -> float | None:

@@ -220,6 +220,7 @@ class RequestTimeouts(NamedTuple):
     pool: float | None
     first_byte: float | None = None  # from the end of sending to the response's head, in place of `read`
     deadline: Deadline | None = None
+    expect: float | None = None  # for 100 (Continue), before the body is sent; None sends it at once
 
     def until_head(self, sent: float, heard: float) -> tuple[str, float | None, float | None]:
         """Return phase, end and budget of the wait for a response's head.

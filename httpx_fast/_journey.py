@@ -113,7 +113,9 @@ class Details:
         "body_sent",
         "cut",
         "dialled",
+        "expected",
         "failure",
+        "head_sent",
         "hops",
         "measure",
         "method",
@@ -132,6 +134,8 @@ class Details:
         self.again: str | None = None  # the same as a code
         self.refusal: str | None = None  # why a retry rule allowed no further attempt
         self.reader: float = 0.0  # seconds between the first byte and the last in which nobody waited for the network
+        self.head_sent: float | None = None  # when waiting for 100 (Continue) began, and ended
+        self.expected: float | None = None
         self.body_sent: int | None = None
         self.body_received: int | None = None
         self.attempts: tuple[Journey, ...] = ()
@@ -418,6 +422,9 @@ class Journey:
         facts = self.connection
         done = None if self.first is None else self.done
         rest = [("send", self.sent), ("wait", self.first), ("receive", done)]
+        details = self.details
+        if details is not None and details.head_sent is not None:
+            rest = [("send", details.head_sent), ("expect", details.expected), *rest]
         if facts is None or self.reused:
             return [("pool", self.leased if self.sending is None else self.sending), *rest]
         failed_tries = [] if facts.retried is None else [("tcp", facts.retried)]
@@ -503,6 +510,11 @@ class Journey:
         return self._phase_seconds("send")
 
     @property
+    def expect(self) -> float | None:
+        """Return the time of waiting for 100 (Continue) before the body was sent; None where that was not asked for."""
+        return self._phase_seconds("expect")
+
+    @property
     def wait(self) -> float | None:
         """Return the time from the end of sending to the final response's first byte; 0 if it came while sending."""
         return self._phase_seconds("wait")
@@ -546,6 +558,9 @@ class Journey:
             return "receive"
         if self.sent is not None:
             return "wait"
+        details = self.details
+        if details is not None and details.head_sent is not None and details.expected is None:
+            return "expect"
         if self.sending is not None:
             return "send"
         if self.leased is None or facts is None:

@@ -26,6 +26,7 @@ _COLORS = {
     "proxy": 35,
     "tls": 33,
     "send": 32,
+    "expect": 33,
     "wait": 36,
     "receive": 34,
     "reader": 35,

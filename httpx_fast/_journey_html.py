@@ -22,6 +22,7 @@ COLOURS = {
     "proxy": ("#bf3989", "#f778ba"),
     "tls": ("#9a6700", "#d29922"),
     "send": ("#1a7f37", "#3fb950"),
+    "expect": ("#8250df", "#a371f7"),
     "wait": ("#6e7781", "#8b949e"),
     "receive": ("#218bff", "#79c0ff"),
     "reader": ("#bc4c00", "#f0883e"),

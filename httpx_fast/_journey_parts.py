@@ -9,8 +9,9 @@ if TYPE_CHECKING:
 
     from ._journey_certificate import Certificate
 
-#: The steps, in order. "reader" is the time that the code which read the body in pieces took between them.
-PHASES = ("pool", "dns", "tcp", "proxy", "tls", "send", "wait", "receive", "reader")
+#: The steps, in order. "expect" is the wait for 100 (Continue) between head and body, where that is asked for. "reader"
+#: is the time that the code which read the body in pieces took between them.
+PHASES = ("pool", "dns", "tcp", "proxy", "tls", "send", "expect", "wait", "receive", "reader")
 
 #: Why a request was sent again, as codes, with the words for them.
 AGAIN = {
@@ -19,6 +20,7 @@ AGAIN = {
     "ended_by_peer": "the peer ended the connection",
     "dead": "the reused connection was dead",
     "retry": "a retry rule said so",
+    "expectation_failed": "the server takes no Expect: 100-continue",
     "hedged": "another one beside it was answered first",
 }
 

@@ -110,9 +110,8 @@ def test_the_first_and_the_last_attempts_are_kept() -> None:
 def test_every_code_has_words() -> None:
     codes = {value for name, value in vars(losses).items() if name.isupper() and isinstance(value, str)}
     assert codes == set(NEW)
-    assert {replay.UNPROCESSED, replay.HTTP1_REQUIRED, replay.ENDED_BY_PEER, replay.DEAD, "retry", "hedged"} == set(
-        AGAIN
-    )
+    by_pools = {replay.UNPROCESSED, replay.HTTP1_REQUIRED, replay.ENDED_BY_PEER, replay.DEAD}
+    assert by_pools | {"retry", "hedged", "expectation_failed"} == set(AGAIN)
 
 
 def test_the_drawing_says_why_a_connection_is_new() -> None:

@@ -82,6 +82,7 @@ class AsyncClient(BaseClient, AsyncExtras):
         json_dumps: Callable[[Any], bytes | str] | None = None,
         json_loads: Callable[[bytes], Any] | None = None,
         middlewares: Sequence[AsyncMiddleware] = (),
+        expect_continue: bool | int = False,
     ) -> None:
         super().__init__(
             auth=auth,
@@ -100,6 +101,7 @@ class AsyncClient(BaseClient, AsyncExtras):
             json_dumps=json_dumps,
             json_loads=json_loads,
             middlewares=middlewares,
+            expect_continue=expect_continue,
         )
         settings = {"verify": verify, "cert": cert, "trust_env": trust_env, "http1": http1, "http2": http2}
         self._set_up_transports(transport, mounts, proxy, **settings, limits=limits)

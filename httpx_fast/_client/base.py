@@ -120,6 +120,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         json_dumps: Callable[[Any], bytes | str] | None = None,
         json_loads: Callable[[bytes], Any] | None = None,
         middlewares: Sequence[Any] = (),
+        expect_continue: bool | int = False,
     ) -> None:
         for name, given in (("json_dumps", json_dumps), ("json_loads", json_loads)):
             if given is not None and not callable(given):
@@ -143,6 +144,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         self._default_encoding = default_encoding
         # Kept for the methods that make transports, which others override with httpx's parameters.
         self._http2_ping_after = http2_ping_after
+        self._expect_continue = expect_continue
 
     def _begin(self, retry: Retry | None) -> None:
         """Set what is no setting, for a client that is made, or is the copy of another."""
@@ -202,6 +204,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
             http2=http2,
             limits=limits,
             http2_ping_after=self._http2_ping_after,
+            expect_continue=self._expect_continue,
         )
 
     def _init_proxy_transport(
@@ -223,6 +226,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
             limits=limits,
             proxy=proxy,
             http2_ping_after=self._http2_ping_after,
+            expect_continue=self._expect_continue,
         )
 
     def _get_proxy_map(self, proxy: ProxyTypes | None, allow_env_proxies: bool) -> dict[str, Any]:

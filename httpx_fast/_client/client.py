@@ -65,6 +65,8 @@ class Client(BaseClient, Extras):
     - `retry`: when requests are sent again, see `Retry`; None for not at all. The extension "retry" of a request wins.
     - `middlewares`: functions around each exchange, the first one outermost. Each is given the request and
       `call_next`, which sends it and returns the response.
+    - `expect_continue`: True, or from how many bytes of body on a request asks first whether the server wants its body.
+      It waits for the answer for the seconds of `Timeout(expect_continue=)`. The extension "expect_continue" wins.
     - `json_dumps`, `json_loads`: functions of another JSON library, for `json=` and `Response.json()`.
 
     ```python
@@ -103,6 +105,7 @@ class Client(BaseClient, Extras):
         json_dumps: Callable[[Any], bytes | str] | None = None,
         json_loads: Callable[[bytes], Any] | None = None,
         middlewares: Sequence[Middleware] = (),
+        expect_continue: bool | int = False,
     ) -> None:
         super().__init__(
             auth=auth,
@@ -121,6 +124,7 @@ class Client(BaseClient, Extras):
             json_dumps=json_dumps,
             json_loads=json_loads,
             middlewares=middlewares,
+            expect_continue=expect_continue,
         )
         settings = {"verify": verify, "cert": cert, "trust_env": trust_env, "http1": http1, "http2": http2}
         self._set_up_transports(transport, mounts, proxy, **settings, limits=limits)

@@ -10,13 +10,14 @@ from functools import partial
 from typing import Any
 
 from .._auth import Auth, BasicAuth, DigestAuth, FunctionAuth, NetRCAuth
-from .._config import granted, timeouts_of
+from .._config import expect_from, granted, timeouts_of
 from .._exceptions import HTTPError, InvalidURL
 from .._masking import masked_field, masked_url
 from .._models import Headers, Request
 from .._models.cookies import request_face
 from .._net.auto import current_token
 from .._origin import Route
+from .._transports.expecting import with_expectation
 from .._transports.heads import complete, forwarded
 from .._trust import trusted_store
 from .defaults import USE_CLIENT_DEFAULT, default_headers
@@ -132,6 +133,7 @@ def _transport(client: Any, request: Request) -> dict[str, Any]:
     options = getattr(transport, "_options", None)
     if options is None or not hasattr(transport, "_proxy_fields"):
         return told
+    told["expect_continue"] = _expects(transport, request)
     told["replay"] = (request._extensions or {}).get("replay", transport._replay)
     told["limits"] = transport._limits
     if options.proxy is not None:
@@ -140,6 +142,8 @@ def _transport(client: Any, request: Request) -> dict[str, Any]:
         head, destination, route = complete(request, request._unchanged_head())
         if transport._forward is not None and head.scheme == b"http":
             head, route = forwarded(head, destination, transport._forward, transport._proxy_fields)
+        if told["expect_continue"]:
+            head = with_expectation(head)
     except (HTTPError, InvalidURL) as error:
         told["error"] = f"{type(error).__name__}: {error}"
         return told
@@ -148,6 +152,14 @@ def _transport(client: Any, request: Request) -> dict[str, Any]:
     told |= _tls(route, options.tls)
     told["connection"], told["connection_info"] = _connection(transport, route)
     return told
+
+
+def _expects(transport: Any, request: Request) -> bool:
+    """Return whether the server is asked if it wants the body."""
+    least = expect_from((request._extensions or {}).get("expect_continue", transport._expect_from))
+    if least is None or request._body == b"":
+        return False
+    return request._body is None or len(request._body) >= least
 
 
 def _tls(route: Route, tls: Any) -> dict[str, Any]:
@@ -188,7 +200,7 @@ def _fields(
     for raw_name, raw_value in sent:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("utf-8", "backslashreplace")
         if name not in present:
-            source = "the proxy"
+            source = "expect_continue" if name == "expect" else "the proxy"
         elif name in asked:
             source = "the request"
         elif name not in before_auth:

@@ -19,7 +19,8 @@ class ExplainedField:
 
     name: str
     value: str
-    #: "the request", "the client", "the defaults", "the URL", "the body", "the cookies", "auth" or "the proxy".
+    #: "the request", "the client", "the defaults", "the URL", "the body", "the cookies", "auth", "the proxy" or
+    #: "expect_continue".
     source: str
 
 
@@ -74,6 +75,8 @@ class Explanation:
     #: The rule by which it is sent again, None for no rule; and whether it may be replayed on a dead connection.
     retry: Any = None
     replay: bool | None = None
+    #: Whether the server is asked before the body is sent if it wants it.
+    expect_continue: bool = False
     follow_redirects: bool = False
     #: Count of event hooks that see it first, and may change it.
     request_hooks: int = 0
@@ -119,7 +122,7 @@ def _lines(told: Explanation) -> list[str]:
     if told.error is not None:
         lines.append(f"  fails      {told.error}")
     lines += _pairs("field", [f"{each.name}: {each.value}  (from {each.source})" for each in told.fields])
-    lines.append(f"  body       {told.body}")
+    lines.append(f"  body       {told.body}{', once the server wants it' if told.expect_continue else ''}")
     if told.auth is not None:
         lines.append(
             f"  auth       {told.auth}, from {told.auth_source}{f'; {told.auth_note}' if told.auth_note else ''}"

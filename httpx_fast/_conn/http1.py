@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Final, Self
 from .._deadline import Deadline
 from .._exceptions import (
     NetworkError,
+    ReadTimeout,
     RemoteProtocolError,
     TimeoutException,
     WriteError,
@@ -449,6 +450,10 @@ class Http1Connection(ResponseReader):
         error.
         """
         try:
+            if timeouts.expect is not None:
+                if not await self._expect(data, timeouts.expect, timeouts.write):
+                    return None
+                data = b""
             buffers = in_one_write(data, body, framing)
             if buffers is None:
                 self._upload = Upload(data, body, framing, self.journey)
@@ -469,6 +474,36 @@ class Http1Connection(ResponseReader):
         finally:
             if self.state == HEAD:
                 self.whole = whole
+
+    async def _expect(self, data: bytes, seconds: float, budget: float | None) -> bool:
+        """Send the head alone, and wait for 100 (RFC 9110 s.10.1.1); return whether the body is to be sent now.
+
+        It is not if the final response has come: nothing else may follow on this connection then.
+        """
+        journey, stream = self.journey, self.stream
+        assert journey is not None
+        await self._write(budget, data)
+        details, now = journey.detail(), self._clock()
+        details.head_sent = now
+        whole, self.whole = self.whole, False
+        self.wants_interim = True
+        stream.set_deadline("first_byte", None if seconds == inf else now + seconds, seconds)
+        try:
+            while self.state == HEAD and not any(each.status == 100 for each in self.interim):
+                await stream.receive()
+        except ReadTimeout as error:
+            if error.limit == "total":
+                raise
+        finally:
+            self.wants_interim = False
+            if self.state == HEAD:
+                self.whole = whole
+        details.expected = self._clock()
+        if self.state == HEAD:
+            return True
+        details.body_sent = 0
+        self.persistent = False
+        return False
 
     async def _send_on(self, budget: float | None, reading: bool) -> WriteError | WriteTimeout | None:
         """Send what is left of the request, until there is news of the response: its head, or `reading` a piece.

@@ -104,7 +104,7 @@ class Http2Connection:
         try:
             if stream.method == b"CONNECT":
                 await self._check_tunnels(head, stream, timeouts)
-            if isinstance(body, bytes):
+            if isinstance(body, bytes) and timeouts.expect is None:
                 sent = self._begin(stream, head, not body, body, journey)
                 if sent < len(body):
                     await stream.send_body(memoryview(body)[sent:], framing)

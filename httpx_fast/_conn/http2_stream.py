@@ -7,10 +7,11 @@ on: so both run at once on one stream, whichever the peer waits for first.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
+from math import inf
 from typing import Any, Protocol
 
 from .._deadline import Deadline
-from .._exceptions import LocalProtocolError, WriteTimeout
+from .._exceptions import LocalProtocolError, ReadTimeout, WriteTimeout
 from .._journey import Journey
 from .._kernel.constants import FIRST_INTERMEDIATE
 from .._net.base import Buffer, Stream
@@ -32,7 +33,18 @@ class StreamOwner(Protocol):
 class Http2Stream(WaitingStream):
     """Exchange one request and response over one stream."""
 
-    __slots__ = ("_asked", "_body_size", "_timeouts", "_journey", "_owner", "_piece", "_shared", "_source", "_took_at")
+    __slots__ = (
+        "_asked",
+        "_body_size",
+        "_timeouts",
+        "_journey",
+        "_owner",
+        "_piece",
+        "_shared",
+        "_source",
+        "_took_at",
+        "_unwanted",
+    )
 
     def __init__(
         self,
@@ -51,6 +63,7 @@ class Http2Stream(WaitingStream):
         self._piece: Buffer | None = None  # what is left to send of the last piece
         self._body_size = 0  # bytes that the body has, or below 0 if unknown
         self._asked = 0  # bytes of the body that were sent, and are in `_piece`
+        self._unwanted = False  # the response came before the body, for which it was waited
         self._took_at = 0.0  # when the peer's windows last took something
 
     @property
@@ -144,8 +157,29 @@ class Http2Stream(WaitingStream):
         else:
             self._source = aiter(body)
             self._body_size = length
+        if self._timeouts.expect is not None:
+            await self._expect(self._timeouts.expect)
         self._took_at = self._shared.clock()
         await self._upload(patient=True)
+
+    async def _expect(self, seconds: float) -> None:
+        """Wait for 100 before the body is sent (RFC 9110 s.10.1.1); a final response instead has none sent."""
+        journey, shared = self._journey, self._shared
+        assert journey is not None
+        details = journey.detail()
+        details.head_sent = began = shared.clock()
+        self.timer.begin("first_byte", began, None if seconds == inf else seconds)
+        try:
+            while self.state == HEAD and not any(each.status == 100 for each in self.interim):
+                await shared.wait_for_news(self)
+        except ReadTimeout as error:
+            if error.limit == "total":
+                raise
+        details.expected = shared.clock()
+        self.has_news = True  # there may be more than was waited for
+        if self.state != HEAD:
+            details.body_sent = 0
+            self._unwanted = True
 
     async def _upload(self, patient: bool) -> None:
         """Send the bytes that windows allow; if `patient`, wait for larger windows as long as that can help."""
@@ -186,7 +220,7 @@ class Http2Stream(WaitingStream):
     @property
     def _declined(self) -> bool:
         """Return whether the response says that the rest of the body is of no use; the stream is reset at its end."""
-        return self.head is not None and self.head.status >= FIRST_INTERMEDIATE
+        return self._unwanted or (self.head is not None and self.head.status >= FIRST_INTERMEDIATE)
 
     def _is_full(self) -> bool:
         """Return whether the peer may wait for its response to be read, before it takes any more of the body."""

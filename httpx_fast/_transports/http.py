@@ -70,7 +70,8 @@ class HTTPTransport(TransportCore, BaseTransport):
     say how the proxy is reached, and `timeout.connect` bounds connecting to the origin through it.
 
     `http2_ping_after` is how many seconds a connection of HTTP/2 may be silent, while requests wait, before the peer is
-    asked for a sign of life, None for any number; one that gives none within 15 s is taken for dead.
+    asked for a sign of life, None for any number; one that gives none within 15 s is taken for dead. `expect_continue`
+    has bodies, True for all or from so many bytes on, wait until the server wants them.
 
     ```python
     transport = httpx.HTTPTransport(retries=2, local_address="127.0.0.1")

@@ -19,6 +19,8 @@ from .._config import (
     Limits,
     ProxyTypes,
     TCPKeepAlive,
+    expect_from,
+    expect_seconds,
     granted,
     ping_after,
     request_timeouts,
@@ -34,6 +36,7 @@ from .._pool.callers import caller, warn_of_leak
 from .._trace import any_logger_answered, tracer
 from .._trust import CertTypes, check_ssl_settings, shared_ssl_context
 from .base import TELL_JOURNEY
+from .expecting import expecting
 from .heads import complete, forwarded, framing_of
 from .outgoing import Outgoing
 
@@ -85,6 +88,7 @@ class TransportCore(Copied):
         address_filter: Callable[[IPAddress], bool] | None = None,
         keepalive: TCPKeepAlive | bool = True,
         http2_ping_after: float | None = DEFAULT_HTTP2_PING_AFTER_SECONDS,
+        expect_continue: bool | int = False,
     ) -> None:
         if not (http1 or http2):
             raise ValueError("http1=False and http2=False leave no protocol to speak")
@@ -104,6 +108,7 @@ class TransportCore(Copied):
             raise ValueError(f"expected a number of tries, 0 or more, as retries, got {retries!r}")
         self._limits = limits
         self._max_size = limits.max_response_size
+        self._expect_from = expect_from(expect_continue)
         self._options = DialOptions(
             tls=tls,
             uds=uds,
@@ -219,15 +224,22 @@ class TransportCore(Copied):
             watcher = tracer(extensions, request)
             if watcher is not None:
                 journey.trace = watcher
+        exchange = pool.request
         data = request._content if request._stream is None else request._body
         framing = 0 if data == b"" and head.announced is None else framing_of(head, data)
         timeouts = request_timeouts(request, clock)
         # A body that may be too large is not collected, but read piece by piece.
         whole = dispatch.whole and self._max_size is None
+        if framing and (self._expect_from is not None or extensions is not None):
+            least = self._expect_from
+            if extensions is not None and "expect_continue" in extensions:
+                least = expect_from(extensions["expect_continue"])
+            if least is not None and not 0 <= framing < least:
+                exchange = partial(expecting, exchange, expect_seconds(request))
         if data is not None:
-            return pool.request(head, route, data, framing, timeouts, journey, whole, replay)
+            return exchange(head, route, data, framing, timeouts, journey, whole, replay)
         pieces = self._pieces(request.stream, timeouts.deadline, clock)
-        sending = pool.request(head, route, pieces, framing, timeouts, journey, whole, replay)
+        sending = exchange(head, route, pieces, framing, timeouts, journey, whole, replay)
         return _ended_with(pieces, sending)
 
     def _route_and_timeout(self, request: Request) -> tuple[Route, float | None]:

@@ -76,6 +76,7 @@ class ResponseReader:
         "state",
         "touched",
         "trailers",
+        "wants_interim",
         "whole",
     )
 
@@ -90,6 +91,7 @@ class ResponseReader:
         self.pending = 0  # bytes that a streaming reader has not taken yet
         self.persistent = True
         self.touched = False  # a byte of the response has arrived
+        self.wants_interim = False  # an interim response is waited for
         self.trailers: Sequence[FieldLine] = ()  # field lines of the trailer section, once the message has ended
         self.left = 0
         self._parser = HeadParser()
@@ -263,7 +265,7 @@ class ResponseReader:
             if self._partial is None or start:
                 self._partial = bytearray(raw[start:])
                 self._filled = end - start
-            return False
+            return self.wants_interim and bool(self.interim)
         self._partial = None
         self.head = head
         self.head_arrived()

@@ -220,6 +220,7 @@ class StreamReader(ReceiveWindow):
                 self.id,
             )
         self.interim.append(section)
+        self.wake()
 
     def _has_no_content(self) -> bool:
         assert self.head is not None

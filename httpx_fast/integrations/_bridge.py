@@ -40,6 +40,7 @@ OWN_OPTIONS: Final = (
     "address_filter",
     "keepalive",
     "http2_ping_after",
+    "expect_continue",
 )
 
 

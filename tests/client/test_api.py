@@ -91,7 +91,7 @@ def test_functions_take_the_same_parameters(name):
 
 #: Arguments that methods of the clients take beyond httpx2's, after them.
 MORE = {
-    "__init__": ["http2_ping_after", "retry", "json_dumps", "json_loads", "middlewares"],
+    "__init__": ["http2_ping_after", "retry", "json_dumps", "json_loads", "middlewares", "expect_continue"],
     "sse": ["reconnect", "stall_timeout", "pings"],
 }
 

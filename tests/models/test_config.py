@@ -119,7 +119,11 @@ def test_timeout_is_a_dataclass():
     assert timeout == Timeout(connect=1, read=5, write=5, pool=5)
     assert timeout != Timeout(5)
     assert timeout != 5
-    assert dataclasses.asdict(timeout) == timeout.as_dict() | {"total": None, "first_byte": None}
+    assert dataclasses.asdict(timeout) == timeout.as_dict() | {
+        "total": None,
+        "first_byte": None,
+        "expect_continue": 1.0,
+    }
     assert dataclasses.replace(timeout, read=2) == Timeout(5, connect=1, read=2)
     assert pickle.loads(pickle.dumps(timeout)) == timeout
     assert repr(Timeout(5.0)) == "Timeout(timeout=5.0)"

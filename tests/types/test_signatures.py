@@ -28,6 +28,7 @@ _REQUEST_ERRORS = [
 _NETWORK_ERRORS = [name for name in _REQUEST_ERRORS if issubclass(vars(httpx_fast)[name], httpx_fast.NetworkError)]
 _TRANSPORT_ERRORS = [name for name in _REQUEST_ERRORS if issubclass(vars(httpx_fast)[name], httpx_fast.TransportError)]
 _PING = "http2_ping_after and retry at the end"
+_TRANSPORT = "replay, resolver, address_filter, keepalive, http2_ping_after and expect_continue at the end"
 _BEYOND = "budgets for the whole, and for the time until the response's head"
 _TIMEOUT = "what ran out, when, and of how much"
 _TIMEOUTS = ("ConnectTimeout", "PoolTimeout", "ReadTimeout", "TimeoutException", "WriteTimeout")
@@ -92,9 +93,9 @@ DIFFERENCES = {
     "Client.__init__": _PING,
     "Client.pool": _POOL,
     "HTTPTransport.pool": _POOL,
-    "AsyncHTTPTransport.__init__": "replay, resolver, address_filter, keepalive and http2_ping_after at the end",
+    "AsyncHTTPTransport.__init__": _TRANSPORT,
     "HTTPStatusError.journey": _JOURNEY,
-    "HTTPTransport.__init__": "replay, resolver, address_filter, keepalive and http2_ping_after at the end",
+    "HTTPTransport.__init__": _TRANSPORT,
     "Limits.__init__": "max_per_host, max_age and max_response_size",
     "Limits.max_age": "when a connection is too old to serve",
     "Limits.max_per_host": "connections of one origin",
@@ -103,6 +104,7 @@ DIFFERENCES = {
     "PoolTimeout.pool": "who had the connections",
     "ReadTimeout.journey": _JOURNEY,
     "Timeout.__init__": _BEYOND,
+    "Timeout.expect_continue": "the wait for 100 (Continue)",
     "Timeout.first_byte": _BEYOND,
     "Timeout.total": _BEYOND,
     **{f"{name}.{member}": _TIMEOUT for name in _TIMEOUTS for member in ("phase", "limit", "elapsed", "budget")},
