@@ -323,9 +323,9 @@ def encode_request(
     json: Any | None = None,
     boundary: bytes | None = None,
 ) -> tuple[dict[str, str], SyncByteStream | AsyncByteStream]:
-    """Return default fields and body stream of a request; the first given argument wins, others cause a warning."""
+    """Return default fields and body stream of a request; two bodies are a TypeError."""
     if json is not None or content is not None:
-        _warn_of_unsent(content, data, files, json)
+        _refuse_two_bodies(content, data, files, json)
     if data is not None and not isinstance(data, Mapping):
         warnings.warn("'data' is for forms; give text and bytes as 'content'", DeprecationWarning, stacklevel=2)
         return encode_content(data)
@@ -340,20 +340,20 @@ def encode_request(
     return {}, ByteStream(b"")
 
 
-def _warn_of_unsent(content: object, data: object, files: object, json: object) -> None:
-    """Warn of arguments that are not sent: only `data` and `files` form one body; empty ones form none."""
+def _refuse_two_bodies(content: object, data: object, files: object, json: object) -> None:
+    """Raise TypeError for arguments of which one only could be sent: `data` and `files` form one body, no others do.
+
+    Empty ones form none. `json` beside `files` causes a warning: libraries pass what they have sent as a form already.
+    """
     given = {"content": content is not None, "data": bool(data), "files": bool(files), "json": json is not None}
     names = [name for name, is_given in given.items() if is_given]
     if len(names) < 2 or names == ["data", "files"]:
         return
-    if data and not isinstance(data, Mapping):
-        sent = "data"
-    elif given["content"]:
-        sent = "content"
-    else:
-        sent = " and ".join(name for name in names if name != "json")
-    unsent = " and ".join(name for name in names if name not in sent.split())
-    warn_caller(f"{unsent} will not be sent: a request has one body, here that of {sent}", UserWarning)
+    if given["content"] or not given["files"]:
+        seen = f"{', '.join(names[:-1])} and {names[-1]}"
+        raise TypeError(f"expected one body, got {seen}; only data and files go together")
+    sent = " and ".join(name for name in names if name != "json")
+    warn_caller(f"json will not be sent: a request has one body, here that of {sent}", UserWarning)
 
 
 def encode_response(

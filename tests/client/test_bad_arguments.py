@@ -166,18 +166,32 @@ def test_bad_arguments_are_refused_in_words(call, error, said):
     assert "secret" not in str(caught.value)
 
 
+TWO_BODIES = [
+    ({"data": {"a": "1"}, "json": {"b": 2}}, "data and json"),
+    ({"data": {"a": "1"}, "json": 0}, "data and json"),
+    ({"data": b"1", "json": {"b": 2}}, "data and json"),
+    ({"content": b"1", "json": {"b": 2}}, "content and json"),
+    ({"content": iter([b"1"]), "json": {"b": 2}}, "content and json"),
+    ({"content": b"", "data": {"b": 2}}, "content and data"),
+    ({"content": b"1", "files": {"f": b""}}, "content and files"),
+    ({"content": b"1", "data": {"a": 1}, "files": {"f": b""}, "json": []}, "content, data, files and json"),
+]
+
+
+@pytest.mark.parametrize(("bodies", "seen"), TWO_BODIES)
+def test_two_bodies_are_refused(bodies, seen):
+    said = f"^expected one body, got {seen}; only data and files go together$"
+    with pytest.raises(TypeError, match=said):
+        post(**bodies)
+    with pytest.raises(TypeError, match=said):
+        httpx_fast.Request("POST", URL, **bodies)
+    with httpx_fast.Client() as client, pytest.raises(TypeError, match=said):
+        client.build_request("POST", URL, **bodies)
+
+
 WARNED = [
-    (
-        lambda: post(data={"a": "1"}, json={"b": 2}),
-        "json will not be sent: a request has one body, here that of data",
-    ),
-    (lambda: post(content=b"1", json={"b": 2}), "json will not be sent: .* that of content"),
-    (lambda: post(content=iter([b"1"]), json={"b": 2}), "json will not be sent: .* that of content"),
-    (lambda: post(content=b"1", data={"b": 2}), "data will not be sent: .* that of content"),
-    (lambda: post(content=b"1", files={"f": b""}), "files will not be sent: .* that of content"),
     (lambda: post(files={"f": b""}, json=[]), "json will not be sent: .* that of files"),
     (lambda: post(data={"a": 1}, files={"f": b""}, json=[]), "json will not be sent: .* that of data and files"),
-    (lambda: httpx_fast.Request("POST", URL, data={"a": "1"}, json=0), "json will not be sent"),
     (lambda: post(files={"f": __file__}), r"form file 'f' is a str, .* a file of that name: .* open\(path, 'rb'\)"),
     (lambda: post(files={"f": ("name", __file__)}), "form file 'f' is a str, which is sent as the content"),
 ]

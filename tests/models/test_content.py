@@ -54,8 +54,6 @@ REQUESTS = {
     "json": {"json": {"ä": [1, None, True, 1.5], "b": "☃"}},
     "falsy json": {"json": 0},
     "empty form and json": {"data": {}, "json": []},
-    "content before json": {"content": b"a", "json": 1},
-    "form before json": {"data": {"a": "1"}, "json": 1},
 }
 RESPONSES = {
     "nothing": {},
