@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from ._client.client import Client
 from ._client.many import Outcome
 
-__all__ = ["BODIES", "COLUMNS", "FORMATS", "Line", "Row", "arrow_table", "row_of", "rows_of", "write"]
+__all__ = ["BODIES", "COLUMNS", "FORMATS", "Line", "Pace", "Row", "arrow_table", "row_of", "write"]
 
 Row: TypeAlias = dict[str, Any]
 
@@ -36,6 +38,7 @@ BODIES: Final = ("text", "base64", "none")
 #: By the ending of the file.
 FORMATS: Final = (".jsonl", ".csv", ".parquet")
 BATCH: Final = 1000  # rows that are in memory while a file is written
+CATCH_UP: Final = 0.05  # seconds that a thread woken late may be made up for; without it high rates are not reached
 
 
 class Line(str):
@@ -50,6 +53,43 @@ class Line(str):
         line = cls(text)
         line.number = number
         return line
+
+
+class Pace:
+    """Let requests begin no faster than `rate` in a second, whichever threads send them; None is no limit."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = rate
+        self._changed = threading.Condition()
+        self._last = -math.inf  # when the request before this one was due
+        self._stopped = False
+
+    @property
+    def rate(self) -> float | None:
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: float | None) -> None:
+        with self._changed:
+            self._rate = rate
+            self._changed.notify_all()
+
+    def wait(self) -> bool:
+        """Wait until the next request may begin. Returns False once it is stopped."""
+        with self._changed:
+            while not self._stopped:
+                now = time.monotonic()
+                due = -math.inf if self._rate is None else self._last + 1 / self._rate
+                if due <= now:
+                    self._last = now if due == -math.inf else max(due, now - CATCH_UP)
+                    return True
+                self._changed.wait(due - now)
+        return False
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
 
 
 def row_of(outcome: Outcome, body: str) -> Row:
@@ -70,13 +110,6 @@ def row_of(outcome: Outcome, body: str) -> Row:
     if error is not None:
         row["error"], row["message"] = type(error).__name__, " ".join(str(error).split())
     return row
-
-
-def rows_of(client: Client, lines: Iterable[Line], concurrency: int, body: str) -> Iterator[Row]:
-    """Send a GET for each line, and yield the results as they come."""
-    with client.map(lines, concurrency=concurrency, ordered=False) as outcomes:
-        for outcome in outcomes:
-            yield row_of(outcome, body)
 
 
 def arrow_table(rows: list[Row]) -> Any:

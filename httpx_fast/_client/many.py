@@ -279,6 +279,16 @@ class Outcomes:
             raise failure
         raise StopIteration
 
+    def _take_ready(self) -> list[Outcome]:
+        """Return the outcomes that are there, without waiting for more."""
+        shared, ready = self._shared, list[Outcome]()
+        with shared.changed:
+            while (outcome := shared.window.pop()) is not None:
+                ready.append(outcome)
+            if ready:
+                shared.changed.notify_all()
+        return ready
+
     def _begin_threads(self) -> None:
         while self._started < len(self._threads):
             self._threads[self._started].start()

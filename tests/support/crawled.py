@@ -22,6 +22,8 @@ class Crawled(ThreadingHTTPServer):
         self.lock = threading.Lock()
         self.begun: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
+        self.most = 0  # requests at once
+        self._at_once = 0
         self.connections: set[socket.socket] = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
 
@@ -34,10 +36,14 @@ class Crawled(ThreadingHTTPServer):
     def pass_gate(self, path: str) -> None:
         with self.lock:
             self.begun[path] += 1
+            self._at_once += 1
+            self.most = max(self.most, self._at_once)
             held = self.hold_after is not None and sum(self.begun.values()) > self.hold_after
         if held:
             self.holds.set()
             self.go_on.wait(60)
+        with self.lock:
+            self._at_once -= 1
 
     def __enter__(self) -> Self:
         self._thread.start()
