@@ -24,10 +24,16 @@ from .._client.client import Client
 from .._client.many import MAX_CONCURRENCY
 from .._config import Limits, Timeout
 from .journal import Journal
+from .options import Option
 from .usage import UsageError
 
-__all__ = ["run"]
+__all__ = ["INTRODUCTION", "USAGE", "options", "run"]
 
+INTRODUCTION = (
+    "Send a GET for each line of a file, and write the results as a table. The same command continues a run that was "
+    "interrupted."
+)
+USAGE = "httpx-fast bulk FILE --out FILE [OPTION ...]"
 _HINT = "httpx-fast bulk --help shows all options"
 
 
@@ -39,21 +45,32 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> _Parser:
     parser = _Parser(
         prog="httpx-fast bulk",
-        description="Send a GET for each line of a file, and write the results as a table. "
-        "The same command continues a run that was interrupted.",
+        description=INTRODUCTION,
         allow_abbrev=False,
     )
-    parser.add_argument("input", type=Path, help="a file with one URL in each line; empty lines are left out")
-    parser.add_argument("--out", type=Path, required=True, help="results: a file .jsonl, .csv or .parquet")
-    parser.add_argument("--concurrency", type=int, default=50, help="requests at once, of each worker (default: 50)")
-    parser.add_argument("--timeout", type=float, default=30.0, help="seconds for each request (default: 30)")
-    parser.add_argument("--body", choices=_bulk.BODIES, default="text", help="how contents are kept (default: text)")
-    parser.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="for each request")
-    parser.add_argument("--location", action="store_true", help="follow redirects")
-    parser.add_argument("--rate", type=float, help="requests in a second, of all workers (with --dask)")
-    parser.add_argument("--dask", metavar="ADDRESS", help="address of a Dask scheduler whose workers send the requests")
-    parser.add_argument("--overwrite", action="store_true", help="replace an output that is there")
+    add = parser.add_argument
+    add("input", type=Path, help="a file with one URL in each line; empty lines are left out")
+    add("--out", type=Path, required=True, metavar="FILE", help="results: a file .jsonl, .csv or .parquet")
+    add("--concurrency", type=int, default=50, metavar="COUNT", help="requests at once (default: 50); with --dask, "
+        "of each worker process")  # fmt: skip
+    add("--rate", type=float, metavar="NUMBER", help="requests begun in a second at most, by all workers together")
+    add("--timeout", type=float, default=30.0, metavar="SECONDS", help="for each request (default: 30)")
+    add("--body", choices=_bulk.BODIES, default="text", metavar="KIND", help="how contents are kept: text, base64 or "
+        "none (default: text)")  # fmt: skip
+    add("--header", action="append", default=[], metavar="NAME:VALUE", help="for each request")
+    add("--location", action="store_true", help="follow redirects")
+    add("--dask", metavar="ADDRESS", help="address of a Dask scheduler whose workers send the requests")
+    add("--overwrite", action="store_true", help="replace an output that is there")
     return parser
+
+
+def options() -> list[Option]:
+    """Return the options, for the manual page and completions."""
+    return [
+        Option(tuple(each.option_strings), each.dest, str(each.help), "bulk", (each.metavar,) if each.metavar else ())  # type: ignore[arg-type]
+        for each in _parser()._actions
+        if each.option_strings and each.dest != "help"
+    ]
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -98,8 +115,8 @@ def _check(given: argparse.Namespace) -> None:
         raise UsageError(f"--concurrency is {given.concurrency}", f"it is 1 to {MAX_CONCURRENCY}")
     if not given.timeout > 0:
         raise UsageError(f"--timeout is {given.timeout:g}", "it is a number of seconds above 0")
-    if given.rate is not None and (given.dask is None or not given.rate > 0):
-        raise UsageError("--rate is a number above 0, and for --dask", _HINT)
+    if given.rate is not None and not given.rate > 0:
+        raise UsageError(f"--rate is {given.rate:g}", "it is a number of requests in a second, above 0")
     for header in given.header:
         if ":" not in header:
             raise UsageError(f"--header {header!r} has no colon", "it is NAME:VALUE")
@@ -136,11 +153,13 @@ def _send(given: argparse.Namespace, journal: Journal, progress: _Progress) -> N
 
 def _rows(given: argparse.Namespace, client: Client, left: Iterable[_bulk.Line]) -> Iterator[dict[str, Any]]:
     if given.dask is None:
-        with client.map(left, concurrency=given.concurrency, ordered=False) as outcomes:
+        pace = _bulk.Pace(given.rate)
+        with client.map(_paced(left, pace), concurrency=given.concurrency, ordered=False) as outcomes:
             try:
                 for outcome in outcomes:
                     yield _bulk.row_of(outcome, given.body)
             except BaseException:
+                pace.stop()
                 client.close()  # requests under way are not waited for
                 raise
         return
@@ -149,6 +168,13 @@ def _rows(given: argparse.Namespace, client: Client, left: Iterable[_bulk.Line])
     scheduler: Any = import_module("distributed").Client(given.dask, set_as_default=False)
     with scheduler:
         yield from rows(scheduler, left, client=client, concurrency=given.concurrency, rate=given.rate, body=given.body)
+
+
+def _paced(lines: Iterable[_bulk.Line], pace: _bulk.Pace) -> Iterator[_bulk.Line]:
+    for line in lines:
+        if not pace.wait():
+            return
+        yield line
 
 
 def _client(given: argparse.Namespace) -> Client:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .. import _bulk
+from . import bulk
 from .items import KNOWN_METHODS
 from .options import OPTIONS, Option
 
@@ -17,6 +19,7 @@ def completion(shell: str) -> str:
 def _choices(option: Option) -> tuple[str, ...]:
     """Return the words that may be the value of an option."""
     known = {"METHOD": tuple(sorted(KNOWN_METHODS)), "SHELL": ("bash", "zsh", "fish"), "cold,warm": ("cold,warm",)}
+    known["KIND"] = _bulk.BODIES
     return known.get(option.values[0], ()) if option.values else ()
 
 
@@ -29,29 +32,18 @@ def _names(options: list[Option]) -> list[str]:
 
 
 def _bash() -> str:
-    cases: list[str] = []
-    for option in OPTIONS:
-        words = _choices(option)
-        if words:
-            cases.append(
-                f'    {"|".join(option.names)}) COMPREPLY=($(compgen -W "{" ".join(words)}" -- "$word")); return ;;'
-            )
-    files = "|".join(_names([option for option in OPTIONS if _takes_file(option)]))
-    others = "|".join(
-        _names([each for each in OPTIONS if each.values and not _choices(each) and not _takes_file(each)])
-    )
     return "\n".join(
         [
             "# bash completion of httpx-fast: source <(httpx-fast --completion bash)",
             "_httpx_fast() {",
             "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}",
             "  COMPREPLY=()",
-            '  case "$before" in',
-            *cases,
-            f'    {files}) COMPREPLY=($(compgen -f -- "$word")); return ;;',
-            f"    {others}) return ;;",
-            "  esac",
-            f'  [[ $word == -* ]] && COMPREPLY=($(compgen -W "{" ".join(_names(list(OPTIONS)))}" -- "$word"))',
+            "  if [[ $COMP_CWORD -gt 1 && ${COMP_WORDS[1]} == bulk ]]; then",
+            *(f"  {line}" for line in _bash_cases(bulk.options())),
+            "    return 0",
+            "  fi",
+            *_bash_cases(list(OPTIONS)),
+            "  [[ $COMP_CWORD == 1 && -n $word && bulk == $word* ]] && COMPREPLY=(bulk)",
             "  return 0",
             "}",
             "complete -o default -F _httpx_fast httpx-fast",
@@ -60,16 +52,48 @@ def _bash() -> str:
     )
 
 
+def _bash_cases(options: list[Option]) -> list[str]:
+    """Return the lines that complete the value of an option, or an option."""
+    cases: list[str] = []
+    for option in options:
+        words = _choices(option)
+        if words:
+            cases.append(
+                f'    {"|".join(option.names)}) COMPREPLY=($(compgen -W "{" ".join(words)}" -- "$word")); return ;;'
+            )
+    files = "|".join(_names([option for option in options if _takes_file(option)]))
+    others = "|".join(
+        _names([each for each in options if each.values and not _choices(each) and not _takes_file(each)])
+    )
+    return [
+        '  case "$before" in',
+        *cases,
+        f'    {files}) COMPREPLY=($(compgen -f -- "$word")); return ;;',
+        f"    {others}) return ;;",
+        "  esac",
+        f'  [[ $word == -* ]] && COMPREPLY=($(compgen -W "{" ".join(_names(options))}" -- "$word"))',
+    ]
+
+
 def _zsh() -> str:
     lines = ["#compdef httpx-fast", "# zsh completion of httpx-fast: put it into a folder of $fpath as _httpx-fast"]
-    lines.append("_arguments -s -S \\")
-    for option in [option for option in OPTIONS if option.kind != "listed"]:  # --json stands there with its value
+    lines += ["if [[ $words[2] == bulk ]]; then", "  shift words", "  (( CURRENT-- ))"]
+    lines += [f"  {line}" for line in _zsh_arguments(bulk.options(), "1:file of URLs:_files")]
+    lines += ["  return", "fi"]
+    # --json stands there with its value
+    options = [option for option in OPTIONS if option.kind != "listed"]
+    lines += [*_zsh_arguments(options, "*:URL, item, or bulk:_default"), ""]
+    return "\n".join(lines)
+
+
+def _zsh_arguments(options: list[Option], rest: str) -> list[str]:
+    lines = ["_arguments -s -S \\"]
+    for option in options:
         for name in option.names:
             repeated = "*" if option.kind in ("append", "data") else ""
             values = "".join(f":{_zsh_quoted(value)}:{_zsh_action(option)}" for value in option.values)
             lines.append(f"  '{repeated}{name}[{_zsh_quoted(option.help)}]{values}' \\")
-    lines += ["  '*:URL or item:_default'", ""]
-    return "\n".join(lines)
+    return [*lines, f"  '{rest}'"]
 
 
 def _zsh_action(option: Option) -> str:
@@ -84,18 +108,23 @@ def _zsh_quoted(text: str) -> str:
 
 def _fish() -> str:
     lines = ["# fish completion of httpx-fast: httpx-fast --completion fish | source"]
-    for option in OPTIONS:
-        parts = ["complete -c httpx-fast"]
-        for name in option.names:
-            parts.append(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}")
-        words = _choices(option)
-        if words:
-            parts.append(f"-x -a '{' '.join(words)}'")
-        elif option.values:
-            parts.append("-r" if _takes_file(option) else "-x")
-        parts.append(f"-d {_fish_quoted(option.help)}")
-        lines.append(" ".join(parts))
+    lines.append(f"complete -c httpx-fast -n __fish_use_subcommand -a bulk -d {_fish_quoted(bulk.INTRODUCTION)}")
+    lines += [_fish_line(option, "not __fish_seen_subcommand_from bulk") for option in OPTIONS]
+    lines += [_fish_line(option, "__fish_seen_subcommand_from bulk") for option in bulk.options()]
     return "\n".join([*lines, ""])
+
+
+def _fish_line(option: Option, condition: str) -> str:
+    parts = [f"complete -c httpx-fast -n {_fish_quoted(condition)}"]
+    for name in option.names:
+        parts.append(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}")
+    words = _choices(option)
+    if words:
+        parts.append(f"-x -a '{' '.join(words)}'")
+    elif option.values:
+        parts.append("-r" if _takes_file(option) else "-x")
+    parts.append(f"-d {_fish_quoted(option.help)}")
+    return " ".join(parts)
 
 
 def _fish_quoted(text: str) -> str:

@@ -6,6 +6,7 @@ import re
 import textwrap
 
 from ..__version__ import __version__
+from . import bulk
 from .options import EXAMPLES, EXIT_CODES, GROUPS, ITEMS, OPTIONS, Option
 
 USAGE = "httpx-fast [OPTION ...] [METHOD] URL [ITEM ...]"
@@ -20,6 +21,7 @@ LETTERS = (
     "is curl's --fail, -f NAME FILENAME httpx's --files. -c, -h, -j, -m and -p mean what they mean in httpx (in curl: "
     "--cookie-jar, --help, --junk-session-cookies, --max-time, --proxytunnel)."
 )
+BULK = f"{bulk.INTRODUCTION} httpx-fast bulk --help shows its options."
 _LONGEST_LINE = 100  # columns; longer lines are hard to read, however wide the terminal
 _INDENT = 30
 
@@ -36,6 +38,7 @@ def help_text(columns: int) -> list[str]:
         lines += ["", f"{group}:"]
         for option in _of(group):
             lines += _entry(option.usage, option.help, width, indent)
+    lines += ["", "Many requests:", *_entry(bulk.USAGE.removeprefix("httpx-fast "), BULK, width, indent)]
     lines += ["", "Letters with two meanings:", *_wrapped(LETTERS, width, "  "), "", "Exit codes:"]
     for code, meaning in EXIT_CODES.items():
         lines += _entry(str(code), meaning, width, 8)
@@ -72,6 +75,8 @@ def manual_page() -> str:
         "httpx\\-fast \\- send an HTTP request and show the response",
         ".SH SYNOPSIS",
         f".B {_roff(USAGE)}",
+        ".br",
+        f".B {_roff(bulk.USAGE)}",
         ".SH DESCRIPTION",
         _roff(INTRODUCTION),
         ".PP",
@@ -85,6 +90,9 @@ def manual_page() -> str:
         parts.append(f".SS {_roff(group)}")
         for option in _of(group):
             parts += _tagged(option.usage, option.help)
+    parts += [".SS Many requests: httpx\\-fast bulk", _roff(bulk.INTRODUCTION)]
+    for option in bulk.options():
+        parts += _tagged(option.usage, option.help)
     parts += [".SS Letters with two meanings", _roff(LETTERS), ".SH EXIT STATUS"]
     for code, meaning in EXIT_CODES.items():
         parts += _tagged(str(code), meaning)

@@ -213,6 +213,27 @@ def test_a_server_that_never_answers_is_a_result(tmp_path):
     assert all("Timeout" in row["error"] and row["message"] for row in rows[2:])
 
 
+def test_the_rate_is_that_of_the_run_over_all_servers(tmp_path):
+    with Crawled() as one, Crawled() as two:
+        ask_for(tmp_path, [*one.urls(10), *two.urls(11)])
+        began = time.monotonic()
+        assert bulk(tmp_path, "--rate", "20")[0] == 0
+        assert time.monotonic() - began > 20 / 20 - 0.1
+    assert len(results(tmp_path / "out.jsonl")) == 21
+
+
+@posix
+def test_a_run_that_waits_for_its_rate_is_ended_at_once(tmp_path):
+    with Crawled() as site:
+        ask_for(tmp_path, site.urls(3))
+        process = start(tmp_path, "--rate", "0.001")
+        wait_until(lambda: journaled(tmp_path) == 1)
+        process.send_signal(signal.SIGINT)
+        code, err = finish(process)
+        assert code == 130
+        assert "stopped: 1 of 3 are done" in err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -220,7 +241,7 @@ def test_a_server_that_never_answers_is_a_result(tmp_path):
         (["--concurrency", "many"], "argument --concurrency: invalid int value: 'many'\nhttpx-fast bulk --help"),
         (["--timeout", "0"], "--timeout is 0\nit is a number of seconds above 0"),
         (["--header", "nothing"], "--header 'nothing' has no colon\nit is NAME:VALUE"),
-        (["--rate", "5"], "--rate is a number above 0, and for --dask"),
+        (["--rate", "0"], "--rate is 0\nit is a number of requests in a second, above 0"),
         (["--out", "x.xml"], "--out x.xml has no ending that is known\nit is one of .jsonl, .csv, .parquet"),
     ],
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from httpx_fast._cli import bulk
 from httpx_fast._cli.arguments import parse
 from httpx_fast._cli.completion import completion
 from httpx_fast._cli.help_text import help_text, manual_page
@@ -98,6 +99,21 @@ def test_completions_know_every_option(shell: str, run: Any) -> None:
             assert (told if shell == "fish" else name) in script
 
 
+def test_bulk_is_in_the_help_the_manual_page_and_the_completions() -> None:
+    names = {name for option in bulk.options() for name in option.names}
+    assert names == {
+        *("--out", "--concurrency", "--rate", "--timeout", "--body", "--header", "--location", "--dask", "--overwrite")
+    }
+    text = "\n".join(help_text(100))
+    assert "\nMany requests:\n  bulk FILE --out FILE [OPTION ...]\n" in text
+    assert "httpx-fast bulk --help shows its options." in " ".join(text.split())
+    page = manual_page().partition(".SS Many requests")[2].replace("\\-", "-")
+    assert all(f".B {option.usage}" in page for option in bulk.options())
+    for shell in ("bash", "zsh", "fish"):
+        script = completion(shell)
+        assert all((f"-l {name[2:]} " if shell == "fish" else name) in script for name in names)
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_read_their_completions(shell: str, tmp_path: Path) -> None:
     file = tmp_path / "script"
@@ -114,6 +130,11 @@ def test_shells_read_their_completions(shell: str, tmp_path: Path) -> None:
         (["httpx-fast", "-o", "file-"], {"file-one", "file-two"}),
         (["httpx-fast", "--completion", ""], {"bash", "zsh", "fish"}),
         (["httpx-fast", "-A", "x"], set()),
+        (["httpx-fast", "bu"], {"bulk"}),
+        (["httpx-fast", "bulk", "--o"], {"--out", "--overwrite"}),
+        (["httpx-fast", "bulk", "--body", ""], {"text", "base64", "none"}),
+        (["httpx-fast", "bulk", "urls.txt", "--out", "file-"], {"file-one", "file-two"}),
+        (["httpx-fast", "--header", "bulk", "--o"], {"--output"}),
     ],
 )
 def test_bash_completes(words: list[str], completed: set[str], tmp_path: Path) -> None:
