@@ -137,7 +137,7 @@ class _Lease:
 
 
 class _Worker:
-    """What is known of a process of a worker."""
+    """Hold what is known of the process of a worker."""
 
     def __init__(self) -> None:
         self.token = ""  # of the process; empty until it has joined
