@@ -3,7 +3,7 @@
     python bench/plots.py bench/results.json docs/images/ [docs/performance.md]
 
 A bar is the median of the rounds, the line across its end goes from the least to the greatest. Colours follow the
-reader's light or dark mode. A page that is given gets the table, with targets, between its two marks.
+reader's light or dark mode. A page that is given gets the table, with targets, and the pictures between its marks.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 
 
 def figure(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def draw(scenario: dict[str, Any], about: dict[str, Any]) -> str:
     """Return the SVG of one scenario: the cheapest first."""
     rows = sorted(scenario["clients"].items(), key=lambda each: statistics.median(each[1]))
-    widest = max(max(measured) for _, measured in rows)
+    widest = max(max(max(measured) for _, measured in rows), 1e-9)
     height = TOP + ROW * len(rows) + BOTTOM
     scale = (WIDTH - LEFT - RIGHT) / widest
     described = "; ".join(f"{name} {figure(statistics.median(measured))}" for name, measured in rows)
@@ -67,14 +67,30 @@ def bar(name: str, measured: list[float], top: int, scale: float) -> list[str]:
     ]
 
 
-#: The most that httpx_fast may cost: as many times as much as whom.
-TARGETS = {
+#: What httpx_fast may cost at most: as many times as much as whom ("the best peer": whoever costs least of those that
+#: are clients), or so much at all (None).
+PEER = "the best peer"
+TARGETS: dict[str, tuple[float, str | None]] = {
     "services-http1": (1.0, "pyreqwest"),
     "services-http2": (1.0, "pyreqwest"),
     "stream-asyncio": (1.2, "floor"),
     "stream-blocking": (1.2, "floor"),
+    "stream-tls": (1.0, PEER),
+    "stream-raw": (1.2, "floor"),
+    "read": (1.0, PEER),
     "threads": (1.3, "floor"),
     "trio": (1.6, "floor"),
+    "one-asyncio": (1.1, "floor"),
+    "tasks-100": (1.15, "floor"),
+    "tasks-1000": (1.25, "floor"),
+    "tasks-10000": (1.25, "floor"),
+    "tasks-tls": (1.1, "floor"),
+    "tasks-http2": (0.85, "wreq"),
+    "one-blocking": (1.1, "floor"),
+    "one-blocking-http2": (1.0, PEER),
+    "new-client": (1.04, "floor"),
+    "beside-download": (2.0, None),
+    **{f"tasks-{count}-{which}": (1.0, PEER) for count in (10, 100, 1000, 10000) for which in ("p50", "p99")},
 }
 BEGIN, END = "<!-- figures: bench/plots.py writes this -->", "<!-- end of figures -->"
 
@@ -91,19 +107,46 @@ def table(results: dict[str, Any]) -> str:
         "|---|--:|--:|--:|--:|---|",
     ]
     for name, scenario in results["scenarios"].items():
-        factor, other = TARGETS[name]
-        costs = {client: statistics.median(measured) for client, measured in scenario["clients"].items()}
-        if "httpx_fast" not in costs:
-            continue
-        mine, measured = costs["httpx_fast"], scenario["clients"]["httpx_fast"]
-        unit = scenario["unit"].split()[0]
-        now = f"{mine / costs[other]:.2f} of {other}" if other in costs else "-"
-        word = verdict(measured, scenario["clients"].get(other, []), factor)
-        rounds = f"{figure(min(measured))} to {figure(max(measured))}"
-        lines.append(
-            f"| {scenario['title']} | {figure(mine)} {unit} | {rounds} | {now} | {factor} of {other} | {word} |"
-        )
+        if "httpx_fast" in scenario["clients"]:
+            lines.append(row(scenario, TARGETS.get(name)))
     return "\n".join(lines)
+
+
+def row(scenario: dict[str, Any], target: tuple[float, str | None] | None) -> str:
+    """Return the line of one scenario."""
+    clients, unit = scenario["clients"], scenario["unit"].split()[0]
+    measured = clients["httpx_fast"]
+    mine = statistics.median(measured)
+    now = asked = word = ""
+    if target is not None:
+        factor, other = target
+        if other is None:
+            asked, word = f"{factor} {unit}", verdict(measured, [1.0], factor)
+        else:
+            limit = best_peer(clients) if other == PEER else other
+            asked = f"{factor} of {other}"
+            if clients.get(limit):
+                shown = f"{other}, {limit}" if other == PEER else limit
+                now = f"{mine / max(statistics.median(clients[limit]), 1e-9):.2f} of {shown}"
+                word = verdict(measured, clients[limit], factor)
+    rounds = f"{figure(min(measured))} to {figure(max(measured))}"
+    return f"| {scenario['title']} | {figure(mine)} {unit} | {rounds} | {now} | {asked} | {word} |"
+
+
+def best_peer(clients: dict[str, list[float]]) -> str:
+    """Return which of the other clients costs least; "" where there is none."""
+    peers = {name: statistics.median(measured) for name, measured in clients.items() if measured}
+    peers = {name: cost for name, cost in peers.items() if name not in ("httpx_fast", "floor")}
+    return min(peers, key=peers.__getitem__, default="")
+
+
+def pictures(results: dict[str, Any]) -> str:
+    """Return the Markdown of the pictures."""
+    return "\n".join(
+        f"![{scenario['title']}](images/{name}.svg)"
+        for name, scenario in results["scenarios"].items()
+        if scenario["clients"]
+    )
 
 
 def verdict(measured: list[float], others: list[float], factor: float) -> str:
@@ -118,7 +161,7 @@ def verdict(measured: list[float], others: list[float], factor: float) -> str:
 def write_page(page: Path, results: dict[str, Any]) -> None:
     before, rest = page.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END)[1]
-    page.write_text(f"{before}{BEGIN}\n{table(results)}\n{END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n{table(results)}\n\n{pictures(results)}\n{END}{after}", encoding="utf-8")
 
 
 def main() -> None:

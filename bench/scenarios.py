@@ -86,13 +86,16 @@ class Floor:
     async def get(self, url: str) -> None:
         await self.send(url, request_for(url))
 
-    async def send(self, url: str, raw: bytes) -> None:
+    async def send(self, url: str, raw: bytes) -> int:
+        """Return the bytes of the answer's body, as the framing counts them."""
         connection = await self.take(url)
         await connection.request(raw)
+        received = connection.framing.received
         if self.waiting:
             self.waiting.pop().set_result(connection)
         else:
             self.idle.append(connection)
+        return received
 
     def close(self) -> None:
         for connection in self.idle:

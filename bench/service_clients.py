@@ -27,9 +27,16 @@ class Setting:
     trusted: str  # the authority's certificate
     http2: bool
     connections: int
+    _context: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=self.trusted)
+
+    def shared_context(self) -> ssl.SSLContext:
+        """Return the same context each time, as a program has one for all its clients."""
+        if self._context is None:
+            self._context = self.context()
+        return self._context
 
 
 class Client:
@@ -61,7 +68,7 @@ class HttpxLike(Client):
     async def open(self) -> None:
         most = self.setting.connections
         self.client = self.package.AsyncClient(
-            verify=self.setting.context(),
+            verify=self.setting.shared_context(),
             http2=self.setting.http2,
             limits=self.package.Limits(max_connections=most, max_keepalive_connections=most),
             timeout=60,
@@ -82,6 +89,10 @@ class HttpxLike(Client):
         async with self.client.stream("GET", url) as response:
             return sum([len(piece) async for piece in response.aiter_bytes()])
 
+    async def raw(self, url: str) -> int:
+        async with self.client.stream("GET", url) as response:
+            return sum([len(piece) async for piece in response.aiter_raw()])
+
     async def close(self) -> None:
         await self.client.aclose()
 
@@ -98,7 +109,7 @@ class Aiohttp(Client):
     module = "aiohttp"
 
     async def open(self) -> None:
-        connector = self.package.TCPConnector(limit=self.setting.connections, ssl=self.setting.context())
+        connector = self.package.TCPConnector(limit=self.setting.connections, ssl=self.setting.shared_context())
         self.client = self.package.ClientSession(connector=connector, timeout=self.package.ClientTimeout(60))
 
     async def order(self, order: Order) -> Any:
@@ -211,7 +222,8 @@ class Blocking:
 
 class HttpxLikeBlocking(Blocking):
     def open(self) -> None:
-        self.client = self.package.Client(verify=self.setting.context(), timeout=60, trust_env=False)
+        context = self.setting.shared_context()
+        self.client = self.package.Client(verify=context, http2=self.setting.http2, timeout=60, trust_env=False)
 
     def get(self, url: str) -> int:
         return len(self.client.get(url).content)
@@ -259,6 +271,10 @@ class Pycurl(Blocking):
         self.client = self.package.Curl()
         self.client.setopt(self.package.NOSIGNAL, 1)
         self.client.setopt(self.package.TIMEOUT, 60)
+        self.client.setopt(self.package.SSL_VERIFYPEER, 0)  # as for the others that are not Python's
+        self.client.setopt(self.package.SSL_VERIFYHOST, 0)
+        if self.setting.http2:
+            self.client.setopt(self.package.HTTP_VERSION, self.package.CURL_HTTP_VERSION_2TLS)
 
     def get(self, url: str) -> int:
         pieces: list[bytes] = []
@@ -288,8 +304,9 @@ class WreqBlocking(Blocking):
 
     def open(self) -> None:
         most = self.setting.connections
+        version = {"http2_only": True} if self.setting.http2 else {"http1_only": True}
         self.client = self.package.Client(
-            http1_only=True, timeout=timedelta(seconds=60), pool_max_idle_per_host=most, no_proxy=True
+            timeout=timedelta(seconds=60), pool_max_idle_per_host=most, no_proxy=True, tls_verify=False, **version
         )
 
     def get(self, url: str) -> int:
@@ -305,7 +322,8 @@ class PyreqwestBlocking(Blocking):
 
     def open(self) -> None:
         most = self.setting.connections
-        builder = self.package.SyncClientBuilder().timeout(timedelta(seconds=60)).http1_only()
+        builder = self.package.SyncClientBuilder().timeout(timedelta(seconds=60)).danger_accept_invalid_certs(True)
+        builder = builder.http2(True) if self.setting.http2 else builder.http1_only()
         self.client = builder.max_connections(most).pool_max_idle_per_host(most).build()
 
     def get(self, url: str) -> int:

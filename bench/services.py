@@ -1,6 +1,6 @@
 """Requests as services send them, large bodies, threads and trio: processor time beside other clients, in one run.
 
-    python bench/services.py [--rounds 3] [--seconds 2] [--only services-http1 ...] [--json bench/results.json]
+    python bench/services.py [--rounds 3] [--seconds 0.5] [--only services-http1 ...] [--json bench/results.json]
     python bench/services.py --quick          # 2 short rounds
 
 Each cell is a process of its own that opens one client, warms it up, and works for some seconds; what is shown is its
@@ -14,14 +14,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime as dt
-import gc
 import importlib.metadata
 import itertools
 import json
 import os
 import platform
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -41,6 +39,14 @@ from loads import FloorSocket, Framing, apart, request_for  # noqa: E402
 from scenarios import Floor  # noqa: E402
 from servers import BIG, JSON_BODY, MIB, Nginx  # noqa: E402
 from service_clients import Order, Setting  # noqa: E402
+from service_work import (  # noqa: E402
+    Meter,
+    beside_download,
+    download_by,
+    many_tasks,
+    new_clients,
+    one_by_one,
+)
 
 TASKS = 50
 THREADS = 8
@@ -99,31 +105,6 @@ def orders(origins: list[str]) -> Iterator[Order]:
             body = {"id": number, "name": "x" * chance.randrange(20, 900), "tags": ["a", "b"], "active": True}
         url = f"{chance.choice(origins)}/items/{chance.randrange(ANSWERS)}"
         yield Order(url, {"page": str(number), "filter": "two words"}, headers, body)
-
-
-class Meter:
-    """Count units of work from the end of warming up until time is over."""
-
-    def __init__(self, seconds: float, least: int) -> None:
-        self.units = 0
-        self._seconds, self._least = seconds, least
-        self.restart()
-
-    def restart(self) -> None:
-        gc.collect()
-        self._used, self._end = self._processor_time(), time.monotonic() + self._seconds
-
-    @staticmethod
-    def _processor_time() -> float:
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        return used.ru_utime + used.ru_stime
-
-    def goes_on(self) -> bool:
-        return self.units < self._least or time.monotonic() < self._end
-
-    def each(self) -> float:
-        """Return the seconds of processor time for each unit."""
-        return (self._processor_time() - self._used) / self.units
 
 
 async def services(client: Any, urls: list[str], seconds: float) -> float:
@@ -225,16 +206,20 @@ class FloorAsyncio(clients.Client):
     module = "asyncio"
 
     async def open(self) -> None:
-        self.floor = Floor(self.setting.connections)
+        self.floor: Floor | None = None
 
-    async def stream(self, url: str) -> int:
-        connection = await self.floor.take(url)
-        await connection.request(request_for(url))
-        self.floor.idle.append(connection)
-        return connection.framing.received
+    async def get(self, url: str) -> int:
+        if self.floor is None:
+            self.floor = Floor(
+                self.setting.connections, self.setting.shared_context() if url.startswith("https") else None
+            )
+        return await self.floor.send(url, request_for(url))
+
+    stream = raw = whole = get
 
     async def close(self) -> None:
-        self.floor.close()
+        if self.floor is not None:
+            self.floor.close()
         await asyncio.sleep(0)
 
 
@@ -249,7 +234,7 @@ class FloorBlocking(clients.Blocking):
 
     def get(self, url: str) -> int:
         if self.floor is None:
-            self.floor = FloorSocket(url, 0, "")
+            self.floor = FloorSocket(url, 0, self.setting.trusted if url.startswith("https") else "")
         return self.floor.get()
 
     stream = get
@@ -296,6 +281,9 @@ class Scenario(NamedTuple):
     path: str
     hosts: tuple[str, ...]
     clients: dict[str, Any]
+    #: What further figures of the same work are: after the name, after the title, unit and scale of each.
+    more: tuple[tuple[str, str, str, float], ...] = ()
+    other_path: str = ""  # of a second URL
 
 
 REQUEST = "µs of processor time for each request"
@@ -313,6 +301,11 @@ _BLOCKING = {
     "pycurl": clients.Pycurl,
     "floor": FloorBlocking,
 }
+WAIT = "ms that a request takes"
+_WAITS = (("-p50", ", half are done in", WAIT, 1e3), ("-p99", ", 99 % are done in", WAIT, 1e3))
+_FLOORED = {**_HTTP1, "floor": FloorAsyncio}
+_HTTP2_BLOCKING = {name: _BLOCKING[name] for name in ("httpx_fast", "httpx2", "wreq", "pyreqwest", "pycurl")}
+_RAW = {"httpx_fast": clients.HttpxFast, "httpx2": clients.Httpx2, "floor": FloorAsyncio}
 _TRIO = {"httpx_fast": clients.HttpxFast, "httpx2": clients.Httpx2, "floor": FloorTrio}
 
 SCENARIOS = {
@@ -340,28 +333,89 @@ SCENARIOS = {
         "GET of 1 KB, trio, 100 at once",
         *(REQUEST, 1e6, "trio", on_trio, AT_ONCE, "http", "/json", ONE, _TRIO),
     ),
+    "tasks-10": Scenario(
+        "GET of 1 KB, 10 tasks",
+        *(REQUEST, 1e6, "asyncio", many_tasks(10, 20), 10, "http", "/json", ONE, _FLOORED, _WAITS),
+    ),
+    "tasks-100": Scenario(
+        "GET of 1 KB, 100 tasks",
+        *(REQUEST, 1e6, "asyncio", many_tasks(100, 10), 100, "http", "/json", ONE, _FLOORED, _WAITS),
+    ),
+    "tasks-1000": Scenario(
+        "GET of 1 KB, 1,000 tasks over 10 connections",
+        *(REQUEST, 1e6, "asyncio", many_tasks(1000, 1), 10, "http", "/json", ONE, _FLOORED, _WAITS),
+    ),
+    "tasks-10000": Scenario(
+        "GET of 1 KB, 10,000 tasks over 100 connections",
+        *(REQUEST, 1e6, "asyncio", many_tasks(10_000, 1), 100, "http", "/json", ONE, _FLOORED, _WAITS),
+    ),
+    "one-asyncio": Scenario(
+        "GET of 1 KB, one task",
+        *(REQUEST, 1e6, "asyncio", many_tasks(1, 100), 1, "http", "/json", ONE, _FLOORED),
+    ),
+    "tasks-tls": Scenario(
+        "GET of 1 KB over TLS, 100 tasks",
+        *(REQUEST, 1e6, "asyncio", many_tasks(100, 10), 100, "https", "/json", ONE, _FLOORED),
+    ),
+    "tasks-http2": Scenario(
+        "GET of 1 KB, HTTP/2, 100 tasks",
+        *(REQUEST, 1e6, "asyncio", many_tasks(100, 10), 100, "http2", "/json", ONE, _ASYNCIO),
+    ),
+    "one-blocking": Scenario(
+        "GET of 1 KB, blocking",
+        *(REQUEST, 1e6, "none", one_by_one, 1, "http", "/json", ONE, _BLOCKING),
+    ),
+    "one-blocking-http2": Scenario(
+        "GET of 1 KB, HTTP/2, blocking",
+        *(REQUEST, 1e6, "none", one_by_one, 1, "http2", "/json", ONE, _HTTP2_BLOCKING),
+    ),
+    "stream-tls": Scenario(
+        "100 MiB streamed over TLS, asyncio",
+        *(DOWNLOAD, 1e3, "asyncio", download_by("stream", BIG * MIB), 10, "https", "/f100m", ONE, _HTTP1, (), "/json"),
+    ),
+    "stream-raw": Scenario(
+        "100 MiB streamed undecoded (iter_raw), asyncio",
+        *(DOWNLOAD, 1e3, "asyncio", download_by("raw", BIG * MIB), 10, "http", "/f100m", ONE, _RAW, (), "/json"),
+    ),
+    "read": Scenario(
+        "100 MiB read whole, asyncio",
+        *(DOWNLOAD, 1e3, "asyncio", download_by("get", BIG * MIB), 10, "http", "/f100m", ONE, _FLOORED, (), "/json"),
+    ),
+    "new-client": Scenario(
+        "New client, TLS handshake, one request",
+        *("ms of processor time for each", 1e3, "new", new_clients, 1, "https", "/json", ONE, _FLOORED),
+    ),
+    "beside-download": Scenario(
+        "How much longer p99 of a GET of 1 KB is beside a download of 1 GB",
+        *("ms", 1e3, "asyncio", beside_download, 10, "http", "/json", ONE, _HTTP1, (), "/f100m"),
+    ),
 }
 
 
-def work(name: str, client: str, urls: list[str], trusted: str, seconds: float) -> float:
-    """Measure one cell in this process."""
+def work(name: str, client: str, urls: list[str], trusted: str, seconds: float) -> list[float]:
+    """Measure one cell in this process; return the figures of the scenario and of its `more`."""
     scenario = SCENARIOS[name]
     setting = Setting(trusted, scenario.listener == "http2", scenario.connections)
     kind = scenario.clients[client]
-    if scenario.loop == "none":
-        return float(scenario.run(kind, setting, urls, seconds)) * scenario.scale
 
-    async def run() -> float:
+    async def run() -> Any:
+        if scenario.loop == "new":
+            return await scenario.run(kind, setting)(urls, seconds)
         made = kind(setting)
         await made.open()
-        cost = await scenario.run(made, urls, seconds)
+        measured = await scenario.run(made, urls, seconds)
         await made.close()
-        return float(cost)
+        return measured
 
-    return (_run_trio(run) if scenario.loop == "trio" else asyncio.run(run())) * scenario.scale
+    if scenario.loop == "none":
+        measured = scenario.run(kind, setting, urls, seconds)
+    else:
+        measured = _run_trio(run) if scenario.loop == "trio" else asyncio.run(run())
+    first, *rest = measured if isinstance(measured, tuple) else (measured,)
+    return [first * scenario.scale, *(value * each[3] for value, each in zip(rest, scenario.more, strict=False))]
 
 
-def _run_trio(run: Callable[[], Awaitable[float]]) -> float:
+def _run_trio(run: Callable[[], Awaitable[Any]]) -> Any:
     import trio
 
     return trio.run(run)
@@ -375,7 +429,7 @@ def missing(kind: Any) -> str | None:
     return None
 
 
-def cell(name: str, client: str, urls: list[str], trusted: str, seconds: float) -> float | str:
+def cell(name: str, client: str, urls: list[str], trusted: str, seconds: float) -> list[float] | str:
     """Measure one cell in a process of its own; return what went wrong where something did."""
     given = json.dumps([name, client, urls, trusted, seconds])
     command = [sys.executable, __file__, "--cell", given]
@@ -385,13 +439,17 @@ def cell(name: str, client: str, urls: list[str], trusted: str, seconds: float) 
         return "did not end"
     if ended.returncode:
         return (ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"])[-1][:200]
-    return float(ended.stdout.split()[-1])
+    figures: list[float] = json.loads(ended.stdout.splitlines()[-1])
+    return figures
 
 
-def measure(name: str, nginx: Nginx, rounds: int, seconds: float) -> dict[str, Any]:
+def measure(name: str, nginx: Nginx, rounds: int, seconds: float) -> dict[str, dict[str, Any]]:
+    """Return what was measured of a scenario, and of its `more`, by name."""
     scenario = SCENARIOS[name]
     url = nginx.url(scenario.path, scenario.listener)
     urls = [url.replace("127.0.0.1", host) for host in scenario.hosts]
+    if scenario.other_path:
+        urls.append(nginx.url(scenario.other_path, scenario.listener))
     present = []
     for client, kind in scenario.clients.items():
         reason = missing(kind)
@@ -399,16 +457,20 @@ def measure(name: str, nginx: Nginx, rounds: int, seconds: float) -> dict[str, A
             present.append(client)
         else:
             print(f"{client} is left out: {reason}")
-    costs: dict[str, list[float]] = {client: [] for client in present}
+    kinds = [("", "", scenario.unit), *(each[:3] for each in scenario.more)]
+    measured: dict[str, dict[str, Any]] = {
+        f"{name}{suffix}": {"title": scenario.title + words, "unit": unit, "clients": {}}
+        for suffix, words, unit in kinds
+    }
     for _ in range(rounds):
         for client in present:
-            cost = cell(name, client, urls, str(nginx.authority.path), seconds)
-            if isinstance(cost, str):
-                print(f"{client} failed in {name}: {cost}")
-            else:
-                costs[client].append(round(cost, 3))
-    kept = {client: measured for client, measured in costs.items() if measured}
-    return {"title": scenario.title, "unit": scenario.unit, "clients": kept}
+            figures = cell(name, client, urls, str(nginx.authority.path), seconds)
+            if isinstance(figures, str):
+                print(f"{client} failed in {name}: {figures}")
+                continue
+            for found, figure in zip(measured.values(), figures, strict=False):
+                found["clients"].setdefault(client, []).append(round(figure, 3))
+    return measured
 
 
 def show(result: dict[str, Any]) -> None:
@@ -416,7 +478,7 @@ def show(result: dict[str, Any]) -> None:
     print(f"\n{result['title']}: {result['unit']}")
     for client, median in sorted(costs.items(), key=lambda each: each[1]):
         measured = result["clients"][client]
-        ratio = f"{median / costs['httpx_fast']:8.2f}" if "httpx_fast" in costs else ""
+        ratio = f"{median / costs['httpx_fast']:8.2f}" if costs.get("httpx_fast") else ""
         print(f"{client:14}{median:9.1f}  {min(measured):8.1f} to {max(measured):8.1f}{ratio}", flush=True)
 
 
@@ -442,23 +504,24 @@ def about(rounds: int, seconds: float) -> dict[str, Any]:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--seconds", type=float, default=2)
-    options.add_argument("--quick", action="store_true", help="2 rounds of half a second")
+    options.add_argument("--seconds", type=float, default=0.5)
+    options.add_argument("--quick", action="store_true", help="2 rounds of a quarter of a second")
     options.add_argument("--only", choices=SCENARIOS, action="append")
     options.add_argument("--json", type=Path, help="write the figures there, for plots.py")
     options.add_argument("--cell", help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.cell:
-        print(work(*json.loads(chosen.cell)), flush=True)
+        print(json.dumps(work(*json.loads(chosen.cell))), flush=True)
         os._exit(0)  # threads of clients in Rust may abort an interpreter that ends
-    rounds, seconds = (2, 0.5) if chosen.quick else (chosen.rounds, chosen.seconds)
+    rounds, seconds = (2, 0.25) if chosen.quick else (chosen.rounds, chosen.seconds)
     results: dict[str, Any] = {"about": about(rounds, seconds), "scenarios": {}}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with ServiceNginx(Path(folder), Authority(Path(folder)), apart()) as nginx:
             for name in chosen.only or SCENARIOS:
-                results["scenarios"][name] = measure(name, nginx, rounds, seconds)
-                show(results["scenarios"][name])
+                for key, found in measure(name, nginx, rounds, seconds).items():
+                    results["scenarios"][key] = found
+                    show(found)
                 if chosen.json:
                     chosen.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

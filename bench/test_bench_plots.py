@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import plots
+import services
 
 ABOUT = {"python": "CPython 3.13.0", "machine": "Linux", "date": "2026-11-29", "rounds": 3}
 SCENARIO = {
@@ -54,3 +55,19 @@ def test_a_target_within_the_spread_is_neither_reached_nor_missed():
     assert plots.verdict([12.0, 13.0], [10.0, 11.0], 1.0) == "missed"
     assert plots.verdict([12.0, 13.0], [10.0, 11.0], 1.3) == "reached"
     assert plots.verdict([12.0], [], 1.0) == ""
+
+
+def test_a_row_names_the_best_of_the_peers():
+    line = plots.row({**SCENARIO, "clients": {**SCENARIO["clients"], "quick": [19.0]}}, (1.0, plots.PEER))
+    assert line.split(" | ")[3:] == ["1.11 of the best peer, quick", "1.0 of the best peer", "missed |"]
+
+
+def test_a_target_may_be_a_figure():
+    scenario = {"title": "p99", "unit": "ms", "clients": {"httpx_fast": [0.5, 1.0]}}
+    assert plots.row(scenario, (2.0, None)) == "| p99 | 0.75 ms | 0.50 to 1.00 |  | 2.0 ms | reached |"
+
+
+def test_all_scenarios_that_are_measured_have_a_target_or_need_none():
+    names = {f"{name}{each[0]}" for name, scenario in services.SCENARIOS.items() for each in (("",), *scenario.more)}
+    assert set(plots.TARGETS) <= names
+    assert names - set(plots.TARGETS) == {"tasks-10"}
