@@ -253,12 +253,29 @@ def expect_from(value: Any) -> int | None:
     return value
 
 
+def checked_count(value: Any, name: str, least: int = 0, none: str = "") -> Any:
+    """Return a count; `none` says what None stands for, if that is allowed. Raises TypeError, ValueError."""
+    if value is None and none:
+        return None
+    or_none = f", or None for {none}" if none else ""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"expected a count{or_none} as {name}, got {value!r}")
+    if value < least:
+        raise ValueError(f"expected {least} or more{or_none} as {name}, got {value!r}")
+    return value
+
+
+def checked_interval(value: Any, name: str, none: str) -> float | None:
+    """Return seconds, more than 0; `none` says what None stands for. Raises TypeError, ValueError."""
+    seconds = _seconds(value, name)
+    if seconds == 0:
+        raise ValueError(f"expected more than 0 seconds, or None for {none}, as {name}, got {value!r}")
+    return seconds
+
+
 def ping_after(value: Any) -> float | None:
     """Check `http2_ping_after` and return it."""
-    seconds = _seconds(value, "http2_ping_after")
-    if seconds == 0:
-        raise ValueError("expected more than 0 seconds, or None for never, as http2_ping_after, got 0")
-    return seconds
+    return checked_interval(value, "http2_ping_after", "never")
 
 
 #: The smallest value of each limit that is a whole number.
@@ -404,6 +421,27 @@ class TCPKeepAlive:
 
 def _same_probes(kind: type[TCPKeepAlive], idle: int, interval: int, count: int) -> TCPKeepAlive:
     return kind(idle=idle, interval=interval, count=count)
+
+
+def check_resolver(resolver: Any, name: str = "resolver") -> Any:
+    """Return a resolver. Raises TypeError."""
+    if not callable(getattr(resolver, "resolve", resolver)):
+        raise TypeError(
+            f"expected a function of host and port, or an object with resolve(), as {name}, got {resolver!r}"
+        )
+    return resolver
+
+
+def check_dialing(resolver: Any, address_filter: Any, keepalive: Any) -> None:
+    """Check the arguments of a transport that say how to connect. Raises TypeError."""
+    if resolver is not None:
+        check_resolver(resolver)
+    if address_filter is not None and not callable(address_filter):
+        raise TypeError(
+            f"expected a function of an address, as AddressFilter is, as address_filter, got {address_filter!r}"
+        )
+    if not isinstance(keepalive, (bool, TCPKeepAlive, type(None))):
+        raise TypeError(f"expected a TCPKeepAlive, True or False as keepalive, got {keepalive!r}")
 
 
 # Desktops write "socks" into the environment for SOCKS5; only curl takes it for SOCKS4.

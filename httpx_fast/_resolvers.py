@@ -15,6 +15,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from ._config import check_resolver, checked_count, checked_interval
+from ._deadline import NEVER
 from ._net.address_policy import Found, IPAddress, is_async
 from ._net.getaddrinfo import ask_system
 
@@ -47,7 +49,7 @@ class _Wrapper:
     """Wrap another resolver, by default the system's."""
 
     def __init__(self, resolver: ResolverTypes | None) -> None:
-        inner: Any = _system if resolver is None else resolver
+        inner: Any = _system if resolver is None else check_resolver(resolver)
         self._inner = inner
         self._question: Callable[[str, int], Any] = getattr(inner, "resolve", inner)
         self._known = getattr(inner, "known", None)
@@ -91,6 +93,8 @@ class StaticResolver(_Wrapper):
         self, addresses: Mapping[str, str | Sequence[str | tuple[str, int]]], otherwise: ResolverTypes | None = None
     ) -> None:
         super().__init__(otherwise)
+        if not isinstance(addresses, Mapping):
+            raise TypeError(f"expected a mapping of hosts to addresses, got {addresses!r}")
         self._fixed = {host.lower(): _checked(host, found) for host, found in addresses.items()}
 
     def known(self, host: str, port: int) -> _Answer | None:
@@ -113,7 +117,9 @@ def _checked(host: str, found: str | Sequence[str | tuple[str, int]]) -> _Answer
 class CachingResolver(_Wrapper):
     """Keep the answers of another resolver for `ttl` seconds, for at most `max_entries` hosts. Safe to share.
 
-    The system does not report how long its answers are valid, so `ttl` limits the time until a moved service is found.
+
+    The system does not report how long its answers are valid, so `ttl` limits the time until a moved service is found;
+    None sets no limit.
     Failures are not kept.
     """
 
@@ -121,17 +127,14 @@ class CachingResolver(_Wrapper):
         self,
         resolver: ResolverTypes | None = None,
         *,
-        ttl: float = 60.0,
+        ttl: float | None = 60.0,
         max_entries: int = 1024,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(resolver)
-        if not ttl > 0:
-            raise ValueError(f"expected more than 0 seconds as ttl, got {ttl!r}")
-        if max_entries < 1:
-            raise ValueError(f"expected 1 or more as max_entries, got {max_entries!r}")
-        self._ttl = ttl
-        self._max_entries = max_entries
+        seconds = checked_interval(ttl, "ttl", "no limit")
+        self._ttl = NEVER if seconds is None else seconds
+        self._max_entries: int = checked_count(max_entries, "max_entries", 1)
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, int], tuple[float, _Answer]] = {}  # oldest first
@@ -241,12 +244,14 @@ def _within(address: IPAddress, networks: tuple[_Network, ...]) -> bool:
 
 
 def _networks(listed: Iterable[str | _Network], name: str) -> tuple[_Network, ...]:
-    if isinstance(listed, str):
+    if isinstance(listed, (str, bytes)) or not isinstance(listed, Iterable):
         raise TypeError(f"expected a list of networks and kinds as {name}, got {listed!r}")
     found: list[_Network] = []
     for each in listed:
         for text in KINDS.get(each, (each,)) if isinstance(each, str) else (each,):
             try:
+                if not isinstance(text, (str, ipaddress.IPv4Network, ipaddress.IPv6Network)):
+                    raise ValueError("it is neither text nor a network")
                 network = ipaddress.ip_network(text)
             except ValueError as error:
                 kinds = ", ".join(KINDS)

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ._config import DEFAULT_MAX_EVENT_SIZE_BYTES
+from ._config import DEFAULT_MAX_EVENT_SIZE_BYTES, checked_count
 from ._exceptions import SSEError, shown
 from ._models import Headers, Response
 from ._models.headers import HeaderTypes
@@ -63,7 +63,7 @@ class EventParser:
         self.last_id = last_id
         self.own_id = False
         self.reconnect_after: int | None = None
-        self._limit = max_event_size
+        self._limit: int | None = checked_count(max_event_size, "max_event_size", 1, "no limit")
         self._started = False
         self._after_cr = False  # a following LF belongs to the CR before it
         self._line: list[bytes] = []  # an incomplete line
@@ -150,7 +150,7 @@ class EventSource:
 
     def __init__(self, response: Response, max_event_size: int | None = DEFAULT_MAX_EVENT_SIZE_BYTES) -> None:
         self._response = response
-        self._max_event_size = max_event_size
+        self._max_event_size: int | None = checked_count(max_event_size, "max_event_size", 1, "no limit")
 
     @property
     def response(self) -> Response:

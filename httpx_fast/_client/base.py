@@ -29,6 +29,7 @@ from .._config import (
     ProxyTypes,
     Timeout,
     TimeoutTypes,
+    checked_count,
 )
 from .._content import JSONValue, RequestContent, in_memory
 from .._models import Cookies, Headers, Request, Response
@@ -138,7 +139,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         self._cookies = Cookies(cookies)
         self._timeout = Timeout(timeout)
         self.follow_redirects = follow_redirects
-        self.max_redirects = max_redirects
+        self.max_redirects: int = checked_count(max_redirects, "max_redirects")
         self._event_hooks = _hooks({} if event_hooks is None else event_hooks)
         self._trust_env = trust_env
         self._default_encoding = default_encoding

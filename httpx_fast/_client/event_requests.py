@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from .._config import checked_count
 from .._models import Request, Response
 from .._models.cookies import CookieTypes
 from .._models.headers import HeaderTypes
@@ -56,7 +57,12 @@ def source_of(
     pings: Any,
 ) -> Callable[[Response], EventSource]:
     """Check the settings, and return what makes the source of a response. Raises TypeError, ValueError."""
+    checked_count(max_event_size, "max_event_size", 1, "no limit")  # before anything is sent
     if reconnect is False and stall_timeout is None:
+        if pings != ("ping",):
+            from .event_streams import check_stall
+
+            check_stall(None, pings)
         return partial(EventSource, max_event_size=max_event_size)
     from .event_streams import AsyncIo, BlockingIo, lasting_source  # few streams are requested again
 

@@ -19,6 +19,7 @@ from .._config import (
     Limits,
     ProxyTypes,
     TCPKeepAlive,
+    check_dialing,
     expect_from,
     expect_seconds,
     granted,
@@ -104,8 +105,9 @@ class TransportCore(Copied):
             self._proxy_fields = hop.fields
         if not isinstance(limits, Limits):
             raise TypeError(f"expected Limits as limits, got {limits!r}")
-        if not isinstance(retries, int) or retries < 0:
+        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
             raise ValueError(f"expected a number of tries, 0 or more, as retries, got {retries!r}")
+        check_dialing(resolver, address_filter, keepalive)
         self._limits = limits
         self._max_size = limits.max_response_size
         self._expect_from = expect_from(expect_continue)

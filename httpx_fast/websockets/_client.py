@@ -25,6 +25,8 @@ from .._config import (
     DEFAULT_MAX_MESSAGE_SIZE_BYTES,
     DEFAULT_QUEUE_SIZE,
     TimeoutTypes,
+    checked_count,
+    checked_interval,
 )
 from .._deadline import PhaseTimer
 from .._drive import drive
@@ -412,6 +414,8 @@ def _handshake(subprotocols: list[str] | None) -> dict[str, str]:
         "Sec-WebSocket-Version": "13",
     }
     if subprotocols is not None:
+        if isinstance(subprotocols, (str, bytes)):  # which is a list of its characters, too
+            raise TypeError(f"expected a list of names as subprotocols, got {subprotocols!r}")
         fields["Sec-WebSocket-Protocol"] = ", ".join(subprotocols)
     return fields
 
@@ -444,9 +448,16 @@ def _check(response: Response, key: str, subprotocols: list[str] | None) -> Defl
 
 
 class _Connecting:
-    """Hold the settings of sessions to open."""
+    """Hold the settings of sessions to open. Raises TypeError, ValueError for what makes no sense."""
 
     def __init__(self, client: Any, session_class: Any, **settings: Any) -> None:
+        for name in ("max_message_size_bytes", "queue_size"):
+            checked_count(settings[name], name, 1)
+        for name, none in (
+            ("keepalive_ping_interval_seconds", "never"),
+            ("keepalive_ping_timeout_seconds", "no limit"),
+        ):
+            settings[name] = checked_interval(settings[name], name, none)
         self.client = client
         self.session_class = session_class
         self._settings = settings

@@ -324,3 +324,111 @@ def test_a_body_of_the_other_world_is_refused_in_words(backend, stream):
             await client.send(client.build_request("GET", URL), stream=stream)
 
     backend.run(body)
+
+
+def refuse(**options):
+    """Open an event stream, or a WebSocket, where the arguments have to be wrong before anything is sent."""
+    with Client(transport=MockTransport(lambda request: pytest.fail("it was sent"))) as client:
+        kind = (
+            client.sse
+            if options.keys() & {"max_event_size", "stall_timeout", "pings", "reconnect"}
+            else client.websocket
+        )
+        with kind("http://host.test/", **options):
+            pass
+
+
+NUMBERS = (True, "5", b"5", [1], object(), float("nan"), -1)
+COUNTS = (*NUMBERS, 1.5, float("inf"))
+LISTS = ("abc", b"abc", 5, [True], [None], ["503"], [-1], [5.5])
+TRUTHS = ("yes", 1, 0.5)
+#: The maker, and of each of its arguments what makes no sense as that.
+NONSENSE = {
+    httpx_fast.Retry: {
+        "attempts": (*COUNTS, 0, None),
+        **dict.fromkeys(("backoff", "backoff_max", "retry_after_max", "budget_floor"), (*NUMBERS, None)),
+        "budget": (*NUMBERS, 1.5),
+        "statuses": (*LISTS, None),
+        "exceptions": (*LISTS, None),
+        "methods": ("GET", b"GET", 5, [True], [None], ["A B"]),
+        "idempotency_headers": ("Key", b"Key", 5, [True], [None], ["A B"]),
+        "hedge": (True, 1, httpx_fast.Breaker()),
+        "breaker": (True, 1, httpx_fast.Hedge()),
+    },
+    httpx_fast.Reconnect: {
+        "attempts": (*COUNTS, 0),
+        **dict.fromkeys(("backoff", "backoff_max", "retry_max"), (*NUMBERS, None)),
+        "statuses": (*LISTS, None),
+        "close_codes": (*LISTS, None, [503]),
+        "at_end": TRUTHS,
+        "final": (True, 5, b"[DONE]"),
+    },
+    httpx_fast.Hedge: {
+        "percentile": (*NUMBERS, 0, 1),
+        "samples": (*COUNTS, 0, 10_000),
+        "least": NUMBERS,
+    },
+    httpx_fast.Breaker: {
+        "failures": (*NUMBERS, 0, 1.5),
+        "minimum": (*COUNTS, 0),
+        "window": (*NUMBERS, 0),
+        "open_for": (*NUMBERS, 0),
+        "probes": (*COUNTS, 0),
+        "statuses": (*LISTS, None),
+    },
+    Limits: {
+        **dict.fromkeys(("max_connections", "max_per_host"), (*COUNTS, 0)),
+        **dict.fromkeys(("max_keepalive_connections", "max_response_size"), COUNTS),
+        **dict.fromkeys(("keepalive_expiry", "max_age"), NUMBERS),
+    },
+    httpx_fast.Timeout: {"timeout": NUMBERS, **dict.fromkeys(("total",), NUMBERS)},
+    httpx_fast.TCPKeepAlive: dict.fromkeys(("idle", "interval", "count"), (*COUNTS, 0, None)),
+    HTTPTransport: {
+        "retries": COUNTS,
+        "http2_ping_after": (*NUMBERS, 0),
+        "keepalive": (5, "yes", 0.5),
+        "resolver": (True, 5, "8.8.8.8"),
+        "address_filter": (True, 5, "private"),
+    },
+    Client: {"max_redirects": (*COUNTS, None), "http2_ping_after": (*NUMBERS, 0)},
+    httpx_fast.CachingResolver: {
+        "resolver": (True, 5, "8.8.8.8"),
+        "ttl": (*NUMBERS, 0),
+        "max_entries": (*COUNTS, 0),
+    },
+    httpx_fast.StaticResolver: {"addresses": (5, "a", [("a", "127.0.0.1")], {"a": "b"}, {"a": []})},
+    httpx_fast.AddressFilter: dict.fromkeys(("deny", "allow"), ("private", b"private", 5, [True], [5], ["a"])),
+    refuse: {
+        "max_event_size": (*COUNTS, 0),
+        "stall_timeout": (*NUMBERS, 0),
+        "pings": ("ping", b"ping", 5, [5]),
+        "reconnect": (1, "yes", httpx_fast.Retry()),
+        "max_message_size_bytes": (*COUNTS, 0),
+        "queue_size": (*COUNTS, 0),
+        "keepalive_ping_interval_seconds": (*NUMBERS, 0),
+        "keepalive_ping_timeout_seconds": (*NUMBERS, 0),
+        "subprotocols": ("chat", b"chat"),
+    },
+}
+CASES_OF_NONSENSE = [
+    (make, name, value)
+    for make, arguments in NONSENSE.items()
+    for name, values in arguments.items()
+    for value in values
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value"),
+    CASES_OF_NONSENSE,
+    ids=[f"{make.__name__}-{name}-{type(value).__name__}" for make, name, value in CASES_OF_NONSENSE],
+)
+def test_what_makes_no_sense_is_refused_where_it_is_written(make, name, value):
+    with pytest.raises((TypeError, ValueError), match=r"^expected .*got ") as caught:
+        make(**{name: value})
+    assert name in str(caught.value) or make is httpx_fast.StaticResolver
+
+
+@pytest.mark.parametrize("make", [httpx_fast.Retry, httpx_fast.Reconnect, httpx_fast.Hedge, httpx_fast.Breaker, Limits])
+def test_every_argument_is_in_the_table(make):
+    assert NONSENSE[make].keys() == inspect.signature(make).parameters.keys()

@@ -201,6 +201,13 @@ def test_an_extension_that_is_no_retry_is_refused(seen: Any):
         sent(Clock(), Peer(200), request=get(extensions={"retry": seen}))
 
 
+def test_the_object_of_another_package_in_the_extension_is_left_to_its_transport():
+    """httpx-retries has an extension and a class of these names."""
+    theirs = type("Retry", (), {})()
+    clock = Clock()
+    assert sent(clock, Peer(503, 200), request=get(extensions={"retry": theirs})).status_code == 200
+
+
 # Time.
 
 

@@ -88,7 +88,10 @@ def test_failure_is_not_kept(inner):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"ttl": 0}, "more than 0 seconds as ttl, got 0"), ({"max_entries": 0}, "1 or more as max_entries, got 0")],
+    [
+        ({"ttl": 0}, "expected more than 0 seconds, or None for no limit, as ttl, got 0"),
+        ({"max_entries": 0}, "1 or more as max_entries, got 0"),
+    ],
 )
 def test_cache_that_could_keep_nothing_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
