@@ -293,6 +293,9 @@ class Limits:
     - `max_age`: seconds after which a connection serves no further request.
     - `max_response_size`: bytes of a response's body, as received and as decoded; one more raises `ResponseTooLarge`,
       and the rest is not received.
+    - `rate`: requests per second that begin to one origin; `burst` of them begin at once after a pause, 1 unless set.
+      More wait in the order in which they came, for `timeout.pool` at most. An origin that answers 429 or 503 with
+      Retry-After gets none until then, for 60 s at most.
 
     ```python
     httpx.Limits(max_connections=100, max_keepalive_connections=20, max_per_host=10)
@@ -305,6 +308,8 @@ class Limits:
     max_per_host: int | None
     max_age: float | None
     max_response_size: int | None
+    rate: float | None
+    burst: int
 
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -321,6 +326,8 @@ class Limits:
         max_per_host: int | None = None,
         max_age: float | None = None,
         max_response_size: int | None = None,
+        rate: float | None = None,
+        burst: int = 1,
     ) -> None:
         self.max_connections = max_connections
         self.max_keepalive_connections = max_keepalive_connections
@@ -328,6 +335,8 @@ class Limits:
         self.max_per_host = max_per_host
         self.max_age = _seconds(max_age, "max_age")
         self.max_response_size = max_response_size
+        self.rate = rate
+        self.burst = burst
         for name, least in _COUNTS:
             value = getattr(self, name)
             if value is None:
@@ -336,6 +345,20 @@ class Limits:
                 raise TypeError(f"expected {_UNITS.get(name, 'a count')} or None as {name}, got {value!r}")
             if value < least:
                 raise ValueError(f"expected {least} or more, or None for no limit, as {name}, got {value!r}")
+        if rate is not None or burst != 1:
+            self._check_rate(rate, burst)
+
+    def _check_rate(self, rate: Any, burst: Any) -> None:
+        if isinstance(burst, bool) or not hasattr(burst, "__index__"):
+            raise TypeError(f"expected a count as burst, got {burst!r}")
+        if burst < 1:
+            raise ValueError(f"expected 1 or more as burst, got {burst!r}")
+        if rate is None:
+            raise ValueError(f"expected a rate with burst={burst!r}, got none")
+        if isinstance(rate, (bool, str, bytes)) or not hasattr(rate, "__float__"):
+            raise TypeError(f"expected requests per second or None as rate, got {rate!r}")
+        if not 0 < rate < math.inf:
+            raise ValueError(f"expected more than 0 requests per second, or None for no limit, as rate, got {rate!r}")
 
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
@@ -354,6 +377,8 @@ class Limits:
             text += f", max_age={self.max_age}"
         if self.max_response_size is not None:
             text += f", max_response_size={self.max_response_size}"
+        if self.rate is not None:
+            text += f", rate={self.rate}, burst={self.burst}"
         return f"{text})"
 
 

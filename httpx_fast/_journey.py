@@ -119,6 +119,7 @@ class Details:
         "hops",
         "measure",
         "method",
+        "paced",
         "reader",
         "refusal",
         "sizes",
@@ -134,6 +135,7 @@ class Details:
         self.again: str | None = None  # the same as a code
         self.refusal: str | None = None  # why a retry rule allowed no further attempt
         self.reader: float = 0.0  # seconds between the first byte and the last in which nobody waited for the network
+        self.paced: float | None = None  # when it had waited for its turn by `Limits(rate=)`, which counts as "pool"
         self.head_sent: float | None = None  # when waiting for 100 (Continue) began, and ended
         self.expected: float | None = None
         self.body_sent: int | None = None
@@ -419,6 +421,14 @@ class Journey:
 
     def _marks(self) -> list[tuple[str, float | None]]:
         """Return the steps in order, each with the time of its end, None if that is not known."""
+        marks = self._marks_from_lease()
+        details = self.details
+        if details is not None and details.paced is not None:
+            leased = marks[0][1]
+            marks[0] = "pool", details.paced if leased is None else max(leased, details.paced)
+        return marks
+
+    def _marks_from_lease(self) -> list[tuple[str, float | None]]:
         facts = self.connection
         done = None if self.first is None else self.done
         rest = [("send", self.sent), ("wait", self.first), ("receive", done)]

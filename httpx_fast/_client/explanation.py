@@ -113,7 +113,15 @@ def _plain(value: Any) -> Any:
 
 
 def _limits(limits: Limits) -> dict[str, Any]:
-    names = ("max_connections", "max_keepalive_connections", "keepalive_expiry", "max_per_host", "max_age")
+    names: tuple[str, ...] = (
+        "max_connections",
+        "max_keepalive_connections",
+        "keepalive_expiry",
+        "max_per_host",
+        "max_age",
+    )
+    if limits.rate is not None:
+        names += ("rate", "burst")
     return {name: getattr(limits, name) for name in names}
 
 

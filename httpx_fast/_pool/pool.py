@@ -48,6 +48,8 @@ class Pool:
         self.backend = backend
         self.clock: Callable[[], float] = backend.clock
         self.closed: bool = False
+        #: Lets requests wait for their turn, by the rate of the limits; None without one. Its transport makes it.
+        self.pacer: Any = None
         #: What the client, or transport, counts that sends requests again over this pool.
         self.retry_stats: Callable[[], Mapping[Origin, Any]] | None = None
         self.leases: Final = Leases(backend, options, limits)
@@ -107,6 +109,8 @@ class Pool:
         To be called where the pool lives, or when its event loop has ended. Repeatable.
         """
         self.closed = True
+        if self.pacer is not None:
+            self.pacer.close()
         self.leases.close()
         self.dialler.abort()
 

@@ -193,7 +193,7 @@ class TransportCore(Copied):
         from .._pool.pool import Pool  # with all that connecting needs
 
         limits = self._limits
-        return Pool(
+        pool = Pool(
             backend,
             self._options,
             limits.max_connections,
@@ -202,6 +202,11 @@ class TransportCore(Copied):
             limits.max_per_host,
             limits.max_age,
         )
+        if limits.rate is not None:
+            from .pacing import Pacer  # few clients have a rate
+
+            pool.pacer = Pacer(pool, limits.rate, limits.burst)
+        return pool
 
     def _prepare(self, request: Request, pool: Pool) -> Coroutine[Any, Any, Reply]:
         """Return the coroutine that exchanges a request for a reply.
@@ -238,6 +243,8 @@ class TransportCore(Copied):
                 least = expect_from(extensions["expect_continue"])
             if least is not None and not 0 <= framing < least:
                 exchange = partial(expecting, exchange, expect_seconds(request))
+        if pool.pacer is not None:
+            exchange = partial(pool.pacer.exchange, exchange)
         if data is not None:
             return exchange(head, route, data, framing, timeouts, journey, whole, replay)
         pieces = self._pieces(request.stream, timeouts.deadline, clock)
