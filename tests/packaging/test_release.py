@@ -93,6 +93,9 @@ def test_tag_must_name_the_version_that_the_changelog_begins_with(tmp_path):
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["dynamic"]
     assert version == {"version": {"attr": "httpx_fast.__version__.__version__"}}
 
+    hosted = tmp_path / "pyproject.toml"
+    hosted.write_text('[project.urls]\nSource = "https://example.org/"\nIssues = "https://example.org/issues"\n')
+
     def check(tag: str, changelog: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "CHANGELOG.md").write_text(changelog, encoding="utf-8")
         command = [sys.executable, str(tmp_path / ".ci/check_version.py"), tag]
@@ -104,13 +107,15 @@ def test_tag_must_name_the_version_that_the_changelog_begins_with(tmp_path):
     assert check(good, f"# Changelog\n\n## {number} (2026-12-01)\n").returncode == 0
     assert f"the tag is v9, the version of the package {number}" in check("v9", f"## {number}\n").stderr
     assert "CHANGELOG.md begins with Unreleased" in check(good, f"## Unreleased\n\n## {number}\n").stderr
+    hosted.write_text('[project.urls]\nHomepage = "https://example.org/"\n')
+    assert "names no URL for Issues and Source" in check(good, f"## {number}\n").stderr
 
 
 def test_metadata_names_authors_and_places():
     metadata = importlib.metadata.metadata("httpx-fast")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["authors"] == [{"name": "the httpx-fast developers"}]
-    assert {"Homepage", "Documentation", "Changelog", "Issues", "Source"} == set(project["urls"])
+    assert project["urls"]["Homepage"] == f"https://pypi.org/project/{project['name']}/"
     assert metadata["Name"] == "httpx-fast"
     for python in COMPILED:
         number = f"3.{python[3:].rstrip('t')}"
