@@ -102,8 +102,9 @@ clean_up() {
 # with it.
 in_next_release() {
     # shellcheck disable=SC2016  # expanded by the inner shell
-    unshare --mount sh -c 'mount -t proc proc "$1/proc" && exec chroot "$1" env HOME=/root TMPDIR="$2/t" \
-        PATH="$2/bin:/usr/sbin:/usr/bin:/sbin:/bin" sh -c "cd $2/tree && $3"' sh "$root" "$1" "$2"
+    unshare --mount sh -c 'mount -t proc proc "$1/proc" && mount --bind /dev/pts "$1/dev/pts" && exec \
+        chroot "$1" env HOME=/root TMPDIR="$2/t" PATH="$2/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
+        sh -c "cd $2/tree && $3"' sh "$root" "$1" "$2"
 }
 
 # README's second command with the interpreter $1 of the next release; $2 are the arguments of Python, as one word, in

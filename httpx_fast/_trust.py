@@ -223,7 +223,10 @@ def _load_environment_authorities(context: ssl.SSLContext) -> bool:
         try:
             context.load_verify_locations(cafile=path)
         except OSError as error:  # ssl.SSLError is a subclass
-            why = "it holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror or str(error)
+            if isinstance(error, ssl.SSLError):
+                why = "it holds no certificate in PEM"
+            else:
+                why = os.strerror(error.errno) if error.errno else str(error)  # PyPy's own text is "" or "Error"
             raise TrustStoreError(f"SSL_CERT_FILE says {path!r}: {why} ({error})") from error
     path = named.get("capath")
     if path is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import io
+import os
 import re
 import ssl
 import urllib.parse
@@ -137,6 +139,8 @@ _PEM = "expected a file in PEM format"
 
 
 def _reason(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return os.strerror(errno.ENOENT)  # PyPy says "Error"
     return error.strerror or str(error)
 
 

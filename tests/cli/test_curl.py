@@ -284,6 +284,8 @@ def test_the_command_does_what_curl_does(invocation: str, recorder: Recorder, fo
     sent.append(recorder.take())
     changes = DIFFERENT.get(invocation, {})
     assert sent[1] == [adapted(each, changes) for each in sent[0]]
+    if invocation == "--cacert no-such.pem S/" and codes[0] == 2:
+        codes = 77, codes[1]  # curl 8.22 looks for the file among its options, and calls that a bad option
     assert codes[1] == codes[0]
 
 
