@@ -10,14 +10,15 @@ import threading
 
 from .base import SCRATCH_SIZE
 
-_RECORD = 16 * 1024  # bytes, RFC 8446 s.5.1
+RECORD = 16 * 1024  # bytes, RFC 8446 s.5.1
 
 
 class _Scratch(threading.local):
     def __init__(self) -> None:
         self.view = memoryview(bytearray(SCRATCH_SIZE))
-        #: For one TLS record, while the ciphertext after it may still lie in `view`.
-        self.plain = memoryview(bytearray(_RECORD))
+        #: For TLS records, while the ciphertext after them may still lie in `view`. Not more than a `TLSStream` takes
+        #: at once: one in another uses this buffer, too, as soon as it has taken what is there.
+        self.plain = memoryview(bytearray(2 * RECORD))
 
 
 scratch = _Scratch()

@@ -27,7 +27,7 @@ from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError,
 from .._trust_stores import OF_THE_USER, TrustStore, trust_store_of
 from .base import DONE, SCRATCH_SIZE, Buffer, Sink, Stream, forget
 from .errors import closed_here, peer_closed, peer_name, reason
-from .scratch import scratch
+from .scratch import RECORD, scratch
 
 #: Held from setting ALPN names on a context until its SSL object is made. One for all contexts: it is held for 50 us.
 _making = threading.Lock()
@@ -330,18 +330,28 @@ class TLSStream(Stream):
         while more and not self._closed:
             buffer = sink.get_buffer()
             view = scratch.plain if buffer is None else buffer
+            size, count = -1, 0
+            failure: ssl.SSLError | None = None
             try:
                 with self._lock:
-                    count = self._decrypt(SCRATCH_SIZE, view)
+                    size = count = self._decrypt(SCRATCH_SIZE, view)
                     more = self._incoming.pending or self._left_over()
+                    # Records that came together are pushed together: a push costs HTTP/2 more than a record does.
+                    while more and size and buffer is None and count <= RECORD:
+                        size = -1
+                        size = self._decrypt(RECORD, view[count:])
+                        count += size
+                        more = self._incoming.pending or self._left_over()
             except ssl.SSLWantReadError:
-                break
+                more = False
             except ssl.SSLError as error:
-                return self._read_failed(error)
-            if not count:
-                return self._ended(self._inner_clean)
-            if sink.data_received(view[:count]) if buffer is None else sink.buffer_updated(count):
+                failure = error
+            if count and (sink.data_received(view[:count]) if buffer is None else sink.buffer_updated(count)):
                 done = True
+            if failure is not None:
+                return self._read_failed(failure) or done
+            if not size:
+                return self._ended(self._inner_clean)
         if self._outgoing.pending and not self._closed:
             self._answer()
         return done

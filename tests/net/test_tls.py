@@ -13,15 +13,17 @@ import threading
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from certificates import Authority
 from net_worlds import Listener, Sink, World, echo, receive, send
 from scripted import ScriptedStream
 
+from httpx_fast._drive import drive
 from httpx_fast._exceptions import ConnectError, ConnectTimeout, ReadError, ReadTimeout, WriteError
 from httpx_fast._net import tls
-from httpx_fast._net.base import Stream
+from httpx_fast._net.base import DONE, Stream
 from httpx_fast._net.tls import TLSStream
 
 BIG = 4 * 1024 * 1024  # bytes
@@ -156,12 +158,18 @@ def test_a_sink_may_close_its_stream(backend: World, peer: Listener, server: ssl
         stream = await dial(backend, peer, trusting)
         with contextlib.closing(stream):
             sink = Sink()
-            sink.told = stream.close
+            pushed: list[bytes] = []
+
+            def told() -> None:
+                pushed.append(bytes(sink.received))
+                stream.close()
+
+            sink.told = told
             stream.attach(sink)
             if not sink.received:
                 with contextlib.suppress(ReadError):  # closing ends the wait, or the push does
                     await stream.receive()
-            assert sink.received == b"one"
+            assert pushed in ([b"one"], [b"onetwo"])  # both records may have come together
             with pytest.raises(ReadError, match="was closed on this side"):
                 await stream.receive()
         await backend.settle()
@@ -629,6 +637,118 @@ def test_bytes_that_are_no_record_end_the_connection(
                     await stream.receive()
 
     backend.run(body)
+
+
+class Wire(Stream):
+    """Keep what is written for the peer; `answer` is what the peer does when it is read."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.answer: Callable[[], None] = lambda: None
+
+    def receive(self) -> Any:
+        self.answer()
+        return DONE
+
+    def poll_idle(self) -> None: ...
+    def set_hard_deadline(self, *arguments: Any) -> None: ...
+    async def flush(self, reading: bool) -> None: ...
+    async def start_tls(self, *arguments: Any) -> Any: ...
+
+    def attach(self, sink: Any) -> None: ...
+    def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None: ...
+    def close(self) -> None: ...
+    def get_extra_info(self, name: str) -> Any: ...
+
+    @property
+    def unsent(self) -> int:
+        return 0
+
+    def write(self, *buffers: Any) -> None:
+        self.written += b"".join(buffers)
+
+
+class Pushes:
+    """Note each push, and the end."""
+
+    pending = 0
+
+    def __init__(self) -> None:
+        self.noted: list[Any] = []
+
+    def get_buffer(self) -> None: ...
+
+    def data_received(self, data: memoryview) -> bool:
+        self.noted.append(bytes(data))
+        return True
+
+    def eof_received(self, clean: bool) -> bool:
+        self.noted.append(clean)
+        return True
+
+
+@pytest.fixture
+def in_memory(server: ssl.SSLContext, trusting: ssl.SSLContext) -> tuple[TLSStream, ssl.SSLObject, ssl.MemoryBIO]:
+    """A stream that shook hands with a peer in memory, that peer, and what it has sent."""
+    wire, coming, going = Wire(), ssl.MemoryBIO(), ssl.MemoryBIO()
+    stream = TLSStream(wire, trusting, "localhost", None)
+    peer = server.wrap_bio(coming, going, server_side=True)
+
+    async def shake_hands() -> None:
+        await stream.shake_hands()
+
+    def answer() -> None:
+        coming.write(wire.written)
+        wire.written = b""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            peer.do_handshake()
+        stream.data_received(memoryview(going.read()))
+
+    wire.answer = answer
+    drive(shake_hands())
+    coming.write(wire.written)
+    peer.do_handshake()
+    return stream, peer, going
+
+
+@pytest.mark.parametrize(("size", "pushed"), [(3, [9]), (16384, [32768, 16384]), (16000, [32000, 16000])])
+def test_records_that_came_together_are_pushed_together(in_memory: Any, size: int, pushed: list[int]):
+    stream, peer, going = in_memory
+    sink = Pushes()
+    stream.attach(sink)
+    for letter in (b"a", b"b", b"c"):
+        peer.write(letter * size)
+    data = going.read()
+    assert stream._incoming.write(data) == len(data)
+    assert stream._pump()
+    assert b"".join(sink.noted) == b"a" * size + b"b" * size + b"c" * size
+    assert list(map(len, sink.noted)) == pushed
+
+
+def test_what_came_before_a_forged_record_or_the_end_is_pushed(in_memory: Any):
+    stream, peer, going = in_memory
+    sink = Pushes()
+    stream.attach(sink)
+    peer.write(b"one")
+    first = going.read()
+    peer.write(b"two")
+    second = going.read()
+    assert stream.data_received(memoryview(first + second[:7]))  # a part of a record waits for the rest
+    assert sink.noted == [b"one"]
+    with pytest.raises(ReadError, match=r"failed while it was read: .*(mac|layer)"):
+        stream.data_received(memoryview(second[7:] + b"\x17\x03\x03\x00\x20" + bytes(32)))
+    assert sink.noted == [b"one", b"two"]
+
+
+def test_the_end_behind_data_is_told_after_it(in_memory: Any):
+    stream, peer, going = in_memory
+    sink = Pushes()
+    stream.attach(sink)
+    peer.write(b"one")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        peer.unwrap()
+    assert stream.data_received(memoryview(going.read()))
+    assert sink.noted == [b"one", True]
 
 
 def test_a_client_certificate_that_is_asked_for_is_named_as_missing(
