@@ -305,7 +305,7 @@ class Http1Connection(ResponseReader):
         if reusable:
             if self.pending:
                 self.pending = 0
-            self.chunks = self._piece = self._timeouts = None
+            self.chunks = self._piece = self._collected = self._timeouts = None
             self.head = None  # a KB and more that an idle connection would hold
             self.state = IDLE
             self.idle_since = now

@@ -16,6 +16,7 @@ while no request is under way. Rules (RFC 9112 s.9.2):
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final
@@ -50,6 +51,7 @@ _MUCH = 64 * 1024  # bytes
 # Bytes of such a buffer. What happens between two of them finds a cold cache, and on asyncio costs a fifth more with
 # 256 KiB; with 1 MiB the pieces themselves no longer stay in the cache.
 _STRETCH = 512 * 1024
+_MANY = 16  # pieces of a body that is wanted whole; more are joined as they come
 
 
 class ResponseReader:
@@ -60,6 +62,7 @@ class ResponseReader:
 
     __slots__ = (
         "_body",
+        "_collected",
         "_decoder",
         "_filled",
         "_interim_size",
@@ -99,6 +102,7 @@ class ResponseReader:
         self._filled = 0  # bytes of it
         self._piece: bytes | None = None  # all of a body that is there, where that is one piece
         self._body: BodyBuffer | None = None
+        self._collected: BodyBuffer | None = None  # all of a body of unknown length, once it is long
         self._decoder: ChunkedDecoder | None = None
 
     def begin(self, method: bytes, whole: bool) -> None:
@@ -138,7 +142,11 @@ class ResponseReader:
         piece = self._piece
         if piece is None:
             chunks, self.chunks = self.chunks, None
-            piece = b"".join(chunks) if chunks else b""
+            collected, self._collected = self._collected, None
+            if collected is not None:
+                piece = collected.cut()
+            else:
+                piece = b"".join(chunks) if chunks else b""
         else:
             self._piece = None
         if self.pending:
@@ -391,13 +399,24 @@ class ResponseReader:
 
     def _keep(self, piece: bytes) -> None:
         # Most bodies are one piece, and an idle connection keeps no deque: an empty one takes 760 bytes.
-        if self.chunks:
+        if self._collected is not None:
+            self._collected.append(piece)
+        elif self.chunks:
             self.chunks.append(piece)
+            if self.whole and len(self.chunks) == _MANY:
+                self._collect(self.chunks)
         elif self._piece is None:
             self._piece = piece
         else:
             self.chunks = deque((self._piece, piece))
             self._piece = None
+
+    def _collect(self, chunks: deque[bytes]) -> None:
+        """Join the pieces so far, and each from now on: kept, they take fresh memory, and as much again at the end."""
+        self._collected = body = BodyBuffer(sys.maxsize)
+        for piece in chunks:
+            body.append(piece)
+        self.chunks = None
 
     def _end_collected(self, body: BodyBuffer) -> None:
         self._body = None

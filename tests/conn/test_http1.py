@@ -392,3 +392,12 @@ def test_idle_connection_that_the_peer_ended_is_noticed(scene: Callable[..., Sce
     at.stream.idle.append(idle)
     assert not at.connection.alive()
     assert at.owner.was_lost == [at.connection]
+
+
+def test_a_body_that_nobody_took_is_no_part_of_the_next(scene: Callable[..., Scene]) -> None:
+    head, end = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0\r\n\r\n"
+    at = scene(*(part for letter in b"ab" for part in (head, *[b"1\r\n%c\r\n" % letter] * 40, end)))
+    request = WireHead(b"GET", b"http", b"example.org", b"/", [(b"Host", b"example.org")])
+    drive(at.connection.exchange(request, b"", 0, TIMEOUTS, Journey(0.0, at.clock), True))
+    assert at.connection.rest(at.clock())
+    assert at.exchange() == b"b" * 40

@@ -279,3 +279,21 @@ def test_hostile_length_allocates_nothing(kernel: str) -> None:
     own = reader.get_buffer()
     assert own is not None
     assert len(memoryview(own)) <= 2 * 1024 * 1024
+
+
+@pytest.mark.parametrize("count", [1, 2, h1._MANY - 1, h1._MANY, h1._MANY + 1, 5 * h1._MANY])
+@pytest.mark.parametrize("coded", [True, False])
+def test_a_long_body_of_unknown_length_is_whole(kernel: str, count: int, coded: bool) -> None:
+    pieces = [b"%04d" % number * 1000 for number in range(count)]
+    reader = Reader()
+    reader.begin(b"GET", True)
+    coding = b"Transfer-Encoding: chunked\r\n" if coded else b""
+    assert not reader.data_received(memoryview(b"HTTP/1.1 200 OK\r\n" + coding + b"\r\n"))
+    for piece in pieces:
+        framed = b"%x\r\n%b\r\n" % (len(piece), piece) if coded else piece
+        assert not reader.data_received(memoryview(framed))
+    assert reader.data_received(memoryview(b"0\r\n\r\n")) if coded else reader.eof_received(True)
+    assert reader.take_whole() == b"".join(pieces)
+    reader.begin(b"GET", True)
+    assert reader.data_received(memoryview(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"))
+    assert reader.take_whole() == b"x"
