@@ -1,4 +1,4 @@
-"""Processor instructions of a warm request, without sockets: a figure that does not depend on how busy the machine is.
+"""Processor instructions of a warm request, without sockets, and of a start: figures that no busy machine changes.
 
     python bench/instructions.py [--world asyncio] [--ask get --ask json ...]
     python bench/instructions.py --check      # compare with bench/instructions.json; fails where one grew by over 3 %
@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -202,6 +203,10 @@ def decode_blocks(count: int) -> None:
 
 
 def ask(world: str, asked: str, count: int) -> None:
+    if world == "start":
+        for _ in range(count):
+            run_program(STARTS[asked][1])
+        return
     if world == "kernel":
         KERNEL[asked](count)
         return
@@ -240,8 +245,43 @@ def instructions(world: str, asked: str, count: int) -> int:
     return int(found[1])
 
 
+#: What a program does when it starts, and what it has done before: the difference is measured.
+STARTS = {
+    "import": ("pass", "import httpx_fast"),
+    "client": ("import httpx_fast", "import httpx_fast; httpx_fast.Client(trust_env=False)"),
+}
+
+
+def start(asked: str) -> int:
+    """Return the instructions of importing the package, or of the first client, with no other package installed."""
+    less, more = map(whole_program, STARTS[asked])
+    return more - less
+
+
+def whole_program(program: str) -> int:
+    """Return the instructions of a program; what it imports is compiled before."""
+    with tempfile.TemporaryDirectory() as compiled:
+        run_program(program, compiled)
+        ended = run_program(program, compiled, "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+    found = re.search(r"Collected : (\d+)", ended.stderr)
+    assert found is not None, ended.stderr
+    return int(found[1])
+
+
+def run_program(program: str, compiled: str = "", *under: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that finds this package and no other."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONHASHSEED"] = "0"
+    if compiled:
+        environment["PYTHONPYCACHEPREFIX"] = compiled
+    command = [*under, sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {program}"]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+
+
 def measure(world: str, asked: str) -> int:
-    """Return the instructions of one request."""
+    """Return the instructions of one request, or of a start."""
+    if world == "start":
+        return start(asked)
     return round((instructions(world, asked, MANY) - instructions(world, asked, FEW)) / (MANY - FEW))
 
 
@@ -255,6 +295,8 @@ RECORDED = (
     ("asyncio", "http2"),
     ("kernel", "head"),
     ("kernel", "hpack"),
+    ("start", "import"),
+    ("start", "client"),
 )
 
 
@@ -334,8 +376,8 @@ def update(file: Path = FIGURES, count: Callable[[str, str], int] = measure) -> 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--world", choices=("blocking", "asyncio", "kernel"), action="append")
-    options.add_argument("--ask", choices=(*ASKED, *KERNEL), action="append")
+    options.add_argument("--world", choices=("blocking", "asyncio", "kernel", "start"), action="append")
+    options.add_argument("--ask", choices=(*ASKED, *KERNEL, *STARTS), action="append")
     options.add_argument("--count", type=int, help="only ask that often, and count nothing")
     options.add_argument("--check", action="store_true", help="compare with the recorded figures")
     options.add_argument("--update", action="store_true", help="record the figures")
@@ -349,7 +391,7 @@ def main() -> int:
         update()
         return 0
     for world in chosen.world or ("blocking", "asyncio"):
-        for asked in chosen.ask or (KERNEL if world == "kernel" else ("get",)):
+        for asked in chosen.ask or {"kernel": KERNEL, "start": STARTS}.get(world, ("get",)):
             if chosen.count:
                 ask(world, asked, chosen.count)
                 continue
