@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +18,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests" / "support")]
 
-from certificates import Authority  # noqa: E402
-from loads import AT_ONCE_LOADS, BATCH, SEQUENTIAL_LOADS, Load, apart  # noqa: E402
+from loads import AT_ONCE_LOADS, BATCH, SEQUENTIAL_LOADS, Load  # noqa: E402
 from loads_http2 import DOWNLOADS, HTTP2_AT_ONCE, HTTP2_DOWNLOADS, HTTP2_SEQUENTIAL, LARGE  # noqa: E402
-from servers import JSON_BODY, Nginx  # noqa: E402
+from local_nginx import Nginx, running_nginx  # noqa: E402
+from servers import JSON_BODY  # noqa: E402
 
 
 def measure(
@@ -76,16 +75,14 @@ def main() -> None:
     options.add_argument("--http2", action="store_true", help="over TLS, beside clients that speak it")
     chosen = options.parse_args()
     listener = "https" if chosen.tls else "http"
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with Nginx(Path(folder), Authority(Path(folder)), apart()) as nginx:
-            if chosen.http2:
-                compare_http2(nginx, chosen.rounds)
-                return
-            at_once = measure(AT_ONCE_LOADS, nginx, listener, chosen.rounds)
-            show("100 at once", at_once, "floor.protocol", "aiohttp")
-            sequential = measure(SEQUENTIAL_LOADS, nginx, listener, chosen.rounds)
-            show("one after the other", sequential, "floor.socket", "httpx2.blocking")
+    with running_nginx(Nginx) as nginx:
+        if chosen.http2:
+            compare_http2(nginx, chosen.rounds)
+            return
+        at_once = measure(AT_ONCE_LOADS, nginx, listener, chosen.rounds)
+        show("100 at once", at_once, "floor.protocol", "aiohttp")
+        sequential = measure(SEQUENTIAL_LOADS, nginx, listener, chosen.rounds)
+        show("one after the other", sequential, "floor.socket", "httpx2.blocking")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,10 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests" / "support")]
 
 import httpx2  # noqa: E402
-from certificates import Authority  # noqa: E402
 from compare import measure, show  # noqa: E402
 from instructions import ANSWER, FEW, MANY, URL, echoing  # noqa: E402
-from loads import AT_ONCE, AsyncLoad, FastAsyncio, Httpx2Asyncio, apart  # noqa: E402
-from servers import Nginx  # noqa: E402
+from loads import AT_ONCE, AsyncLoad, FastAsyncio, Httpx2Asyncio  # noqa: E402
+from local_nginx import Nginx, running_nginx  # noqa: E402
 
 from httpx_fast._net.asyncio import AsyncioBackend  # noqa: E402
 from httpx_fast._transports import http  # noqa: E402
@@ -84,10 +82,8 @@ LOADS: list[type[AsyncLoad]] = [FastAsyncio, FastInHttpx2, Httpx2Asyncio, Httpx2
 
 
 def compare(rounds: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with Nginx(Path(folder), Authority(Path(folder)), apart()) as nginx:
-            show("100 at once", measure(LOADS, nginx, "http", rounds), "httpx2.asyncio")
+    with running_nginx(Nginx) as nginx:
+        show("100 at once", measure(LOADS, nginx, "http", rounds), "httpx2.asyncio")
 
 
 class EchoedStream:

@@ -23,7 +23,6 @@ import socket
 import ssl
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -33,9 +32,9 @@ from urllib.parse import urlsplit
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests" / "support")]
 
-from certificates import Authority  # noqa: E402
-from loads import FloorConnection, Framing, apart, request_for  # noqa: E402
-from servers import BIG, MIB, Nginx  # noqa: E402
+from loads import FloorConnection, Framing, request_for  # noqa: E402
+from local_nginx import Nginx, running_nginx  # noqa: E402
+from servers import BIG, MIB  # noqa: E402
 
 import httpx_fast  # noqa: E402
 
@@ -274,11 +273,9 @@ def main() -> None:
     options.add_argument("scenarios", nargs="*", metavar="scenario", default=list(SCENARIOS))
     options.add_argument("--rounds", type=int, default=7)
     chosen = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with Nginx(Path(folder), Authority(Path(folder)), apart()) as nginx:
-            for name in chosen.scenarios:
-                asyncio.run(SCENARIOS[name](nginx, chosen.rounds))
+    with running_nginx(Nginx) as nginx:
+        for name in chosen.scenarios:
+            asyncio.run(SCENARIOS[name](nginx, chosen.rounds))
 
 
 if __name__ == "__main__":

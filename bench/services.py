@@ -23,7 +23,6 @@ import random
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -34,10 +33,10 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests" / "support")]
 
 import service_clients as clients  # noqa: E402
-from certificates import Authority  # noqa: E402
-from loads import FloorSocket, Framing, apart, request_for  # noqa: E402
+from loads import FloorSocket, Framing, request_for  # noqa: E402
+from local_nginx import Nginx, running_nginx  # noqa: E402
 from scenarios import Floor  # noqa: E402
-from servers import BIG, JSON_BODY, MIB, Nginx  # noqa: E402
+from servers import BIG, JSON_BODY, MIB  # noqa: E402
 from service_clients import Order, Setting  # noqa: E402
 from service_work import (  # noqa: E402
     Meter,
@@ -515,15 +514,13 @@ def main() -> None:
         os._exit(0)  # threads of clients in Rust may abort an interpreter that ends
     rounds, seconds = (2, 0.25) if chosen.quick else (chosen.rounds, chosen.seconds)
     results: dict[str, Any] = {"about": about(rounds, seconds), "scenarios": {}}
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with ServiceNginx(Path(folder), Authority(Path(folder)), apart()) as nginx:
-            for name in chosen.only or SCENARIOS:
-                for key, found in measure(name, nginx, rounds, seconds).items():
-                    results["scenarios"][key] = found
-                    show(found)
-                if chosen.json:
-                    chosen.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    with running_nginx(ServiceNginx) as nginx:
+        for name in chosen.only or SCENARIOS:
+            for key, found in measure(name, nginx, rounds, seconds).items():
+                results["scenarios"][key] = found
+                show(found)
+            if chosen.json:
+                chosen.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

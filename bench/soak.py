@@ -13,16 +13,14 @@ import asyncio
 import gc
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "support")]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests" / "support")]
 
-from certificates import Authority  # noqa: E402
-from servers import Nginx  # noqa: E402
+from local_nginx import Nginx, running_nginx  # noqa: E402
 
 import httpx_fast  # noqa: E402
 
@@ -106,24 +104,19 @@ def main() -> int:
     options = parser.parse_args()
     courses: dict[str, list[Sample]] = {}
     failed = False
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)  # nginx's workers may be somebody else
-        for each in ("authority", "nginx"):
-            Path(folder, each).mkdir()
-        authority = Authority(Path(folder, "authority"))
-        with Nginx(Path(folder, "nginx"), authority) as nginx:
-            for name in options.protocol or ["http1", "http2"]:
-                course = courses[name] = []
-                began = time.monotonic()
-                {"http1": soak_http1, "http2": soak_http2}[name](nginx, options.requests, course.append)
-                early, last = course[SAMPLES // 10 - 1], course[-1]
-                growth = last[1] / early[1]
-                failed |= growth > MAX_GROWTH
-                print(
-                    f"{name}: {last[0]} requests in {time.monotonic() - began:.0f} s;"
-                    f" {early[1]:.1f} MiB after the first tenth, {last[1]:.1f} MiB at the end ({growth - 1:+.1%});"
-                    f" {early[2]} and {last[2]} objects"
-                )
+    with running_nginx(Nginx, pinned=False) as nginx:
+        for name in options.protocol or ["http1", "http2"]:
+            course = courses[name] = []
+            began = time.monotonic()
+            {"http1": soak_http1, "http2": soak_http2}[name](nginx, options.requests, course.append)
+            early, last = course[SAMPLES // 10 - 1], course[-1]
+            growth = last[1] / early[1]
+            failed |= growth > MAX_GROWTH
+            print(
+                f"{name}: {last[0]} requests in {time.monotonic() - began:.0f} s;"
+                f" {early[1]:.1f} MiB after the first tenth, {last[1]:.1f} MiB at the end ({growth - 1:+.1%});"
+                f" {early[2]} and {last[2]} objects"
+            )
     if options.svg is not None:
         options.svg.write_text(drawn(courses), encoding="utf-8")
     return failed

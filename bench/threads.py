@@ -11,15 +11,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "support")]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests" / "support")]
 
-from servers import Nginx  # noqa: E402
+from local_nginx import Nginx, running_nginx  # noqa: E402
 
 import httpx_fast  # noqa: E402
 from httpx_fast._kernel import select  # noqa: E402
@@ -59,26 +58,19 @@ def main() -> None:
     lock = getattr(sys, "_is_gil_enabled", lambda: True)()
     print(f"{sys.version.split()[0]}, {'with' if lock else 'without'} the GIL, {os.cpu_count()} processors,", end=" ")
     print(f"kernel {select.IMPLEMENTATION}")
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)  # nginx's workers may be somebody else
-        from certificates import Authority
-
-        for each in ("authority", "nginx"):
-            Path(folder, each).mkdir()
-        authority = Authority(Path(folder, "authority"))
-        with Nginx(Path(folder, "nginx"), authority) as nginx:
-            context = authority.client_context()
-            for name, http2 in (("HTTP/1.1", False), ("HTTP/2", True)):
-                url = nginx.url("/json", "http2" if http2 else "http")
-                best = dict.fromkeys(numbers, (0.0, 0.0))
-                with httpx_fast.Client(http2=http2, verify=context) as client:
-                    assert client.get(url).http_version == name
-                    for _ in range(options.rounds):
-                        for threads in numbers:
-                            best[threads] = max(best[threads], rate(client, url, threads, options.seconds))
-                for threads in numbers:
-                    whole, used = best[threads]
-                    print(f"{name}, {threads} threads: {whole:,.0f} requests/s; {used:,.0f} per s of processor time")
+    with running_nginx(Nginx, pinned=False) as nginx:
+        context = nginx.authority.client_context()
+        for name, http2 in (("HTTP/1.1", False), ("HTTP/2", True)):
+            url = nginx.url("/json", "http2" if http2 else "http")
+            best = dict.fromkeys(numbers, (0.0, 0.0))
+            with httpx_fast.Client(http2=http2, verify=context) as client:
+                assert client.get(url).http_version == name
+                for _ in range(options.rounds):
+                    for threads in numbers:
+                        best[threads] = max(best[threads], rate(client, url, threads, options.seconds))
+            for threads in numbers:
+                whole, used = best[threads]
+                print(f"{name}, {threads} threads: {whole:,.0f} requests/s; {used:,.0f} per s of processor time")
 
 
 if __name__ == "__main__":
