@@ -10,11 +10,18 @@ Rules:
 from __future__ import annotations
 
 import argparse
+import codecs
+import contextlib
+import gzip
 import hashlib
 import importlib.util
+import io
+import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -49,7 +56,7 @@ def _parser() -> _Parser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("input", type=Path, help="a file with one URL in each line; empty lines are left out")
+    add("input", type=Path, help="a file with one URL in each line, also of gzip; - is standard input")
     add("--out", type=Path, required=True, metavar="FILE", help="results: a file .jsonl, .csv or .parquet")
     add("--concurrency", type=int, default=50, metavar="COUNT", help="requests at once (default: 50); with --dask, "
         "of each worker process")  # fmt: skip
@@ -80,13 +87,18 @@ def run(arguments: Sequence[str]) -> int:
     except SystemExit:  # of --help
         return 0
     _check(given)
+    with _input(given.input) as given.input:
+        return _run(given)
+
+
+def _run(given: argparse.Namespace) -> int:
     digest, count = _digest(given.input)
     settings = {name: getattr(given, name) for name in ("timeout", "body", "header", "location")}
     path = given.out.with_name(f"{given.out.name}.journal")
     if given.out.exists() and not path.exists() and not given.overwrite:
         raise UsageError(f"{given.out} is there already", "--overwrite replaces it", 23)
     with Journal(path, digest, settings, count) as journal:
-        progress = _Progress(journal, sum(1 for _ in _lines(given.input)))
+        progress = _Progress(journal, _count(given.input, journal))
         if journal.resumed:
             progress.say(f"continues: {journal.done} of {progress.total} were done")
         try:
@@ -120,8 +132,46 @@ def _check(given: argparse.Namespace) -> None:
     for header in given.header:
         if ":" not in header:
             raise UsageError(f"--header {header!r} has no colon", "it is NAME:VALUE")
-    if not given.input.is_file():
-        raise UsageError(f"{given.input} is no file", "the input is read twice, so it is a file, with a URL in a line")
+    _check_files(given.input, given.out)
+
+
+def _check_files(source: Path, out: Path) -> None:
+    if str(source) != "-":
+        if not source.exists():
+            raise UsageError(
+                f"there is no file {source}", "the input is a file with a URL in each line, or - for standard input"
+            )
+        if source.is_dir():
+            raise UsageError(f"{source} is a folder", "the input is a file with a URL in each line")
+    if not out.parent.is_dir():
+        raise UsageError(f"there is no folder {out.parent} for {out.name}", "make it, or choose another --out", 23)
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder", "choose another --out", 23)
+    if out.exists() and source.exists() and out.samefile(source):
+        raise UsageError(f"--out {out} is the input", "choose another --out", 23)
+
+
+@contextlib.contextmanager
+def _input(source: Path) -> Generator[Path]:
+    """Give a file that can be read several times: a copy of standard input, of a pipe, of what is compressed."""
+    with contextlib.ExitStack() as stack:
+        if str(source) == "-":
+            stream: Any = sys.stdin.buffer
+        else:
+            stream = stack.enter_context(source.open("rb"))
+        # Bytes that show what it is; a pipe gives them once.
+        reader = stream if hasattr(stream, "peek") else io.BufferedReader(stream)
+        packed = reader.peek(2)[:2] == b"\x1f\x8b"
+        if source.is_file() and not packed:
+            yield source
+            return
+        copy = stack.enter_context(tempfile.NamedTemporaryFile(prefix="httpx-fast-bulk-"))
+        try:
+            shutil.copyfileobj(stack.enter_context(gzip.open(reader)) if packed else reader, copy)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise UsageError(f"{source} cannot be decompressed: {error}", "it is no whole file of gzip") from None
+        copy.flush()
+        yield Path(copy.name)
 
 
 def _digest(path: Path) -> tuple[str, int]:
@@ -135,12 +185,30 @@ def _digest(path: Path) -> tuple[str, int]:
 
 
 def _lines(path: Path) -> Iterator[_bulk.Line]:
-    # Split at LF alone, as `_digest` does.
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+    return (_bulk.Line.of(number, line.decode("utf-8", "replace")) for number, line in _raw_lines(path))
+
+
+def _raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield lines with their numbers, without empty ones and the mark that Windows puts before UTF-8."""
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            text = line.strip()
-            if text:
-                yield _bulk.Line.of(number, text)
+            found = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            if found := found.strip():
+                yield number, found
+
+
+def _count(path: Path, journal: Journal) -> int:
+    """Return how many lines have a result in the end. Those that are not UTF-8 have theirs now: they name no URL."""
+    count = 0
+    for number, line in _raw_lines(path):
+        count += 1
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            row: dict[str, Any] = dict.fromkeys(_bulk.COLUMNS)
+            row |= {"line": number, "url": line.decode("utf-8", "replace"), "error": "UnicodeDecodeError"}
+            journal.add(row | {"message": f"the line is not UTF-8: {error.reason} at position {error.start}"})
+    return count
 
 
 def _send(given: argparse.Namespace, journal: Journal, progress: _Progress) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import os
 import signal
@@ -197,11 +198,67 @@ def test_what_was_finished_stays_when_no_more_can_be_written(tmp_path):
     assert [row["line"] for row in results(tmp_path / "out.jsonl")] == list(range(1, 61))
 
 
-def test_a_folder_that_is_not_there(tmp_path):
-    ask_for(tmp_path, ["http://127.0.0.1:9/"])
-    code, err = bulk(tmp_path, out="nowhere/out.csv")
-    assert code == 23
-    assert "No such file or directory: 'nowhere/out.csv.journal'" in err
+def test_outputs_that_cannot_be_are_refused_before_anything_is_sent(tmp_path):
+    with Crawled() as site:
+        ask_for(tmp_path, site.urls(1))
+        (tmp_path / "there.csv").mkdir()
+        (tmp_path / "urls.csv").hardlink_to(tmp_path / "urls.txt")
+        for out, message in (
+            ("nowhere/out.csv", "there is no folder nowhere for out.csv\nmake it, or"),
+            ("there.csv", "there.csv is a folder\nchoose another"),
+            ("urls.csv", "--out urls.csv is the input\nchoose another"),
+        ):
+            code, err = bulk(tmp_path, "--overwrite", out=out)
+            assert (code, site.begun) == (23, {})
+            assert err.startswith(f"httpx-fast: {message}")
+
+
+@pytest.mark.parametrize("kind", ["windows", "gzip", "standard input", pytest.param("pipe", marks=posix)])
+def test_inputs_of_other_kinds(tmp_path, kind):
+    with Crawled() as site:
+        text = b"".join(f"{url}\r\n".encode() for url in site.urls(3))
+        words, given = ["urls.txt"], None
+        if kind == "windows":
+            more = "\r\n".join(["", site.url("/\xe4"), site.url("/")]).encode()
+            text = b"\xef\xbb\xbf" + text + more + b"\xe4\r\n"
+        if kind == "gzip":
+            text = gzip.compress(text)
+        if kind == "standard input":
+            words, given = ["-"], text
+        elif kind == "pipe":
+            os.mkfifo(tmp_path / "urls.txt")
+            writer = threading.Thread(target=(tmp_path / "urls.txt").write_bytes, args=(text,))
+            writer.start()
+        else:
+            (tmp_path / "urls.txt").write_bytes(text)
+        done = subprocess.run(
+            [sys.executable, "-m", "httpx_fast", "bulk", *words, "--out", "out.jsonl"],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            input=given,
+            capture_output=True,
+            timeout=PATIENCE,
+        )
+        assert done.returncode == 0, done.stderr
+        if kind == "pipe":
+            writer.join()
+    rows = results(tmp_path / "out.jsonl")
+    assert [row["status"] for row in rows[:3]] == [200] * 3
+    if kind == "windows":
+        assert [(row["line"], row["status"], row["error"]) for row in rows[3:]] == [
+            (5, 200, None),
+            (6, None, "UnicodeDecodeError"),
+        ]
+        assert rows[4]["message"].startswith("the line is not UTF-8: ")
+        assert site.begun == {"/0": 1, "/1": 1, "/2": 1, "/%C3%A4": 1}
+
+
+def test_a_broken_file_of_gzip(tmp_path):
+    (tmp_path / "urls.txt").write_bytes(gzip.compress(b"http://127.0.0.1:9/\n" * 50)[:-9])
+    code, err = bulk(tmp_path)
+    assert code == 2
+    assert err.startswith("httpx-fast: urls.txt cannot be decompressed: ")
+    assert not (tmp_path / "out.jsonl.journal").exists()
 
 
 def test_a_server_that_never_answers_is_a_result(tmp_path):
@@ -255,7 +312,7 @@ def test_wrong_arguments(tmp_path, words, message):
 
 def test_the_input_is_missing_and_help(tmp_path):
     code, err = bulk(tmp_path)
-    assert (code, err.splitlines()[0]) == (2, "httpx-fast: urls.txt is no file")
+    assert (code, err.splitlines()[0]) == (2, "httpx-fast: there is no file urls.txt")
     process = start(tmp_path, "--help")
     assert "--concurrency" in process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 0
