@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .._multipart import MultipartStream
@@ -33,7 +33,7 @@ class Matcher:
         match_data: Mapping[str, Any] | None = None,
         match_files: Any = None,
         match_extensions: Mapping[str, Any] | None = None,
-        match_params: Mapping[str, str | Sequence[str]] | None = None,
+        match_params: Mapping[str, Any] | None = None,
         is_optional: bool = False,
         is_reusable: bool = False,
     ) -> None:
@@ -119,12 +119,17 @@ class Matcher:
         return f"{text} with {' and '.join(told)}" if told else text
 
 
-def _same_url(wanted: URL | re.Pattern[str], url: URL, params: Mapping[str, str | Sequence[str]] | None) -> bool:
+def _same_url(wanted: URL | re.Pattern[str], url: URL, params: Mapping[str, Any] | None) -> bool:
     """Return whether the URLs are equal; the order of different query parameters does not matter."""
     if isinstance(wanted, re.Pattern):
         return wanted.match(str(url)) is not None
-    expected = wanted.params if params is None else QueryParams(params)
-    return _by_name(expected) == _by_name(url.params) and _without_query(wanted) == _without_query(url)
+    if _without_query(wanted) != _without_query(url):
+        return False
+    found = _by_name(url.params)
+    if params is None:
+        return found == _by_name(wanted.params)
+    # Values are compared as they are, so that `unittest.mock.ANY` and the like can stand for some.
+    return params == {name: values if len(values) > 1 else values[0] for name, values in found.items()}
 
 
 def _by_name(params: QueryParams) -> dict[str, list[str]]:

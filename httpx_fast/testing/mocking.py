@@ -238,7 +238,8 @@ def _described(request: Request, proxy: URL | None, matchers: list[Matcher]) -> 
     told: list[str] = []
     names = {name.lower() for matcher in matchers for name in matcher.headers}
     if names:
-        seen = {name: value for name, value in request.headers.multi_items() if name in names}
+        sent = [name.decode("latin-1") for name, _ in request.headers.raw]  # as it is written
+        seen = {name: request.headers[name] for name in sent if name.lower() in names}
         told.append(f"{seen} headers")
     if any(matcher.needs_body for matcher in matchers):
         told.append(f"{request.content!r} body")

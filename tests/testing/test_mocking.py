@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from libraries import needed
@@ -76,6 +77,10 @@ MATCHING = {
     "files": (
         {"match_data": {"d": "1"}, "match_files": {"f": ("n.txt", b"content")}},
         {"data": {"d": "1"}, "files": {"f": ("n.txt", b"content")}},
+    ),
+    "any value of a parameter": (
+        {"url": URL, "match_params": {"a": ["1", ANY], "b": ANY}},
+        {"params": {"b": "3", "a": ["1", "2"]}},
     ),
     "params": ({"url": URL, "match_params": {"a": ["1", "2"], "b": "3"}}, {"params": {"b": "3", "a": ["1", "2"]}}),
     "extensions": ({"match_extensions": {"own": 1}}, {"extensions": {"own": 1}}),
@@ -183,7 +188,7 @@ def test_a_missing_answer_says_what_there_was(httpx_fast_mock: HTTPXFastMock):
     with pytest.raises(httpx_fast.TimeoutException) as caught:
         httpx_fast.get(URL, headers={"X-Key": "k"})
     assert str(caught.value) == (
-        f"No response can be found for GET request on {URL} with {{'x-key': 'k'}} headers and b'' body amongst:\n"
+        f"No response can be found for GET request on {URL} with {{'X-Key': 'k'}} headers and b'' body amongst:\n"
         f"- Match GET request on {URL}/1 with {{'X-Key': 'other'}} headers and b'x' body"
     )
     with pytest.raises(AssertionError, match=re.escape(f"mocked but not requested:\n- Match GET request on {URL}/1")):
@@ -263,3 +268,11 @@ def test_clients_of_other_packages_over_our_transports_are_answered_too(httpx_fa
     import asyncio
 
     asyncio.run(body())
+
+
+@pytest.mark.parametrize("params", [{"a": ["1"]}, {"a": 1}, {1: "1"}, {"a": ["1", ANY]}, {}])
+@pytest.mark.httpx_fast_mock(assert_all_requests_were_expected=False, assert_all_responses_were_requested=False)
+def test_values_of_parameters_are_compared_as_they_are(httpx_fast_mock: HTTPXFastMock, params):
+    httpx_fast_mock.add_response(url=URL, match_params=params)
+    with httpx_fast.Client() as client, pytest.raises(httpx_fast.TimeoutException, match="No response can be found"):
+        client.get(URL, params={"a": "1"})
