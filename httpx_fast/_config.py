@@ -28,6 +28,8 @@ ProxyTypes: TypeAlias = Union["URL", str, "Proxy"]
 
 #: Seconds for which a client waits for 100 (Continue), if it asks for that, before it sends the body all the same.
 DEFAULT_EXPECT_CONTINUE_SECONDS = 1.0
+#: Seconds over which the bytes of `Timeout(min_rate=)` are counted, unless set.
+DEFAULT_RATE_WINDOW_SECONDS = 30.0
 
 
 class UnsetType:
@@ -52,6 +54,8 @@ class Timeout:
     - `first_byte`: from the end of sending to the head of the final response; `read` then applies after that head.
     - `total`: for the whole of a `send()`: all phases, redirects, authentication, retries, and the body to its
       last byte, streamed or not. It limits the others, and nothing restarts it.
+    - `min_rate`: no seconds, but bytes per second, which a body has to come or go with at least: `ReadTimeout` or
+      `WriteTimeout` once it was slower over `rate_window` seconds of waiting for the peer, 30 unless set.
     - `expect_continue`: for 100 (Continue), where a client asks for it; the body is sent after that all the same.
 
     The first argument is for the four phases, or a tuple of two to four in that order (None for those left out), or
@@ -71,6 +75,8 @@ class Timeout:
     total: float | None
     first_byte: float | None
     expect_continue: float | None
+    min_rate: float | None
+    rate_window: float
 
     __match_args__ = ("connect", "read", "write", "pool", "total", "first_byte")
     if TYPE_CHECKING:
@@ -90,9 +96,13 @@ class Timeout:
         total: float | UnsetType | None = UNSET,
         first_byte: float | UnsetType | None = UNSET,
         expect_continue: float | UnsetType | None = UNSET,
+        min_rate: float | UnsetType | None = UNSET,
+        rate_window: float | UnsetType = UNSET,
     ) -> None:
         self.total = self.first_byte = None
         self.expect_continue = DEFAULT_EXPECT_CONTINUE_SECONDS
+        self.min_rate = None
+        self.rate_window = DEFAULT_RATE_WINDOW_SECONDS
         # The common case first: each request may come with a timeout.
         if timeout.__class__ is float or timeout.__class__ is int:
             self.connect = self.read = self.write = self.pool = _seconds(timeout, "timeout")
@@ -109,6 +119,7 @@ class Timeout:
             if isinstance(timeout, Timeout):
                 self.total, self.first_byte = timeout.total, timeout.first_byte
                 self.expect_continue = timeout.expect_continue
+                self.min_rate, self.rate_window = timeout.min_rate, timeout.rate_window
         if not isinstance(connect, UnsetType):
             self.connect = _seconds(connect, "connect")
         if not isinstance(read, UnsetType):
@@ -123,6 +134,18 @@ class Timeout:
             self.first_byte = _seconds(first_byte, "first_byte")
         if not isinstance(expect_continue, UnsetType):
             self.expect_continue = _seconds(expect_continue, "expect_continue")
+        if min_rate is not UNSET or rate_window is not UNSET:
+            self._set_rate(min_rate, rate_window)
+
+    def _set_rate(self, least: Any, window: Any) -> None:
+        if least is not UNSET:
+            self.min_rate = _rate(least)
+            if self.min_rate is None:
+                self.rate_window = DEFAULT_RATE_WINDOW_SECONDS
+        if window is not UNSET:
+            if self.min_rate is None and window != DEFAULT_RATE_WINDOW_SECONDS:
+                raise ValueError(f"expected a min_rate with rate_window={window!r}, got none")
+            self.rate_window = _window(window)
 
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
@@ -139,6 +162,8 @@ class Timeout:
         found: dict[str, float | None] = {name: value for name, value in granted.items() if value is not None}
         if self.expect_continue != DEFAULT_EXPECT_CONTINUE_SECONDS:
             found["expect_continue"] = self.expect_continue
+        if self.min_rate is not None:
+            found |= {"min_rate": self.min_rate, "rate_window": self.rate_window}
         return found
 
     def __repr__(self) -> str:
@@ -159,8 +184,10 @@ def request_timeouts(request: Any, clock: Callable[[], float]) -> RequestTimeout
     """Return the timeouts of a request, read once, with the deadline of its `send()` on this clock."""
     dispatch = request._dispatch
     own: Timeout | None = dispatch.timeout
-    if own is not None and own.total is None and dispatch.deadline is None:
-        return _as_timeouts(RequestTimeouts, (own.connect, own.read, own.write, own.pool, own.first_byte, None, None))
+    if own is not None and own.total is None and dispatch.deadline is None and own.min_rate is None:
+        return _as_timeouts(
+            RequestTimeouts, (own.connect, own.read, own.write, own.pool, own.first_byte, None, None, None)
+        )
     timeout = timeouts_of(request)
     return RequestTimeouts(
         timeout.get("connect"),
@@ -169,6 +196,7 @@ def request_timeouts(request: Any, clock: Callable[[], float]) -> RequestTimeout
         timeout.get("pool"),
         granted(request, "first_byte"),
         deadline_of(request, clock),
+        _min_rate_of(timeout),
     )
 
 
@@ -271,6 +299,30 @@ def checked_interval(value: Any, name: str, none: str) -> float | None:
     if seconds == 0:
         raise ValueError(f"expected more than 0 seconds, or None for {none}, as {name}, got {value!r}")
     return seconds
+
+
+def _min_rate_of(timeout: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return bytes per second, and the seconds over which they are counted, of a request's timeouts."""
+    least = _rate(timeout.get("min_rate"))
+    return None if least is None else (least, _window(timeout.get("rate_window", DEFAULT_RATE_WINDOW_SECONDS)))
+
+
+def _rate(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
+        raise TypeError(f"expected bytes per second or None as min_rate, got {value!r}")
+    if not 0 < value < math.inf:
+        raise ValueError(f"expected more than 0 bytes per second, or None for no limit, as min_rate, got {value!r}")
+    return float(value)
+
+
+def _window(value: Any) -> float:
+    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
+        raise TypeError(f"expected seconds as rate_window, got {value!r}")
+    if not 0 < value < math.inf:
+        raise ValueError(f"expected more than 0 seconds as rate_window, got {value!r}")
+    return float(value)
 
 
 def ping_after(value: Any) -> float | None:

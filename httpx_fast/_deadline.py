@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from ._exceptions import ConnectTimeout, PoolTimeout, ReadTimeout, TimeoutException, WriteTimeout
 
-__all__ = ["NEVER", "PHASES", "Deadline", "Phase", "PhaseTimer", "RequestTimeouts", "Total", "timed_out"]
+__all__ = ["NEVER", "PHASES", "Deadline", "Phase", "PhaseTimer", "RateCheck", "RequestTimeouts", "Total", "timed_out"]
 
 NEVER: Final = inf
 
@@ -205,6 +205,53 @@ class PhaseTimer:
         return _expired(phase, now, self.hard, self.hard_budget, unfinished)
 
 
+class RateCheck:
+    """Measure how quickly a peer gives (phase "read") or takes ("write"), over the time for which it is waited for.
+
+    `begin()` before each wait, `end()` after it. What the peer gave while nobody waited counts, that time does not.
+    """
+
+    __slots__ = ("_began", "_count", "_waited", "least", "of", "phase", "until", "window")
+
+    def __init__(self, phase: str, least: float, window: float, of: object) -> None:
+        self.phase: str = phase
+        self.least: float = least  # bytes per second
+        self.window: float = window  # seconds
+        self.of: object = of  # the exchange that is measured
+        self.until: float = NEVER  # when the wait that goes on ends a window
+        self._began = self._waited = 0.0
+        self._count = 0
+
+    def begin(self, now: float) -> float:
+        """Begin a wait; return when it is to be ended, at the latest."""
+        self._began = now
+        self.until = now + self.window - self._waited
+        return self.until
+
+    def add(self, count: int) -> None:
+        """Count bytes for which nobody waited."""
+        self._count += count
+
+    def end(self, now: float, count: int) -> TimeoutException | None:
+        """End a wait in which so many bytes came, or went; return the timeout if they are too few over a window."""
+        self._waited += now - self._began
+        self._count += count
+        if now < self.until:
+            return None
+        seen, waited = self._count / self._waited if self._waited else NEVER, self._waited
+        self._waited, self._count = 0.0, 0
+        if seen >= self.least:
+            return None
+        kind = PHASES[self.phase]
+        verb = "sent" if kind.receiving else "took"
+        failure = kind.error(
+            f"min_rate not kept, while {kind.doing}: peer {verb} {seen:.3g} bytes per second over {waited:.3g} s, "
+            f"expected {self.least:.3g} or more"
+        )
+        failure.phase, failure.limit, failure.elapsed, failure.budget = kind.reported, "min_rate", waited, self.window
+        return failure
+
+
 def _expired(phase: str, now: float, at: float, budget: float | None, detail: str) -> TimeoutException:
     """Return the timeout of a phase that began `budget` seconds before its deadline `at`, which has passed."""
     granted = budget if budget is not None else max(at - now, 0.0)
@@ -220,6 +267,7 @@ class RequestTimeouts(NamedTuple):
     pool: float | None
     first_byte: float | None = None  # from the end of sending to the response's head, in place of `read`
     deadline: Deadline | None = None
+    min_rate: tuple[float, float] | None = None  # bytes per second of a body, over so many seconds
     expect: float | None = None  # for 100 (Continue), before the body is sent; None sends it at once
 
     def until_head(self, sent: float, heard: float) -> tuple[str, float | None, float | None]:

@@ -117,7 +117,8 @@ def _timeouts(client: Any, request: Request) -> dict[str, Any]:
         client._set_timeout(request)
     given = timeouts_of(request)
     timeouts = {name: given.get(name) for name in ("connect", "read", "write", "pool")}
-    return {"timeouts": timeouts | {name: granted(request, name) for name in ("first_byte", "total")}}
+    timeouts |= {name: granted(request, name) for name in ("first_byte", "total")}
+    return {"timeouts": timeouts | {name: given[name] for name in ("min_rate", "rate_window") if name in given}}
 
 
 def _transport(client: Any, request: Request) -> dict[str, Any]:

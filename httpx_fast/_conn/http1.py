@@ -17,7 +17,7 @@ from collections.abc import AsyncIterable, Coroutine
 from math import inf
 from typing import Any, ClassVar, Final, Self
 
-from .._deadline import Deadline
+from .._deadline import Deadline, RateCheck
 from .._exceptions import (
     NetworkError,
     ReadTimeout,
@@ -52,6 +52,8 @@ class Http1Connection(ResponseReader):
         "_clock",
         "_lost",
         "_pushes",
+        "_rate_in",
+        "_rate_out",
         "_upload",
         "allowed",
         "facts",
@@ -92,6 +94,8 @@ class Http1Connection(ResponseReader):
         self._timeouts: RequestTimeouts | None = None
         self._bounded = False  # there is a deadline for all of this exchange
         self.sending = False  # a part of the request is left to be sent
+        self._rate_in: RateCheck | None = None  # of the last exchange that had a rate to keep
+        self._rate_out: RateCheck | None = None
         self._upload: Upload | None = None  # what was not yet given to the stream of that part
         stream.attach(self)
 
@@ -239,6 +243,8 @@ class Http1Connection(ResponseReader):
             return b""
         late = self._late("read", "the response had not ended") if self._bounded and not self.ended else None
         piece = self.take() if late is None else b""
+        if piece and self._rate_in is not None:
+            self._rate_in.add(len(piece))
         if piece or self.ended:
             return piece
         assert self._timeouts is not None
@@ -251,6 +257,9 @@ class Http1Connection(ResponseReader):
                     raise self._broken
                 if self.sending:
                     await self._send_on(self._timeouts.write, reading=True)
+                elif self._timeouts.min_rate is not None:
+                    piece = await self._receive_at_rate(self._timeouts)
+                    continue
                 else:
                     self.stream.set_deadline("read", None if read is None else self._clock() + read, read)
                     await self.stream.receive()
@@ -262,6 +271,29 @@ class Http1Connection(ResponseReader):
                 self._broken = error
                 return piece
             raise
+        return piece
+
+    async def _receive_at_rate(self, timeouts: RequestTimeouts) -> bytes:
+        """Wait for the next piece, b"" if the time of a window was up before it came. Raises its timeout."""
+        check = self._rate_in
+        if check is None or check.of is not timeouts:
+            assert timeouts.min_rate is not None
+            check = self._rate_in = RateCheck("read", *timeouts.min_rate, timeouts)
+        read, now = timeouts.read, self._clock()
+        until = check.begin(now)
+        if read is None or until < now + read:
+            self.stream.set_deadline("read", until, None)
+        else:
+            self.stream.set_deadline("read", now + read, read)
+        try:
+            await self.stream.receive()
+        except ReadTimeout as error:
+            if error.limit == "total" or self._clock() < until:
+                raise
+        piece = self.take()
+        failure = check.end(self._clock(), len(piece))
+        if failure is not None:
+            raise failure
         return piece
 
     def _traced_head(self) -> tuple[bytes, int, bytes, list[FieldLine]]:
@@ -571,11 +603,43 @@ class Http1Connection(ResponseReader):
     async def _flush(self, budget: float | None) -> None:
         """Wait until the stream has sent what it was given, or the response has news."""
         self._set_write_deadline(budget)
-        if self.state == ENDED:
+        timeouts = self._timeouts
+        assert timeouts is not None
+        if timeouts.min_rate is not None:
+            await self._flush_at_rate(timeouts)
+        elif self.state == ENDED:
             await self.stream.flush(False)
         else:
             self.stream.set_deadline("read", None, None)
             await self.stream.flush(True)
+
+    async def _flush_at_rate(self, timeouts: RequestTimeouts) -> None:
+        """Do the same, until the time of a window is up at the latest. Raises its timeout."""
+        stream, check = self.stream, self._rate_out
+        if check is None or check.of is not timeouts:
+            assert timeouts.min_rate is not None
+            check = self._rate_out = RateCheck("write", *timeouts.min_rate, timeouts)
+        deadline, left, now = timeouts.deadline, stream.unsent, self._clock()
+        until = check.begin(now)
+        is_window = deadline is None or until < deadline.at
+        if is_window:
+            stream.set_hard_deadline("write", until, check.window)
+            write = timeouts.write
+            stream.set_deadline("write", None if write is None else now + write, write)
+        stream.set_deadline("read", None, None)
+        try:
+            await stream.flush(self.state != ENDED)
+        except WriteTimeout as error:
+            if error.limit == "total" or self._clock() < until:
+                raise
+        finally:
+            if is_window:
+                stream.set_hard_deadline(
+                    "write", *((None, None) if deadline is None else (deadline.at, deadline.budget))
+                )
+        failure = check.end(self._clock(), left - stream.unsent)
+        if failure is not None:
+            raise failure
 
     async def _write(self, budget: float | None, *buffers: bytes | memoryview) -> None:
         if self._bounded:

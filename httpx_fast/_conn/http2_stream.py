@@ -6,11 +6,11 @@ on: so both run at once on one stream, whichever the peer waits for first.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from math import inf
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from .._deadline import Deadline
+from .._deadline import Deadline, RateCheck
 from .._exceptions import LocalProtocolError, ReadTimeout, WriteTimeout
 from .._journey import Journey
 from .._kernel.constants import FIRST_INTERMEDIATE
@@ -18,6 +18,8 @@ from .._net.base import Buffer, Stream
 from .._wire.h2_stream import ENDED, HEAD
 from .base import RequestTimeouts
 from .http2_shared import SharedSession, WaitingStream
+
+T = TypeVar("T")
 
 
 class StreamOwner(Protocol):
@@ -36,12 +38,15 @@ class Http2Stream(WaitingStream):
     __slots__ = (
         "_asked",
         "_body_size",
-        "_timeouts",
+        "_counted",
         "_journey",
         "_owner",
         "_piece",
+        "_rate_in",
+        "_rate_out",
         "_shared",
         "_source",
+        "_timeouts",
         "_took_at",
         "_unwanted",
     )
@@ -64,6 +69,9 @@ class Http2Stream(WaitingStream):
         self._body_size = 0  # bytes that the body has, or below 0 if unknown
         self._asked = 0  # bytes of the body that were sent, and are in `_piece`
         self._unwanted = False  # the response came before the body, for which it was waited
+        self._rate_in: RateCheck | None = None
+        self._rate_out: RateCheck | None = None
+        self._counted = 0  # bytes of `pending` that `_rate_in` knows
         self._took_at = 0.0  # when the peer's windows last took something
 
     @property
@@ -108,6 +116,8 @@ class Http2Stream(WaitingStream):
                 shared.check_deadline(self, "read")
             piece = shared.claim_piece(self)
             if piece:
+                if self._rate_in is not None:
+                    self._count(len(piece), self._rate_in)
                 return piece
             if self.state >= ENDED:
                 if self.error is not None:
@@ -121,7 +131,34 @@ class Http2Stream(WaitingStream):
                 self.moment = shared.clock()
             budget = self._timeouts.read
             self.timer.set("read", None if budget is None else self.moment + budget, budget)
-            await shared.wait_for_news(self)
+            if self._timeouts.min_rate is None:
+                await shared.wait_for_news(self)
+            else:
+                await self._wait_at_rate(*self._timeouts.min_rate)
+
+    async def _wait_at_rate(self, least: float, window: float) -> None:
+        """Wait for news, until the time of a window is up at the latest. Raises its timeout."""
+        check, clock, timer = self._rate_in, self._shared.clock, self.timer
+        if check is None:
+            check = self._rate_in = RateCheck("read", least, window, self)
+        until = check.begin(clock())
+        if until < timer.at:
+            timer.set("read", until, None)
+        try:
+            await self._shared.wait_for_news(self)
+        except ReadTimeout as error:
+            if error.limit == "total" or clock() < until:
+                raise
+        self._counted = self.pending
+        failure = check.end(clock(), self.pending)
+        if failure is not None:
+            raise failure
+
+    def _count(self, size: int, check: RateCheck) -> None:
+        """Count what came while nobody waited."""
+        known = min(size, self._counted)
+        self._counted -= known
+        check.add(size - known)
 
     def rest(self, now: float) -> bool:
         """End the exchange; return whether its connection takes others. Reset what has not ended, without waiting."""
@@ -193,11 +230,16 @@ class Http2Stream(WaitingStream):
                 self._took_at = shared.clock()
             last = self._source is None
             try:
-                sent = await shared.send_some(self, piece, last, budget)
+                step = shared.send_some(self, piece, last, budget)
+                sent = await (
+                    step if self._timeouts.min_rate is None else self._at_rate(step, *self._timeouts.min_rate)
+                )
             except WriteTimeout:
                 if self.state != ENDED:
                     raise
                 sent = 0
+            if sent is None:
+                continue
             if sent == len(piece):
                 self._piece = None
                 self._took_at = shared.clock()
@@ -215,7 +257,31 @@ class Http2Stream(WaitingStream):
                 return
             else:
                 self.timer.set("write", None if budget is None else self._took_at + budget, budget)
-                await shared.wait_for_news(self)
+                news = shared.wait_for_news(self)
+                await (news if self._timeouts.min_rate is None else self._at_rate(news, *self._timeouts.min_rate))
+
+    async def _at_rate(self, step: Coroutine[Any, Any, T], least: float, window: float) -> T | None:
+        """Await a step of sending, until the time of a window is up at the latest: None then. Raises its timeout."""
+        check, clock, timer = self._rate_out, self._shared.clock, self.timer
+        if check is None:
+            check = self._rate_out = RateCheck("write", least, window, self)
+        until = check.begin(clock())
+        hard, hard_budget = timer.hard, timer.hard_budget
+        if until < hard:
+            timer.set_hard(until, window)
+            timer.at = min(timer.at, until)
+        result: T | None = None
+        try:
+            result = await step
+        except WriteTimeout as error:
+            if error.limit == "total" or clock() < until:
+                raise
+        finally:
+            timer.set_hard(hard, hard_budget)
+        failure = check.end(clock(), result if isinstance(result, int) else 0)
+        if failure is not None:
+            raise failure
+        return result
 
     @property
     def _declined(self) -> bool:

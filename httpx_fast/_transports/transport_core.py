@@ -235,8 +235,8 @@ class TransportCore(Copied):
         data = request._content if request._stream is None else request._body
         framing = 0 if data == b"" and head.announced is None else framing_of(head, data)
         timeouts = request_timeouts(request, clock)
-        # A body that may be too large is not collected, but read piece by piece.
-        whole = dispatch.whole and self._max_size is None
+        # A body that may be too large, or too slow, is not collected, but read piece by piece.
+        whole = dispatch.whole and self._max_size is None and timeouts.min_rate is None
         if framing and (self._expect_from is not None or extensions is not None):
             least = self._expect_from
             if extensions is not None and "expect_continue" in extensions:

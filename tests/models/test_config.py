@@ -123,6 +123,8 @@ def test_timeout_is_a_dataclass():
         "total": None,
         "first_byte": None,
         "expect_continue": 1.0,
+        "min_rate": None,
+        "rate_window": 30.0,
     }
     assert dataclasses.replace(timeout, read=2) == Timeout(5, connect=1, read=2)
     assert pickle.loads(pickle.dumps(timeout)) == timeout

@@ -108,6 +108,8 @@ DIFFERENCES = {
     "Timeout.__init__": _BEYOND,
     "Timeout.expect_continue": "the wait for 100 (Continue)",
     "Timeout.first_byte": _BEYOND,
+    "Timeout.min_rate": "how slow a transfer may be",
+    "Timeout.rate_window": "over how long",
     "Timeout.total": _BEYOND,
     **{f"{name}.{member}": _TIMEOUT for name in _TIMEOUTS for member in ("phase", "limit", "elapsed", "budget")},
     "Response.informational": "1xx responses are kept",
