@@ -369,7 +369,8 @@ def test_total_is_for_all_connections_together(backend, peer):
     async def body():
         timeout = httpx_fast.Timeout(PATIENCE, total=1.5)
         async with client_of(backend) as client:
-            with pytest.raises(httpx_fast.ReadTimeout, match="total timed out"):
+            # Which phase uses up the last of it depends on how busy the machine is.
+            with pytest.raises(httpx_fast.TimeoutException, match="total timed out"):
                 await collect(
                     backend, client, at.url(), reconnect=Reconnect(backoff=0), stall_timeout=0.2, timeout=timeout
                 )

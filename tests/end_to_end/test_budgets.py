@@ -104,7 +104,8 @@ def in_time(backend: Runner, record_property: Callable[[str, object], None]) -> 
                 assert failure.phase == type(failure).__name__.removesuffix("Timeout").lower()
                 assert failure.elapsed >= BUDGET - 0.001
                 assert failure.journey is not None
-                if isinstance(failure, kind) and late[-1] <= ALLOWED:
+                # On a busy machine the step before may use up the budget.
+                if isinstance(failure, kind) and re.search(says, str(failure)) and late[-1] <= ALLOWED:
                     break
             await settle(backend)
         record_property("overshoot", " ".join(f"{each:.4f}" for each in late))
