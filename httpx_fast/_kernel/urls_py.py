@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import cast
-from urllib.parse import quote_plus
 
 from .constants import FORM_CHARACTERS, FRAGMENT_CHARACTERS, MAX_PORT, MAX_URL_LENGTH, PATH_CHARACTERS, QUERY_CHARACTERS
 
@@ -97,6 +96,12 @@ def primitive_value_to_str(value: object) -> str:
     return "" if value is None else str(value)
 
 
+def _quoted(text: str) -> str:
+    from urllib.parse import quote_plus  # takes longer to import than most queries to encode
+
+    return quote_plus(text)
+
+
 def urlencode(pairs: Iterable[tuple[object, object]]) -> str | None:
     """Encode names and values as application/x-www-form-urlencoded (WHATWG URL s.5.2).
 
@@ -108,9 +113,9 @@ def urlencode(pairs: Iterable[tuple[object, object]]) -> str | None:
         if type(name) is not str:
             return None
         if not _form_plain(name):
-            name = quote_plus(name)
+            name = _quoted(name)
         values: Iterable[object] = cast("Iterable[object]", value) if isinstance(value, (list, tuple)) else (value,)
         for each in values:
             text = each if type(each) is str else primitive_value_to_str(each)
-            encoded.append(f"{name}={text if _form_plain(text) else quote_plus(text)}")
+            encoded.append(f"{name}={text if _form_plain(text) else _quoted(text)}")
     return "&".join(encoded)
