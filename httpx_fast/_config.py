@@ -44,6 +44,11 @@ UNSET = UnsetType()
 _Seconds: TypeAlias = float | None
 
 
+def _settings_of(settings: object) -> dict[str, Any]:
+    """Return what was set, without what others put into an object: SDKs give `__module__` to all that they export."""
+    return {name: value for name, value in settings.__dict__.items() if name[:1] != "_"}
+
+
 class Timeout:
     """Set how long to wait, in seconds, in each phase of a request; None waits without limit.
 
@@ -150,7 +155,7 @@ class Timeout:
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
             return NotImplemented
-        return self.__dict__ == other.__dict__
+        return _settings_of(self) == _settings_of(other)
 
     def as_dict(self) -> dict[str, float | None]:
         """Return the seconds by phase, as a request's extensions contain them; the others that httpx lacks if set."""
@@ -415,7 +420,7 @@ class Limits:
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
             return NotImplemented
-        return self.__dict__ == other.__dict__
+        return _settings_of(self) == _settings_of(other)
 
     def __repr__(self) -> str:
         # httpx's, so it omits what httpx has not, unless it sets a limit.

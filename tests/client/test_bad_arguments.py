@@ -432,3 +432,12 @@ def test_what_makes_no_sense_is_refused_where_it_is_written(make, name, value):
 @pytest.mark.parametrize("make", [httpx_fast.Retry, httpx_fast.Reconnect, httpx_fast.Hedge, httpx_fast.Breaker, Limits])
 def test_every_argument_is_in_the_table(make):
     assert NONSENSE[make].keys() == inspect.signature(make).parameters.keys()
+
+
+@pytest.mark.parametrize("make", [httpx_fast.Timeout, lambda seconds: Limits(max_age=seconds)])
+def test_settings_are_compared_by_what_was_set(make):
+    """SDKs write `__module__` into each object that they export, a default timeout for one."""
+    exported = make(5)
+    exported.__module__ = "an.sdk"
+    assert exported == make(5)
+    assert exported != make(6)
