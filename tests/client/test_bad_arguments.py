@@ -380,6 +380,8 @@ NONSENSE = {
         **dict.fromkeys(("max_connections", "max_per_host"), (*COUNTS, 0)),
         **dict.fromkeys(("max_keepalive_connections", "max_response_size"), COUNTS),
         **dict.fromkeys(("keepalive_expiry", "max_age"), NUMBERS),
+        **dict.fromkeys(("rate",), (*NUMBERS, 0)),
+        "burst": (*COUNTS[1:], 0),
     },
     httpx_fast.Timeout: {"timeout": NUMBERS, **dict.fromkeys(("total",), NUMBERS)},
     httpx_fast.TCPKeepAlive: dict.fromkeys(("idle", "interval", "count"), (*COUNTS, 0, None)),
