@@ -45,11 +45,11 @@ cdef extern from *:
     #endif
     }
 
-    /* Have blocks up to `size` bytes come from the heap, and return to it. glibc maps those above 128 KiB one by one and
-     * unmaps them when they are freed, and it returns the end of the heap to the system when 128 KiB are free there: then
-     * each piece of a long body faults for every 4 KB, which costs as much as receiving it. Freeing one such block moves
-     * the first bound above it and the second to twice of that (mallopt(3), M_MMAP_THRESHOLD), unless the program has set
-     * either itself. */
+    /* Have blocks up to `size` bytes come from the heap, and return to it. glibc maps those above 128 KiB one by one
+     * and unmaps them when they are freed, and it returns the end of the heap to the system when 128 KiB are free
+     * there: then each piece of a long body faults for every 4 KB, which costs as much as receiving it. Freeing one
+     * such block moves the first bound above it and the second to twice of that (mallopt(3), M_MMAP_THRESHOLD),
+     * unless the program has set either itself. */
     static void serve_from_heap(size_t size) {
     #if defined(__GLIBC__)
         void *volatile block = malloc(size);  /* volatile: a compiler may leave out a pair that nobody looks at */
@@ -69,12 +69,12 @@ cdef Py_ssize_t FIRST_ROOM = constants.FIRST_ROOM
 # A store above this is put into huge pages where Linux has them: a fault for every 4 KB costs more than receiving these
 # does. As the store grows with what arrives, a hostile length gains one huge page at most.
 cdef Py_ssize_t HUGE_FROM = 4 * 1024 * 1024  # bytes
-# Up to ADDRESSES such a store grows by this factor: where it is moved huge pages may be split, and what nobody has touched
-# is only an address range.
+# Up to ADDRESSES such a store grows by this factor: where it is moved huge pages may be split, and what nobody has
+# touched is only an address range.
 cdef Py_ssize_t GROWTH_IN_HUGE_PAGES = GROWTH
 cdef Py_ssize_t ADDRESSES = 64 * 1024 * 1024  # bytes
-# Half of it is above what is free at the end of the heap when its reader drops all pieces of a streamed body that were
-# waiting (HIGH_WATER, and one that was being received). A store that has grown once is mapped: such can be moved.
+# Half of it is above what is free at the end of the heap when its reader drops all pieces of a streamed body that
+# were waiting (HIGH_WATER, and one that was being received). A store that has grown once is mapped: such can be moved.
 cdef Py_ssize_t FROM_HEAP = 2 * FIRST_ROOM - 64 * 1024
 
 serve_from_heap(FROM_HEAP)
@@ -84,7 +84,7 @@ serve_from_heap(FROM_HEAP)
 cdef class BodyBuffer:
     """Collect a body of `expected` bytes as they arrive."""
 
-    # A bytes object without other references until it is taken; NULL before the first view, and some time after the end.
+    # A bytes object without other references until it is taken; NULL before the first view and after the end.
     # Made as late as that it is likely the one that the reader of the body has just dropped, still in the cache.
     cdef PyObject *store
     cdef Py_ssize_t expected

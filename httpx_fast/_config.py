@@ -288,7 +288,7 @@ def expect_from(value: Any) -> int | None:
 
 def checked_count(value: Any, name: str, least: int = 0, none: str = "") -> Any:
     """Return a count; `none` says what None stands for, if that is allowed. Raises TypeError, ValueError."""
-    if value is None and none:
+    if none and value is None:
         return None
     or_none = f", or None for {none}" if none else ""
     if isinstance(value, bool) or not hasattr(value, "__index__"):

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from .._deadline import Deadline, RequestTimeouts
@@ -90,7 +90,7 @@ class Exchange(Protocol):
         """Return all of the body that was not claimed yet."""
         ...
 
-    async def next_chunk(self) -> bytes:
+    def next_chunk(self) -> Coroutine[Any, Any, bytes]:
         """Return the next piece of the body as it arrived; b"" after its end."""
         ...
 
