@@ -226,6 +226,9 @@ DIFFERENT: dict[str, dict[str, str | None]] = {
     "-F file=@-;type=text/plain /": {"transfer-encoding": None, "expect": None},
 }
 
+#: What is found out here before anything is sent: curl asks first, and cannot write the answer then.
+NOT_SENT = {"-o no/such/folder/out.txt /"}
+
 
 def adapted(request: tuple[Any, ...], changes: dict[str, str | None]) -> tuple[Any, ...]:
     """What curl has sent, with the fields that are others here."""
@@ -283,7 +286,8 @@ def test_the_command_does_what_curl_does(invocation: str, recorder: Recorder, fo
     codes = by_both(words, lambda: sent.append(recorder.take()))
     sent.append(recorder.take())
     changes = DIFFERENT.get(invocation, {})
-    assert sent[1] == [adapted(each, changes) for each in sent[0]]
+    expected = [] if invocation in NOT_SENT else [adapted(each, changes) for each in sent[0]]
+    assert sent[1] == expected
     if invocation == "--cacert no-such.pem S/" and codes[0] == 2:
         codes = 77, codes[1]  # curl 8.22 looks for the file among its options, and calls that a bad option
     assert codes[1] == codes[0]
