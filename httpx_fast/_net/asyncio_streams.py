@@ -259,10 +259,11 @@ class LoopStream(SocketStream):
         now = self._clock()
         if self._senders and now >= self._write_timer.at and self._has_sent():
             self._write_timer.postpone(self._clock)
-        if receiving and now >= self._read_timer.at:
-            self._fail_receiver(self._expired(now))
+        # First who sends: one that sends and reads at once (`flush(reading=True)`) waits for the peer to read.
         if self._senders and now >= self._write_timer.at:
             self._fail_senders(self._write_expired(now, f", {self.unsent} bytes are left"))
+        if receiving and now >= self._read_timer.at:
+            self._fail_receiver(self._expired(now))
         self._set_timer()
 
 

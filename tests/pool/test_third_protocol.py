@@ -308,4 +308,6 @@ def test_pool_imports_no_class_of_connection() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.level == 2 and (node.module or "").startswith("_conn"):
                 found.add(str(node.module))
-    assert found == {"_conn.base", "_conn.dial", "_conn.keep_alive", "_conn.protocols", "_conn.sessions"}
+    assert found == {
+        *("_conn.base", "_conn.dial", "_conn.keep_alive", "_conn.options", "_conn.protocols", "_conn.sessions"),
+    }
