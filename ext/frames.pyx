@@ -40,9 +40,7 @@ cdef enum:
 
 cdef Py_ssize_t LARGEST_FRAME_SIZE = h2_constants.LARGEST_FRAME_SIZE
 cdef Py_ssize_t DEFAULT_FRAME_SIZE = h2_constants.DEFAULT_FRAME_SIZE
-cdef Py_ssize_t MAX_BLOCK_SIZE = h2_constants.MAX_BLOCK_SIZE
 cdef Py_ssize_t MAX_STREAM_ID = h2_constants.MAX_STREAM_ID
-cdef int MAX_CONTINUATIONS = h2_constants.MAX_CONTINUATIONS
 
 cdef object Http2Error = h2_errors.Http2Error
 cdef object contents = h2_control.contents
@@ -52,7 +50,7 @@ cdef object kept = h2_control.KEPT
 
 @cython.final
 cdef class FrameReader:
-    """Read the frames that one peer sends."""
+    """Read the frames that one peer sends; a field block has at most `max_block_size` bytes."""
 
     cdef unsigned char head[HEAD_SIZE]
     cdef int head_size  # bytes of a head that has not come whole
@@ -75,12 +73,20 @@ cdef class FrameReader:
     cdef int block_flags
     cdef Py_ssize_t block_size
     cdef int continuations
+    cdef Py_ssize_t max_block_size
+    cdef int max_continuations
     #: True after an error that costs the connection.
     cdef readonly bint broken
     #: Bytes that a frame may have after its head: our SETTINGS_MAX_FRAME_SIZE, once it was acknowledged.
     cdef public Py_ssize_t max_frame_size
 
-    def __init__(self, Py_ssize_t max_frame_size=h2_constants.DEFAULT_FRAME_SIZE):
+    def __init__(
+        self,
+        Py_ssize_t max_frame_size=h2_constants.DEFAULT_FRAME_SIZE,
+        Py_ssize_t max_block_size=h2_constants.MAX_BLOCK_SIZE,
+    ):
+        self.max_block_size = max_block_size
+        self.max_continuations = h2_control.max_continuations(max_block_size)
         self.max_frame_size = max_frame_size
 
     def feed(self, data, Py_ssize_t start, Py_ssize_t end):
@@ -174,8 +180,8 @@ cdef class FrameReader:
         else:
             self.continuations += 1
         self.block_size += self.size
-        if self.block_size > MAX_BLOCK_SIZE or self.continuations > MAX_CONTINUATIONS:
-            return h2_errors.block_too_large(self.stream_id)
+        if self.block_size > self.max_block_size or self.continuations > self.max_continuations:
+            return h2_errors.block_too_large(self.stream_id, self.max_block_size, self.max_continuations)
         return None
 
     cdef int report(self, error, list frames) except -1:

@@ -470,16 +470,19 @@ cdef int members_of(bytes_ptr at, bytes_ptr end) noexcept:
 
 @cython.final
 cdef class HeadParser:
-    """Read response heads, one after the other."""
+    """Read response heads of at most `max_size` bytes, one after the other."""
 
     cdef Section section
+    cdef Py_ssize_t max_size
     cdef Py_ssize_t available  # bytes that were there at the last call
     cdef bint reading  # left true by an error
     cdef int status  # 0 while the status line has not come
     cdef int minor
     cdef uint32_t reason_end
 
-    def __cinit__(self):
+    def __cinit__(self, Py_ssize_t max_size=MAX_HEAD_SIZE):
+        errors.check_head_size(max_size)
+        self.max_size = max_size
         self.section.bare_lf = True
 
     def __dealloc__(self):
@@ -525,7 +528,7 @@ cdef class HeadParser:
             PyBuffer_Release(&view)
 
     cdef ResponseHead read(self, bytes_ptr base, Py_ssize_t available):
-        cdef Py_ssize_t size = min(available, MAX_HEAD_SIZE)
+        cdef Py_ssize_t size = min(available, self.max_size)
         cdef ResponseHead head
         if (self.status or self.read_status(base, size, available)) and read_fields(&self.section, base, size):
             head = ResponseHead.__new__(ResponseHead)
@@ -535,8 +538,8 @@ cdef class HeadParser:
             head.take(&self.section, base)
             self.forget()
             return head
-        if available >= MAX_HEAD_SIZE:
-            raise errors.too_large(title(&self.section))
+        if available >= self.max_size:
+            raise errors.too_large(title(&self.section), self.max_size)
         self.available = available
         return None
 
@@ -612,10 +615,11 @@ cdef class ChunkedDecoder:
     """Decode a chunked body (RFC 9112 s.7.1).
 
     All line ends have to be CRLF, also those of trailers: if a peer and an intermediary see the end of a chunk at
-    different bytes, a response can be smuggled in.
+    different bytes, a response can be smuggled in. A trailer section has at most `max_trailers` bytes.
     """
 
     cdef State state
+    cdef Py_ssize_t max_trailers
     cdef int digits
     cdef uint64_t left  # of the chunk, in bytes
     cdef Py_ssize_t extension  # bytes of extensions so far
@@ -628,7 +632,9 @@ cdef class ChunkedDecoder:
     #: What was decoded in the call that raised, before the error.
     cdef readonly bytes salvaged
 
-    def __cinit__(self):
+    def __cinit__(self, Py_ssize_t max_trailers=MAX_HEAD_SIZE):
+        errors.check_head_size(max_trailers)
+        self.max_trailers = max_trailers
         self.section.trailers = True
         self.trailers = []
         self.salvaged = b""
@@ -763,14 +769,14 @@ cdef class ChunkedDecoder:
                 return at + 2
             self.trailer_data = bytearray()
         before = PyByteArray_GET_SIZE(self.trailer_data)
-        self.trailer_data += piece(at, at + min(end - at, MAX_HEAD_SIZE - before))
+        self.trailer_data += piece(at, at + min(end - at, self.max_trailers - before))
         base = <bytes_ptr> PyByteArray_AS_STRING(self.trailer_data)
         if read_fields(&self.section, base, PyByteArray_GET_SIZE(self.trailer_data)):
             self.trailers = lines_of(base, self.section.fields, self.section.count)
             self.finish()
             return at + (self.section.line - before)
-        if PyByteArray_GET_SIZE(self.trailer_data) == MAX_HEAD_SIZE:
-            raise errors.too_large(title(&self.section))
+        if PyByteArray_GET_SIZE(self.trailer_data) == self.max_trailers:
+            raise errors.too_large(title(&self.section), self.max_trailers)
         return end
 
     cdef void finish(self) noexcept:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, Union, cast
 
 from ._deadline import Deadline, RequestTimeouts
+from ._kernel.constants import LARGEST_HEAD_SIZE
 from ._late_fields import LateFields
 from ._models.headers import Headers, HeaderTypes
 from ._trust import create_ssl_context
@@ -337,7 +338,17 @@ def ping_after(value: Any) -> float | None:
 
 #: The smallest value of each limit that is a whole number.
 _COUNTS = (("max_connections", 1), ("max_keepalive_connections", 0), ("max_per_host", 1), ("max_response_size", 0))
-_UNITS = {"max_response_size": "a number of bytes"}
+_BYTES = "a number of bytes"
+_UNITS = {"max_response_size": _BYTES}
+
+
+def _check_head_size(value: Any) -> None:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"expected {_BYTES} or None as max_head_size, got {value!r}")
+    if not 1 <= value <= LARGEST_HEAD_SIZE:
+        raise ValueError(
+            f"expected 1 to {LARGEST_HEAD_SIZE} bytes, or None for the default, as max_head_size, got {value!r}"
+        )
 
 
 class Limits:
@@ -350,6 +361,9 @@ class Limits:
     - `max_age`: seconds after which a connection serves no further request.
     - `max_response_size`: bytes of a response's body, as received and as decoded; one more raises `ResponseTooLarge`,
       and the rest is not received.
+    - `max_head_size`: bytes of a response's head, and of its trailer section; a larger one raises
+      `RemoteProtocolError`. None, the default, sets what the protocol has: 102,400 bytes in HTTP/1.1, 65,536 in HTTP/2,
+      where each field counts 32 bytes more. It may be 16 MiB at most.
     - `rate`: requests per second that begin to one origin; `burst` of them begin at once after a pause, 1 unless set.
       More wait in the order in which they came, for `timeout.pool` at most. An origin that answers 429 or 503 with
       Retry-After gets none until then, for 60 s at most.
@@ -365,6 +379,7 @@ class Limits:
     max_per_host: int | None
     max_age: float | None
     max_response_size: int | None
+    max_head_size: int | None
     rate: float | None
     burst: int
 
@@ -383,6 +398,7 @@ class Limits:
         max_per_host: int | None = None,
         max_age: float | None = None,
         max_response_size: int | None = None,
+        max_head_size: int | None = None,
         rate: float | None = None,
         burst: int = 1,
     ) -> None:
@@ -392,6 +408,7 @@ class Limits:
         self.max_per_host = max_per_host
         self.max_age = _seconds(max_age, "max_age")
         self.max_response_size = max_response_size
+        self.max_head_size = max_head_size
         self.rate = rate
         self.burst = burst
         for name, least in _COUNTS:
@@ -402,7 +419,9 @@ class Limits:
                 raise TypeError(f"expected {_UNITS.get(name, 'a count')} or None as {name}, got {value!r}")
             if value < least:
                 raise ValueError(f"expected {least} or more, or None for no limit, as {name}, got {value!r}")
-        if rate is not None or burst != 1:
+        if max_head_size is not None:
+            _check_head_size(max_head_size)
+        if rate is not None or type(burst) is not int or burst != 1:
             self._check_rate(rate, burst)
 
     def _check_rate(self, rate: Any, burst: Any) -> None:
@@ -411,7 +430,9 @@ class Limits:
         if burst < 1:
             raise ValueError(f"expected 1 or more as burst, got {burst!r}")
         if rate is None:
-            raise ValueError(f"expected a rate with burst={burst!r}, got none")
+            if burst != 1:
+                raise ValueError(f"expected a rate with burst={burst!r}, got none")
+            return
         if isinstance(rate, (bool, str, bytes)) or not hasattr(rate, "__float__"):
             raise TypeError(f"expected requests per second or None as rate, got {rate!r}")
         if not 0 < rate < math.inf:
@@ -434,6 +455,8 @@ class Limits:
             text += f", max_age={self.max_age}"
         if self.max_response_size is not None:
             text += f", max_response_size={self.max_response_size}"
+        if self.max_head_size is not None:
+            text += f", max_head_size={self.max_head_size}"
         if self.rate is not None:
             text += f", rate={self.rate}, burst={self.burst}"
         return f"{text})"

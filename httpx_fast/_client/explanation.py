@@ -120,6 +120,8 @@ def _limits(limits: Limits) -> dict[str, Any]:
         "max_per_host",
         "max_age",
     )
+    if limits.max_head_size is not None:
+        names += ("max_head_size",)
     if limits.rate is not None:
         names += ("rate", "burst")
     return {name: getattr(limits, name) for name in names}

@@ -204,5 +204,5 @@ class Connection(Protocol):
 
 
 #: Makes a connection of what was opened: over it, on this route, with these facts, for this owner; `ping_after` and the
-#: first limit are for multiplexed ones, see `Http2Connection`.
-MakeConnection: TypeAlias = Callable[[Any, Route, ConnectionFacts, Owner, float | None, int], Connection]
+#: first limit are for multiplexed ones, see `Http2Connection`; the last one is `DialOptions.max_head_size`.
+MakeConnection: TypeAlias = Callable[[Any, Route, ConnectionFacts, Owner, float | None, int, int | None], Connection]

@@ -196,7 +196,8 @@ class _Dial:
             options = self._options
             # An origin that speaks HTTP/2 without TLS sends its settings unasked (RFC 9113 s.3.4).
             speaks = options.http2 and not options.http1 and route.origin.scheme == "http"
-            self._facts.early = await tunnel(stream, hop, target, route.origin.port, speaks)
+            port, max_head_size = route.origin.port, options.max_head_size
+            self._facts.early = await tunnel(stream, hop, target, port, speaks, max_head_size)
             if hop.tls is not None:
                 sessions.keep(key, stream)  # closing the tunnel does not report the session of the proxy
         if hop.tls is not None or not route.forward:

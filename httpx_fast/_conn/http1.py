@@ -75,8 +75,10 @@ class Http1Connection(ResponseReader):
     windows: None = None
     rtt: None = None
 
-    def __init__(self, stream: Stream, route: Route, facts: ConnectionFacts, owner: Owner) -> None:
-        super().__init__()
+    def __init__(
+        self, stream: Stream, route: Route, facts: ConnectionFacts, owner: Owner, max_head_size: int | None = None
+    ) -> None:
+        super().__init__(max_head_size)
         backend = owner.backend
         self.stream = stream
         self.route = route

@@ -64,6 +64,7 @@ class Http2Connection:
         owner: Owner,
         ping_after: float | None = None,
         first_limit: int = INITIAL_LIMIT,
+        max_head_size: int | None = None,
     ) -> None:
         backend = owner.backend
         self.stream = stream
@@ -80,7 +81,7 @@ class Http2Connection:
         self._careful_limit: int | None = -1  # reported of a peer that refuses streams
         self._draining_reported = False
         self._users: dict[Http2Stream, Journey] = {}  # exchanges that are not ended
-        self.session = Session(first_limit)
+        self.session = Session(first_limit, max_head_size)
         self.shared = SharedSession(stream, self.session, backend, route.origin, self._report_changes, ping_after)
         stream.attach(self.shared)
 

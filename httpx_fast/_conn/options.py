@@ -85,13 +85,14 @@ class DialOptions:
     socket that is used in place of the address of the origin, or of the proxy. `keepalive` has options of TCP sockets
     only, set before `socket_options`. With both `http1` and `http2`,
     TLS negotiates (RFC 7301) and cleartext is HTTP/1.1: HTTP/2 without TLS needs prior knowledge (RFC 9113 s.3.3),
-    which is to ask for it alone. `ping_after` is of Http2Connection.
+    which is to ask for it alone. `ping_after` is of Http2Connection. `max_head_size` is bytes of a response's head and
+    of its trailer section; None stands for the default of the protocol.
     """
 
     #: What is given; `sessions` is not, since every pool has its own.
     SETTINGS = (
         *("tls", "uds", "local_address", "socket_options", "keepalive", "retries", "proxy", "resolver", "allows"),
-        *("http1", "http2", "ping_after"),
+        *("http1", "http2", "ping_after", "max_head_size"),
     )
     __slots__ = (*SETTINGS, "sessions")
 
@@ -109,6 +110,7 @@ class DialOptions:
         http1: bool = True,
         http2: bool = False,
         ping_after: float | None = None,
+        max_head_size: int | None = None,
     ) -> None:
         self.tls = tls
         self.uds = uds
@@ -122,6 +124,7 @@ class DialOptions:
         self.http1 = http1
         self.http2 = http2
         self.ping_after = ping_after
+        self.max_head_size = max_head_size
         self.sessions: Sessions = Sessions()
 
     def tcp_options(self) -> list[SocketOption]:

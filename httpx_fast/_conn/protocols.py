@@ -18,19 +18,31 @@ from .options import HTTP1, HTTP2
 
 
 def _make_http1(
-    stream: Stream, route: Route, facts: ConnectionFacts, owner: Owner, ping_after: float | None, first_limit: int
+    stream: Stream,
+    route: Route,
+    facts: ConnectionFacts,
+    owner: Owner,
+    ping_after: float | None,
+    first_limit: int,
+    max_head_size: int | None,
 ) -> Connection:
     from .http1 import Http1Connection
 
-    return Http1Connection(stream, route, facts, owner)
+    return Http1Connection(stream, route, facts, owner, max_head_size)
 
 
 def _make_http2(
-    stream: Stream, route: Route, facts: ConnectionFacts, owner: Owner, ping_after: float | None, first_limit: int
+    stream: Stream,
+    route: Route,
+    facts: ConnectionFacts,
+    owner: Owner,
+    ping_after: float | None,
+    first_limit: int,
+    max_head_size: int | None,
 ) -> Connection:
     from .http2 import Http2Connection
 
-    connection = Http2Connection(stream, route, facts, owner, ping_after, first_limit)
+    connection = Http2Connection(stream, route, facts, owner, ping_after, first_limit, max_head_size)
     if facts.early:
         connection.shared.data_received(memoryview(facts.early))
     return connection

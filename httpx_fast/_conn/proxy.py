@@ -32,15 +32,23 @@ from .._wire.socks import Handshake, Socks4a, Socks5
 from .options import ProxyHop
 
 
-async def tunnel(stream: Stream, hop: ProxyHop, host: str, port: int, origin_speaks: bool = False) -> bytes:
+async def tunnel(
+    stream: Stream,
+    hop: ProxyHop,
+    host: str,
+    port: int,
+    origin_speaks: bool = False,
+    max_head_size: int | None = None,
+) -> bytes:
     """Have the proxy `hop` connect `stream` to host and port. Raises ProxyError, ConnectError, ConnectTimeout.
 
-    Return the bytes that the origin has sent already; they are an error unless `origin_speaks`: it may send first.
+    Return the bytes that the origin has sent already; they are an error unless `origin_speaks`: it may send first. The
+    head of the proxy's answer has at most `max_head_size` bytes.
     """
     there = _authority(host, port)
     try:
         if hop.forwards:
-            await _connect(stream, hop, there)
+            await _connect(stream, hop, there, max_head_size)
             return b""
         handshake = _handshake(hop, host, port)
         handshake.origin_speaks = origin_speaks
@@ -90,8 +98,8 @@ class _Answers(ResponseReader):
         return self.head is not None  # TLS may give both at once
 
 
-async def _connect(stream: Stream, hop: ProxyHop, there: str) -> None:
-    reader = _Answers()
+async def _connect(stream: Stream, hop: ProxyHop, there: str, max_head_size: int | None) -> None:
+    reader = _Answers(max_head_size)
     reader.begin(b"CONNECT", whole=False)
     stream.attach(reader)
     target = there.encode("ascii")

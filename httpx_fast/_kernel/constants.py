@@ -40,6 +40,9 @@ MAX_LENGTH = 2**63 - 1  # bytes; larger ones do not fit what the operating syste
 # A head that never ends would grow the buffer it is collected in. curl stops at 300 KiB, Go at 1 MiB, nginx and
 # Apache send at most some 8 KiB per field; 100 KiB holds every honest head that we know of.
 MAX_HEAD_SIZE = 102400  # bytes, from the first one of the status line to the final line end; trailer sections too
+# `Limits(max_head_size=...)` sets another limit. Above this one it would be none: offsets have 32 bits, and the bytes
+# of a head are held until it has ended.
+LARGEST_HEAD_SIZE = 16 * 1024 * 1024  # bytes
 # Objects of a field cost about 200 bytes, so 34,000 fields of 3 bytes would turn 100 KiB into 7 MB. Honest heads
 # stay under 200 (floods of Set-Cookie and Link), and proxies refuse more than a few hundred.
 MAX_FIELDS = 1000  # field lines of a head, or of a trailer section

@@ -7,9 +7,10 @@ side never shows a field value, which may be a secret.
 from __future__ import annotations
 
 from .._exceptions import MAX_SHOWN, LocalProtocolError, RemoteProtocolError, shown
-from .constants import MAX_CHUNK_EXTENSION, MAX_CHUNK_SIZE_DIGITS, MAX_FIELDS, MAX_HEAD_SIZE, TOKEN_BYTES
+from .constants import LARGEST_HEAD_SIZE, MAX_CHUNK_EXTENSION, MAX_CHUNK_SIZE_DIGITS, MAX_FIELDS, TOKEN_BYTES
 
 SHOWN_AND_ONE = MAX_SHOWN + 1  # bytes that a kernel passes on, so that `shown` can say that there were more
+RAISED_BY = ": Limits(max_head_size=...) sets the limit"  # how to get more than the size that a message names
 
 # Other protocols that may answer on the port: their first bytes, and what these mean.
 _STRANGERS = (
@@ -75,9 +76,15 @@ def fold_without_field(line: bytes) -> RemoteProtocolError:
     return RemoteProtocolError(f"the first field line begins with whitespace: {shown(line)}")
 
 
-def too_large(section: str) -> RemoteProtocolError:
-    """Return the error for a section above its limit; `section` is "head" or "trailer section"."""
-    return RemoteProtocolError(f"the {section} has not ended after {MAX_HEAD_SIZE} bytes, the most that is read")
+def too_large(section: str, limit: int) -> RemoteProtocolError:
+    """Return the error for a section above its limit in bytes; `section` is "head" or "trailer section"."""
+    return RemoteProtocolError(f"the {section} has not ended after {limit} bytes, the most that is read{RAISED_BY}")
+
+
+def check_head_size(size: int) -> None:
+    """Raise ValueError if a parser cannot have this limit."""
+    if not 0 < size <= LARGEST_HEAD_SIZE:
+        raise ValueError(f"expected 1 to {LARGEST_HEAD_SIZE} bytes as the size of a head, got {size}")
 
 
 def too_many_fields(section: str) -> RemoteProtocolError:

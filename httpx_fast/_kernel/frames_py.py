@@ -43,12 +43,11 @@ from .h2_constants import (
     HEADERS,
     LARGEST_FRAME_SIZE,
     MAX_BLOCK_SIZE,
-    MAX_CONTINUATIONS,
     MAX_STREAM_ID,
     PADDED,
     SETTINGS,
 )
-from .h2_control import KEPT, Contents, contents, head_error, padding_error
+from .h2_control import KEPT, Contents, contents, head_error, max_continuations, padding_error
 from .h2_errors import Http2Error
 from .views import view_of
 
@@ -64,7 +63,7 @@ _put_head = _head.pack
 
 
 class FrameReader:
-    """Read the frames that one peer sends."""
+    """Read the frames that one peer sends; a field block has at most `max_block_size` bytes."""
 
     __slots__ = (
         "_block",
@@ -85,11 +84,15 @@ class FrameReader:
         "_tail",
         "_told",
         "_within",
+        "_max_block_size",
+        "_max_continuations",
         "broken",
         "max_frame_size",
     )
 
-    def __init__(self, max_frame_size: int = DEFAULT_FRAME_SIZE) -> None:
+    def __init__(self, max_frame_size: int = DEFAULT_FRAME_SIZE, max_block_size: int = MAX_BLOCK_SIZE) -> None:
+        self._max_block_size = max_block_size
+        self._max_continuations = max_continuations(max_block_size)
         #: Bytes that a frame may have after its head: our SETTINGS_MAX_FRAME_SIZE, once it was acknowledged.
         self.max_frame_size = max_frame_size
         #: True after a connection error.
@@ -135,7 +138,7 @@ class FrameReader:
             body = at + FRAME_HEAD_SIZE
             if (
                 kind > HEADERS
-                or (kind == HEADERS and (flags & _TRICKY_HEADERS != END_HEADERS or size > MAX_BLOCK_SIZE))
+                or (kind == HEADERS and (flags & _TRICKY_HEADERS != END_HEADERS or size > self._max_block_size))
                 or (kind == DATA and flags & PADDED)
                 or size > limit
                 or size > end - body
@@ -191,8 +194,8 @@ class FrameReader:
         else:
             self._continuations += 1
         self._block_size += size
-        if self._block_size > MAX_BLOCK_SIZE or self._continuations > MAX_CONTINUATIONS:
-            return h2_errors.block_too_large(stream_id)
+        if self._block_size > self._max_block_size or self._continuations > self._max_continuations:
+            return h2_errors.block_too_large(stream_id, self._max_block_size, self._max_continuations)
         return None
 
     def _report(self, error: Http2Error, size: int, frames: list[Frame]) -> None:

@@ -26,6 +26,8 @@ from .h2_constants import (
     HEADERS,
     INITIAL_WINDOW_SIZE,
     LARGEST_FRAME_SIZE,
+    MAX_BLOCK_SIZE,
+    MAX_CONTINUATIONS,
     MAX_FRAME_SIZE,
     MAX_STREAM_ID,
     MAX_WINDOW_SIZE,
@@ -47,6 +49,7 @@ __all__ = [
     "contents",
     "goaway_frame",
     "head_error",
+    "max_continuations",
     "ping_frame",
     "reset_frame",
     "settings_frame",
@@ -58,6 +61,13 @@ Contents: TypeAlias = bytes | int | tuple[int, int, bytes] | list[tuple[int, int
 
 _head = struct.Struct(">HBBBI")
 _setting = struct.Struct(">HI")
+
+
+def max_continuations(max_block_size: int) -> int:
+    """Return how many CONTINUATION frames a field block of this size may take: more where the size is larger."""
+    return max(MAX_CONTINUATIONS, MAX_CONTINUATIONS * max_block_size // MAX_BLOCK_SIZE)
+
+
 _pair = struct.Struct(">II")
 
 # Frame types that need a stream, or must have none, with the section that says so.

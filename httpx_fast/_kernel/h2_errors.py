@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .._exceptions import MAX_SHOWN, LocalProtocolError, RemoteProtocolError, shown
 from . import h2_constants
-from .errors import bad_name, bad_value
+from .errors import RAISED_BY, bad_name, bad_value
 
 __all__ = ["Http2Error", "SectionTooLarge"]
 
@@ -170,10 +170,10 @@ def continuation_unexpected(stream_id: int) -> Http2Error:
     return Http2Error(f"CONTINUATION on stream {stream_id} continues nothing (RFC 9113 s.6.10)")
 
 
-def block_too_large(stream_id: int) -> Http2Error:
+def block_too_large(stream_id: int, max_size: int, max_continuations: int) -> Http2Error:
     return Http2Error(
-        f"the field block on stream {stream_id} has more than {h2_constants.MAX_BLOCK_SIZE} bytes or "
-        f"{h2_constants.MAX_CONTINUATIONS} CONTINUATION frames, the most that is read",
+        f"the field block on stream {stream_id} has more than {max_size} bytes or "
+        f"{max_continuations} CONTINUATION frames, the most that is read{RAISED_BY}",
         h2_constants.ENHANCE_YOUR_CALM,
     )
 

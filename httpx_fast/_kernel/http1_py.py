@@ -227,11 +227,13 @@ class _Section:
 
 
 class HeadParser:
-    """Read response heads, one after the other."""
+    """Read response heads of at most `max_size` bytes, one after the other."""
 
-    __slots__ = ("_seen", "_section", "_status")
+    __slots__ = ("_max_size", "_seen", "_section", "_status")
 
-    def __init__(self) -> None:
+    def __init__(self, max_size: int = MAX_HEAD_SIZE) -> None:
+        errors.check_head_size(max_size)
+        self._max_size = max_size
         self.reset()
 
     def reset(self) -> None:
@@ -263,7 +265,7 @@ class HeadParser:
         if self._section is None:
             piece = bytes(view[start : min(end, start + PIECE)])
             match = _whole_head(piece)
-            if match is not None:
+            if match is not None and match.end() <= self._max_size:
                 minor, status, reason, block = match.groups()
                 count = block.count(b"\n")
                 if count <= MAX_FIELDS:
@@ -277,15 +279,15 @@ class HeadParser:
     def _read_lines(self, section: _Section, view: memoryview) -> ResponseHead | None:
         available = len(view)
         raw = section.raw
-        last = min(available, MAX_HEAD_SIZE)
+        last = min(available, self._max_size)
         while len(raw) < last:
             raw += view[len(raw) : min(last, len(raw) + PIECE)]
             if self._status is None and not self._read_status(section, view):
                 continue
             if section.read_fields():
                 return self._finish(section)
-        if available >= MAX_HEAD_SIZE:
-            raise errors.too_large(section.title)
+        if available >= self._max_size:
+            raise errors.too_large(section.title, self._max_size)
         self._seen = available
         return None
 
@@ -324,12 +326,24 @@ class ChunkedDecoder:
     """Decode a chunked body (RFC 9112 s.7.1).
 
     All line ends have to be CRLF, also those of trailers: if a peer and an intermediary see the end of a chunk at
-    different bytes, a response can be smuggled in.
+    different bytes, a response can be smuggled in. A trailer section has at most `max_trailers` bytes.
     """
 
-    __slots__ = ("_digits", "_extension", "_left", "_section", "_state", "done", "salvaged", "trailers")
+    __slots__ = (
+        "_digits",
+        "_extension",
+        "_left",
+        "_max_trailers",
+        "_section",
+        "_state",
+        "done",
+        "salvaged",
+        "trailers",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, max_trailers: int = MAX_HEAD_SIZE) -> None:
+        errors.check_head_size(max_trailers)
+        self._max_trailers = max_trailers
         self.reset()
 
     def reset(self) -> None:
@@ -466,14 +480,14 @@ class ChunkedDecoder:
                 return at + 2
             section = self._section = _Section("trailer section", bare_lf=False)
         before = len(section.raw)
-        section.raw += view[at : min(end, at + MAX_HEAD_SIZE - before)]
+        section.raw += view[at : min(end, at + self._max_trailers - before)]
         if section.read_fields():
             self.trailers = section.finished_fields()
             self._state = _DONE
             self.done = True
             return at + section.size - before
-        if len(section.raw) == MAX_HEAD_SIZE:
-            raise errors.too_large(section.title)
+        if len(section.raw) == self._max_trailers:
+            raise errors.too_large(section.title, self._max_trailers)
         return end
 
 

@@ -115,7 +115,8 @@ class Dialler:
         """Return a connection in the protocol that `dial()` found to be spoken."""
         leases, make = self._leases, PROTOCOLS[dialled.protocol]
         first_limit = leases.hints.streams(route.origin, leases.clock()) or FIRST_STREAMS
-        return make(dialled.opened, route, facts, self._owner, self._options.ping_after, first_limit)
+        options = self._options
+        return make(dialled.opened, route, facts, self._owner, options.ping_after, first_limit, options.max_head_size)
 
     def _streams_of(self, connection: Connection) -> tuple[int | None, bool]:
         """Return how many requests may share a new connection, None if it is for one; and whether its peer said so."""

@@ -120,6 +120,7 @@ class TransportCore(Copied):
             http1=http1,
             http2=http2,
             ping_after=ping_after(http2_ping_after),
+            max_head_size=limits.max_head_size,
             proxy=hop,
             resolver=resolver,
             allows=address_filter,

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from .._exceptions import RemoteProtocolError, shown
 from .._head import FieldLine
-from .._kernel.constants import FIRST_INTERMEDIATE, MAX_INTERMEDIATE
+from .._kernel.constants import FIRST_INTERMEDIATE, MAX_HEAD_SIZE, MAX_INTERMEDIATE
 from .._kernel.select import BodyBuffer, ChunkedDecoder, HeadParser, ResponseHead
 from . import framing
 from .framing import TRICKY_FLAGS, TRICKY_METHODS
@@ -57,7 +57,8 @@ _MANY = 16  # pieces of a body that is wanted whole; more are joined as they com
 class ResponseReader:
     """Read the responses of one connection. Call `begin()` before each request; `take()` returns what has arrived.
 
-    A subclass is told of what it cannot know by itself: `head_arrived`, `message_ended`, `went_dead`.
+    A subclass is told of what it cannot know by itself: `head_arrived`, `message_ended`, `went_dead`. A head, and a
+    trailer section, has at most `max_head_size` bytes.
     """
 
     __slots__ = (
@@ -66,6 +67,7 @@ class ResponseReader:
         "_decoder",
         "_filled",
         "_interim_size",
+        "_max_head_size",
         "_parser",
         "_partial",
         "_piece",
@@ -83,7 +85,7 @@ class ResponseReader:
         "whole",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, max_head_size: int | None = None) -> None:
         self.state = IDLE
         self.method = b""
         self.whole = False
@@ -97,7 +99,8 @@ class ResponseReader:
         self.wants_interim = False  # an interim response is waited for
         self.trailers: Sequence[FieldLine] = ()  # field lines of the trailer section, once the message has ended
         self.left = 0
-        self._parser = HeadParser()
+        self._max_head_size = max_head_size or MAX_HEAD_SIZE
+        self._parser = HeadParser(self._max_head_size)
         self._partial: bytearray | None = None  # a head that has come in part
         self._filled = 0  # bytes of it
         self._piece: bytes | None = None  # all of a body that is there, where that is one piece
@@ -300,7 +303,7 @@ class ResponseReader:
 
     def _interim(self, head: ResponseHead) -> None:
         self._interim_size += head.size
-        if self._interim_size > MAX_INTERIM_SIZE:
+        if self._interim_size > MAX_INTERIM_SIZE and self.interim:  # one alone may be as large as any head
             raise RemoteProtocolError(
                 f"interim responses of more than {MAX_INTERIM_SIZE} bytes, the most that is read; the last one is "
                 f"{head.status}"
@@ -321,7 +324,7 @@ class ResponseReader:
         elif length == framing.CHUNKED:
             self.state = CODED
             if self._decoder is None:
-                self._decoder = ChunkedDecoder()
+                self._decoder = ChunkedDecoder(self._max_head_size)
         elif length == framing.TUNNEL:
             self.state = TUNNEL
             self.whole = False

@@ -26,6 +26,7 @@ from typing import Any, Final, TypeAlias
 
 from .._exceptions import LocalProtocolError, RemoteProtocolError, TransportError, shown
 from .._head import RequestHead
+from .._kernel.errors import RAISED_BY
 from .._kernel.h2_constants import (
     ACK,
     CANCEL,
@@ -42,6 +43,7 @@ from .._kernel.h2_constants import (
     HEADERS,
     HTTP_1_1_REQUIRED,
     INITIAL_WINDOW_SIZE,
+    MAX_BLOCK_SIZE,
     MAX_CONCURRENT_STREAMS,
     MAX_FRAME_SIZE,
     MAX_HEADER_LIST_SIZE,
@@ -84,19 +86,25 @@ MAX_CLAIM: Final = 256 * 1024
 # Streams that we begin before the peer has said how many it takes; s.6.5.2 advises it to take no fewer.
 INITIAL_LIMIT: Final = 100
 
-_SETTINGS = settings_frame(
-    [
-        (ENABLE_PUSH, 0),
-        (INITIAL_WINDOW_SIZE, STREAM_WINDOW),
-        (MAX_FRAME_SIZE, FRAME_SIZE),
-        (MAX_HEADER_LIST_SIZE, MAX_LIST_SIZE),
-    ]
-)
-_OPENING = PREFACE + _SETTINGS + window_update_frame(0, CONNECTION_WINDOW - DEFAULT_WINDOW_SIZE)
+
+def _opening(max_head_size: int) -> bytes:
+    """Return what a client sends first, with the size of the field sections that it takes."""
+    settings = settings_frame(
+        [
+            (ENABLE_PUSH, 0),
+            (INITIAL_WINDOW_SIZE, STREAM_WINDOW),
+            (MAX_FRAME_SIZE, FRAME_SIZE),
+            (MAX_HEADER_LIST_SIZE, max_head_size),
+        ]
+    )
+    return PREFACE + settings + window_update_frame(0, CONNECTION_WINDOW - DEFAULT_WINDOW_SIZE)
+
+
+_OPENING = _opening(MAX_LIST_SIZE)
 
 
 class Session(StreamAdmission):
-    """Hold the state of one connection and its open streams."""
+    """Hold the state of one connection and its open streams; a field section has at most `max_head_size` bytes."""
 
     __slots__ = (
         "_blocked",
@@ -121,10 +129,10 @@ class Session(StreamAdmission):
         "window_out",
     )
 
-    def __init__(self, first_limit: int = INITIAL_LIMIT) -> None:
+    def __init__(self, first_limit: int = INITIAL_LIMIT, max_head_size: int | None = None) -> None:
         super().__init__(first_limit)
         #: What is to be sent, in this order. The preface waits there for the first request.
-        self.outgoing: list[Buffer] = [_OPENING]
+        self.outgoing: list[Buffer] = [_OPENING if max_head_size is None else _opening(max_head_size)]
         self.moment = 0.0  # of what arrived last
         self.room = CONNECTION_WINDOW  # bytes that the peer may send now
         self.window_out = DEFAULT_WINDOW_SIZE  # bytes that we may send now
@@ -136,8 +144,11 @@ class Session(StreamAdmission):
         self.opened_at = 0.0  # when our settings were sent; set by the owner
         # Seconds between our last PING and its answer; before one was sent, between our settings and their ACK.
         self.rtt: float | None = None
-        self._frames = FrameReader(FRAME_SIZE)
-        self._decoder = HpackDecoder()
+        if max_head_size is None:
+            max_head_size = MAX_LIST_SIZE
+        # Of a section that is above a small limit the block is read all the same: it costs a stream, no connection.
+        self._frames = FrameReader(FRAME_SIZE, max(MAX_BLOCK_SIZE, 2 * max_head_size))
+        self._decoder = HpackDecoder(max_list_size=max_head_size)
         self._encoder = HpackEncoder()
         self._frame_size = DEFAULT_FRAME_SIZE  # bytes of a frame that the peer takes
         self._stream_window = DEFAULT_WINDOW_SIZE  # bytes that the peer takes first on a stream
@@ -347,7 +358,7 @@ class Session(StreamAdmission):
             section = self._decoder.decode_response(block)
         except SectionTooLarge as error:
             self._known(stream_id)
-            raise Http2Error(str(error), error.code, stream_id) from None
+            raise Http2Error(f"{error}{RAISED_BY}", error.code, stream_id) from None
         stream = self.streams.get(stream_id)
         if stream is None or stream.state >= ENDED:
             self._late("HEADERS", stream_id, stream)

@@ -212,7 +212,7 @@ class StreamReader(ReceiveWindow):
         if status == 101:
             raise Http2Error("101 came, which HTTP/2 does not have (RFC 9113 s.8.6)", stream_id=self.id)
         self._interim_size += section.size
-        if self._interim_size > MAX_INTERIM_SIZE:
+        if self._interim_size > MAX_INTERIM_SIZE and self.interim:  # one alone may be as large as any head
             raise Http2Error(
                 f"interim responses of more than {MAX_INTERIM_SIZE} bytes, the most that is read; the last one is "
                 f"{status}",

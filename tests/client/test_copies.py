@@ -166,7 +166,7 @@ def test_a_subclass_with_a_constructor_of_its_own(make):
 def test_a_transport_is_pickled_with_its_settings(kind, protocol):
     transport = kind(
         http2=True,
-        limits=Limits(max_connections=3),
+        limits=Limits(max_connections=3, max_head_size=200_000),
         proxy="https://u:p@127.0.0.1:1",
         local_address="127.0.0.1",
         retries=2,
@@ -175,7 +175,7 @@ def test_a_transport_is_pickled_with_its_settings(kind, protocol):
     )
     twin = pickled(transport, protocol)
     assert twin._limits == transport._limits
-    for name in ("http1", "http2", "local_address", "retries", "allows", "keepalive", "ping_after"):
+    for name in ("http1", "http2", "local_address", "retries", "allows", "keepalive", "ping_after", "max_head_size"):
         assert getattr(twin._options, name) == getattr(transport._options, name), name
     assert twin._options.proxy.fields == transport._options.proxy.fields
     assert twin._options.sessions is not transport._options.sessions

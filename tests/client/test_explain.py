@@ -118,7 +118,7 @@ CASES = {
     "timeouts of the request": case(timeout=3, asked={"timeout": 9}),
     "no timeouts": case(asked={"timeout": None}),
     "timeouts as an extension": case(asked={"extensions": {"timeout": {"connect": 1.0}}}),
-    "limits": case(limits=httpx_fast.Limits(max_connections=3, max_per_host=2)),
+    "limits": case(limits=httpx_fast.Limits(max_connections=3, max_per_host=2, max_head_size=5000)),
     "retry": case(retry=RETRY),
     "retry of the request": case(asked={"extensions": {"retry": RETRY}}),
     "no replay": case(asked={"extensions": {"replay": False}}),
@@ -294,7 +294,8 @@ def test_it_says_what_is_trusted(monkeypatch):
     assert explained("server name", monkeypatch).tls_server_name == "b.test"
     assert explained("retry", monkeypatch).retry is RETRY
     assert explained("redirects", monkeypatch).follow_redirects
-    assert explained("limits", monkeypatch).limits.max_per_host == 2
+    limits = explained("limits", monkeypatch)
+    assert (limits.limits.max_per_host, limits.to_dict()["limits"]["max_head_size"]) == (2, 5000)
 
 
 def test_it_says_which_connection_would_be_reused(backend, nginx, authority):

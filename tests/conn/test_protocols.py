@@ -65,7 +65,7 @@ def test_the_table_makes_the_connection_of_a_protocol(
         done = listener.serve(lambda connection: connection.recv(1))
         stream = await world.connect(listener)
         facts = ConnectionFacts()
-        connection = PROTOCOLS[name](stream, ROUTE, facts, Owner(world.net), None, 10)
+        connection = PROTOCOLS[name](stream, ROUTE, facts, Owner(world.net), None, 10, None)
         with contextlib.closing(connection):
             assert type(connection) is kind
             assert connection.multiplexed is multiplexed

@@ -215,6 +215,20 @@ def test_trailer_section_over_the_largest_size_is_refused(kernel, way):
         decode(kernel.ChunkedDecoder(), data, ways[way])
 
 
+@pytest.mark.parametrize("limit", [60, 9000, 200_000])
+@pytest.mark.parametrize("cut", [0, 3, 40])
+def test_largest_size_of_a_trailer_section_can_be_set(kernel, limit, cut):
+    decoder = kernel.ChunkedDecoder(limit)
+    for _ in range(2):
+        data = b"0\r\n" + trailers_of_size(limit) + b"rest"
+        assert decode(decoder, data, [cut, len(data)]) == (b"", 3 + limit)
+        decoder.reset()
+    data = b"0\r\n" + trailers_of_size(limit + 1)
+    for way in ([len(data)], [cut, len(data)], [3 + limit]):
+        with pytest.raises(RemoteProtocolError, match=f"the trailer section has not ended after {limit} bytes"):
+            decode(kernel.ChunkedDecoder(max_trailers=limit), data, way)
+
+
 @pytest.mark.parametrize("count", [constants.MAX_FIELDS - 1, constants.MAX_FIELDS])
 def test_trailers_up_to_the_highest_count_are_read(kernel, count):
     data = b"0\r\n" + b"a: b\r\n" * count + b"\r\n"

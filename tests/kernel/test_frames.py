@@ -296,6 +296,28 @@ def test_block_may_be_as_large_as_its_limits(kernel, sizes, fits):
     )
 
 
+@pytest.mark.parametrize(
+    ("limit", "sizes", "fits"),
+    [
+        (600_000, [10_000] * 60, True),
+        (600_000, [10_000] * 60 + [1], False),
+        (600_000, [1] * 293, True),  # 600,000 bytes in frames of 2048 each
+        (600_000, [1] * 294, False),
+        (1000, [1000], True),
+        (1000, [1001], False),
+        (1000, [0] * (1 + h2_constants.MAX_CONTINUATIONS), True),
+        (1000, [0] * (2 + h2_constants.MAX_CONTINUATIONS), False),
+    ],
+)
+def test_limits_of_a_block_can_be_set(kernel, limit, sizes, fits):
+    reader = kernel.FrameReader(16384, limit)
+    raw = block_of(sizes)
+    kind, _, _, contents, _ = reader.feed(raw, 0, len(raw))[1]
+    assert (kind == h2_constants.HEADERS) is fits
+    if not fits:
+        assert f"more than {limit} bytes or " in str(contents)
+
+
 def test_block_after_a_long_one_has_limits_of_its_own(kernel):
     reader = kernel.FrameReader()
     raw = block_of([16384] * 8) + block_of([0] * (1 + h2_constants.MAX_CONTINUATIONS))[9:] + block_of([16384] * 8)[9:]

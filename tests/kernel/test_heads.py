@@ -226,6 +226,27 @@ def test_head_over_the_largest_size_is_refused(kernel, way):
         feed(kernel.HeadParser(), data, ways[way])
 
 
+@pytest.mark.parametrize("limit", [60, 9000, 200_000])
+@pytest.mark.parametrize("cut", [0, 16, 40])
+def test_largest_size_can_be_set(kernel, limit, cut):
+    data = head_of_size(limit)
+    way = [cut, limit - 1, limit]
+    assert feed(kernel.HeadParser(limit), data, way).size == limit
+    assert kernel.HeadParser(limit).feed(data + b"content", 0, limit + 7).size == limit
+    for data in (head_of_size(limit + 1), b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * (limit // 6) + b"\r\n"):
+        for way in ([len(data)], [cut, limit - 1, len(data)], [limit]):
+            with pytest.raises(RemoteProtocolError, match=f"(head has not ended after {limit} bytes|1000 field lines)"):
+                feed(kernel.HeadParser(max_size=limit), data, way)
+
+
+@pytest.mark.parametrize("limit", [0, -1, constants.LARGEST_HEAD_SIZE + 1])
+def test_limit_that_is_none_is_refused(kernel, limit):
+    assert kernel.HeadParser(constants.LARGEST_HEAD_SIZE).feed(b"", 0, 0) is None
+    for kind in (kernel.HeadParser, kernel.ChunkedDecoder):
+        with pytest.raises(ValueError, match=f"expected 1 to 16777216 bytes as the size of a head, got {limit}"):
+            kind(limit)
+
+
 def test_unended_line_just_under_the_largest_size_is_waited_for(kernel):
     data = head_of_size(constants.MAX_HEAD_SIZE + 1)
     assert kernel.HeadParser().feed(data, 0, constants.MAX_HEAD_SIZE - 1) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import decimal
 import math
@@ -155,6 +156,13 @@ def test_limits_are_a_dataclass():
         ({"keepalive_expiry": "5"}, TypeError, "expected seconds or None as keepalive_expiry, got '5'"),
         ({"max_per_host": 0}, ValueError, "expected 1 or more, or None for no limit, as max_per_host, got 0"),
         ({"max_age": -1}, ValueError, "expected 0 seconds or more, .* as max_age, got -1"),
+        ({"max_head_size": 0}, ValueError, "expected 1 to 16777216 bytes, or None for .* as max_head_size, got 0"),
+        ({"max_head_size": 2**24 + 1}, ValueError, "expected 1 to 16777216 bytes, .* max_head_size, got 16777217"),
+        ({"max_head_size": True}, TypeError, "expected a number of bytes or None as max_head_size, got True"),
+        ({"max_head_size": "1 MB"}, TypeError, "expected a number of bytes or None as max_head_size, got '1 MB'"),
+        ({"burst": True}, TypeError, "expected a count as burst, got True"),
+        ({"burst": 1.0}, TypeError, "expected a count as burst, got 1.0"),
+        ({"burst": 2}, ValueError, "expected a rate with burst=2, got none"),
     ],
 )
 def test_limits_refuse_what_is_no_count(keywords, error, message):
@@ -166,6 +174,16 @@ def test_limits_of_ours_are_shown_where_they_are_set():
     limits = Limits(max_per_host=3, max_age=60)
     assert repr(limits).endswith("keepalive_expiry=5.0, max_per_host=3, max_age=60)")
     assert limits != Limits()
+
+
+def test_a_size_of_heads_is_shown_compared_and_copied():
+    limits = Limits(max_head_size=200_000)
+    assert repr(limits).endswith("keepalive_expiry=5.0, max_head_size=200000)")
+    assert limits != Limits()
+    for twin in (pickle.loads(pickle.dumps(limits)), copy.copy(limits), copy.deepcopy(limits)):
+        assert (twin, twin.max_head_size) == (limits, 200_000)
+    assert Limits(max_head_size=2**24).max_head_size == 2**24
+    assert Limits().max_head_size is None
 
 
 def test_limits_may_keep_nothing():

@@ -50,11 +50,12 @@ class Shared:
         owner: Any,
         ping_after: float | None,
         first_limit: int | None,
+        max_head_size: int | None,
     ) -> None:
         self.stream, self.route, self.facts, self.clock, self.owner = stream, route, facts, owner.backend.clock, owner
         self.limit = Shared.first_limit
         self.settled = Shared.first_settled
-        self.first_limit, self.ping_after = first_limit, ping_after
+        self.first_limit, self.ping_after, self.max_head_size = first_limit, ping_after, max_head_size
         self.rtt = None
         self.window_out = self.room = 65535
         self.windows = (65535, 65535)

@@ -69,7 +69,14 @@ class ToyConnection:
     peer: ClassVar[list[Callable[[ToyConnection], Awaitable[None]]]] = []
 
     def __init__(
-        self, opened: Any, route: Route, facts: ConnectionFacts, owner: Owner, ping_after: float | None, first: int
+        self,
+        opened: Any,
+        route: Route,
+        facts: ConnectionFacts,
+        owner: Owner,
+        ping_after: float | None,
+        first: int,
+        max_head_size: int | None,
     ) -> None:
         self.stream, self.route, self.facts, self.owner = opened, route, facts, owner
         facts.http_version = "TOY/1"

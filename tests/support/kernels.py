@@ -1,4 +1,4 @@
-"""Has HTTP/2 spoken by one of the twin kernels, whichever was picked."""
+"""Has HTTP spoken by one of the twin kernels, whichever was picked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from httpx_fast._wire import h2
+from httpx_fast._wire import h1, h2
 
 KERNELS = ("c", "python")
 
@@ -23,6 +23,14 @@ def twin(name: str, which: str) -> ModuleType:
         if os.environ.get("HTTPX_FAST_IMPL") == "c":
             raise
         pytest.skip(f"no compiled kernel: {error}")
+
+
+def speak_http1(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New connections of HTTP/1.1 read with this twin."""
+    http1 = twin("http1", which)
+    monkeypatch.setattr(h1, "HeadParser", http1.HeadParser)
+    monkeypatch.setattr(h1, "ChunkedDecoder", http1.ChunkedDecoder)
+    monkeypatch.setattr(h1, "BodyBuffer", twin("buffer", which).BodyBuffer)
 
 
 def speak_http2(which: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,19 +5,16 @@ from collections.abc import Sequence
 import far_end
 import pytest
 from far_end import FarEnd
-from kernels import KERNELS, speak_http2, twin
+from kernels import KERNELS, speak_http1, speak_http2
 
-from httpx_fast._wire import h1, h2
+from httpx_fast._wire import h2
 from httpx_fast._wire.heads import WireHead
 
 
 @pytest.fixture(params=KERNELS)
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The twin that the wire reads with."""
-    http1, buffer = (twin(name, request.param) for name in ("http1", "buffer"))
-    monkeypatch.setattr(h1, "HeadParser", http1.HeadParser)
-    monkeypatch.setattr(h1, "ChunkedDecoder", http1.ChunkedDecoder)
-    monkeypatch.setattr(h1, "BodyBuffer", buffer.BodyBuffer)
+    speak_http1(request.param, monkeypatch)
     speak_http2(request.param, monkeypatch)
     return str(request.param)
 
