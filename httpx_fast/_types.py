@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ._auth import AuthTypes
 from ._byte_streams import AsyncByteStream, SyncByteStream
+from ._chunkers import AnyStr
 from ._config import ProxyTypes, TimeoutTypes
 from ._content import RequestContent, ResponseContent
-from ._decoders import AnyStr
 from ._models.cookies import CookieTypes
 from ._models.headers import HeaderTypes
 from ._models.request import RequestExtensions

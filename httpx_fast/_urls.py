@@ -18,7 +18,6 @@ from ._masking import with_masked_query
 from ._origin import DEFAULT_PORTS
 from ._origin import Origin as Endpoint
 from ._pairs import check_pairs
-from ._patterns import pattern
 from ._urlparse import (
     PLAIN_TARGET,
     ParseResult,
@@ -381,21 +380,6 @@ class URL:
     def __reduce__(self) -> tuple[Any, ...]:
         # From parts, since text would have to be parsed again.
         return _restored, (type(self), tuple(self._uri_reference))
-
-
-#: A host, with a port perhaps, that somebody wrote without a scheme; and one that looks like a scheme by its port.
-_HOST = pattern(r"(localhost|[\w-]+(\.[\w-]+)+)(:\d{1,5})?(?=[/?#]|$)")
-_HOST_AND_PORT = pattern(r"[\w.-]+:\d{1,5}(?=[/?#]|$)")
-
-
-def meant_url(url: URL) -> str | None:
-    """Return the URL that may have been meant by one without a scheme or host, None if it looks like none."""
-    if url._host:
-        return None
-    text = url._masked()
-    written = text if url._scheme else text.lstrip("/")
-    found = (_HOST_AND_PORT if url._scheme else _HOST).match(written)
-    return None if found is None else f"http://{written}"
 
 
 def _unquoted(text: str) -> str:

@@ -17,12 +17,12 @@ PACKAGE = Path(__file__).parent.parent / "httpx_fast"
 GROUND = (
     "__version__ _byte_streams _masking _debug _copying _deadline _encodings _exceptions _head _origin _drive "
     "_hpack_tables _trace _patterns _pickling _late_fields "
-    "_journey _journey_parts _journey_steps _journey_certificate _journey_drawing _journey_html _journey_json "
-    "_trust_stores _turns"
+    "_journey _journey_facts _journey_parts _journey_steps _journey_certificate _journey_drawing _journey_html "
+    "_journey_json _trust_stores _turns"
 )
 FACE = (
     "_types _argument_names _caller _models _urls _urlparse _content _pairs _multipart _decoders _status_codes _config "
-    "_trust _auth _utils _sse"
+    "_trust _auth _utils _sse _chunkers _tcp_keepalive"
 )
 #: From bottom to top. Rooms that stand side by side on one floor do not know each other.
 FLOORS: list[dict[str, str]] = [
@@ -52,6 +52,7 @@ NARROW: dict[str, set[str]] = {
             "_pickling",
             "_trace",
             "_journey",
+            "_journey_facts",
             "_journey_parts",
             "_journey_steps",
         ),
@@ -68,7 +69,7 @@ NARROW: dict[str, set[str]] = {
 ALLOWED = {("_exceptions", "_journey"), ("_exceptions", "_models")}
 #: The order inside the face, from bottom to top: modules of one line do not know each other.
 FACE_ORDER = [
-    "_status_codes _argument_names _caller _pairs _urlparse",
+    "_status_codes _argument_names _caller _pairs _urlparse _tcp_keepalive _chunkers",
     "_trust",
     "_urls",
     "_utils _models.headers _models.field_values",

@@ -49,6 +49,16 @@ def test_every_module_has_its_line_in_the_architecture():
     assert sorted(listed_modules() - modules) == []
 
 
+def test_no_module_has_more_than_600_lines():
+    """Kernels of Cython are left out: what one C function inlines has to be in its file."""
+    long = {
+        path.relative_to(ROOT).as_posix(): lines
+        for path in (ROOT / "httpx_fast").rglob("*.py")
+        if (lines := path.read_bytes().count(b"\n")) > 600
+    }
+    assert long == {}
+
+
 def test_files_that_the_pages_name_exist():
     pages = [
         README,

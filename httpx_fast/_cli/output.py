@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from .._decoders import TextDecoder
+from .._chunkers import TextDecoder
 from .._journey_drawing import tell_connection
 from .._models import Request, Response
 from .arguments import Arguments

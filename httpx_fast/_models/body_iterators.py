@@ -18,16 +18,9 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
+from .._chunkers import ByteChunker, LineDecoder, TextChunker, TextDecoder
 from .._deadline import timed_out
-from .._decoders import (
-    INPUT_SLICE,
-    ByteChunker,
-    ContentDecoder,
-    IdentityDecoder,
-    LineDecoder,
-    TextChunker,
-    TextDecoder,
-)
+from .._decoders import INPUT_SLICE, ContentDecoder, IdentityDecoder
 from .._exceptions import RequestError, request_context
 from .._kernel.select import BodyBuffer
 from .._turns import TURN, give_turn

@@ -13,11 +13,15 @@ from .._head import FieldLine, RequestHead
 from .._models import Request
 from .._models.dispatch import Destination
 from .._origin import Route
-from .._urls import URL, meant_url
+from .._patterns import pattern
+from .._urls import URL
 from .._wire.heads import WireHead
 
 #: A WebSocket begins as a request of these (RFC 6455 s.3); default ports are the same.
 _WEBSOCKET = {"ws": "http", "wss": "https"}
+#: A host, with a port perhaps, that somebody wrote without a scheme; and one that looks like a scheme by its port.
+_HOST = pattern(r"(localhost|[\w-]+(\.[\w-]+)+)(:\d{1,5})?(?=[/?#]|$)")
+_HOST_AND_PORT = pattern(r"[\w.-]+:\d{1,5}(?=[/?#]|$)")
 
 
 def make_head(
@@ -75,7 +79,7 @@ def route_of(url: URL, extensions: Mapping[str, Any] | None) -> Route:
     if spoken is not None:
         origin = origin._replace(scheme=spoken)
     elif origin.scheme not in ("http", "https"):
-        meant = meant_url(url)
+        meant = _meant_url(url)
         seen = f"scheme {origin.scheme!r}" if origin.scheme and meant is None else "no scheme"
         message = f"the URL {url._masked()!r} has {seen}; expected http:// or https://"
         raise UnsupportedProtocol(message if meant is None else f"{message}, did you mean {meant}?")
@@ -85,6 +89,16 @@ def route_of(url: URL, extensions: Mapping[str, Any] | None) -> Route:
     if isinstance(server_name, bytes):
         server_name = server_name.decode("ascii")
     return Route(origin, server_name if server_name != origin.host else None)
+
+
+def _meant_url(url: URL) -> str | None:
+    """Return the URL that may have been meant by one without a scheme or host, None if it looks like none."""
+    if url._host:
+        return None
+    text = url._masked()
+    written = text if url._scheme else text.lstrip("/")
+    found = (_HOST_AND_PORT if url._scheme else _HOST).match(written)
+    return None if found is None else f"http://{written}"
 
 
 def forwarded(

@@ -10,8 +10,9 @@ import platform
 import pytest
 
 from httpx_fast import AsyncByteStream, ReadTimeout, Request, Response, SyncByteStream
+from httpx_fast._chunkers import LineDecoder, TextChunker
 from httpx_fast._deadline import Deadline
-from httpx_fast._decoders import LineDecoder, TextChunker, content_decoder
+from httpx_fast._decoders import content_decoder
 from httpx_fast._models.body_iterators import (
     PAUSE,
     SLICE,

@@ -7,12 +7,11 @@ import dataclasses
 import decimal
 import math
 import pickle
-import socket
 import ssl
 
 import pytest
 
-from httpx_fast import URL, Limits, Proxy, TCPKeepAlive, Timeout
+from httpx_fast import URL, Limits, Proxy, Timeout
 from httpx_fast._config import (
     DEFAULT_LIMITS,
     DEFAULT_MAX_REDIRECTS,
@@ -245,28 +244,3 @@ def test_secrets_of_a_proxy_do_not_show():
 def test_proxy_that_cannot_be_one_is_refused(url, message):
     with pytest.raises(ValueError, match=message):
         Proxy(url)
-
-
-def test_tcp_keep_alive_is_told_in_the_words_of_the_system():
-    options = TCPKeepAlive(idle=7, interval=3, count=2).socket_options()
-    with socket.socket() as sock:
-        for option in options:
-            sock.setsockopt(*option)
-        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        for (_, number, value), told in zip(options[1:], (7, 3, 2), strict=True):
-            assert sock.getsockopt(socket.IPPROTO_TCP, number) == value == told
-
-
-@pytest.mark.parametrize("name", ["idle", "interval", "count"])
-@pytest.mark.parametrize(
-    ("value", "error", "message"),
-    [
-        (0, ValueError, "expected 1 to"),
-        (32768, ValueError, "expected 1 to"),
-        (1.5, TypeError, "expected an int as"),
-        (True, TypeError, "expected an int as"),
-    ],
-)
-def test_tcp_keep_alive_refuses_what_systems_refuse(name, value, error, message):
-    with pytest.raises(error, match=rf"{message}.*{name}, got {value!r}"):
-        TCPKeepAlive(**{name: value})
