@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ref
 
@@ -84,6 +85,8 @@ class BaseClient(Redirects, Inspection, CopiedClient):
 
     #: What the transport's body type must be, and how this client waits; see `ClientIO`.
     _io: ClassVar[Any]
+    #: What event streams count their time by; a fake clock replaces it.
+    _clock: Callable[[], float] = staticmethod(monotonic)
     #: What stands behind templates; a subclass that overrides one of these gets a new request each time.
     _TEMPLATED: ClassVar[tuple[str, ...]] = (
         "_merge_url",

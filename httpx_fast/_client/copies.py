@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .._retry.settings import Retry
 
 #: What the copy of a client makes anew; observers of the original do not observe the copy.
-_NOT_COPIED = frozenset({"_exchange", "_last_timeout", "_reference", "_retrier", "_state", "_table"})
+_NOT_COPIED = frozenset({"_clock", "_exchange", "_last_timeout", "_reference", "_retrier", "_state", "_table"})
 
 
 class CopiedClient(Copied):

@@ -107,7 +107,7 @@ class LastingEventSource(EventSource):
         stall_timeout: float | None,
         pings: frozenset[str],
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         super().__init__(response, max_event_size)
@@ -115,7 +115,7 @@ class LastingEventSource(EventSource):
         self._reconnect = reconnect
         self._stall = stall_timeout
         self._pings = pings
-        self._clock = clock
+        self._clock = io.client._clock if clock is None else clock
         self._chance = chance
         self._request = request = response.request
         self._total: Deadline | None = request._dispatch.deadline

@@ -9,7 +9,7 @@ import asyncio
 import contextvars
 import socket
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from .asyncio_connects import SelectorConnects, TaskConnects
 from .asyncio_protocol import ProtocolStream, made_by
@@ -29,6 +29,8 @@ class AsyncioBackend(SocketBackend):
 
     name = "asyncio"
     pushes = True
+    _stream_type: ClassVar[type[AsyncioStream]] = AsyncioStream
+    _protocol_type: ClassVar[type[ProtocolStream]] = ProtocolStream
 
     def __init__(self, *, force_protocol: bool = False) -> None:
         self._force_protocol = force_protocol
@@ -69,8 +71,8 @@ class AsyncioBackend(SocketBackend):
     async def _stream(self, sock: socket.socket, address: Any) -> Stream:
         loop = asyncio.get_running_loop()
         if not self._only_protocols(loop):
-            return AsyncioStream(sock, address, self.clock, loop)
-        stream = ProtocolStream(sock, address, self.clock, loop)
+            return self._stream_type(sock, address, self.clock, loop)
+        stream = self._protocol_type(sock, address, self.clock, loop)
         making = loop.create_connection(lambda: stream, sock=sock)
         try:
             await loop.create_task(making, context=contextvars.Context())  # the context that callbacks will run in

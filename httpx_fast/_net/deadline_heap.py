@@ -90,9 +90,12 @@ class Deadlines:
         if self._timer is not None:
             self._timer.cancel()
         assert self._loop is not None
-        delay = max(at - self._clock(), 0.0)
-        self._timer = self._loop.call_later(delay, self._on_time, context=contextvars.Context())
+        self._timer = self._loop.call_later(self._delay(at), self._on_time, context=contextvars.Context())
         self._timer_at = at
+
+    def _delay(self, at: float) -> float:
+        """Return the seconds after which to look at the clock; it may be too early."""
+        return max(at - self._clock(), 0.0)
 
     def _on_time(self) -> None:
         self._timer = None

@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from .._exceptions import ReadError
 from .base import DONE, Abortable, Aborted, Buffer, Stream, Waiter
@@ -124,7 +124,7 @@ class SyncStream(PulledStream):
                     if not self._unsent:
                         return
                 self._check_write_time()
-                movable(_milliseconds(self._write_timer.at - self._clock()))
+                movable(self._patience(self._write_timer.at))
                 if reading and self._pull_some():
                     return
         except ValueError as error:
@@ -165,7 +165,7 @@ class SyncStream(PulledStream):
         now = self._clock()
         if now >= self._read_timer.at:
             raise self._expired(now)
-        self._readable(_milliseconds(self._read_timer.at - now))
+        self._readable(self._patience(self._read_timer.at))
 
     async def _flush(self) -> None:
         self._draining = True
@@ -184,10 +184,14 @@ class SyncStream(PulledStream):
             writable = poller(self._sock, write=True)
             while self._unsent:
                 self._check_write_time()
-                writable(_milliseconds(self._write_timer.at - self._clock()))
+                writable(self._patience(self._write_timer.at))
                 self._send_on(NO_WAIT)
         except ValueError as error:  # closed by another thread: a closed socket has no descriptor to poll
             raise self._write_failed(OSError(errno.EBADF, os.strerror(errno.EBADF))) from error
+
+    def _patience(self, at: float) -> float | None:
+        """Return the milliseconds after which to look at the clock, None for never; it may be too early."""
+        return _milliseconds(at - self._clock())
 
     def _check_write_time(self) -> None:
         now = self._clock()
@@ -338,6 +342,7 @@ class SyncBackend(SocketBackend):
     """Connect and wait in blocking code; shared by any number of threads."""
 
     name = "blocking"
+    _stream_type: ClassVar[type[SyncStream]] = SyncStream
 
     def __init__(self) -> None:
         self._workers: dict[int, _InterruptedWork[Any]] = {}  # by thread: the work that may be aborted
@@ -366,7 +371,7 @@ class SyncBackend(SocketBackend):
         return _Connects(self.clock, self._work())
 
     async def _stream(self, sock: socket.socket, address: Any) -> Stream:
-        stream = SyncStream(sock, address, self.clock)
+        stream = self._stream_type(sock, address, self.clock)
         work = self._work()
         if work is not None:
             work.let_go(sock)

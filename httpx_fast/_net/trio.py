@@ -6,7 +6,7 @@ import contextvars
 import errno
 import socket
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import trio
 
@@ -352,6 +352,7 @@ class TrioBackend(SocketBackend):
     """Connect and wait in one run of trio."""
 
     name = "trio"
+    _stream_type: ClassVar[type[TrioStream]] = TrioStream
 
     def __init__(self) -> None:
         self._deadlines = Deadlines(self.clock)
@@ -389,7 +390,7 @@ class TrioBackend(SocketBackend):
         return _Connects(self.clock)
 
     async def _stream(self, sock: socket.socket, address: Any) -> Stream:
-        return TrioStream(sock, address, self.clock, self._deadlines, self._timer)
+        return self._stream_type(sock, address, self.clock, self._deadlines, self._timer)
 
 
 def _deadline(at: float, clock: Callable[[], float]) -> float:

@@ -61,8 +61,7 @@ class TaskRacing:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(run, 0)
                 started = 1
-                with anyio.move_on_after(race.after):
-                    await news[0].wait()
+                await self._first(news[0], race.after)
                 if not finished and race.allowed():
                     tasks.start_soon(run, 1)
                     started = 2
@@ -77,19 +76,31 @@ class TaskRacing:
             raise
         return finished
 
+    async def _first(self, news: Any, seconds: float) -> None:
+        """Wait for an event as long as the first attempt is alone."""
+        import anyio
+
+        with anyio.move_on_after(seconds):
+            await news.wait()
+
 
 class ThreadRacing:
     """Race threads."""
 
     async def race(self, race: Race) -> list[Any]:
-        return _ThreadRace(race).run()
+        return _ThreadRace(race, self._first).run()
+
+    def _first(self, condition: threading.Condition, has_news: Callable[[], bool], seconds: float) -> None:
+        """Wait until there is news, as long as the first attempt is alone; the condition is held."""
+        condition.wait_for(has_news, seconds)
 
 
 class _ThreadRace:
     """One race of threads. All of its state changes under the condition."""
 
-    def __init__(self, race: Race) -> None:
+    def __init__(self, race: Race, first: Callable[[threading.Condition, Callable[[], bool], float], None]) -> None:
         self._race = race
+        self._first = first
         self._condition = threading.Condition()
         self._finished: list[Any] = []
         self._ended: set[int] = set()
@@ -103,7 +114,7 @@ class _ThreadRace:
             self._start(0)
             started = 1
             with condition:
-                condition.wait_for(self._has_news, race.after)
+                self._first(condition, self._has_news, race.after)
                 late = not self._has_news()
             if late and race.allowed():
                 self._start(1)

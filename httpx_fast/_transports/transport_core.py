@@ -64,7 +64,7 @@ class TransportCore(Copied):
     """Hold the settings of a transport, and prepare its requests for the pool."""
 
     #: What the copy of a transport makes anew.
-    _NOT_COPIED = frozenset({"pool", "_closed", "_last", "_pools", "_pools_lock"})
+    _NOT_COPIED = frozenset({"pool", "_closed", "_last", "_make_pool", "_pools", "_pools_lock"})
     _ARGUMENTS = {f"{_OPTION}allows": "address_filter", f"{_OPTION}resolver": "resolver", f"{_OPTION}proxy": "proxy"}
 
     #: The pool in httpcore's shape, for tools that read it; ours is `pool`. Set by `default.py`, which knows both.

@@ -1,6 +1,6 @@
 """Servers for tests: `LocalServer` answers requests, `FaultLab` follows a script and can break every rule.
 
-`Cassette` records exchanges and plays them; with `FakeClock` pauses take no time.
+`Cassette` records exchanges and plays them; with `FakeClock` timeouts and pauses take no time.
 
 The servers speak HTTP with code of their own, so that the client's code is not tested against itself, and need the
 standard library only (`pytest_plugin` needs pytest, `vcr` vcrpy).

@@ -1,11 +1,13 @@
-"""`FakeClock`: the pauses of one client pass at once, and are listed.
+"""`FakeClock`: tests of timeouts and pauses that need no waiting.
 
-It takes the place of the pauses of a client's retrier, which reconnecting event streams use too, and of its clock.
-Rules:
+It takes the place of the clock of one client: of its pools, its retrier and its event streams. Rules:
 
-1. A pause takes no time. Its seconds count against the total timeout of its request, as if they had passed.
-2. Circuit breakers and retry budgets see them pass, and what `advance()` adds.
-3. Waits for sockets and for the pool stay real: it is the operating system and the event loop that end them.
+1. `advance()` moves the time, and what was waited for until then ends. Without it time goes on as it really does.
+2. A pause between attempts takes no time. Its seconds count against the total timeout of its request, as if they had
+   passed, and not against other requests: those would wait at the same time. Circuit breakers and retry budgets see
+   them pass.
+3. Connections belong to a clock. While a fake one drives a client, it uses none that was opened before, and those that
+   were opened meanwhile are closed afterwards.
 """
 
 from __future__ import annotations
@@ -21,43 +23,65 @@ from .._deadline import NEVER
 from .._journey import Journey
 from .._models import Request
 from .._retry.retrier import Retrier, Sending
+from .._transports.http import AsyncHTTPTransport, HTTPTransport
+from ._fake_places import Place, first_of, places_of
+from ._fake_time import FakeTime
 
 __all__ = ["FakeClock"]
 
+_GRACE = 0.1  # seconds
+
 
 class FakeClock:
-    """Let the pauses of a client pass at once: between retries, and before an event stream is requested again.
+    """Drive the time of one client, so that a test of a timeout or a pause need not wait for it.
 
-        with LocalServer(tls=False, answer=lambda request: Reply(503, [("Retry-After", "20")])) as server:
-            with httpx.Client(retry=httpx.Retry(attempts=3)) as client, FakeClock(client) as clock:
-                assert client.get(server.url).status_code == 503
-            assert [pause >= 20 for pause in clock.sleeps] == [True, True]
+        with FaultLab() as lab, httpx.Client(timeout=30) as client, FakeClock(client, auto=True) as clock:
+            lab.serve(Read(), Mute())
+            before = clock.time()
+            with pytest.raises(httpx.ReadTimeout, match="read timed out after 30 s"):
+                client.get(lab.url())
+            assert clock.time() >= before + 30
 
-    A context manager, for a blocking or an asynchronous client, or a `RetryTransport`. `sleeps` lists the seconds of
-    each pause in order. Their sum counts against total timeouts, and circuit breakers see it pass. Timeouts of single
-    phases (connect, read, write, pool), `stall_timeout` and hedging still take real time. TypeError for anything else.
+    A context manager, for a blocking or an asynchronous client, or one of our transports that use the network (also in
+    a `RetryTransport`). TypeError for anything else.
+
+    `advance()` moves the time, and every wait that was to end by then ends: timeouts of connect, read, first byte,
+    write, pool and total, `min_rate`, `expect_continue`, `stall_timeout`, `Limits(rate=)`, keep-alive expiry, and the
+    start of a hedge. Call it while the client waits: from another task, or from another thread. With `auto` that is
+    done for you: when a wait has gone on for `grace` real seconds, the time jumps to the first deadline that is waited
+    for. So an answer that takes longer than `grace` to come from a local server is too late for that deadline.
+
+    Pauses between attempts, and before an event stream is requested again, pass at once; `sleeps` lists the seconds of
+    each in order. Their sum counts against total timeouts, and circuit breakers see it pass.
+
+    Real time is still waited for by `ASGITransport`, `WSGITransport` and `MockTransport`, WebSockets, user code
+    (resolvers and request bodies that are `async`), and `drain()` and `aclose()`.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, *, auto: bool = False, grace: float = _GRACE) -> None:
+        if not grace > 0:
+            raise ValueError(f"expected a positive number of seconds as grace, got {grace!r}")
         self.sleeps: list[float] = []
         self._lock = threading.Lock()
         self._skipped = 0.0
-        self._retriers = _retriers_of(client)
+        self._now = FakeTime(grace if auto else None)
+        self._client = client
+        self._retriers, transports = _driven(client)
+        self._places: list[Place] = places_of(transports, self._now)
 
     def time(self) -> float:
-        """Return the seconds on this clock: those of `time.monotonic()`, and all that was skipped."""
-        return time.monotonic() + self._skipped
+        """Return the seconds on this clock: those of `time.monotonic()`, what it was moved by, and all pauses."""
+        return self._now() + self._skipped
 
     def advance(self, seconds: float) -> None:
-        """Let time pass for circuit breakers and retry budgets. Raises ValueError for less than nothing."""
+        """Let time pass; from any thread. Waits notice within milliseconds. Raises ValueError if it is negative."""
         if not seconds >= 0:
             raise ValueError(f"expected seconds that are not negative, got {seconds!r}")
-        with self._lock:
-            self._skipped += seconds
+        self._now.move(seconds)
 
     def __enter__(self) -> Self:
-        """Begin; pauses that are under way go on. Raises RuntimeError if another clock drives the client."""
-        if any("pause" in vars(retrier) for retrier in self._retriers):
+        """Begin; what is under way keeps the real clock. Raises RuntimeError if another one drives the client."""
+        if any("pause" in vars(retrier) for retrier in self._retriers) or any(place.taken for place in self._places):
             raise RuntimeError("this client has a FakeClock already")
         for retrier in self._retriers:
             replaced: Any = retrier
@@ -65,13 +89,22 @@ class FakeClock:
             replaced._begin = self._begin_of(retrier)
             replaced._judge = self._judge_of(retrier)
             replaced._clock = self.time
+            replaced._waits._first = first_of(replaced._waits, self._now)
+        for place in self._places:
+            place.take()
+        if isinstance(self._client, BaseClient):
+            self._client._clock = self._now
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         for retrier in self._retriers:
             replaced: Any = retrier
-            del replaced.pause, replaced._begin, replaced._judge
+            del replaced.pause, replaced._begin, replaced._judge, replaced._waits._first
             replaced._clock = time.monotonic
+        for place in self._places:
+            place.restore()
+        if isinstance(self._client, BaseClient):
+            del self._client._clock
 
     def _pause_of(self, retrier: Retrier) -> Callable[..., Any]:
         pause_until = retrier.pause
@@ -83,7 +116,7 @@ class FakeClock:
             deadline = request._dispatch.deadline
             if deadline is not None and deadline.at != NEVER:
                 deadline.at -= seconds
-            await pause_until(request, -self._skipped, closings, earlier)  # an instant that has passed
+            await pause_until(request, -self.time(), closings, earlier)  # until an instant that has passed
 
         return pause
 
@@ -94,7 +127,7 @@ class FakeClock:
             # The deadline stands on the clock of sockets; how long attempts may go on, on this one.
             dispatch = request._dispatch
             if dispatch.deadline is not None or dispatch.sender is None:
-                request._dispatch = dispatch.until(deadline_of(request, time.monotonic))
+                request._dispatch = dispatch.until(deadline_of(request, self._now))
             sending = begin(transport, request, retry)
             sending.tries._until += self._skipped
             return sending
@@ -114,18 +147,25 @@ class FakeClock:
         return judge_here
 
 
-def _retriers_of(client: Any) -> list[Retrier]:
-    """Return what sends requests again for a client, or a transport. Raises TypeError."""
-    found: list[Retrier] = []
+def _driven(client: Any) -> tuple[list[Retrier], list[Any]]:
+    """Return what sends requests again for a client or transport, and its network transports. Raises TypeError."""
+    retriers: list[Retrier] = []
     if isinstance(client, BaseClient):
         if client._retrier is None:
             client._retry_by(None)  # for what requests say themselves, and for event streams
         assert client._retrier is not None
-        found.append(client._retrier)
+        retriers.append(client._retrier)
         transports = client._all_transports()
     else:
         transports = [client]
-    found += [each._retrier for each in transports if isinstance(getattr(each, "_retrier", None), Retrier)]
-    if not found:
-        raise TypeError(f"expected a client, or a transport that retries, got {client!r}")
-    return found
+    found: list[Any] = []
+    for transport in transports:
+        each = transport
+        while isinstance(getattr(each, "_retrier", None), Retrier):
+            retriers.append(each._retrier)
+            each = each._transport
+        if isinstance(each, (HTTPTransport, AsyncHTTPTransport)) and each not in found:
+            found.append(each)
+    if not (retriers or found):
+        raise TypeError(f"expected a client, or a transport that uses the network, got {client!r}")
+    return retriers, found

@@ -1,15 +1,38 @@
-"""`FakeClock`: pauses of retries and of event streams pass at once, and count as if they had not."""
+"""`FakeClock`: timeouts and pauses end at once, and count as if they had not."""
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 
 import httpx_fast
-from httpx_fast.testing import FakeClock, LocalServer, Reply, Request
+from httpx_fast import Hedge, Limits, Retry, Timeout
+from httpx_fast.testing import (
+    FakeClock,
+    FaultLab,
+    Hold,
+    Http2,
+    LocalServer,
+    Mute,
+    Read,
+    ReadBody,
+    ReadFrames,
+    ReadHead,
+    Repeat,
+    Reply,
+    Request,
+    Send,
+    Tell,
+    Tls,
+    response,
+)
+
+pytest_plugins = ["httpx_fast.testing.pytest_plugin"]
 
 HOUR = 3600.0
 BUSY = Reply(503, [("Retry-After", str(int(HOUR)))])
@@ -189,6 +212,285 @@ def test_the_client_has_its_own_clock_again_afterwards():
 
 def test_wrong_arguments_are_refused():
     with pytest.raises(TypeError, match="expected a client"):
-        FakeClock(httpx_fast.HTTPTransport())
-    with httpx_fast.Client() as client, pytest.raises(ValueError, match="not negative"):
-        FakeClock(client).advance(-1)
+        FakeClock(httpx_fast.MockTransport(lambda request: httpx_fast.Response(200)))
+    with httpx_fast.Client() as client:
+        with pytest.raises(ValueError, match="not negative"):
+            FakeClock(client).advance(-1)
+        with pytest.raises(ValueError, match="as grace"):
+            FakeClock(client, auto=True, grace=0)
+
+
+# Timeouts. Each is an hour: a real wait for it would fail by `in_real_time()`.
+
+GOOD = Send(response(b"good"))
+BIG = bytes(16 * 1024 * 1024)  # more than the system's buffers take
+PHASES: dict[str, tuple[list[Any], Timeout, type[Exception], str]] = {
+    "read": ([Read(), Mute()], Timeout(None, read=HOUR), httpx_fast.ReadTimeout, "read"),
+    "first_byte": ([Read(), Mute()], Timeout(None, first_byte=HOUR), httpx_fast.ReadTimeout, "first_byte"),
+    "total": ([Read(), Mute()], Timeout(None, total=HOUR), httpx_fast.ReadTimeout, "total"),
+    "body": (
+        [Read(), Send(response(bytes(100))[:60]), Mute()],
+        Timeout(None, read=HOUR),
+        httpx_fast.ReadTimeout,
+        "read",
+    ),
+    "min_rate": (
+        [Read(), Send(response(bytes(100))[:60]), Mute()],
+        Timeout(None, min_rate=10, rate_window=HOUR),
+        httpx_fast.ReadTimeout,
+        "min_rate",
+    ),
+    "tls": ([Mute()], Timeout(None, connect=HOUR), httpx_fast.ConnectTimeout, "connect"),
+    "write": ([ReadHead(), Hold()], Timeout(None, write=HOUR), httpx_fast.WriteTimeout, "write"),
+    "write, total": ([ReadHead(), Hold()], Timeout(None, total=HOUR), httpx_fast.TimeoutException, "total"),
+}
+
+
+async def fails(sending: Awaitable[Any], error: type[Exception], limit: str) -> None:
+    """Await a request that meets a timeout of an hour."""
+    with pytest.raises(error, match=rf"^{limit} (timed out after 3.6e\+03 s|not kept)") as caught:
+        await sending
+    timeout: Any = caught.value
+    assert (timeout.limit, timeout.budget) == (limit, HOUR)
+    assert HOUR <= timeout.elapsed < HOUR + 20
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_timeout_comes_without_waiting(backend, fault_lab, phase):
+    script, timeout, error, limit = PHASES[phase]
+    fault_lab.serve(*script)
+
+    async def body() -> None:
+        url = fault_lab.tls_url() if phase == "tls" else fault_lab.url()
+        content = BIG if phase.startswith("write") else None
+        async with backend.client(timeout=timeout, verify=False) as client:
+            with FakeClock(real(client), auto=True, grace=0.05):
+                await fails(client.request("GET", url, content=content), error, limit)
+
+    backend.run(body)
+
+
+@pytest.mark.parametrize("limit", ["read", "first_byte", "total"])
+def test_a_timeout_comes_without_waiting_in_http2(backend, fault_lab, limit):
+    asked, ended = threading.Event(), threading.Event()
+    fault_lab.serve(Tls("h2"), Http2(), ReadFrames("HEADERS 1"), Tell(asked), ReadFrames())
+
+    async def body() -> None:
+        verify, timeout = fault_lab.client_context(), Timeout(**{"timeout": None, limit: HOUR})
+        async with backend.client(http2=True, http2_ping_after=None, verify=verify, timeout=timeout) as client:
+            with FakeClock(real(client)) as clock:
+
+                async def ask() -> None:
+                    with pytest.raises(httpx_fast.ReadTimeout, match=rf"^{limit} timed out") as caught:
+                        await client.get(fault_lab.tls_url())
+                    ended.set()
+                    assert (caught.value.limit, caught.value.budget) == (limit, HOUR)
+
+                async def move() -> None:
+                    await backend.hear(asked)
+                    clock.advance(HOUR)
+                    while not (backend.asynchronous or ended.wait(0.01)):
+                        clock.advance(HOUR)  # the thread had not begun to wait
+
+                await backend.together(ask, move)
+
+    backend.run(body)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a full queue answers nothing on Linux only")
+def test_connecting_times_out_without_waiting(backend, fault_lab):
+    ended = threading.Event()
+    ended.set()
+
+    async def body() -> None:
+        async with backend.client(timeout=Timeout(None, connect=HOUR)) as client:
+            with FakeClock(real(client), auto=True, grace=0.05):
+                await fails(client.get(fault_lab.black_hole()), httpx_fast.ConnectTimeout, "connect")
+        await backend.hear(ended)  # some loops end a connect that is given up in their next turn
+
+    backend.run(body)
+
+
+def test_a_name_is_not_waited_for(backend):
+    answered = threading.Event()
+
+    def resolver(host: str, port: int) -> list[str]:
+        answered.wait()
+        return []
+
+    async def body() -> None:
+        transport = httpx_fast.AsyncHTTPTransport if backend.asynchronous else httpx_fast.HTTPTransport
+        client = backend.client(timeout=Timeout(None, connect=HOUR), transport=transport(resolver=resolver))
+        async with client:
+            with FakeClock(real(client), auto=True, grace=0.05):
+                await fails(client.get("http://name.test/"), httpx_fast.ConnectTimeout, "connect")
+
+    try:
+        backend.run(body)
+    finally:
+        answered.set()
+
+
+def test_a_full_pool_times_out_without_waiting(backend, fault_lab):
+    fault_lab.serve(Read(), Send(response(bytes(100))[:60]), Mute())
+
+    async def body() -> None:
+        limits = Limits(max_connections=1)
+        async with backend.client(timeout=Timeout(None, pool=HOUR), limits=limits) as client:
+            with FakeClock(real(client), auto=True, grace=0.05):
+                async with client.stream("GET", fault_lab.url()):
+                    await fails(client.get(fault_lab.url()), httpx_fast.PoolTimeout, "pool")
+
+    backend.run(body)
+
+
+def test_a_body_is_sent_when_100_continue_does_not_come(backend, fault_lab):
+    fault_lab.serve(ReadHead(), ReadBody(), GOOD)
+
+    async def body() -> None:
+        timeout = Timeout(2 * HOUR, expect_continue=HOUR)
+        async with backend.client(timeout=timeout, expect_continue=True) as client:
+            with FakeClock(real(client), auto=True, grace=0.05) as clock:
+                before = clock.time()
+                answer = await client.post(fault_lab.url(), content=b"wanted")
+                assert (answer.text, fault_lab.requests[0].body) == ("good", b"wanted")
+                assert HOUR <= clock.time() - before < 2 * HOUR
+
+    backend.run(body)
+
+
+def test_a_rate_is_kept_without_waiting(backend, fault_lab):
+    fault_lab.serve(Repeat(Read(), GOOD))
+
+    async def body() -> None:
+        limits = Limits(rate=1 / HOUR, burst=1, keepalive_expiry=None)
+        async with backend.client(timeout=Timeout(5 * HOUR), limits=limits) as client:
+            with FakeClock(real(client), auto=True, grace=0.03) as clock:
+                before = clock.time()
+                for _ in range(3):
+                    await client.get(fault_lab.url())
+                assert 2 * HOUR <= clock.time() - before < 3 * HOUR
+
+    backend.run(body)
+
+
+def test_a_hedge_is_sent_without_waiting(backend, fault_lab):
+    fault_lab.serve([Read(), GOOD, Read(), Mute()], [Read(), Send(response(b"second")), Mute()])
+    retry = Retry(hedge=Hedge(samples=1, least=HOUR))
+
+    async def body() -> None:
+        async with backend.client(retry=retry, timeout=3 * HOUR, limits=Limits(keepalive_expiry=None)) as client:
+            with FakeClock(real(client), auto=True, grace=0.05) as clock:
+                assert (await client.get(fault_lab.url())).text == "good"
+                before = clock.time()
+                assert (await client.get(fault_lab.url())).text == "second"
+                assert HOUR <= clock.time() - before < 2 * HOUR
+
+    backend.run(body)
+    for thread in threading.enumerate():
+        if thread.name == "httpx_fast hedge":
+            thread.join(30)
+
+
+def test_a_stream_without_events_stalls_without_waiting(backend, fault_lab):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    fault_lab.serve(Read(), Send(head + b"data: a\n\n: alive\n"), Mute())
+
+    async def body() -> None:
+        seen: list[str] = []
+        async with backend.client(timeout=Timeout(30, read=None)) as client:
+            clock = FakeClock(real(client), auto=True, grace=0.05)
+            with clock, pytest.raises(httpx_fast.EventTimeout, match=r"no event came .* in 3\.6e") as caught:
+                if isinstance(client, httpx_fast.AsyncClient):
+                    async with client.sse(fault_lab.url(), stall_timeout=HOUR) as events:
+                        async for event in events:
+                            seen.append(event.data)
+                else:
+                    with client.blocking.sse(fault_lab.url(), stall_timeout=HOUR) as source:
+                        seen.extend(event.data for event in source)
+        assert (caught.value.budget, seen) == (HOUR, ["a"])
+
+    backend.run(body)
+
+
+def test_an_idle_connection_expires_when_the_clock_is_moved(backend, fault_lab):
+    fault_lab.serve(Repeat(Read(), GOOD))
+
+    async def body() -> None:
+        async with backend.client(limits=Limits(keepalive_expiry=HOUR)) as client:
+            with FakeClock(real(client)) as clock:
+                for seconds, connections in ((0, 1), (HOUR - 60, 1), (HOUR, 2)):
+                    clock.advance(seconds)
+                    await client.get(fault_lab.url())
+                    assert fault_lab.accepted == connections
+
+    backend.run(body)
+
+
+def test_the_clock_is_moved_while_a_request_waits(backend, fault_lab):
+    asked = threading.Event()
+    fault_lab.serve(Read(), Tell(asked), Hold(), GOOD)
+    timeout = Timeout(None, total=HOUR)
+
+    async def body(begin: Callable[[Any], Awaitable[None]], seconds: float) -> None:
+        async with backend.client(timeout=timeout) as client:
+            with FakeClock(real(client)) as clock:
+
+                async def move() -> None:
+                    await backend.hear(asked)
+                    asked.clear()
+                    clock.advance(seconds)
+                    fault_lab.release(0 if seconds == HOUR else 1)
+
+                await backend.together(lambda: begin(client), move)
+
+    async def answered(client: Any) -> None:
+        assert (await client.get(fault_lab.url())).text == "good"
+
+    async def late(client: Any) -> None:
+        await fails(client.get(fault_lab.url()), httpx_fast.ReadTimeout, "total")
+
+    backend.run(body, answered, HOUR - 60)
+    backend.run(body, late, HOUR)
+
+
+def test_connections_of_the_real_clock_are_used_again_afterwards(backend, fault_lab):
+    fault_lab.serve(Repeat(Read(), GOOD))
+
+    async def body() -> None:
+        async with backend.client() as client:
+            await client.get(fault_lab.url())
+            with FakeClock(real(client)):
+                await client.get(fault_lab.url())
+                await client.get(fault_lab.url())
+            await client.get(fault_lab.url())
+            assert client.pool.stats().open == 1
+        assert [request.connection for request in fault_lab.requests] == [1, 2, 2, 1]
+
+    backend.run(body)
+
+
+def test_a_client_that_is_closed_meanwhile_closes_all(backend, fault_lab):
+    fault_lab.serve(Repeat(Read(), GOOD))
+
+    async def body() -> None:
+        client = backend.client()
+        await client.get(fault_lab.url())
+        before = client.pool
+        with FakeClock(real(client)):
+            await client.get(fault_lab.url())
+            during = client.pool
+            await client.aclose()
+        assert (before.closed, during.closed) == (True, True)
+
+    backend.run(body)
+
+
+def test_a_transport_alone_is_driven():
+    with FaultLab() as lab, httpx_fast.HTTPTransport() as transport, FakeClock(transport, auto=True, grace=0.05):
+        lab.serve(Read(), Mute())
+        request = httpx_fast.Request("GET", lab.url(), extensions={"timeout": {"read": HOUR}})
+        with pytest.raises(httpx_fast.ReadTimeout, match="read timed out"):
+            transport.handle_request(request)
+        with pytest.raises(RuntimeError, match="has a FakeClock already"):
+            FakeClock(transport).__enter__()
