@@ -60,6 +60,7 @@ function leaveWhenIdle(stream, leave) {
 
 server.on('stream', (stream, headers) => {
   stream.on('error', () => {});
+  if (stream.destroyed || stream.closed) return; // reset in the read that began it: responding would throw
   const way = ways[headers[':path']];
   if (way) way(stream);
   else { stream.respond({ ':status': 404 }); stream.end(); }
