@@ -37,6 +37,7 @@ from typing import Any
 import pytest
 
 import httpx_fast
+from httpx_fast import _masking
 from httpx_fast.testing import (
     Certificate,
     FaultLab,
@@ -198,6 +199,7 @@ def at_home(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[None]:
     monkeypatch.setenv("SSL_CERT_FILE", str(apart / "authority.pem"))
     monkeypatch.setenv(FOLDER, str(apart))
     monkeypatch.chdir(folder / "work")
+    monkeypatch.setattr(_masking, "_added", frozenset())  # names that a page adds do not stay
     for name in ("SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
