@@ -426,10 +426,7 @@ class Limits:
             self._check_rate(rate, burst)
 
     def _check_rate(self, rate: Any, burst: Any) -> None:
-        if isinstance(burst, bool) or not hasattr(burst, "__index__"):
-            raise TypeError(f"expected a count as burst, got {burst!r}")
-        if burst < 1:
-            raise ValueError(f"expected 1 or more as burst, got {burst!r}")
+        checked_count(burst, "burst", 1)
         if rate is None:
             if burst != 1:
                 raise ValueError(f"expected a rate with burst={burst!r}, got none")
