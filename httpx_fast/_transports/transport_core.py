@@ -26,7 +26,7 @@ from .._config import (
     ping_after,
     request_timeouts,
 )
-from .._conn.options import DialOptions
+from .._conn.options import DialOptions, ProxyHop
 from .._copying import Copied
 from .._deadline import Deadline
 from .._exceptions import ClientClosed
@@ -94,15 +94,7 @@ class TransportCore(Copied):
         if not (http1 or http2):
             raise ValueError("http1=False and http2=False leave no protocol to speak")
         tls = self._tls(verify, cert, trust_env)
-        hop = None
-        self._forward: Route | None = None
-        self._proxy_fields: tuple[FieldLine, ...] = ()
-        if proxy is not None:
-            from .proxying import forward_route, hop_of
-
-            hop = hop_of(proxy, verify, trust_env)
-            self._forward = forward_route(hop)
-            self._proxy_fields = hop.fields
+        hop = self._go_through(proxy, verify, trust_env)
         if not isinstance(limits, Limits):
             raise TypeError(f"expected Limits as limits, got {limits!r}")
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
@@ -129,6 +121,21 @@ class TransportCore(Copied):
         self._replay = replay
         self._made_at = caller(2)
         self._open()
+
+    def _go_through(
+        self, proxy: ProxyTypes | None, verify: ssl.SSLContext | str | bool, trust_env: bool
+    ) -> ProxyHop | None:
+        """Return how the proxy is reached, None without one; keep what requests that it forwards need."""
+        self._forward: Route | None = None
+        self._proxy_fields: tuple[FieldLine, ...] = ()
+        if proxy is None:
+            return None
+        from .proxying import forward_route, hop_of
+
+        hop = hop_of(proxy, verify, trust_env)
+        self._forward = forward_route(hop)
+        self._proxy_fields = hop.fields
+        return hop
 
     def _tls(
         self, verify: ssl.SSLContext | str | bool, cert: CertTypes | None, trust_env: bool
