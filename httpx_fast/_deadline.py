@@ -232,6 +232,10 @@ class RateCheck:
         """Count bytes for which nobody waited."""
         self._count += count
 
+    def is_over(self, error: TimeoutException, now: float) -> bool:
+        """Return whether a wait has failed because its window is over, and not by a timeout of the request."""
+        return error.limit != "total" and now >= self.until
+
     def end(self, now: float, count: int) -> TimeoutException | None:
         """End a wait in which so many bytes came, or went; return the timeout if they are too few over a window."""
         self._waited += now - self._began

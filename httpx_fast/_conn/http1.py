@@ -268,7 +268,7 @@ class Http1Connection(RequestSender):
         try:
             await self.stream.receive()
         except ReadTimeout as error:
-            if error.limit == "total" or self._clock() < until:
+            if not check.is_over(error, self._clock()):
                 raise
         piece = self.take()
         failure = check.end(self._clock(), len(piece))

@@ -344,7 +344,7 @@ class RequestSender(ResponseReader):
         try:
             await stream.flush(self.state != ENDED)
         except WriteTimeout as error:
-            if error.limit == "total" or self._clock() < until:
+            if not check.is_over(error, self._clock()):
                 raise
         finally:
             if is_window:

@@ -147,7 +147,7 @@ class Http2Stream(WaitingStream):
         try:
             await self._shared.wait_for_news(self)
         except ReadTimeout as error:
-            if error.limit == "total" or clock() < until:
+            if not check.is_over(error, clock()):
                 raise
         self._counted = self.pending
         failure = check.end(clock(), self.pending)
@@ -274,7 +274,7 @@ class Http2Stream(WaitingStream):
         try:
             result = await step
         except WriteTimeout as error:
-            if error.limit == "total" or clock() < until:
+            if not check.is_over(error, clock()):
                 raise
         finally:
             timer.set_hard(hard, hard_budget)
