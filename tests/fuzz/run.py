@@ -21,7 +21,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
-NAMES = ("head", "chunks", "hpack", "hpack_encoder", "frames", "url", "cookie")
+NAMES = (
+    *("head", "chunks", "request", "fields", "body", "hpack", "hpack_encoder", "frames", "frames_sent"),
+    *("json", "form", "url", "cookie"),
+)
 # What separates, quotes, folds, counts or ends.
 TELLING = b'\r\n\0 \t:;,="\\/@?#%[]._0159afAFhH-\x01\x20\x3f\x40\x7f\x80\xbe\xff'
 LONGEST = 4096  # bytes of an input

@@ -7,8 +7,10 @@ compiled twin with the Python one; some compare with h11, h2's frames and hpack,
 from __future__ import annotations
 
 import importlib
+import json
 import random
 import re
+import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,7 +31,8 @@ def twins(name: str) -> tuple[Any, Any]:
     return tuple(importlib.import_module(f"httpx_fast._kernel.{name}_{kind}") for kind in ("c", "py"))  # type: ignore[return-value]
 
 
-HTTP1, HPACK, ENCODER, FRAMES, URLS = (twins(name) for name in ("http1", "hpack", "hpack_encoder", "frames", "urls"))
+HTTP1, HPACK, ENCODER, FRAMES = (twins(name) for name in ("http1", "hpack", "hpack_encoder", "frames"))
+BUFFER, FIELDS, JSON, URLS = (twins(name) for name in ("buffer", "fields", "json", "urls"))
 
 
 def cuts(way: int, size: int) -> list[int]:
@@ -45,7 +48,7 @@ def cuts(way: int, size: int) -> list[int]:
 def outcome(call: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return call(*arguments)
-    except (httpx_fast.TransportError, httpx_fast.InvalidURL, UnicodeError, ValueError) as error:
+    except (httpx_fast.TransportError, httpx_fast.InvalidURL, RecursionError, UnicodeError, ValueError) as error:
         return type(error), str(error), getattr(error, "code", None)
 
 
@@ -76,8 +79,12 @@ def head(data: bytes) -> None:
     _, facts, fields, _ = found
     theirs = read_by_h11(raw[: facts[3]])
     if theirs is not None and theirs[0] == facts[0]:
-        ours = [(name, text) for name, text in fields]
-        assert theirs[1] == ours, (theirs, ours, raw)
+        assert theirs[1] == as_h11_gives(fields), (theirs, fields, raw)
+
+
+def as_h11_gives(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return field lines with those values in lower case that h11 writes so."""
+    return [(name, text.lower() if name.lower() == b"transfer-encoding" else text) for name, text in fields]
 
 
 def read_by_h11(raw: bytes) -> tuple[int, list[tuple[bytes, bytes]]] | None:
@@ -128,6 +135,107 @@ def chunks(data: bytes) -> None:
     if whole["error"] is None:  # the content before an error is not given out by the call that finds it
         for name in ("content", "done", "trailers"):
             assert whole[name] == found[name], (whole, found, raw)
+
+
+def request(data: bytes) -> None:
+    """Request heads: the twins agree; what they write has no line more than was asked for, and h11 reads the same."""
+    line, *rest = data.split(b"\n")
+    method, _, target = line.partition(b" ")
+    fields = [(name, text) for name, _, text in (each.partition(b":") for each in rest)]
+    written = outcome(HTTP1[0].request_head, method, target, fields)
+    assert written == outcome(HTTP1[1].request_head, method, target, fields), (written, data)
+    checked = [outcome(HTTP1[0].check_field, name, text) for name, text in fields]
+    assert checked == [outcome(HTTP1[1].check_field, name, text) for name, text in fields], (checked, data)
+    size = len(data) << data[0] % 48 if data else 0
+    assert HTTP1[0].chunk_head(size) == HTTP1[1].chunk_head(size) == f"{size:x}\r\n".encode(), size
+    if not isinstance(written, bytes):
+        return
+    assert not any(checked), (checked, data)
+    assert written.count(b"\n") == written.count(b"\r") == written.count(b"\r\n") == len(fields) + 2, data
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
+    connection.receive_data(written)
+    try:
+        event = connection.next_event()
+    except h11.RemoteProtocolError:
+        return  # fields that contradict each other are checked elsewhere
+    assert isinstance(event, h11.Request), (event, data)
+    assert (event.method, event.target) == (method, target), (event, data)
+    if sum(name.lower() == b"content-length" for name, _ in fields) < 2:  # of equal ones h11 makes one
+        meant = as_h11_gives([(name, text.strip(b" \t")) for name, text in fields])
+        assert [*event.headers.raw_items()] == meant, (event, data)
+
+
+def field_lines(data: bytes) -> None:
+    """Field lines of text and bytes: the twins agree, and encode what `str.encode` encodes."""
+    encoding = ("ascii", "utf-8", "iso-8859-1", "utf-16")[data[0] % 4] if data else "ascii"
+    pairs: list[tuple[bytes | str, bytes | str]] = []
+    for number, line in enumerate(data[1:].split(b"\n")):
+        name, _, value = line.partition(b":")
+        as_text = [part.decode("utf-8", "surrogateescape") for part in (name, value)]
+        pairs.append(((name, as_text[0])[number % 2], (value, as_text[1])[number // 2 % 2]))
+    found = outcome(FIELDS[0].encode_lines, pairs, encoding)
+    assert found == outcome(FIELDS[1].encode_lines, pairs, encoding), (found, pairs)
+    wanted = outcome(
+        lambda: [tuple(part.encode(encoding) if isinstance(part, str) else part for part in pair) for pair in pairs]
+    )
+    assert found == wanted or (isinstance(found, tuple) and found[0] is wanted[0] is UnicodeEncodeError), (
+        found,
+        wanted,
+    )
+    plain = [line for line in pairs if isinstance(line[0], bytes) and isinstance(line[1], bytes)]
+    names = [name.lower() for name, _ in plain if isinstance(name, bytes)]
+    merged = [outcome(twin.merge_lines, plain, names, pairs[:5], frozenset((b"", b"host"))) for twin in FIELDS]
+    assert merged[0] == merged[1], (merged, pairs)
+    dropped, deciding = frozenset(names[1:3]), frozenset((b"te", b"connection"))
+    lowered = [twin.lower_lines(plain, dropped, deciding, frozenset({(b"te", b"trailers")})) for twin in FIELDS]
+    assert lowered[0] == lowered[1], (lowered, plain)
+
+
+def body(data: bytes) -> None:
+    """Bodies of known length: what was put in, in whatever steps, comes out; both twins refuse the same steps."""
+    if len(data) < 2:
+        return
+    expected = data[1] << data[0] % 20  # up to 128 MiB, of which no more is allocated than arrives
+    steps = [
+        (byte % 4, data[at : at + 9] * (byte << (8 if byte == 0xFE else byte % 3)))
+        for at, byte in enumerate(data[2:40])
+    ]
+    results = [[outcome(collect, twin.BodyBuffer(expected), steps)] for twin in BUFFER]
+    assert results[0] == results[1], (results, data)
+
+
+def collect(collected: Any, steps: list[tuple[int, bytes]]) -> Any:
+    """Do each step with a buffer; return what it refused, and what it collected."""
+    given, refused = bytearray(), []
+    for how, piece in steps:
+        if how == 3:  # more or less than fits may have been said
+            before = collected.filled
+            wrong = outcome(collected.buffer_updated, -len(piece))
+            assert isinstance(wrong, tuple), wrong
+            assert collected.filled == before, wrong
+        elif how == 2 and len(piece) <= collected.missing:
+            for rest in iter_writes(collected, piece):
+                assert len(rest) <= len(piece), (rest, piece)
+            given += piece
+        else:
+            wrong = outcome(collected.append, piece)
+            refused.append(wrong)
+            given += b"" if wrong else piece
+        assert collected.filled == len(given), (collected.filled, len(given))
+    end = outcome(collected.finish if len(steps) % 2 else collected.cut)
+    assert end == given or isinstance(end, tuple), (len(given), len(end))
+    return refused, end, collected.missing, outcome(collected.cut)
+
+
+def iter_writes(collected: Any, piece: bytes) -> Iterator[bytes]:
+    """Write a piece to as many views as it takes; yield what is left."""
+    while piece:
+        with memoryview(collected.view()) as view:
+            size = min(view.nbytes, len(piece))
+            view[:size] = piece[:size]
+        collected.buffer_updated(size)
+        piece = piece[size:]
+        yield piece
 
 
 # HTTP/2
@@ -228,7 +336,84 @@ def data_of(raw: bytes) -> Iterator[bytes]:
         raw = raw[9 + size :]
 
 
-# URLs and cookies
+def frames_sent(data: bytes) -> None:
+    """Frames that carry a field block or content: the twins agree; our reader and hyperframe read what was meant."""
+    if len(data) < 3:
+        return
+    stream_id, largest, block = (data[0] << data[1] % 25) + 1, 1 + (data[2] << data[1] % 17), data[3:]
+    ends = bool(data[1] & 1)
+    written = outcome(FRAMES[0].headers_frames, stream_id, block, ends, largest)
+    assert written == outcome(FRAMES[1].headers_frames, stream_id, block, ends, largest), (written, data)
+    head = outcome(FRAMES[0].data_head, stream_id, len(block), ends)
+    assert head == outcome(FRAMES[1].data_head, stream_id, len(block), ends), (head, data)
+    assert isinstance(head, bytes) == (stream_id <= 0x7FFFFFFF), (head, data)
+    if not isinstance(written, bytes):
+        assert stream_id > 0x7FFFFFFF or largest > 0xFFFFFF, (written, data)
+        return
+    assert [*data_of(head + block)] == [block], data
+    reader = FRAMES[0].FrameReader(0xFFFFFF)
+    settings = bytes.fromhex("000000040000000000")
+    read = [frame for frame in reader.feed(settings + written, 0, 9 + len(written)) if frame[0] == h2_constants.HEADERS]
+    if not reader.broken:  # which it is when there were too many of them
+        ((_, flags, number, found, _),) = read
+        assert (number, bytes(found), bool(flags & h2_constants.END_STREAM)) == (stream_id, block, ends), (read, data)
+
+
+# JSON, forms, URLs and cookies
+
+
+def json_text(data: bytes) -> None:
+    """JSON: a kernel returns what `json.loads` does for UTF-8, or leaves it to that; so does a response, errors too."""
+    wanted = outcome(strict_json, data)
+    for twin in JSON:
+        found = outcome(twin.parse_json, data)
+        if is_refused(wanted):
+            assert is_refused(found), (found, wanted, data)
+        elif is_refused(found):
+            assert depth(wanted[0]) > 100, (found, wanted, data)
+        else:  # types and the order of members included
+            assert repr(found) == repr(wanted[0]), (found, wanted, data)
+    theirs = outcome(lambda: [json.loads(data)])
+    ours = outcome(lambda: [httpx_fast.Response(200, content=data).json()])
+    assert repr(ours) == repr(theirs), (ours, theirs, data)
+
+
+def strict_json(data: bytes) -> list[Any]:
+    """Return what the standard library makes of UTF-8 without extensions of JSON, in a list of its own."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    return [json.loads(data.decode(), parse_constant=refuse)]
+
+
+def is_refused(found: Any) -> bool:
+    return isinstance(found, tuple)  # which JSON has none of
+
+
+def depth(value: Any) -> int:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
+
+
+def form(data: bytes) -> None:
+    """Forms: the twins agree with each other, and with the standard library's `urlencode`."""
+    pairs: list[tuple[str, Any]] = []
+    for number, part in enumerate(data.decode("utf-8", "surrogateescape").split("&")):
+        name, _, value = part.partition("=")
+        values: tuple[Any, ...] = (value, value.split(","), number, None, True, number / 7)
+        pairs.append((name, values[len(part) % 6]))
+        ours, other = (twin.primitive_value_to_str(pairs[-1][1]) for twin in URLS)
+        assert ours == other, (ours, other, pairs[-1])
+    found = outcome(URLS[0].urlencode, pairs)
+    assert found == outcome(URLS[1].urlencode, pairs), (found, pairs)
+    texts = [
+        (name, [URLS[1].primitive_value_to_str(each) for each in (value if isinstance(value, list) else [value])])
+        for name, value in pairs
+    ]
+    wanted = outcome(urllib.parse.urlencode, texts, True)
+    assert found == wanted or (isinstance(found, tuple) and found[0] is wanted[0]), (found, wanted, pairs)
 
 
 def url(data: bytes) -> None:
@@ -274,11 +459,56 @@ REQUEST = httpx_fast.Request("GET", "https://www.example.org/some/where")
 TARGETS: dict[str, Target] = {
     "head": head,
     "chunks": chunks,
+    "request": request,
+    "fields": field_lines,
+    "body": body,
     "hpack": hpack_blocks,
     "hpack_encoder": hpack_encoder,
     "frames": frames,
+    "frames_sent": frames_sent,
+    "json": json_text,
+    "form": form,
     "url": url,
     "cookie": cookie,
+}
+
+OF_OTHERS = {
+    "request": [
+        b"GET /a?b=c\nHost:example.org\nAccept:*/*\nCookie:a=b",
+        b"POST /\nHost:x\nContent-Length:5\nX-Y:  z\t",
+    ],
+    "fields": [bytes([way]) + "Host:a\nX-Name:välue\nte:trailers\ncookie:b\nhost:x\nq:€".encode() for way in range(4)],
+    "body": [
+        b"\x00\x14" + b"12345678" * 3,
+        b"\x0a\x40" + b"\x12\x20\x46\x31\xff" * 6,
+        b"\x13\xff" + bytes(range(200, 256)),
+        b"\x00\x24\x04abcdefgh",  # 36 bytes are missing, and come at once
+    ],
+    "frames_sent": [b"\x01\x01\x40" + b"x" * 300, b"\x80\x18\xff" + b"\x88" * 20, b"\x05\x10\xff" + bytes(3000)],
+    "json": [
+        *(
+            b"{}",
+            b"[]",
+            b"[NaN]",
+            b"-0.0",
+            b'"\xc3\xa9"',
+            b'{"a":1,"a":2}',
+            b"[" * 101 + b"]" * 101,
+            b"9" * 30,
+            b"1e999",
+        ),
+        json.dumps(
+            [{"name": f"user {n}", "id": n << n, "at": n / 7, "on": not n, "none": None} for n in range(40)]
+        ).encode(),
+        rb'{"\u00e9\ud83d\ude00": "a\n\\ \" \ud800", "a name above 32 bytes, as some are": [1.5e3, -1E-7, true, {}]}',
+        json.dumps({"é" * 9: ["x" * 20 + "\n" + "☃" * n for n in range(9)]}, ensure_ascii=False, indent=1).encode(),
+        *(json.dumps({"a": [1, "b"]}).encode(code) for code in ("utf-8-sig", "utf-16", "utf-16-be", "utf-32")),
+    ],
+    "form": [
+        b"a=b&c=d e&f=1,2,3&g=",
+        "ä=ö+ü&~._-*=%/?&x=\udc80".encode("utf-8", "surrogatepass"),
+        b"one=1&two=22&three=333",
+    ],
 }
 
 
@@ -308,6 +538,8 @@ def seeds(name: str) -> list[bytes]:
             hyperframe.frame.ContinuationFrame(1, b"\x88"),
         ]
         return [bytes([way]) + settings + frame.serialize() for frame in rest for way in (0, 1, 100)]
+    if name in OF_OTHERS:
+        return OF_OTHERS[name]
     if name == "url":
         texts = [
             "https://user:pw@host.example:8443/a/../b?c=d&e#f",

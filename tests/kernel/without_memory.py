@@ -45,6 +45,8 @@ def chunks() -> Any:
 
 def request() -> Any:
     fields = [(b"Host", b"example.org"), (b"Accept", b"*/*"), (b"X", b"y" * 300)]
+    for name, value in fields:
+        http1_c.check_field(name, value)
     return http1_c.request_head(b"GET", b"/a?b", fields), http1_c.chunk_head(1234)
 
 
@@ -59,7 +61,8 @@ def hpack() -> Any:
 def frames() -> Any:
     reader = frames_c.FrameReader()
     found = reader.feed(FRAMES, 0, 20) + reader.feed(FRAMES, 20, len(FRAMES))
-    return list(map(str, found)), frames_c.headers_frames(1, b"x" * 50, True, 16384)
+    written = frames_c.headers_frames(1, b"x" * 50, True, 20), frames_c.data_head(1, 5, True)
+    return list(map(str, found)), written
 
 
 def body() -> Any:
@@ -74,17 +77,20 @@ def body() -> Any:
 
 
 def urls() -> Any:
-    return urls_c.split_url("https://host.example:8443/a b/ä?q=ü#f"), urls_c.urlencode([("a", "b c"), ("d", ["ä", 1])])
+    form = urls_c.urlencode([("a", "b c"), ("d", ["ä", 1])]), urls_c.primitive_value_to_str(12345)
+    return urls_c.split_url("https://host.example:8443/a b/ä?q=ü#f"), form
 
 
 def lines() -> Any:
-    return fields_c.encode_lines([("Name", "value"), (b"Other", "x" * 100)], "ascii")
+    encoded = fields_c.encode_lines([("Name", "value"), (b"Other", "x" * 100)], "ascii")
+    lowered = fields_c.lower_lines(encoded, frozenset((b"host",)), frozenset((b"te",)), frozenset())
+    merged = fields_c.merge_lines(encoded, [b"name", b"other"], [("Name", "new"), ("More", "y" * 40)], frozenset())
+    return encoded, lowered, merged
 
 
 def json() -> Any:
-    return json_c.parse_json(
-        r'{"items": [{"some name": 123456789, "é": 1.5}, {"some name": "text \n", "other": "text"}]}'.encode()
-    )
+    text = r'{"items": [{"some name": 123456789, "é": 1.5}, {"some name": "text \n", "ö": "ä"}, 12345678901234567890]}'
+    return json_c.parse_json(text.encode())
 
 
 OPERATIONS: list[Callable[[], Any]] = [head, head_in_pieces, chunks, request, hpack, frames, body, urls, lines, json]
