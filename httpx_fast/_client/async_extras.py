@@ -151,18 +151,14 @@ class AsyncExtras:
     ) -> AsyncWebSocketSessions[AsyncWebSocketSession]:
         """Open a WebSocket again whenever it ends, for `async with`: yield sessions, one after the other.
 
-        `reconnect` is True or a `Reconnect`: which errors, answers and close codes lead to another session, how many
-        connections in a row may fail, how long to wait. The other arguments are those of `websocket()`, for each
-        handshake. Within such a session `async for message in session` just ends when another one follows; other calls
-        raise as ever. Sending needs no `break`: `continue` after an error of the session opens the next one.
+        `reconnect` is True or a `Reconnect`: what leads to another session, how often, how long to wait. The other
+        arguments are those of `websocket()`, for each handshake. `async for message in session` just ends when another
+        session follows; where another call raises, `continue` opens it.
 
         ```python
         async with client.websocket_sessions("wss://chat.example.org/") as sessions:
             async for session in sessions:
-                await session.send_text("hello")
-                async for message in session:
-                    print(message)
-                    break
+                print(await session.receive_text())
                 break
         ```
         """
