@@ -128,8 +128,10 @@ def replaced(base: ParseResult, **components: str | int | None) -> ParseResult:
 def resolved(base: ParseResult, reference: ParseResult) -> ParseResult:
     """Resolve `reference` against `base` (RFC 3986 s.5.2.2). Raises InvalidURL."""
     has_authority = reference.authority != ""
-    # "http:page" counts as relative to http URLs: s.5.2.2 allows it, and browsers do it.
-    if reference.scheme and (has_authority or reference.scheme != base.scheme):
+    # "http:page" counts as relative to http URLs: s.5.2.2 allows it, and browsers do it. Of other schemes ("urn:a:b",
+    # "data:...") it is a URL of its own.
+    relative = reference.scheme == base.scheme and not has_authority and base.scheme in SPECIAL_SCHEMES
+    if reference.scheme and not relative:
         return reference
     parts = _taken_apart(reference if has_authority else base)
     parts["scheme"] = base.scheme

@@ -390,6 +390,20 @@ def test_link_is_resolved(link, target):
     assert base.join(URL(link)) == target
 
 
+@pytest.mark.parametrize(
+    ("base", "link"),
+    [
+        ("data:text/plain,a", "data:text/html,b"),
+        ("urn:a:b/c", "urn:d"),
+        ("localhost:8000/a", "localhost:8000/b"),
+        ("mailto:a@b.test", "mailto:c@d.test"),
+    ],
+)
+def test_a_link_with_its_own_scheme_is_relative_for_schemes_of_hosts_only(base, link):
+    assert URL(base).join(link) == link
+    assert URL("http://a/b/c").join("http:d") == "http://a/b/d"
+
+
 def test_link_is_resolved_from_an_empty_path_and_from_relative_urls():
     assert str(URL("http://a").join("g")) == "http://a/g"
     assert str(URL("http://a?x").join("?y")) == "http://a?y"
