@@ -72,7 +72,10 @@ class WireHead:
     def http1(self) -> bytes:
         data = self._http1
         if data is None:
-            data = self._http1 = request_head(self.method, self.target, self.fields)
+            fields = self.fields
+            if fields and fields[0][0] != b"Host":
+                fields = _host_first(fields)
+            data = self._http1 = request_head(self.method, self.target, fields)
         return data
 
     @property
@@ -104,3 +107,11 @@ class WireHead:
         if framing is False:
             framing = self._framing = request_framing(self.fields)
         return framing
+
+
+def _host_first(fields: Sequence[FieldLine]) -> Sequence[FieldLine]:
+    """Return the fields with Host as the first one, wherever the user put it (RFC 9110 s.7.2)."""
+    for index, line in enumerate(fields):
+        if line[0].lower() == b"host":
+            return [line, *fields[:index], *fields[index + 1 :]]
+    return fields

@@ -116,7 +116,7 @@ def test_a_refused_request_costs_no_connection(backend: Any, peer: Any) -> None:
 
 @pytest.mark.parametrize("name", ["Host", "host", "HOST"])
 @pytest.mark.parametrize("host", ["other.example", "other.example:8080", ""])
-def test_host_that_the_user_sets_is_sent_alone(backend: Any, peer: Any, name: str, host: str) -> None:
+def test_host_that_the_user_sets_is_sent_alone_and_first(backend: Any, peer: Any, name: str, host: str) -> None:
     seen: list[bytes] = []
     at = peer(echo(seen))
     url = f"http://127.0.0.1:{at.port}/"
@@ -132,7 +132,9 @@ def test_host_that_the_user_sets_is_sent_alone(backend: Any, peer: Any, name: st
             await client.post(url, content=b"x")
 
     backend.run(body)
-    assert [hosts(request) for request in seen] == [[f"{name}: {host}".encode()]] * 6
+    line = f"{name}: {host}".encode()
+    assert [hosts(request) for request in seen] == [[line]] * 6
+    assert {request.split(b"\r\n")[1] for request in seen} == {line}
 
 
 def test_host_that_the_user_sets_is_the_authority_of_http2(backend: Any, fault_lab: FaultLab) -> None:
