@@ -310,7 +310,8 @@ def in_memory(
             return content, None
         return (content.encode(), None) if type(content) is str else None
     if data:
-        return _form(data), _FORM.encode()
+        form = _form(data)
+        return (form, _FORM.encode()) if form else None  # a form without values is a body of no bytes, with its type
     if json is not None:
         return _json_bytes(json), _JSON.encode()
     return b"", None

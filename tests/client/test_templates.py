@@ -279,3 +279,26 @@ def test_url_with_params_of_the_request_is_not_kept(client):
     assert str(request.url) == f"{URL}?a=1"
     assert client._table.known == {}
     assert str(client.build_request("GET", URL).url) == URL
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": {"a": []}},
+        {"data": {}},
+        {"data": {"a": ""}},
+        {"json": {}},
+        {"json": ""},
+        {"content": ""},
+        {"content": b""},
+        {"content": "x"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_a_body_is_sent_as_a_request_that_is_made_alone_sends_it(client, method, body):
+    client.request(method, URL, **body)  # from now on there is a template
+    sent = client.request(method, URL, **body).request
+    alone = httpx_fast.Request(method, URL, headers=client.headers, **body)
+    assert sorted(sent.headers.raw) == sorted(alone.headers.raw)
+    assert sent.content == alone.read()
