@@ -6,9 +6,11 @@ Values are checked in the constructors, so that a mistake raises where it was ma
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, Union, cast
 
+from ._checks import checked_amount, checked_count, checked_interval, checked_items, checked_seconds
 from ._deadline import Deadline, RequestTimeouts
 from ._kernel.constants import LARGEST_HEAD_SIZE
 from ._late_fields import LateFields
@@ -112,7 +114,7 @@ class Timeout:
         self.rate_window = DEFAULT_RATE_WINDOW_SECONDS
         # The common case first: each request may come with a timeout.
         if timeout.__class__ is float or timeout.__class__ is int:
-            self.connect = self.read = self.write = self.pool = _seconds(timeout, "timeout")
+            self.connect = self.read = self.write = self.pool = checked_seconds(timeout, "timeout")
         elif isinstance(timeout, UnsetType):
             if UNSET in (connect, read, write, pool):
                 if total is UNSET or total is None:
@@ -128,19 +130,19 @@ class Timeout:
                 self.expect_continue = timeout.expect_continue
                 self.min_rate, self.rate_window = timeout.min_rate, timeout.rate_window
         if not isinstance(connect, UnsetType):
-            self.connect = _seconds(connect, "connect")
+            self.connect = checked_seconds(connect, "connect")
         if not isinstance(read, UnsetType):
-            self.read = _seconds(read, "read")
+            self.read = checked_seconds(read, "read")
         if not isinstance(write, UnsetType):
-            self.write = _seconds(write, "write")
+            self.write = checked_seconds(write, "write")
         if not isinstance(pool, UnsetType):
-            self.pool = _seconds(pool, "pool")
+            self.pool = checked_seconds(pool, "pool")
         if not isinstance(total, UnsetType):
-            self.total = _seconds(total, "total")
+            self.total = checked_seconds(total, "total")
         if not isinstance(first_byte, UnsetType):
-            self.first_byte = _seconds(first_byte, "first_byte")
+            self.first_byte = checked_seconds(first_byte, "first_byte")
         if not isinstance(expect_continue, UnsetType):
-            self.expect_continue = _seconds(expect_continue, "expect_continue")
+            self.expect_continue = checked_seconds(expect_continue, "expect_continue")
         if min_rate is not UNSET or rate_window is not UNSET:
             self._set_rate(min_rate, rate_window)
 
@@ -184,7 +186,7 @@ class Timeout:
 
 def granted(request: Any, name: str) -> float | None:
     """Return one of a request's timeouts, checked, since extensions may hold anything. Raises TypeError, ValueError."""
-    return _seconds(timeouts_of(request).get(name), name)
+    return checked_seconds(timeouts_of(request).get(name), name)
 
 
 def request_timeouts(request: Any, clock: Callable[[], float]) -> RequestTimeouts:
@@ -244,22 +246,11 @@ def _for_phases(timeout: TimeoutTypes) -> tuple[_Seconds, _Seconds, _Seconds, _S
     if isinstance(timeout, tuple):
         if not 2 <= len(timeout) <= 4:
             raise ValueError(f"expected a tuple of 2 to 4 timeouts (connect, read, write, pool), got {timeout!r}")
-        connect, read, write, pool = (*timeout, None, None)[:4]
-        return _seconds(connect, "connect"), _seconds(read, "read"), _seconds(write, "write"), _seconds(pool, "pool")
-    seconds = _seconds(timeout, "timeout")
+        names = ("connect", "read", "write", "pool")
+        connect, read, write, pool = map(checked_seconds, (*timeout, None, None)[:4], names)
+        return connect, read, write, pool
+    seconds = checked_seconds(timeout, "timeout")
     return seconds, seconds, seconds, seconds
-
-
-def _seconds(value: Any, name: str) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
-        raise TypeError(f"expected seconds or None as {name}, got {value!r}")
-    if not value >= 0:
-        raise ValueError(f"expected 0 seconds or more, or None for no timeout, as {name}, got {value!r}")
-    if value == math.inf:
-        return None
-    return value if isinstance(value, (int, float)) else float(value)
 
 
 def expect_seconds(request: Any) -> float:
@@ -269,7 +260,7 @@ def expect_seconds(request: Any) -> float:
     if own is not None:
         seconds = own.expect_continue
     else:
-        seconds = _seconds(
+        seconds = checked_seconds(
             timeouts_of(request).get("expect_continue", DEFAULT_EXPECT_CONTINUE_SECONDS), "expect_continue"
         )
     return math.inf if seconds is None else seconds
@@ -288,26 +279,6 @@ def expect_from(value: Any) -> int | None:
     return value
 
 
-def checked_count(value: Any, name: str, least: int = 0, none: str = "") -> Any:
-    """Return a count; `none` says what None stands for, if that is allowed. Raises TypeError, ValueError."""
-    if none and value is None:
-        return None
-    or_none = f", or None for {none}" if none else ""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"expected a count{or_none} as {name}, got {value!r}")
-    if value < least:
-        raise ValueError(f"expected {least} or more{or_none} as {name}, got {value!r}")
-    return value
-
-
-def checked_interval(value: Any, name: str, none: str) -> float | None:
-    """Return seconds, more than 0; `none` says what None stands for. Raises TypeError, ValueError."""
-    seconds = _seconds(value, name)
-    if seconds == 0:
-        raise ValueError(f"expected more than 0 seconds, or None for {none}, as {name}, got {value!r}")
-    return seconds
-
-
 def _min_rate_of(timeout: Mapping[str, Any]) -> tuple[float, float] | None:
     """Return bytes per second, and the seconds over which they are counted, of a request's timeouts."""
     least = _rate(timeout.get("min_rate"))
@@ -315,21 +286,12 @@ def _min_rate_of(timeout: Mapping[str, Any]) -> tuple[float, float] | None:
 
 
 def _rate(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
-        raise TypeError(f"expected bytes per second or None as min_rate, got {value!r}")
-    if not 0 < value < math.inf:
-        raise ValueError(f"expected more than 0 bytes per second, or None for no limit, as min_rate, got {value!r}")
-    return float(value)
+    rate = checked_amount(value, "min_rate", "bytes per second", positive=True, none="no limit")
+    return None if rate is None else float(rate)
 
 
 def _window(value: Any) -> float:
-    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
-        raise TypeError(f"expected seconds as rate_window, got {value!r}")
-    if not 0 < value < math.inf:
-        raise ValueError(f"expected more than 0 seconds as rate_window, got {value!r}")
-    return float(value)
+    return float(checked_amount(value, "rate_window", positive=True))
 
 
 def ping_after(value: Any) -> float | None:
@@ -338,18 +300,8 @@ def ping_after(value: Any) -> float | None:
 
 
 #: The smallest value of each limit that is a whole number.
-_COUNTS = (("max_connections", 1), ("max_keepalive_connections", 0), ("max_per_host", 1), ("max_response_size", 0))
+_COUNTS = (("max_connections", 1), ("max_keepalive_connections", 0), ("max_per_host", 1))
 _BYTES = "a number of bytes"
-_UNITS = {"max_response_size": _BYTES}
-
-
-def _check_head_size(value: Any) -> None:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"expected {_BYTES} or None as max_head_size, got {value!r}")
-    if not 1 <= value <= LARGEST_HEAD_SIZE:
-        raise ValueError(
-            f"expected 1 to {LARGEST_HEAD_SIZE} bytes, or None for the default, as max_head_size, got {value!r}"
-        )
 
 
 class Limits:
@@ -405,36 +357,21 @@ class Limits:
     ) -> None:
         self.max_connections = max_connections
         self.max_keepalive_connections = max_keepalive_connections
-        self.keepalive_expiry = _seconds(keepalive_expiry, "keepalive_expiry")
+        self.keepalive_expiry = checked_seconds(keepalive_expiry, "keepalive_expiry")
         self.max_per_host = max_per_host
-        self.max_age = _seconds(max_age, "max_age")
+        self.max_age = checked_seconds(max_age, "max_age")
         self.max_response_size = max_response_size
         self.max_head_size = max_head_size
         self.rate = rate
         self.burst = burst
         for name, least in _COUNTS:
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if isinstance(value, bool) or not hasattr(value, "__index__"):
-                raise TypeError(f"expected {_UNITS.get(name, 'a count')} or None as {name}, got {value!r}")
-            if value < least:
-                raise ValueError(f"expected {least} or more, or None for no limit, as {name}, got {value!r}")
-        if max_head_size is not None:
-            _check_head_size(max_head_size)
-        if rate is not None or type(burst) is not int or burst != 1:
-            self._check_rate(rate, burst)
-
-    def _check_rate(self, rate: Any, burst: Any) -> None:
+            checked_count(getattr(self, name), name, least, "no limit")
+        checked_count(max_response_size, "max_response_size", 0, "no limit", what=_BYTES)
+        checked_count(max_head_size, "max_head_size", 1, "the default", most=LARGEST_HEAD_SIZE, what=_BYTES)
+        checked_amount(rate, "rate", "requests per second", positive=True, none="no limit")
         checked_count(burst, "burst", 1)
-        if rate is None:
-            if burst != 1:
-                raise ValueError(f"expected a rate with burst={burst!r}, got none")
-            return
-        if isinstance(rate, (bool, str, bytes)) or not hasattr(rate, "__float__"):
-            raise TypeError(f"expected requests per second or None as rate, got {rate!r}")
-        if not 0 < rate < math.inf:
-            raise ValueError(f"expected more than 0 requests per second, or None for no limit, as rate, got {rate!r}")
+        if rate is None and burst != 1:
+            raise ValueError(f"expected a rate with burst={burst!r}, got none")
 
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
@@ -467,6 +404,31 @@ def check_resolver(resolver: Any, name: str = "resolver") -> Any:
             f"expected a function of host and port, or an object with resolve(), as {name}, got {resolver!r}"
         )
     return resolver
+
+
+def check_source(uds: Any, local_address: Any) -> tuple[str | None, str | None]:
+    """Return the path of a Unix domain socket, and the address to connect from. Raises TypeError."""
+    if isinstance(uds, os.PathLike):
+        uds = os.fspath(cast("os.PathLike[str]", uds))
+    if uds is not None and not isinstance(uds, str):
+        raise TypeError(f"expected the path of a Unix domain socket, or None, as uds, got {uds!r}")
+    if local_address is not None and not isinstance(local_address, str):
+        raise TypeError(f"expected an IP address of this machine, or None, as local_address, got {local_address!r}")
+    return uds, local_address
+
+
+def check_socket_options(options: Any) -> tuple[Any, ...]:
+    """Return arguments of `socket.setsockopt`, one tuple for each call. Raises TypeError, ValueError."""
+    if options is None:
+        return ()
+    what = "tuples of level, option and value, as socket.setsockopt takes them,"
+    found = checked_items(options, "socket_options", what)
+    for option in found:
+        if not isinstance(option, (tuple, list)):
+            raise TypeError(f"expected {what} as socket_options, got {option!r} among them")
+        if len(option) not in (3, 4) or not all(isinstance(number, int) for number in option[:2]):
+            raise ValueError(f"expected {what} as socket_options, got {option!r} among them")
+    return tuple(map(tuple, found))
 
 
 def check_dialing(resolver: Any, address_filter: Any, keepalive: Any) -> None:

@@ -15,7 +15,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from ._config import check_resolver, checked_count, checked_interval
+from ._checks import checked_count, checked_interval
+from ._config import check_resolver
 from ._deadline import NEVER
 from ._net.address_policy import Found, IPAddress, is_async
 from ._net.getaddrinfo import ask_system

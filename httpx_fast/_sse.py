@@ -17,7 +17,8 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ._config import DEFAULT_MAX_EVENT_SIZE_BYTES, checked_count
+from ._checks import checked_count
+from ._config import DEFAULT_MAX_EVENT_SIZE_BYTES
 from ._exceptions import SSEError, shown
 from ._models import Headers, Response
 from ._models.headers import HeaderTypes

@@ -21,8 +21,8 @@ GROUND = (
     "_journey_json _trust_stores _turns"
 )
 FACE = (
-    "_types _argument_names _caller _models _urls _urlparse _content _pairs _multipart _decoders _status_codes _config "
-    "_trust _auth _utils _sse _chunkers _tcp_keepalive"
+    "_types _argument_names _caller _checks _models _urls _urlparse _content _pairs _multipart _decoders _status_codes "
+    "_config _trust _auth _utils _sse _chunkers _tcp_keepalive"
 )
 #: From bottom to top. Rooms that stand side by side on one floor do not know each other.
 FLOORS: list[dict[str, str]] = [
@@ -69,7 +69,7 @@ NARROW: dict[str, set[str]] = {
 ALLOWED = {("_exceptions", "_journey"), ("_exceptions", "_models")}
 #: The order inside the face, from bottom to top: modules of one line do not know each other.
 FACE_ORDER = [
-    "_status_codes _argument_names _caller _pairs _urlparse _tcp_keepalive _chunkers",
+    "_status_codes _argument_names _caller _checks _pairs _urlparse _tcp_keepalive _chunkers",
     "_trust",
     "_urls",
     "_utils _models.headers _models.field_values",

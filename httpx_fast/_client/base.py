@@ -20,6 +20,7 @@ from weakref import ref
 from .._auth import Auth, AuthTypes, BasicAuth, FunctionAuth
 from .._byte_streams import SyncByteStream
 from .._caller import warn_caller
+from .._checks import checked_count
 from .._config import (
     DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_LIMITS,
@@ -30,7 +31,6 @@ from .._config import (
     ProxyTypes,
     Timeout,
     TimeoutTypes,
-    checked_count,
 )
 from .._content import JSONValue, RequestContent, in_memory
 from .._models import Cookies, Headers, Request, Response
@@ -583,6 +583,8 @@ def _grant(request: Request, timeout: Timeout) -> None:
 
 
 def _hooks(event_hooks: Mapping[str, list[EventHook]]) -> dict[str, list[EventHook]]:
+    if not isinstance(event_hooks, Mapping):
+        raise TypeError(f"expected a dict with lists of callables as event_hooks, got {event_hooks!r}")
     hooks = {kind: event_hooks.get(kind, ()) for kind in ("request", "response")}
     unknown = event_hooks.keys() - hooks.keys()
     if unknown:

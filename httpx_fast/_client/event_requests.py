@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .._config import checked_count
+from .._checks import checked_count
 from .._models import Request, Response
 from .._models.cookies import CookieTypes
 from .._models.headers import HeaderTypes

@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from typing import Any, Final
 
+from .._checks import checked_amount
 from .._config import timeouts_of
 from .._deadline import NEVER, Deadline
 from .._drive import drive
@@ -30,7 +31,6 @@ from .._exceptions import (
 from .._models import Request, Response
 from .._retry.backoff import retry_after
 from .._retry.retrier import can_be_repeated
-from .._retry.settings import _check_seconds
 from .._sse import EventParser, EventSource, ServerSentEvent, check_events
 from .reconnect import FINAL_ERRORS, Reconnect, check_reconnect
 
@@ -48,7 +48,7 @@ def check_stall(timeout: Any, pings: Any) -> tuple[float | None, frozenset[str]]
     if not all(isinstance(name, str) for name in names):
         raise TypeError(f"expected names of events as pings, got {pings!r}")
     if timeout is not None:
-        _check_seconds(timeout, "stall_timeout", positive=True)
+        checked_amount(timeout, "stall_timeout", positive=True)
     return timeout, frozenset(names)
 
 

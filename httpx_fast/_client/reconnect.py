@@ -9,9 +9,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
+from .._checks import checked_amount, checked_codes, checked_count
 from .._exceptions import ClientClosed, PoolTimeout, UnsupportedProtocol
 from .._retry.backoff import backoff
-from .._retry.settings import STATUSES, _check_count, _check_seconds, _collected, _statuses
+from .._retry.settings import STATUSES, checked_statuses
 
 __all__ = ["Reconnect", "check_reconnect"]
 
@@ -52,16 +53,17 @@ class Reconnect:
     close_codes: Collection[int] = CLOSE_CODES
 
     def __post_init__(self) -> None:
-        if self.attempts is not None:
-            _check_count(self.attempts, "attempts", 1)
+        checked_count(self.attempts, "attempts", 1, "no limit")
         for name in ("backoff", "backoff_max", "retry_max"):
-            _check_seconds(getattr(self, name), name)
+            checked_amount(getattr(self, name), name)
         if self.at_end is not None and not isinstance(self.at_end, bool):
             raise TypeError(f"expected True, False or None as at_end, got {self.at_end!r}")
         if self.final is not None and not isinstance(self.final, str):
             raise TypeError(f"expected the data of an event or None as final, got {self.final!r}")
-        object.__setattr__(self, "statuses", _statuses(self.statuses))
-        object.__setattr__(self, "close_codes", _close_codes(self.close_codes))
+        object.__setattr__(self, "statuses", checked_statuses(self.statuses))
+        object.__setattr__(
+            self, "close_codes", checked_codes(self.close_codes, "close_codes", "close codes", 1000, 4999)
+        )
 
     def pause(self, nth: int, chance: float, server_asks: float | None = None, asked: float | None = None) -> float:
         """Return the seconds before the n-th connection in a row; `chance` is a random number from 0 to 1.
@@ -74,15 +76,6 @@ class Reconnect:
             least = min(server_asks, self.retry_max)
             seconds = min(least * 2.0 ** min(nth - 1, _DOUBLINGS), max(self.backoff_max, least))
         return seconds if asked is None else max(seconds, min(asked, self.retry_max))
-
-
-def _close_codes(values: Any) -> frozenset[int]:
-    for value in (found := _collected(values, "close_codes", "close codes")):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"expected close codes as close_codes, got {value!r} among them")
-        if not 1000 <= value <= 4999:
-            raise ValueError(f"expected close codes from 1000 to 4999 as close_codes, got {value!r} among them")
-    return frozenset(found)
 
 
 def check_reconnect(value: Any) -> Reconnect | None:

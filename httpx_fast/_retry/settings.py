@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterable
 from typing import Any, Final
 
+from .._checks import checked_amount, checked_codes, checked_count, checked_items, checked_share
 from .._exceptions import (
     ConnectError,
     ConnectTimeout,
@@ -60,9 +60,9 @@ class Hedge:
     least: float = 0.01
 
     def __post_init__(self) -> None:
-        _check_share(self.percentile, "percentile", below_one=True)
-        _check_count(self.samples, "samples", 1, 1000)
-        _check_seconds(self.least, "least")
+        checked_share(self.percentile, "percentile", below_one=True)
+        checked_count(self.samples, "samples", 1, most=1000)
+        checked_amount(self.least, "least")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,12 +85,12 @@ class Breaker:
     statuses: Iterable[int] = frozenset({502, 503, 504})
 
     def __post_init__(self) -> None:
-        _check_share(self.failures, "failures")
-        _check_count(self.minimum, "minimum", 1)
-        _check_seconds(self.window, "window", positive=True)
-        _check_seconds(self.open_for, "open_for", positive=True)
-        _check_count(self.probes, "probes", 1)
-        object.__setattr__(self, "statuses", _statuses(self.statuses))
+        checked_share(self.failures, "failures")
+        checked_count(self.minimum, "minimum", 1)
+        checked_amount(self.window, "window", positive=True)
+        checked_amount(self.open_for, "open_for", positive=True)
+        checked_count(self.probes, "probes", 1)
+        object.__setattr__(self, "statuses", checked_statuses(self.statuses))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -134,16 +134,17 @@ class Retry:
     breaker: Breaker | None = None
 
     def __post_init__(self) -> None:
-        _check_count(self.attempts, "attempts", 1, MAX_ATTEMPTS)
-        for name in ("backoff", "backoff_max", "retry_after_max", "budget_floor"):
-            _check_seconds(getattr(self, name), name)
+        checked_count(self.attempts, "attempts", 1, most=MAX_ATTEMPTS)
+        for name in ("backoff", "backoff_max", "retry_after_max"):
+            checked_amount(getattr(self, name), name)
+        checked_amount(self.budget_floor, "budget_floor", "retries per second")
         if self.budget is not None:
-            _check_share(self.budget, "budget", zero=True)
+            checked_share(self.budget, "budget", zero=True)
         for name, kind in (("hedge", Hedge), ("breaker", Breaker)):
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
                 raise TypeError(f"expected a {kind.__name__} or None as {name}, got {value!r}")
-        object.__setattr__(self, "statuses", _statuses(self.statuses))
+        object.__setattr__(self, "statuses", checked_statuses(self.statuses))
         object.__setattr__(self, "exceptions", _exceptions(self.exceptions))
         object.__setattr__(self, "methods", frozenset(map(str.upper, _tokens(self.methods, "methods"))))
         names = _tokens(self.idempotency_headers, "idempotency_headers")
@@ -180,53 +181,15 @@ def check_retry(retry: Any, name: str = "retry") -> Retry | None:
     return retry
 
 
-def _check_count(value: Any, name: str, least: int, most: int | None = None) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"expected a count as {name}, got {value!r}")
-    if value < least or (most is not None and value > most):
-        limits = f"{least} or more" if most is None else f"{least} to {most}"
-        raise ValueError(f"expected {limits} as {name}, got {value!r}")
-
-
-def _check_number(value: Any, name: str, what: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"expected {what} as {name}, got {value!r}")
-
-
-def _check_seconds(value: Any, name: str, *, positive: bool = False) -> None:
-    what = "a number per second" if name == "budget_floor" else "seconds"
-    _check_number(value, name, what)
-    if not 0 <= value < math.inf or (positive and not value):
-        raise ValueError(f"expected {what}, {'more than 0' if positive else '0 or more'}, as {name}, got {value!r}")
-
-
-def _check_share(value: Any, name: str, *, zero: bool = False, below_one: bool = False) -> None:
-    _check_number(value, name, "a share")
-    if not 0 <= value <= 1 or (not value and not zero) or (below_one and value == 1):
-        limits = f"{'from' if zero else 'above'} 0 {'and below' if below_one else 'to'} 1"
-        raise ValueError(f"expected a share {limits} as {name}, got {value!r}")
-
-
-def _collected(values: Any, name: str, what: str) -> list[Any]:
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise TypeError(f"expected {what} as {name}, got {values!r}")
-    found: list[Any] = list(values)  # pyright: ignore[reportUnknownArgumentType]
-    return found
-
-
-def _statuses(values: Any) -> frozenset[int]:
-    for value in (found := _collected(values, "statuses", "status codes")):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"expected status codes as statuses, got {value!r} among them")
-        if not 300 <= value <= 599:
-            raise ValueError(f"expected status codes from 300 to 599 as statuses, got {value!r} among them")
-    return frozenset(map(int, found))
+def checked_statuses(values: Any) -> frozenset[int]:
+    """Return the status codes of errors that `statuses` names. Raises TypeError, ValueError."""
+    return checked_codes(values, "statuses", "status codes", 300, 599)
 
 
 def _exceptions(values: Any) -> tuple[type[Exception], ...]:
     if isinstance(values, type):
         values = (values,)
-    for value in (found := _collected(values, "exceptions", "exception classes")):
+    for value in (found := checked_items(values, "exceptions", "exception classes")):
         if not (isinstance(value, type) and issubclass(value, Exception)):
             raise TypeError(f"expected classes of exceptions as exceptions, got {value!r} among them")
     return tuple(found)
@@ -234,7 +197,7 @@ def _exceptions(values: Any) -> tuple[type[Exception], ...]:
 
 def _tokens(values: Any, name: str) -> list[str]:
     what = "names of methods" if name == "methods" else "names of header fields"
-    for value in (found := _collected(values, name, what)):
+    for value in (found := checked_items(values, name, what)):
         if not isinstance(value, str):
             raise TypeError(f"expected {what} as {name}, got {value!r} among them")
         if not _TOKEN.fullmatch(value):

@@ -13,6 +13,7 @@ from logging import DEBUG
 from typing import TYPE_CHECKING, Any
 
 from .._argument_names import names_explained
+from .._checks import checked_count
 from .._config import (
     DEFAULT_HTTP2_PING_AFTER_SECONDS,
     DEFAULT_LIMITS,
@@ -20,6 +21,8 @@ from .._config import (
     ProxyTypes,
     TCPKeepAlive,
     check_dialing,
+    check_socket_options,
+    check_source,
     expect_from,
     expect_seconds,
     granted,
@@ -97,8 +100,10 @@ class TransportCore(Copied):
         hop = self._go_through(proxy, verify, trust_env)
         if not isinstance(limits, Limits):
             raise TypeError(f"expected Limits as limits, got {limits!r}")
-        if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-            raise ValueError(f"expected a number of tries, 0 or more, as retries, got {retries!r}")
+        checked_count(retries, "retries", what="a number of tries")
+        uds, local_address = check_source(uds, local_address)
+        if replay is not None and not isinstance(replay, bool):
+            raise TypeError(f"expected True, False or None as replay, got {replay!r}")
         check_dialing(resolver, address_filter, keepalive)
         self._limits = limits
         self._max_size = limits.max_response_size
@@ -107,7 +112,7 @@ class TransportCore(Copied):
             tls=tls,
             uds=uds,
             local_address=local_address,
-            socket_options=tuple(socket_options or ()),
+            socket_options=check_socket_options(socket_options),
             retries=retries,
             http1=http1,
             http2=http2,

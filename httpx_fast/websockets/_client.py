@@ -18,6 +18,7 @@ import anyio
 import anyio.lowlevel
 
 from .._auth import AuthTypes
+from .._checks import checked_count, checked_interval
 from .._client.defaults import USE_CLIENT_DEFAULT, UseClientDefault
 from .._config import (
     DEFAULT_KEEPALIVE_PING_INTERVAL_SECONDS,
@@ -25,8 +26,6 @@ from .._config import (
     DEFAULT_MAX_MESSAGE_SIZE_BYTES,
     DEFAULT_QUEUE_SIZE,
     TimeoutTypes,
-    checked_count,
-    checked_interval,
 )
 from .._deadline import PhaseTimer
 from .._drive import drive

@@ -93,7 +93,7 @@ CASES = [
     (
         lambda: Client(limits=Limits(max_connections="5")),
         TypeError,
-        "expected a count or None as max_connections, got '5'",
+        "expected a count, or None for no limit, as max_connections, got '5'",
     ),
     (lambda: Client(transport=5), TypeError, r"int has no handle_request\(\); Client takes a BaseTransport"),
     (lambda: Client(transport=AsyncHTTPTransport()), TypeError, r"AsyncHTTPTransport has no handle_request\(\)"),
@@ -103,8 +103,8 @@ CASES = [
         TypeError,
         r"HTTPTransport has no handle_async_request\(\); AsyncClient takes an AsyncBaseTransport",
     ),
-    (lambda: HTTPTransport(retries="2"), ValueError, "expected a number of tries, 0 or more, as retries, got '2'"),
-    (lambda: HTTPTransport(retries=-1), ValueError, "expected a number of tries, 0 or more, as retries, got -1"),
+    (lambda: HTTPTransport(retries="2"), TypeError, "expected a number of tries as retries, got '2'"),
+    (lambda: HTTPTransport(retries=-1), ValueError, "expected 0 or more as retries, got -1"),
     (
         lambda: reach(local_address="192.0.2.1"),
         httpx_fast.ConnectError,
@@ -388,12 +388,20 @@ NONSENSE = {
     httpx_fast.TCPKeepAlive: dict.fromkeys(("idle", "interval", "count"), (*COUNTS, 0, None)),
     HTTPTransport: {
         "retries": COUNTS,
+        "uds": (True, 5, b"/run/a.sock", ["/run/a.sock"]),
+        "local_address": (True, 5, b"127.0.0.1", ("127.0.0.1", 0)),
+        "socket_options": ("abc", 5, [5], ["abc"], (6, 1, 1), [(6, 1)], [(6, 1, 1, 1, 1)], [("6", 1, 1)]),
+        "replay": (*TRUTHS, 0),
         "http2_ping_after": (*NUMBERS, 0),
         "keepalive": (5, "yes", 0.5),
         "resolver": (True, 5, "8.8.8.8"),
         "address_filter": (True, 5, "private"),
     },
-    Client: {"max_redirects": (*COUNTS, None), "http2_ping_after": (*NUMBERS, 0)},
+    Client: {
+        "max_redirects": (*COUNTS, None),
+        "http2_ping_after": (*NUMBERS, 0),
+        "event_hooks": ("abc", b"abc", 5, True, [print], print, {"request": "abc"}, {"response": [5]}),
+    },
     httpx_fast.CachingResolver: {
         "resolver": (True, 5, "8.8.8.8"),
         "ttl": (*NUMBERS, 0),

@@ -459,7 +459,7 @@ def test_a_stream_of_http2_is_noticed_to_stall(backend):
         (
             {"stall_timeout": 0},
             ValueError,
-            "expected seconds, more than 0, as stall_timeout, got 0",
+            "expected more than 0 seconds as stall_timeout, got 0",
         ),
         ({"stall_timeout": "1"}, TypeError, "expected seconds as stall_timeout, got '1'"),
         ({"stall_timeout": 1, "pings": "ping"}, TypeError, "expected names of events as pings, got 'ping'"),
@@ -477,9 +477,9 @@ def test_wrong_arguments_are_refused_before_anything_is_sent(options, kind, mess
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"attempts": 0}, ValueError, "expected 1 or more as attempts, got 0"),
-        ({"attempts": True}, TypeError, "expected a count as attempts, got True"),
-        ({"backoff": -1}, ValueError, "expected seconds, 0 or more, as backoff, got -1"),
+        ({"attempts": 0}, ValueError, "expected 1 or more, or None for no limit, as attempts, got 0"),
+        ({"attempts": True}, TypeError, "expected a count, or None for no limit, as attempts, got True"),
+        ({"backoff": -1}, ValueError, "expected 0 or more seconds as backoff, got -1"),
         ({"final": b"[DONE]"}, TypeError, r"expected the data of an event or None as final, got b'[DONE]'"),
     ],
 )

@@ -154,7 +154,7 @@ def test_only_time_in_which_the_peer_is_waited_for_counts():
             ValueError,
             "^expected more than 0 bytes per second, or None for no limit, as min_rate, got 0$",
         ),
-        ({"min_rate": "1k"}, TypeError, "^expected bytes per second or None as min_rate, got '1k'$"),
+        ({"min_rate": "1k"}, TypeError, "^expected bytes per second, or None for no limit, as min_rate, got '1k'$"),
         ({"min_rate": 1, "rate_window": 0}, ValueError, "^expected more than 0 seconds as rate_window, got 0$"),
         ({"min_rate": 1, "rate_window": None}, TypeError, "^expected seconds as rate_window, got None$"),
         ({"rate_window": 5}, ValueError, "^expected a min_rate with rate_window=5, got none$"),

@@ -152,9 +152,9 @@ def test_connection_is_used_again_after_a_body_within_the_limit(backend, nginx):
     ("value", "error", "message"),
     [
         (-1, ValueError, "expected 0 or more, or None for no limit, as max_response_size, got -1"),
-        ("1 MB", TypeError, "expected a number of bytes or None as max_response_size, got '1 MB'"),
-        (True, TypeError, "expected a number of bytes or None as max_response_size, got True"),
-        (1.5, TypeError, "expected a number of bytes or None as max_response_size, got 1.5"),
+        ("1 MB", TypeError, "expected a number of bytes, or None for no limit, as max_response_size, got '1 MB'"),
+        (True, TypeError, "expected a number of bytes, or None for no limit, as max_response_size, got True"),
+        (1.5, TypeError, "expected a number of bytes, or None for no limit, as max_response_size, got 1.5"),
     ],
 )
 def test_what_is_no_size_is_refused(value, error, message):

@@ -242,7 +242,7 @@ def test_closing_the_client_ends_the_wait(backend, peer):
     [
         ({"rate": 0}, ValueError, "^expected more than 0 requests per second, or None for no limit, as rate, got 0$"),
         ({"rate": float("inf")}, ValueError, "as rate, got inf$"),
-        ({"rate": "5"}, TypeError, "^expected requests per second or None as rate, got '5'$"),
+        ({"rate": "5"}, TypeError, "^expected requests per second, or None for no limit, as rate, got '5'$"),
         ({"rate": 5, "burst": 0}, ValueError, "^expected 1 or more as burst, got 0$"),
         ({"rate": 5, "burst": 1.5}, TypeError, r"^expected a count as burst, got 1\.5$"),
         ({"burst": 5}, ValueError, "^expected a rate with burst=5, got none$"),
