@@ -7,10 +7,10 @@ TLS are set here and in no layer above.
 from __future__ import annotations
 
 import contextlib
+import functools
 import socket
 import ssl
 from collections.abc import Generator, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from .._deadline import Deadline, PhaseTimer
@@ -72,6 +72,12 @@ async def dial(
         pause = min(max(2 * pause, 0.5), _MAX_PAUSE)
         facts.dns_done = facts.tcp_done = facts.proxy_done = None
         facts.retried = clock()
+
+
+@functools.lru_cache(maxsize=64)
+def _shared(certificate: bytes) -> bytes:
+    """Return the equal bytes that other connections hold: a certificate has 1 to 2 KB."""
+    return certificate
 
 
 def _protocol(stream: Stream, options: DialOptions, route: Route) -> str:
@@ -156,7 +162,8 @@ class _Dial:
         cipher = tls.cipher()
         facts.cipher = None if cipher is None else cipher[0]
         facts.tls_resumed = tls.session_reused
-        facts.certificate_der = tls.getpeercert(True)
+        certificate = tls.getpeercert(True)
+        facts.certificate_der = None if certificate is None else _shared(certificate)
         return stream
 
     async def _pass(self, hop: ProxyHop, route: Route) -> Stream:
@@ -223,12 +230,12 @@ class _TracedDial(_Dial):
 
     async def _resolve(self, host: str, port: int) -> Sequence[Address]:
         return await self._tracer.step(
-            "dns.resolve", {"host": host, "port": port}, partial(super()._resolve, host, port)
+            "dns.resolve", {"host": host, "port": port}, functools.partial(super()._resolve, host, port)
         )
 
     async def _connect(self, addresses: Sequence[Address] | None) -> Stream:
         options = self._options
-        connect = partial(super()._connect, addresses)
+        connect = functools.partial(super()._connect, addresses)
         info: dict[str, Any] = {"timeout": self._timer.granted, "socket_options": options.socket_options}
         if addresses is None:
             return await self._tracer.step("connection.connect_unix_socket", {"path": options.uds, **info}, connect)
@@ -242,11 +249,13 @@ class _TracedDial(_Dial):
             "server_hostname": route.server_name or route.origin.host,
             "timeout": self._timer.granted,
         }
-        return await self._tracer.step("connection.start_tls", info, partial(super()._secure, stream, route))
+        return await self._tracer.step("connection.start_tls", info, functools.partial(super()._secure, stream, route))
 
     async def _enter(self, hop: ProxyHop, proxies: Sequence[Address] | None, route: Route, target: str) -> Stream:
         info = {"proxy": str(hop), "host": target, "port": route.origin.port, "timeout": self._timer.granted}
-        return await self._tracer.step("proxy.connect", info, partial(super()._enter, hop, proxies, route, target))
+        return await self._tracer.step(
+            "proxy.connect", info, functools.partial(super()._enter, hop, proxies, route, target)
+        )
 
     @property
     def _tracer(self) -> Tracer:

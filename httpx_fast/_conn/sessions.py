@@ -33,6 +33,7 @@ class Sessions:
     def seen(self, route: Route, stream: Stream) -> None:
         """Note that a connection of this route has received bytes: TLS 1.3 sends tickets after the handshake."""
         if stream.get_extra_info("ssl_object") is not None:
+            stream.free_buffers()
             self._put(route, stream)
 
     def keep(self, route: Route, stream: Stream) -> None:

@@ -152,6 +152,9 @@ class Stream(abc.ABC):
         has to know now.
         """
 
+    def free_buffers(self) -> None:  # noqa: B027  # most hold none
+        """Free memory that an idle connection does not need; never raises. For after the first response."""
+
     @abc.abstractmethod
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         """Make waits fail at `at` (monotonic seconds, None for never) with the timeout of `phase`.

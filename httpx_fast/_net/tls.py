@@ -99,6 +99,7 @@ class TLSStream(Stream):
         "_news",
         "_open",
         "_outgoing",
+        "_settled",
         "_sink",
         "_tls",
         "_told",
@@ -143,13 +144,15 @@ class TLSStream(Stream):
         self._lock = threading.Lock()
         self._sink: Any = None
         self._open = False  # hands were shaken
+        self._settled = False  # its first response was read
         self._news = False  # something came since the handshake was last tried
         self._closed = False
         self._end: bool | None = None  # whether the peer's end was clean, once there is one
         self._told = False  # the sink knows that
         self._inner_clean = True
         self._fault: Exception | None = None
-        self._unsent: deque[memoryview] = deque()  # not even encrypted yet
+        # Not even encrypted yet. None is nothing: an empty deque takes 760 bytes.
+        self._unsent: deque[memoryview] | None = None
 
     @property
     def session(self) -> ssl.SSLSession | None:
@@ -193,6 +196,8 @@ class TLSStream(Stream):
             return self._write_slice(buffers[0])
         if sum(map(len, buffers)) <= _SMALL and not self._unsent:
             return self._write_slice(b"".join(buffers))
+        if self._unsent is None:
+            self._unsent = deque()
         for buffer in buffers:
             view = memoryview(buffer)
             self._unsent.extend(view[start : start + _SLICE] for start in range(0, len(view), _SLICE))
@@ -204,7 +209,7 @@ class TLSStream(Stream):
 
     @property
     def unsent(self) -> int:
-        return self._inner.unsent + sum(map(len, self._unsent))
+        return self._inner.unsent + sum(map(len, self._unsent or ()))
 
     async def flush(self, reading: bool) -> None:
         while True:
@@ -228,6 +233,11 @@ class TLSStream(Stream):
 
     def poll_idle(self) -> None:
         self._inner.poll_idle()
+
+    def free_buffers(self) -> None:
+        self._settled = True
+        self._free_write_buffer()
+        self._inner.free_buffers()
 
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         self._inner.set_deadline(phase, at, budget)
@@ -350,6 +360,8 @@ class TLSStream(Stream):
                 done = True
             if failure is not None:
                 return self._read_failed(failure) or done
+            if size < 0 and not count and not self._settled and self._open:
+                self._free_write_buffer()  # it was a ticket, or a part of the first response
             if not size:
                 return self._ended(self._inner_clean)
         if self._outgoing.pending and not self._closed:
@@ -405,6 +417,18 @@ class TLSStream(Stream):
                     pass
                 return
         raise self._failed(f"{self._name} asked to renegotiate TLS, which is refused")
+
+    def _free_write_buffer(self) -> None:
+        """Free the 16 KB that OpenSSL before 3.2 allocates for writing when it reads a ticket of TLS 1.3.
+
+        It does so itself at the end of the next write. One of no bytes sends nothing.
+        """
+        if _openssl is None and not self._closed:
+            try:
+                with self._lock:
+                    self._encrypt(b"")
+            except OSError:  # it has ended: the next read or write says so
+                return
 
     def _write_slice(self, data: Buffer) -> Awaitable[None] | None:
         try:
