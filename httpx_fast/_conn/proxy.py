@@ -59,7 +59,7 @@ async def tunnel(
     except NetworkError as error:
         raise ConnectError(f"the proxy {hop} broke off when it was asked for {there}: {error}") from error
     except ProtocolError as error:
-        raise ProxyError(f"the proxy {hop} was asked for {there}, and answered with no HTTP: {error}") from error
+        raise ProxyError(f"the proxy {hop} was asked for {there}, its answer cannot be read: {error}") from error
     except ProxyError as error:
         raise type(error)(f"the proxy {hop} does not connect to {there}: {error}") from error
 

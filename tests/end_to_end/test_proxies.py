@@ -357,7 +357,7 @@ REFUSALS = {
     "a status without reason": (b"HTTP/1.0 502\r\n\r\n", r"connect to 127\.0\.0\.1:\d+: 502$"),
     "a redirect": (b"HTTP/1.1 302 Found\r\nLocation: http://a.test/\r\n\r\n", r"302 Found"),
     "another protocol": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", r"101 Switching Protocols"),
-    "no HTTP": (b"SSH-2.0-OpenSSH_9.9\r\n", r"answered with no HTTP: .*SSH-2\.0"),
+    "no HTTP": (b"SSH-2.0-OpenSSH_9.9\r\n", r"its answer cannot be read: expected a status line .*SSH-2\.0"),
     "bytes after its leave": (b"HTTP/1.1 200 OK\r\n\r\n220 smtp", r"it sent more than its answer: b'220 smtp'"),
     "a refusal that never ends": (b"HTTP/1.1 500 Oops\r\n\r\n" + b"x" * 100_000, r"500 Oops, with the content b'xxx"),
 }
