@@ -114,9 +114,9 @@ def _no_proxy_pattern(entry: str) -> str | None:
 class URLPattern:
     """Match URLs with a key of `mounts`, such as "all://", "https://", "all://*.example.com", "all://10.0.0.0/8".
 
-    A port may follow, as in "http://example.com:1234". "http://" matches ws URLs too, and "https://" wss URLs, unless
-    an equally specific "ws://" or "wss://" does. Patterns sort from the most to the least specific. Raises InvalidURL,
-    and ValueError for a bare scheme.
+    A port may follow, as in "http://example.com:1234"; "all://example.com:443" matches https URLs without one.
+    "http://" matches ws URLs too, and "https://" wss URLs, unless an equally specific "ws://" or "wss://" does. They
+    sort from the most to the least specific. Raises InvalidURL, and ValueError for a bare scheme.
     """
 
     __slots__ = ("_below", "_domain", "_also", "host", "network", "pattern", "port", "priority", "scheme")
@@ -125,7 +125,7 @@ class URLPattern:
         if pattern and ":" not in pattern:
             raise ValueError(f"expected a pattern such as '{pattern}://' or 'all://{pattern}', got {pattern!r}")
         url = URL(pattern)
-        host = url.host
+        host = url.host if url.host == "*." else url.host.removesuffix(".")
         self.pattern = pattern
         self.scheme = "" if url.scheme == "all" else url.scheme
         #: The scheme of WebSockets that begin as requests of `scheme` (RFC 6455 s.3).
@@ -162,13 +162,13 @@ class URLPattern:
         scheme = other.scheme
         if self.scheme and self.scheme != scheme and self._also != scheme:
             return False
-        if self.port is not None and self.port != other.port:
+        if self.port is not None and self.port != other._origin.port:
             return False
         if self.network is not None:
             return self._contains(other.host)
         if not self.host:
             return True
-        host = other.host
+        host = other.host.removesuffix(".")  # the dot of the root: the same name
         # One IPv6 address has many spellings.
         if (other._origin.host if ":" in host else host) == self._domain:
             return True

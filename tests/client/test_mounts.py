@@ -52,6 +52,12 @@ def environment(monkeypatch):
         ("http://a.test:8080", "http://a.test:8080/", True),
         ("http://a.test:8080", "http://a.test/", False),
         ("all://*:8080", "http://b.test:8080/", True),
+        ("all://a.test:443", "https://a.test/", True),
+        ("all://a.test:443", "wss://a.test/", True),
+        ("all://a.test:443", "http://a.test/", False),
+        ("all://[::1]:80", "http://[::1]/", True),
+        ("all://*a.test", "http://www.a.test./", True),
+        ("all://a.test.", "http://a.test/", True),
         ("all://192.168.0.0/16", "http://192.168.7.1/", True),
         ("all://192.168.0.0/16", "http://192.169.0.1/", False),
         ("all://192.168.0.0/16", "http://a.test/", False),
@@ -193,10 +199,17 @@ def test_proxy_is_for_all_urls():
         ("http://10.1.2.3/", "direct"),
         ("http://localhost:8000/", "direct"),
         ("http://11.1.2.3/", "http://one.test"),
+        ("https://ported.test/", "direct"),
+        ("http://ported.test/", "http://one.test"),
+        ("http://www.dotted.test/", "direct"),
     ],
 )
 def test_proxies_of_the_environment_and_what_is_excepted(environment, url, expected):
-    environment(HTTP_PROXY="http://one.test", HTTPS_PROXY="two.test", NO_PROXY="internal.test,10.0.0.0/8,localhost")
+    environment(
+        HTTP_PROXY="http://one.test",
+        HTTPS_PROXY="two.test",
+        NO_PROXY="internal.test,10.0.0.0/8,localhost,ported.test:443,dotted.test.",
+    )
     assert via(Proxied(), url) == expected
 
 
