@@ -298,7 +298,8 @@ def misfit(cookie: Cookie, place: Place, now: float) -> str | None:
     """Return why this cookie, whose domain is a suffix of the host, is not sent to `place`; None if it is."""
     if cookie.expires is not None and cookie.expires <= now:
         return "it has expired"
-    if cookie.secure and not place.is_secure:
+    # To this machine itself nobody on the way reads along; browsers and curl send them.
+    if cookie.secure and not (place.is_secure or place.is_loopback):
         return "it is for https only"
     domain = cookie.domain
     # Only a user can set a cookie without a domain; it is sent to all hosts.

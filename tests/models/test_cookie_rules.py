@@ -362,6 +362,23 @@ def test_prefixes_of_names_are_promises(cookies, url, value, is_kept):
     assert bool(receive(cookies, url, value)) == is_kept
 
 
+@pytest.mark.parametrize(
+    ("url", "is_sent"),
+    [
+        ("http://localhost:8000/", True),
+        ("http://app.localhost/", True),
+        ("http://127.0.0.1:8000/", True),
+        ("http://[::1]:8000/", True),
+        ("http://www.example.org/", False),
+        ("http://127.example.org/", False),
+        ("http://192.168.0.1/", False),
+    ],
+)
+def test_secure_cookie_is_sent_without_tls_to_this_machine_only(cookies, url, is_sent):
+    receive(cookies, url, "a=1; Secure", "b=2")
+    assert sent(cookies, url) == ("a=1; b=2" if is_sent else "b=2")
+
+
 def test_secure_cookie_is_not_overwritten_from_an_insecure_place(cookies):
     receive(cookies, "https://www.example.org/x/", "a=1; Secure; Path=/x", "b=1; Path=/x")
     for url in ("http://www.example.org/x/", "http://evil.example.org/x/"):
