@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import sys
 import threading
@@ -19,7 +20,7 @@ import pytest
 from runners import Runner
 
 import httpx_fast
-from httpx_fast.testing import LocalServer
+from httpx_fast.testing import LocalServer, Reply, Request, answer
 
 LIMIT = 10  # connections
 BATCH = 60  # requests at once
@@ -28,13 +29,22 @@ TIMEOUTS = 1_000
 THREADS = 20
 
 LARGE = 300_000  # bytes; more than sockets take at once
+ENDLESS = "/endless"
+
+
+def answered(request: Request) -> Reply:
+    """Answer as usual, but for one path by an endless body: it has not arrived, however quick the server is."""
+    return Reply(200, [], itertools.repeat(bytes(64 * 1024))) if request.target == ENDLESS else answer(request)
 
 
 @pytest.fixture
 def urls() -> Iterator[list[str]]:
     """Two origins, so that places go from one to the other; by TLS a few of the requests, which costs a lot."""
     # On PyPy the server's asyncio takes the fault of one TLS connection for that of others, and resets them.
-    with LocalServer(tls=False) as plain, LocalServer(tls=sys.implementation.name != "pypy") as secure:
+    with (
+        LocalServer(tls=False, answer=answered) as plain,
+        LocalServer(tls=sys.implementation.name != "pypy") as secure,
+    ):
         urls = [plain.url] * 19 + [secure.url]
         urls_context[secure.url] = secure.client_context() if secure.certificate else True
         yield urls
@@ -101,7 +111,7 @@ async def has_all_its_places(client: httpx_fast.AsyncClient, url: str) -> None:
     settled(client.pool)
     async with contextlib.AsyncExitStack() as held:
         for _ in range(LIMIT):
-            stream = client.stream("GET", f"{url}/bytes/{LARGE}", timeout=httpx_fast.Timeout(30, pool=0))
+            stream = client.stream("GET", url + ENDLESS, timeout=httpx_fast.Timeout(30, pool=0))
             await held.enter_async_context(stream)
         assert client.pool.stats().leased == LIMIT
     settled(client.pool)
@@ -221,5 +231,6 @@ def test_blocking_requests_that_time_out_leave_the_pool_whole(urls: list[str]) -
         with contextlib.ExitStack() as held:
             for _ in range(LIMIT):
                 granted = httpx_fast.Timeout(30, pool=0)
-                held.enter_context(client.stream("GET", f"{urls[0]}/bytes/{LARGE}", timeout=granted))
+                held.enter_context(client.stream("GET", urls[0] + ENDLESS, timeout=granted))
+            assert client.pool.stats().leased == LIMIT
         settled(client.pool)
