@@ -10,6 +10,7 @@ from .._exceptions import ReadError, RemoteProtocolError, RequestError, WriteErr
 from .._head import RequestHead
 from .._journey import AGAIN, Journey
 from .._wire.events import Http1Required
+from .losses import DEAD_ON_USE, DRAINING, PEER_CLOSED
 
 # Requests that the peer did nothing with are sent again for as long as connections make progress: a server that takes
 # five requests on each connection, and is asked three hundred at once, gives most of them back many times. Over
@@ -19,6 +20,9 @@ MAX_REPLAYS: Final = 3
 
 #: What a request meets whose connection ends.
 BROKEN: Final = ReadError, WriteError, RemoteProtocolError
+
+#: Why a connection was needed, if the peer had ended the one before.
+ENDED_BEFORE: Final = DRAINING, PEER_CLOSED, DEAD_ON_USE
 
 
 #: Why a request is sent again; `AGAIN` has the words.
@@ -85,8 +89,10 @@ class Replays:
         if connection.ended_by_peer:
             # Nobody has seen anything of an answer that had begun: it was wanted whole, or would have been handed on.
             return self._after_end(error)
-        if journey.attempts and connection.draining and not journey.first:
-            # A server that sends connections away may be about to end, and drop new ones, too.
+        ended_before = journey.attempts or connection.facts.new_reason in ENDED_BEFORE
+        if ended_before and connection.draining and not journey.first:
+            # A server that ends connections may be about to end itself, and drop new ones, too: Apache drops those that
+            # its old processes accept while it is reloaded, without GOAWAY. (Over HTTP/1.1 `draining` is never set.)
             return self._after_end(error)
         # A server may close any time (RFC 9112 s.9.3.1). That nothing of an answer was seen does not prove that nothing
         # was done, hence `replay`. One further try is enough: it is sent over a connection that was looked at after

@@ -20,6 +20,7 @@ import httpx_fast
 from httpx_fast.testing import (
     Close,
     FaultLab,
+    HalfClose,
     Http2,
     Mute,
     Read,
@@ -240,6 +241,45 @@ def test_what_the_end_cuts_off_is_sent_again_if_it_may_be(
                 return
             with pytest.raises(httpx_fast.RemoteProtocolError, match="GOAWAY"):
                 await client.post(fault_lab.url(), content=b"once")
+            assert fault_lab.accepted == 1
+
+    backend.run(body)
+
+
+@pytest.mark.parametrize("end", [frames.goaway(1), b""], ids=["told", "not told"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_new_connection_that_is_dropped_in_place_of_an_ended_one_is_as_good_as_ended(
+    backend: Runner, client_of: Any, fault_lab: FaultLab, method: str, end: bytes
+) -> None:
+    """A process of a server that is reloaded may accept a connection, and end before it has begun to answer."""
+    ended, dropped = threading.Event(), [Http2(), Read(), HalfClose(), ReadFrames()]
+    first = [Http2(), Read(), Send(answer(1, b"good") + end), HalfClose(), Tell(ended), ReadFrames()]
+    fault_lab.serve(first, dropped, dropped, dropped, GOOD)
+
+    async def body() -> None:
+        async with client_of(timeout=None) as client:
+            assert (await client.get(fault_lab.url())).text == "good"
+            await backend.hear(ended)
+            if method == "GET":
+                got = await client.get(fault_lab.url())
+                assert (got.text, len(got.journey.attempts)) == ("good", 3)
+                return
+            with pytest.raises(httpx_fast.RemoteProtocolError, match="closed the connection"):
+                await client.post(fault_lab.url(), content=b"once")
+            assert fault_lab.accepted == 2
+
+    backend.run(body)
+
+
+def test_the_very_first_connection_that_is_dropped_is_an_error(
+    backend: Runner, client_of: Any, fault_lab: FaultLab
+) -> None:
+    fault_lab.serve([Http2(), Read(), HalfClose(), ReadFrames()], GOOD)
+
+    async def body() -> None:
+        async with client_of() as client:
+            with pytest.raises(httpx_fast.RemoteProtocolError, match="closed the connection"):
+                await client.get(fault_lab.url())
             assert fault_lab.accepted == 1
 
     backend.run(body)
