@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from servers import Unavailable, _answers, _listener, _stop, find
+from servers import Unavailable, _answers, _listener, _stop, find, open_to_all
 
 USER = ("user", "secret")
 REALM = "the realm"
@@ -63,7 +63,7 @@ class ApacheDigest:
         self._program = find("apache2", "apache2")
         if not (_MODULES / "mod_auth_digest.so").exists():
             raise Unavailable("mod_auth_digest is not installed (Debian: apt-get install apache2)")
-        self.folder = folder
+        self.folder = open_to_all(folder)
         with _listener() as free:
             self.port = free.getsockname()[1]
 
@@ -76,8 +76,6 @@ class ApacheDigest:
         configuration.write_text(
             _CONFIGURATION.format(folder=self.folder, port=self.port, modules=_MODULES, realm=REALM)
         )
-        for path in (self.folder, self.folder / "www"):
-            path.chmod(0o755)
         self._process = subprocess.Popen([self._program, "-f", str(configuration), "-D", "FOREGROUND"])
         give_up = time.monotonic() + 10
         while not _answers(self.port):

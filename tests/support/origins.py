@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar, Self
 
-from servers import Unavailable, _answers, _listener, _stop, find
+from servers import Unavailable, _answers, _listener, _stop, find, open_to_all
 
 _PATIENCE = 20  # seconds
 _OWNER = "" if os.getuid() else "user root;"
@@ -134,6 +134,9 @@ class Apache(Origin):
     name = "apache"
     signal = signal.SIGUSR1
 
+    def __init__(self, folder: Path, limit: int | None = None, idle: float | None = None) -> None:
+        super().__init__(open_to_all(folder), limit, idle)
+
     def command(self, *numbers: int) -> list[str]:
         program = find("apache2", "apache2")
         modules = Path("/usr/lib/apache2/modules")
@@ -160,8 +163,6 @@ KeepAlive On
 MaxKeepAliveRequests {self.limit or 0}
 KeepAliveTimeout {int(1000 * (self.idle or 60))}ms
 """)
-        for each in (self.folder, *self.folder.parents[:2]):  # its workers are somebody else
-            each.chmod(each.stat().st_mode | 0o055)
         return [program, "-D", "FOREGROUND", "-f", str(self.folder / "apache.conf")]
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Self
 
-from servers import _answers, _listener, _stop, find
+from servers import _answers, _listener, _stop, find, open_to_all
 
 PATIENCE = 20  # seconds until a proxy listens
 
@@ -25,11 +25,7 @@ class RealProxy:
 
     def __init__(self, folder: Path) -> None:
         self._path = find(self.program, self.package)
-        self.folder = folder
-        if os.geteuid() == 0:  # proxies that root starts change to another user
-            folder.chmod(0o777)
-            for parent in folder.parents[:2]:
-                parent.chmod(parent.stat().st_mode | 0o011)
+        self.folder = folder = open_to_all(folder)  # proxies that root starts change to another user
         self.log = folder / "log"
         with _listener() as free:
             self.port = free.getsockname()[1]

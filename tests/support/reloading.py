@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from certificates import Authority
-from servers import Unavailable, find
+from servers import Unavailable, find, open_to_all
 
 REQUESTS = 5  # that nginx takes on a connection
 START = 10.0  # seconds that a server has to start
@@ -181,6 +181,9 @@ class Apache(Reloading):
     program = package = "apache2"
     reload_signal = signal.SIGUSR1
 
+    def __init__(self, folder: Path, authority: Authority) -> None:
+        super().__init__(open_to_all(folder), authority)
+
     def _arguments(self) -> list[str]:
         places = (Path("/usr/lib/apache2/modules"), Path("/usr/lib64/httpd/modules"))
         modules = next((each for each in places if (each / "mod_http2.so").exists()), None)
@@ -198,15 +201,7 @@ class Apache(Reloading):
             cleartext=self.cleartext,
             tls=self.tls,
         )
-        if not os.getuid():
-            self._open_to_everybody()
         return [self._program, "-D", "FOREGROUND", "-f", self._write("apache.conf", text)]
-
-    def _open_to_everybody(self) -> None:
-        """Let the user that Apache's workers run as reach what they serve; pytest's folders are for one user only."""
-        for each in (self.folder, *self.folder.parents):
-            if each.stat().st_uid == os.getuid() and each != Path("/") and each != Path("/tmp"):
-                each.chmod(each.stat().st_mode | 0o055)
 
 
 class Haproxy(Reloading):

@@ -6,6 +6,7 @@ can be taken in between, and a client may connect before nginx runs: nobody has 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gzip
 import importlib.util
@@ -17,6 +18,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -100,6 +102,19 @@ def find(program: str, package: str) -> str:
     if path is None:
         raise Unavailable(f"{program} is not installed (Debian: apt-get install {package})")
     return path
+
+
+def open_to_all(folder: Path) -> Path:
+    """Return a folder for a server whose workers run as another user: one outside pytest's, if that is needed.
+
+    pytest's folders are for one user only. Opening them is no help: each pytest that starts closes those of all runs.
+    """
+    if os.geteuid() != 0:
+        return folder
+    made = Path(tempfile.mkdtemp(prefix="httpx-fast-"))
+    made.chmod(0o777)
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
 
 
 class Nginx:
