@@ -15,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "httpx_fast"
 
 GROUND = (
-    "__version__ _byte_streams _masking _debug _copying _deadline _encodings _exceptions _head _origin _drive "
+    "__version__ _byte_streams _masking _debug _copying _deadline _encodings _exceptions _head _origin "
     "_hpack_tables _trace _patterns _pickling _late_fields "
     "_journey _journey_facts _journey_parts _journey_steps _journey_certificate _journey_drawing _journey_html "
     "_journey_json _trust_stores _turns"
@@ -28,7 +28,7 @@ FACE = (
 FLOORS: list[dict[str, str]] = [
     {"ground": GROUND},
     {"kernel": "_kernel"},
-    {"wire": "_wire", "net": "_net"},
+    {"wire": "_wire", "net": "_net", "drive": "_drive"},
     {"conn": "_conn"},
     {"pool": "_pool"},
     {"face": FACE},
@@ -61,6 +61,7 @@ NARROW: dict[str, set[str]] = {
     "kernel": {"_exceptions", "_hpack_tables"},
     "wire": {*GROUND.split(), "_kernel"},
     "net": set(GROUND.split()),
+    "drive": {"_kernel.select"},
     "conn": {*GROUND.split(), "_kernel", "_wire", "_net"},
     "pool": {*GROUND.split(), "_kernel", "_wire", "_net", "_conn"},
     "face": {*GROUND.split(), "_kernel.constants", "_kernel.select", *FACE.split()},

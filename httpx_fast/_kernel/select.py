@@ -19,7 +19,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-KERNELS = ("buffer", "fields", "http1", "urls")
+KERNELS = ("buffer", "drive", "fields", "http1", "urls")
 HTTP2_KERNELS = ("frames", "hpack", "hpack_encoder")
 LATE_KERNELS = (*HTTP2_KERNELS, "json")
 
@@ -59,11 +59,13 @@ IMPLEMENTATION, REASON = _choose(os.environ.get("HTTPX_FAST_IMPL", ""))
 
 if TYPE_CHECKING or IMPLEMENTATION == "python":
     from .buffer_py import BodyBuffer
+    from .drive_py import drive
     from .fields_py import encode_lines, lower_lines, merge_lines
     from .http1_py import ChunkedDecoder, HeadParser, ResponseHead, check_field, chunk_head, request_head
     from .urls_py import primitive_value_to_str, split_url, urlencode
 else:
     from .buffer_c import BodyBuffer
+    from .drive_c import drive
     from .fields_c import encode_lines, lower_lines, merge_lines
     from .http1_c import ChunkedDecoder, HeadParser, ResponseHead, check_field, chunk_head, request_head
     from .urls_c import primitive_value_to_str, split_url, urlencode
@@ -109,6 +111,7 @@ __all__ = [
     "check_field",
     "chunk_head",
     "data_head",
+    "drive",
     "encode_lines",
     "headers_frames",
     "lower_lines",

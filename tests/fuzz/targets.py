@@ -6,6 +6,7 @@ compiled twin with the Python one; some compare with h11, h2's frames and hpack,
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import random
@@ -32,7 +33,7 @@ def twins(name: str) -> tuple[Any, Any]:
 
 
 HTTP1, HPACK, ENCODER, FRAMES = (twins(name) for name in ("http1", "hpack", "hpack_encoder", "frames"))
-BUFFER, FIELDS, JSON, URLS = (twins(name) for name in ("buffer", "fields", "json", "urls"))
+BUFFER, DRIVE, FIELDS, JSON, URLS = (twins(name) for name in ("buffer", "drive", "fields", "json", "urls"))
 
 
 def cuts(way: int, size: int) -> list[int]:
@@ -378,6 +379,43 @@ def json_text(data: bytes) -> None:
     assert repr(ours) == repr(theirs), (ours, theirs, data)
 
 
+def drive(data: bytes) -> None:
+    """Coroutines: what ends, fails or waits in one of several depths comes to the same with both twins."""
+
+    async def steps(kernel: Any, at: int) -> Any:
+        if at == len(data):
+            return data
+        way = data[at] % 8
+        if way < 2:
+            return [await steps(kernel, at + 1), at]
+        if way == 2:
+            return kernel.drive(steps(kernel, at + 1))
+        if way == 3:
+            return StopIteration(at)
+        if way == 4:
+            raise ValueError(at)
+        if way == 5:
+            try:
+                await steps(kernel, at + 1)
+            finally:
+                ended.append(at)
+        if way == 6:
+            await asyncio.sleep(0)
+        return (at,)
+
+    def driven(kernel: Any) -> Any:
+        return kernel.drive(steps(kernel, 0))
+
+    found = []
+    for twin in DRIVE:
+        ended: list[int] = []
+        try:
+            found.append((str(driven(twin)), ended))
+        except (RuntimeError, ValueError) as error:
+            found.append((repr(error), ended))
+    assert found[0] == found[1], found
+
+
 def strict_json(data: bytes) -> list[Any]:
     """Return what the standard library makes of UTF-8 without extensions of JSON, in a list of its own."""
 
@@ -467,6 +505,7 @@ TARGETS: dict[str, Target] = {
     "frames": frames,
     "frames_sent": frames_sent,
     "json": json_text,
+    "drive": drive,
     "form": form,
     "url": url,
     "cookie": cookie,
@@ -478,6 +517,7 @@ OF_OTHERS = {
         b"POST /\nHost:x\nContent-Length:5\nX-Y:  z\t",
     ],
     "fields": [bytes([way]) + "Host:a\nX-Name:välue\nte:trailers\ncookie:b\nhost:x\nq:€".encode() for way in range(4)],
+    "drive": [b"", b"\x00\x01\x02", bytes(range(24)), b"\x05\x03", b"\x05\x05\x05\x04", b"\x06\x05\x07"],
     "body": [
         b"\x00\x14" + b"12345678" * 3,
         b"\x0a\x40" + b"\x12\x20\x46\x31\xff" * 6,

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from httpx_fast._kernel import buffer_c, fields_c, frames_c, hpack_c, hpack_encoder_c, http1_c, json_c, urls_c
+from httpx_fast._kernel import buffer_c, drive_c, fields_c, frames_c, hpack_c, hpack_encoder_c, http1_c, json_c, urls_c
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nServer: a\r\nX-Long-Name: some value\r\nContent-Length: 5\r\n" + b"X-N: v\r\n" * 30 + b"\r\n"
@@ -93,7 +93,22 @@ def json() -> Any:
     return json_c.parse_json(text.encode())
 
 
-OPERATIONS: list[Callable[[], Any]] = [head, head_in_pieces, chunks, request, hpack, frames, body, urls, lines, json]
+async def encoded(text: str) -> bytes:
+    return text.encode()
+
+
+async def encoded_twice() -> tuple[bytes, bytes]:
+    return await encoded("ä" * 100), await encoded("b")
+
+
+def drive() -> Any:
+    return drive_c.drive(encoded_twice())
+
+
+OPERATIONS: list[Callable[[], Any]] = [
+    *(head, head_in_pieces, chunks, request, hpack, frames, body, urls, lines, json),
+    drive,
+]
 
 
 def main() -> None:
