@@ -194,7 +194,7 @@ def request_timeouts(request: Any, clock: Callable[[], float]) -> RequestTimeout
     dispatch = request._dispatch
     own: Timeout | None = dispatch.timeout
     if own is not None and own.total is None and dispatch.deadline is None and own.min_rate is None:
-        return _as_timeouts(
+        return as_timeouts(
             RequestTimeouts, (own.connect, own.read, own.write, own.pool, own.first_byte, None, None, None)
         )
     timeout = timeouts_of(request)
@@ -224,7 +224,7 @@ def deadline_of(request: Any, clock: Callable[[], float]) -> Deadline | None:
 
 
 _tuple: type[tuple[float | None, ...]] = tuple
-_as_timeouts = _tuple.__new__  # a named tuple's own constructor costs twice as much
+as_timeouts = _tuple.__new__  # a named tuple's own constructor costs twice as much
 
 
 def timeouts_of(request: Any) -> Mapping[str, Any]:

@@ -108,21 +108,22 @@ class Journey:
     )
 
     def __init__(self, started: float, clock: Callable[[], float], head: Any = None) -> None:
+        nothing = None  # a local variable is assigned in two instructions, a constant in three
         self._clock = clock
         self.started: float = started
         self.head: Any = head  # of the request, as the wire knows it
-        self.details: Details | None = None
-        self.leased: float | None = None  # the pool gave a connection, or a slot to open one
-        self.sending: float | None = None
-        self.sent: float | None = None
-        self.first: float | None = None  # first byte of the final response
-        self.done: float | None = None
-        self.stopped: float | None = None  # it failed, or was given up, before the end of the body
-        self.connection: ConnectionFacts | None = None
+        self.details: Details | None = nothing
+        self.leased: float | None = nothing  # the pool gave a connection, or a slot to open one
+        self.sending: float | None = nothing
+        self.sent: float | None = nothing
+        self.first: float | None = nothing  # first byte of the final response
+        self.done: float | None = nothing
+        self.stopped: float | None = nothing  # it failed, or was given up, before the end of the body
+        self.connection: ConnectionFacts | None = nothing
         self.nth: int = 0  # this was the n-th request on its connection, counted from 1
-        self.trace: Tracer | None = None  # gets each step; None without one
-        self.stream_id: int | None = None  # of the stream that it had, on a connection of HTTP/2
-        self.rested_since: float | None = None  # since then a reused connection had been idle
+        self.trace: Tracer | None = nothing  # gets each step; None without one
+        self.stream_id: int | None = nothing  # of the stream that it had, on a connection of HTTP/2
+        self.rested_since: float | None = nothing  # since then a reused connection had been idle
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         details = self.detail()

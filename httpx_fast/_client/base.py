@@ -429,7 +429,14 @@ class BaseClient(Redirects, Inspection, CopiedClient):
             granted = self._timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)
             # Nearly all that is only got. One test after the other costs half of a chain of them.
             if content is None and json is None and headers is None and data is None and params is None:
-                request = self._template(method, url).again(granted)
+                if (
+                    (table := self._table) is None
+                    or (template := table.known.get((method, url))) is None
+                    or table.fields is not self._headers._lines
+                    or not (table.params is self._params and table.base_url is self._base_url)
+                ):
+                    template = self._template(method, url)
+                request = template.again(granted)
                 if self._cookies._has_any():
                     self._cookies.set_cookie_header(request)
                 return request
@@ -454,8 +461,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
             return timeout
         asked, granted = self._last_timeout
         if asked is not timeout:
-            granted = Timeout(timeout)
-            self._last_timeout = (timeout, granted)
+            self._last_timeout = _, granted = timeout, Timeout(timeout)
         return granted
 
     def _template(self, method: str, url: str, params: QueryParamTypes | None = None) -> Template:

@@ -12,10 +12,10 @@ single exchange. `ClientIO` is all that blocking and asynchronous clients differ
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from importlib import import_module
+from time import perf_counter
 from typing import Any
 
 from .._auth import Auth
@@ -26,7 +26,7 @@ from .._decoders import load_decoders
 from .._encodings import load_codecs
 from .._exceptions import RemoteProtocolError, RequestError, TooManyRedirects
 from .._kernel import select
-from .._kernel.constants import HAS_SET_COOKIE
+from .._kernel.constants import HAS_CONTENT_ENCODING, HAS_SET_COOKIE
 from .._masking import masked_url
 from .._models import Request, Response
 from .._trace import answers_of
@@ -40,6 +40,8 @@ INFO = logging.INFO
 #: Whether `logger` is enabled for a level, if it has been asked before; only False saves asking it.
 logs = answers_of(logger)
 _CLOSED, _OPENED = ClientState.CLOSED, ClientState.OPENED
+#: What of a response's fields more is done for than to hand the response on.
+_SEEN = HAS_SET_COOKIE | HAS_CONTENT_ENCODING
 
 
 #: What functions import that may be called with a response.
@@ -75,7 +77,7 @@ def send(
     """Send `request` and its authentication and redirect requests; return the last response, read unless `stream`."""
     if client._state is not _OPENED:
         begin(client)
-    if isinstance(follow_redirects, UseClientDefault):
+    if follow_redirects is USE_CLIENT_DEFAULT or isinstance(follow_redirects, UseClientDefault):
         follow_redirects = client.follow_redirects
     if not _prepared:
         _prepare()
@@ -98,7 +100,7 @@ def send(
         scheme = client._build_request_auth(request, auth)
     # No coroutine of its own for what every request goes through.
     if scheme is None:
-        return _redirecting(client, request, follow_redirects, [], not stream)
+        return _redirecting(client, request, follow_redirects, (), not stream)
     return _authenticating(client, request, scheme, follow_redirects, not stream)
 
 
@@ -147,18 +149,22 @@ async def _authenticating(
 
 
 async def _redirecting(
-    client: BaseClient, request: Request, follow: bool, history: list[Response], read: bool, auth: Auth | None = None
+    client: BaseClient,
+    request: Request,
+    follow: bool,
+    history: Sequence[Response],
+    read: bool,
+    auth: Auth | None = None,
 ) -> Response:
     """Send `request`, and follow redirects if `follow`; read the last response if `read`. `history` came before."""
-    io: ClientIO = client._io
     hooks = client._event_hooks
     while True:
         if hooks["request"]:
-            await _call_each(io, hooks["request"], request)
+            await _call_each(client._io, hooks["request"], request)
         if request._stream is not None:
             _check_body(client, request._stream)
         transport = client._transport_for_url(request.url)
-        started = time.perf_counter()
+        started = perf_counter()
         response: Any = request  # which no transport gives: it stands for nothing yet
         try:
             response = client._exchange(transport, request)
@@ -174,24 +180,33 @@ async def _redirecting(
                 response._json_loads = client._json_loads
             head = response._head
             # A response as the wire gave it, that brings no cookie, while nobody logs: most of them.
-            if head is None or response._headers is not None or head.flags & HAS_SET_COOKIE or logs(INFO) is not False:
+            if head is None or response._headers is not None or head.flags & _SEEN or logs(INFO) is not False:
                 _arrived(client, request, response, started)
+                head = None
             if hooks["response"]:
-                await _call_each(io, hooks["response"], response)
+                await _call_each(client._io, hooks["response"], response)
+                head = None
             if history:
                 response.history = list(history)
                 response.journey.follow(each.journey for each in history)
-            following = None
-            if 300 <= response.status_code < 400 and response.has_redirect_location:
-                following = _following(client, request, response, history if follow else None, auth)
-            if following is None:
+            if (
+                response.status_code < 300
+                or not response.has_redirect_location
+                or (following := _following(client, request, response, history if follow else None, auth)) is None
+            ):
                 # A body that is there already needs nobody to wait for it.
-                if read and ((body := response._body) is None or not response._take(body)):
-                    await io.read(response)
+                if not read:
+                    pass
+                elif (body := response._body) is None:
+                    await client._io.read(response)
+                elif head is not None:
+                    response._keep_body(body)
+                elif not response._take(body):
+                    await client._io.read(response)
                 return response  # type: ignore[no-any-return]
-            await io.read_intermediate(response)
+            await client._io.read_intermediate(response)
         except BaseException as error:
-            await _abandon(io, transport, response, error)
+            await _abandon(client._io, transport, response, error)
             raise
         history = [*history, response]
         request = following
@@ -204,7 +219,7 @@ async def _call_each(io: ClientIO, hooks: list[Any], argument: Any) -> None:
 
 
 def _explain(
-    error: RequestError | TypeError, transport: Any, request: Request, response: Any, history: list[Response]
+    error: RequestError | TypeError, transport: Any, request: Request, response: Any, history: Sequence[Response]
 ) -> None:
     """Name the request in an error, and what came before it in the error's journey.
 
@@ -222,7 +237,7 @@ def _explain(
 
 
 def _following(
-    client: BaseClient, request: Request, response: Response, history: list[Response] | None, auth: Auth | None
+    client: BaseClient, request: Request, response: Response, history: Sequence[Response] | None, auth: Auth | None
 ) -> Request | None:
     """Return the request that follows a redirect; None if `history`, the responses before, is None.
 
@@ -290,7 +305,7 @@ def _measure(io: ClientIO, response: Response, started: float) -> None:
     if "_content" in response.__dict__:
         from datetime import timedelta
 
-        response.elapsed = timedelta(seconds=time.perf_counter() - started)
+        response.elapsed = timedelta(seconds=perf_counter() - started)
         return
     stream = response.stream
     if isinstance(stream, io.body_type):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .._byte_streams import AsyncByteStream, SyncByteStream
@@ -81,25 +80,25 @@ class HTTPTransport(TransportCore, BaseTransport):
 
     def _open(self) -> None:
         self._closed = False
+        self._made: Pool | None = None
 
-    @cached_property
+    @property
     def pool(self) -> Pool:
         """Return the pool, which is made when it is first asked for."""
+        made = self._made
+        if made is not None:
+            return made
         load()
         with _reopening:
-            made: Pool | None = self._made_pool()
+            made = self._made
             if made is None:
-                made = self.__dict__["pool"] = self._make_pool(SyncBackend())
+                made = self._made = self._make_pool(SyncBackend())
                 if self._closed:
                     made.close()
             return made
 
-    def _made_pool(self) -> Pool | None:
-        return self.__dict__.get("pool")
-
     def _pools_left(self) -> list[Pool]:
-        made = self._made_pool()
-        return [] if made is None else [made]
+        return [] if self._made is None else [self._made]
 
     def _pieces(self, stream: Any, deadline: Deadline | None, clock: Callable[[], float]) -> Outgoing:
         if not isinstance(stream, SyncByteStream):
@@ -108,7 +107,7 @@ class HTTPTransport(TransportCore, BaseTransport):
 
     def handle_request(self, request: Request) -> Response:
         """Send one request and return its response; its stream is to be read to the end or closed."""
-        pool = self.pool
+        pool = self._made or self.pool
         if pool.closed:
             pool = self._reopened(request)
         return response_of(request, drive(self._prepare(request, pool)), SyncBody, self._max_size)
@@ -128,7 +127,7 @@ class HTTPTransport(TransportCore, BaseTransport):
         self._options.sessions.clear()  # of the connections that are closed now none is read
         with _reopening:
             self._closed = True
-            made = self._made_pool()
+            made = self._made
         if made is not None:
             made.close()
 
@@ -138,7 +137,7 @@ class HTTPTransport(TransportCore, BaseTransport):
         with _reopening:
             if self.pool.closed:
                 self._closed = False
-                self.pool = self._make_pool(SyncBackend())
+                self._made = self._make_pool(SyncBackend())
             return self.pool
 
 

@@ -72,15 +72,15 @@ class _Blocking(_Transport):
     _before: Pool | None = None
 
     def _set_aside(self) -> None:
-        self._before = vars(self._transport).pop("pool", None)
+        self._before, self._transport._made = self._transport._made, None
 
     def _put_back(self) -> None:
-        used: Pool | None = vars(self._transport).pop("pool", None)
+        used, self._transport._made = self._transport._made, None
         if used is not None:
             used.close()
         before, self._before = self._before, None
         if before is not None:
-            self._transport.pool = before
+            self._transport._made = before
             if self._transport._closed:
                 before.close()
 
