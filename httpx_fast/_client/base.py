@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ref
@@ -44,7 +44,7 @@ from .._utils import URLPattern, get_environment_proxies, get_environment_rules
 from .copies import CopiedClient
 from .defaults import USE_CLIENT_DEFAULT, UseClientDefault, default_headers
 from .inspection import Inspection
-from .middleware import around, checked
+from .middleware import around, checked, checked_hooks
 from .observing import first_exchange, replace_exchange
 from .redirects import Redirects
 from .templates import Table, Template
@@ -143,7 +143,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         self._timeout = Timeout(timeout)
         self.follow_redirects = follow_redirects
         self.max_redirects: int = checked_count(max_redirects, "max_redirects")
-        self._event_hooks = _hooks({} if event_hooks is None else event_hooks)
+        self._event_hooks = checked_hooks({} if event_hooks is None else event_hooks)
         self._trust_env = trust_env
         self._default_encoding = default_encoding
         # Kept for the methods that make transports, which others override with httpx's parameters.
@@ -350,7 +350,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
 
     @event_hooks.setter
     def event_hooks(self, event_hooks: Mapping[str, list[EventHook]]) -> None:
-        self._event_hooks = _hooks(event_hooks)
+        self._event_hooks = checked_hooks(event_hooks)
 
     @property
     def auth(self) -> Auth | None:
@@ -586,17 +586,3 @@ def _grant(request: Request, timeout: Timeout) -> None:
         request._dispatch = request._dispatch.granted(timeout)
     elif "timeout" not in extensions:
         extensions["timeout"] = timeout.as_dict()
-
-
-def _hooks(event_hooks: Mapping[str, list[EventHook]]) -> dict[str, list[EventHook]]:
-    if not isinstance(event_hooks, Mapping):
-        raise TypeError(f"expected a dict with lists of callables as event_hooks, got {event_hooks!r}")
-    hooks = {kind: event_hooks.get(kind, ()) for kind in ("request", "response")}
-    unknown = event_hooks.keys() - hooks.keys()
-    if unknown:
-        named = ", ".join(sorted(map(repr, unknown)))
-        raise ValueError(f"event_hooks has {named}, which nothing calls; expected 'request' and 'response'")
-    for kind, called in hooks.items():
-        if not isinstance(called, Iterable) or not all(map(callable, called)):
-            raise TypeError(f"expected a list of callables as event_hooks[{kind!r}], got {called!r}")
-    return {kind: list(called) for kind, called in hooks.items()}

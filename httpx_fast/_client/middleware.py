@@ -11,7 +11,7 @@ of one. Rules:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from types import CoroutineType
 from typing import Any, TypeAlias, cast
@@ -37,6 +37,21 @@ def checked(middlewares: Any) -> tuple[Any, ...]:
         if not callable(each):
             raise TypeError(f"expected callables as middlewares, got {each!r}")
     return found
+
+
+def checked_hooks(event_hooks: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Return the event hooks that a client was given, by kind. Raises TypeError, ValueError."""
+    if not isinstance(event_hooks, Mapping):
+        raise TypeError(f"expected a dict with lists of callables as event_hooks, got {event_hooks!r}")
+    hooks = {kind: event_hooks.get(kind, ()) for kind in ("request", "response")}
+    unknown = event_hooks.keys() - hooks.keys()
+    if unknown:
+        named = ", ".join(sorted(map(repr, unknown)))
+        raise ValueError(f"event_hooks has {named}, which nothing calls; expected 'request' and 'response'")
+    for kind, called in hooks.items():
+        if not isinstance(called, Iterable) or not all(map(callable, called)):
+            raise TypeError(f"expected a list of callables as event_hooks[{kind!r}], got {called!r}")
+    return {kind: list(called) for kind, called in hooks.items()}
 
 
 def around(client: Any, exchange: Exchange) -> Exchange:

@@ -139,8 +139,9 @@ def test_references_are_balanced(drive: Drive) -> None:
     async def fails() -> None:
         raise KeyError(value)
 
-    async def waits() -> None:
-        await asyncio.sleep(0, value)
+    @types.coroutine
+    def waits() -> Generator[object, None, None]:
+        yield value
 
     for count in range(200):
         assert drive(answers()) is value
