@@ -479,11 +479,14 @@ class BaseClient(Redirects, Inspection, CopiedClient):
             table = self._table = Table(self._headers, self._params, self._base_url, self._reference)
         if params is not None:
             return self._new_template(table, method, url, params)
-        template = table.known.get((method, url))
-        if template is None:
+        try:
+            # `get` takes the lock of the table without the GIL, and takes it twice where another thread made the key:
+            # CPython 3.13 waits for itself then, for as long as the whole request takes.
+            return table.known[method, url]
+        except KeyError:
             template = self._new_template(table, method, url, None)
             table.keep(method, url, template)
-        return template
+            return template
 
     def _new_template(self, table: Table, method: str, url: str, params: QueryParamTypes | None) -> Template:
         """Return a template of a URL that has none yet, with the client's params and these in its query."""

@@ -7,9 +7,13 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+import httpx_fast
 
 EXT = Path(__file__).parents[2] / "ext"
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
@@ -60,3 +64,22 @@ def test_threads_use_kernels_of_their_own_at_once(kernel):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+@pytest.mark.skipif(not FREE_THREADED, reason="this CPython has a global lock")
+def test_a_thread_uses_a_client_that_another_one_warmed_as_cheaply_as_that_one():
+    """Where a lock is taken for what another thread made, CPython 3.13 may wait for itself."""
+    transport = httpx_fast.MockTransport(lambda request: httpx_fast.Response(204))
+    with httpx_fast.Client(transport=transport) as client:
+        client.get("http://example.org/")
+
+        def cost() -> float:
+            used = time.thread_time()
+            for _ in range(200):
+                client.get("http://example.org/")
+            return time.thread_time() - used
+
+        with ThreadPoolExecutor(1) as other:
+            costs = [(cost(), other.submit(cost).result()) for _ in range(5)]
+    ours, theirs = (min(column) for column in zip(*costs, strict=True))
+    assert theirs < 1.6 * ours
