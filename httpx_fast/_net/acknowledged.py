@@ -13,6 +13,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from typing import Any, Final
 
 from .base import Stream
@@ -22,6 +23,9 @@ _TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
 _BYTES_ACKED: Final = struct.Struct("=B119xQ")
 _CLOSE: Final = 7  # states, as include/net/tcp_states.h counts them
 _CLOSE_WAIT: Final = 8  # the peer's FIN came
+
+#: PyPy makes a socket blocking that is made of a descriptor, and with it all that share the connection.
+_MAKES_BLOCKING: Final = sys.implementation.name == "pypy"
 
 
 def acknowledged(stream: Stream) -> int | None:
@@ -65,8 +69,17 @@ def _look(sock: Any) -> tuple[int, int] | None:
 
 def _ended(sock: Any) -> bool:
     try:
-        # asyncio and AnyIO give sockets out that cannot be read from.
-        with socket.socket(fileno=os.dup(sock.fileno())) as twin:
+        with duplicate(sock) as twin:
             return not twin.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except OSError:
         return False
+
+
+def duplicate(sock: Any) -> socket.socket:
+    """Return another socket of the same connection: asyncio and AnyIO give some out that cannot be read from."""
+    number = os.dup(sock.fileno())
+    blocking = _MAKES_BLOCKING and os.get_blocking(number)
+    twin = socket.socket(fileno=number)
+    if _MAKES_BLOCKING:
+        os.set_blocking(number, blocking)
+    return twin

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import select
 import socket
 import sys
@@ -19,6 +18,7 @@ import anyio
 import anyio.abc
 
 from .._deadline import PhaseTimer
+from .acknowledged import duplicate
 from .auto import backend_for, current_token
 from .base import Abortable, Address, Backend, Buffer, SocketOption, Stream, Waiter
 from .deadline_stream import NEVER, DeadlineStream, Scopes
@@ -303,8 +303,7 @@ def _peer_left(raw: Any) -> bool:
     if not poll.poll(0):
         return False
     try:
-        # AnyIO gives sockets out that cannot be read from.
-        with socket.socket(fileno=os.dup(raw.fileno())) as twin:
+        with duplicate(raw) as twin:
             return not twin.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except BlockingIOError:
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 from net_worlds import Listener, Sink, World, listening, receive, send
 
 from httpx_fast._exceptions import ReadError
-from httpx_fast._net.acknowledged import acknowledged, closed_untaken
+from httpx_fast._net.acknowledged import acknowledged, closed_untaken, duplicate
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts what was acknowledged")
 
@@ -92,3 +93,15 @@ def test_nothing_is_known_of_unix_sockets(backend: World, tmp_path: Path) -> Non
             assert acknowledged(one) is None
 
     backend.run(body)
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_duplicate_leaves_the_connection_blocking_or_not_as_it_was(blocking: bool) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(blocking)
+        far.sendall(b"x")
+        with duplicate(near) as twin:
+            assert os.get_blocking(near.fileno()) == blocking
+            assert twin.recv(1, socket.MSG_PEEK) == b"x"
+        assert near.recv(1) == b"x"
