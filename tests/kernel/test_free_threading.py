@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import kernel_calls
 import pytest
 
 import httpx_fast
@@ -64,6 +65,22 @@ def test_threads_use_kernels_of_their_own_at_once(kernel):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_each_function_of_each_kernel_works_in_threads_at_once():
+    """ThreadSanitizer watches this in .ci/sanitize_threads."""
+    pytest.importorskip("httpx_fast._kernel.http1_c")
+    operations = kernel_calls.load_script(Path(__file__).with_name("without_memory.py")).OPERATIONS
+    wanted = [operation() for operation in operations]
+    start = threading.Barrier(4)
+
+    def work(first: int) -> None:
+        start.wait()
+        for number in range(first, first + 20 * len(operations)):
+            assert operations[number % len(operations)]() == wanted[number % len(operations)]
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(work, range(4))) == [None] * 4
 
 
 @pytest.mark.skipif(not FREE_THREADED, reason="this CPython has a global lock")
