@@ -426,7 +426,8 @@ def check_socket_options(options: Any) -> tuple[Any, ...]:
     for option in found:
         if not isinstance(option, (tuple, list)):
             raise TypeError(f"expected {what} as socket_options, got {option!r} among them")
-        if len(option) not in (3, 4) or not all(isinstance(number, int) for number in option[:2]):
+        parts = cast("tuple[Any, ...]", option)
+        if len(parts) not in (3, 4) or not all(isinstance(number, int) for number in parts[:2]):
             raise ValueError(f"expected {what} as socket_options, got {option!r} among them")
     return tuple(map(tuple, found))
 
