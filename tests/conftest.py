@@ -36,11 +36,19 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell what failed at a first try, where tests are tried again (`--reruns`): such a test is to be mended."""
-    for report in terminalreporter.stats.get("rerun", []):
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Tell what failed at a first try, where tests are tried again (`--reruns`): such a test is to be mended.
+
+    With its traceback, and below everything else, since of a long output the end is kept.
+    """
+    yield
+    reports = terminalreporter.stats.get("rerun", [])
+    for report in reports:
         terminalreporter.section(f"UNSTEADY {report.nodeid}")
         terminalreporter.line(report.longreprtext)
+    if reports:
+        terminalreporter.section("end of what was UNSTEADY")
 
 
 @pytest.fixture(params=RUNNERS)
