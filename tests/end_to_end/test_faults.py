@@ -120,7 +120,7 @@ def test_silence_after_the_request_is_a_read_timeout(backend, peer):
     async def body():
         server = peer(mute, always(OK))
         async with backend.client(limits=ONE, timeout=httpx_fast.Timeout(30, read=0.05)) as client:
-            with pytest.raises(httpx_fast.ReadTimeout, match=r"read timed out after 0\.\d+ s of 0\.05 s") as caught:
+            with pytest.raises(httpx_fast.ReadTimeout, match=r"read timed out after [\d.]+ s of 0\.05 s") as caught:
                 await client.get(server.url())
             assert caught.value.journey.phase == "wait"
             assert (await client.get(server.url())).text == "ok"
@@ -151,7 +151,7 @@ def test_a_tls_handshake_without_an_answer_is_a_connect_timeout(backend, peer):
         server = peer(mute)
         async with backend.client(limits=ONE, timeout=httpx_fast.Timeout(30, connect=0.05)) as client:
             with pytest.raises(
-                httpx_fast.ConnectTimeout, match=r"connect timed out after 0\.\d+ s of 0\.05 s"
+                httpx_fast.ConnectTimeout, match=r"connect timed out after [\d.]+ s of 0\.05 s"
             ) as caught:
                 await client.get(f"https://127.0.0.1:{server.port}/")
             assert caught.value.journey.phase == "tls"

@@ -390,7 +390,9 @@ def test_without_signs_of_life_wanted_none_is_asked_for(backend, peer, tls, trus
     at = peer(silent, tls=tls)
 
     async def body():
-        async with backend.client(http2=True, timeout=0.2, http2_ping_after=None) as client:
+        async with backend.client(
+            http2=True, timeout=httpx_fast.Timeout(30, read=0.2), http2_ping_after=None
+        ) as client:
             with pytest.raises(httpx_fast.ReadTimeout, match="sent nothing on stream 1"):
                 await client.get(at.url())
 

@@ -8,7 +8,9 @@ from peers import PATIENCE
 
 import httpx_fast
 from httpx_fast._deadline import RateCheck
+from httpx_fast.testing import FakeClock
 
+WHILE = 900.0
 HUGE = bytes(12 * 1024 * 1024)  # more than two sockets hold
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 SLOW = r"min_rate not kept, while {}: peer {} \S+ bytes per second over \S+ s, expected {} or more$"
@@ -105,11 +107,16 @@ def test_the_other_timeouts_hold(serve, name, size):
 
 
 def test_the_total_holds(serve):
-    async def body(client, url):
-        with pytest.raises(httpx_fast.ReadTimeout, match=r"^total timed out after .* of 0\.1 s"):
-            await client.get(url)
+    """Since the response has begun, there is nothing that may use up the total but waiting for its body."""
 
-    serve(body, 3000, timeout=timeout(0.001, PATIENCE, total=0.1))
+    async def body(client, url):
+        with FakeClock(getattr(client, "blocking", client)) as clock:
+            async with client.stream("GET", url) as response:
+                clock.advance(WHILE)
+                with pytest.raises(httpx_fast.ReadTimeout, match=r"^total timed out after .* of 900 s"):
+                    await response.aread()
+
+    serve(body, 3000, timeout=timeout(0.001, 2 * WHILE, total=WHILE, read=None))
 
 
 @pytest.mark.parametrize("listener", ["http", "https", "http2"])

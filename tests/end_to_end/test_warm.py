@@ -124,11 +124,11 @@ def test_draining_lets_responses_end_and_connects_anew(backend: Runner, server: 
     async def body() -> None:
         async with backend.client(verify=trusting(server)) as client:
             await client.warm(server.url, 2)
-            async with client.stream("GET", f"{server.url}/bytes/300000") as streamed:
+            async with client.stream("GET", f"{server.url}/bytes/3000000") as streamed:
                 assert await client.drain(timeout=0) == 1
                 assert client.pool.stats().open == 1
                 assert not (await client.get(server.url)).journey.reused
-                assert len(await streamed.aread()) == 300_000
+                assert len(await streamed.aread()) == 3_000_000
             assert client.pool.stats().idle == 1
             assert (await client.get(server.url)).journey.reused
 

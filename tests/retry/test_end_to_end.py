@@ -12,7 +12,20 @@ from runners import Runner
 
 import httpx_fast
 from httpx_fast import ClientClosed, Limits, ReadError, Retry, Timeout
-from httpx_fast.testing import FaultLab, Http2, Mute, Read, Repeat, Reset, Send, frames, redirect, response
+from httpx_fast.testing import (
+    FakeClock,
+    FaultLab,
+    Http2,
+    Mute,
+    Read,
+    Repeat,
+    Reset,
+    Send,
+    Tell,
+    frames,
+    redirect,
+    response,
+)
 
 pytest_plugins = ["httpx_fast.testing.pytest_plugin"]
 
@@ -303,17 +316,27 @@ def test_nothing_waits_past_the_total(backend: Runner, fault_lab: FaultLab):
 
 
 def test_attempts_share_the_total(backend: Runner, fault_lab: FaultLab):
-    fault_lab.serve([Read(), BUSY, Mute()])
+    again = threading.Event()
+    fault_lab.serve([Read(), BUSY, Read(), Tell(again), Mute()])
 
     async def body() -> None:
-        async with backend.client(retry=SOON, timeout=Timeout(None, total=0.2)) as client:
-            with pytest.raises(httpx_fast.ReadTimeout, match="total timed out after") as caught:
-                await client.get(fault_lab.url())
-            assert caught.value.limit == "total"
-            assert caught.value.__notes__ == [
-                "The request was not sent again: the total time is over.",
-                "It was sent 2 times.",
-            ]
+        async with backend.client(retry=SOON, timeout=Timeout(None, total=3600.0)) as client:
+            with FakeClock(getattr(client, "blocking", client)) as clock:
+
+                async def ask() -> None:
+                    with pytest.raises(httpx_fast.ReadTimeout, match="total timed out after") as caught:
+                        await client.get(fault_lab.url())
+                    assert caught.value.limit == "total"
+                    assert caught.value.__notes__ == [
+                        "The request was not sent again: the total time is over.",
+                        "It was sent 2 times.",
+                    ]
+
+                async def move() -> None:
+                    await backend.hear(again)
+                    clock.advance(3600.0)
+
+                await backend.together(ask, move)
 
     backend.run(body)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from far_end import Server, data
 from peers import OK, PATIENCE
 
 import httpx_fast
+from httpx_fast.testing import FakeClock
 
+WHILE = 900.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"
 REFUSED = b"HTTP/1.1 %d No\r\nContent-Length: 3\r\n\r\nbig"
@@ -159,14 +163,24 @@ def test_a_server_that_says_nothing_gets_the_body_after_a_while(backend, peer):
 
 
 def test_a_total_that_runs_out_meanwhile_is_an_error(backend, peer):
-    at = peer(lambda dialogue: (head(dialogue), dialogue.hold()))
+    asked = threading.Event()
+    at = peer(lambda dialogue: (head(dialogue), asked.set(), dialogue.hold()))
 
     async def body():
-        timeout = httpx_fast.Timeout(PATIENCE, expect_continue=None, total=0.1)
+        timeout = httpx_fast.Timeout(None, expect_continue=None, total=WHILE)
         async with backend.client(timeout=timeout, expect_continue=True) as client:
-            with pytest.raises(httpx_fast.ReadTimeout, match=r"total timed out after .* of 0\.1 s") as caught:
-                await client.post(at.url(), content=BODY)
-            assert caught.value.journey.phase == "expect"
+            with FakeClock(getattr(client, "blocking", client)) as clock:
+
+                async def ask():
+                    with pytest.raises(httpx_fast.ReadTimeout, match=r"total timed out after .* of 900 s") as caught:
+                        await client.post(at.url(), content=BODY)
+                    assert caught.value.journey.phase == "expect"
+
+                async def move():
+                    await backend.hear(asked)
+                    clock.advance(WHILE)
+
+                await backend.together(ask, move)
 
     backend.run(body)
 

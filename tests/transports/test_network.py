@@ -213,7 +213,7 @@ def test_a_read_that_times_out_loses_nothing(backend, peer):
     async def body():
         async with backend.client() as client, upgrading(client, server) as response:
             network = response.extensions["network_stream"]
-            with pytest.raises(ReadTimeout, match=r"^read timed out after 0\.\d+ s of 0\.01 s"):
+            with pytest.raises(ReadTimeout, match=r"^read timed out after [\d.]+ s of 0\.01 s"):
                 await done(network.read(10, timeout=0.01))
             go.set()
             assert await done(network.read(10, timeout=5)) == b"late"
@@ -227,7 +227,7 @@ def test_a_write_that_nobody_takes_times_out(backend, peer):
     async def body():
         async with backend.client() as client, upgrading(client, server) as response:
             network = response.extensions["network_stream"]
-            with pytest.raises(WriteTimeout, match=r"^write timed out after 0\.\d+ s of 0\.02 s"):
+            with pytest.raises(WriteTimeout, match=r"^write timed out after [\d.]+ s of 0\.02 s"):
                 await done(network.write(bytes(16 * 1024 * 1024), timeout=0.02))
 
     backend.run(body)

@@ -189,9 +189,11 @@ def test_a_response_that_never_comes_fails_its_step_and_closes_the_connection(ba
     server = peer(lambda dialogue: dialogue.wait_for_close())
 
     async def body():
-        async with backend.client() as client:
+        async with backend.client(timeout=httpx_fast.Timeout(30, read=0.02)) as client:
             with pytest.raises(ReadTimeout, match="read timed out"):
-                await client.get(server.url(), timeout=0.02, extensions={"trace": watch.trace})
+                await client.get(
+                    server.url(), timeout=httpx_fast.Timeout(30, read=0.02), extensions={"trace": watch.trace}
+                )
 
     backend.run(body)
     assert watch.names[-5:] == [
