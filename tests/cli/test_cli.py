@@ -371,7 +371,7 @@ def test_untrusted_certificate_is_told_and_may_be_accepted_or_trusted(
 
 def test_timeout_is_told_in_one_line(run: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        ran = run(f"http://127.0.0.1:{mute.getsockname()[1]}/", "--timeout", "0.01")
+        ran = run(f"http://127.0.0.1:{mute.getsockname()[1]}/", "--timeout", "0.5")
     assert ran.code == 28
     assert_one_line(ran.err, "ReadTimeout: ")
 

@@ -356,7 +356,7 @@ def test_silence_is_noticed_and_another_connection_goes_on(backend, peer):
 
     async def body():
         async with client_of(backend) as client:
-            events = await collect(backend, client, at.url(), reconnect=AT_ONCE, stall_timeout=0.2)
+            events = await collect(backend, client, at.url(), reconnect=AT_ONCE, stall_timeout=0.6)
             assert [event.data for event in events] == ["first", *DATA[1:]]
 
     backend.run(body)

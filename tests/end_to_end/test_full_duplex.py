@@ -237,17 +237,26 @@ def test_a_peer_that_takes_nothing_more_meets_the_write_timeout_before_it_has_an
 
 
 def test_a_peer_that_has_answered_and_takes_nothing_more_is_read_to_its_end(backend, peer):
+    answered = threading.Event()
+
     def script(dialogue):
         dialogue._read_until(b"\r\n\r\n")
         dialogue.send(OK)
+        answered.set()
         dialogue.hold()
+
+    def pieces():
+        """Gives more than the peer takes when it has answered, however long that takes it."""
+        yield b"x"
+        assert answered.wait(PATIENCE)
+        yield BODY
 
     at = peer(script)
 
     async def body():
         timeout = httpx_fast.Timeout(PATIENCE, write=0.05)
         async with backend.client(timeout=timeout) as client:
-            assert (await client.post(at.url(), content=BODY)).content == b"ok"
+            assert (await client.post(at.url(), content=backend.content(pieces()))).content == b"ok"
             assert client.pool.stats().open == 0
 
     backend.run(body)

@@ -479,10 +479,10 @@ def test_a_mute_proxy_is_a_connect_timeout(backend, nginx, scene):
     at.peer._scripts = (mute, at.proxying)
 
     async def body():
-        timeout = httpx_fast.Timeout(30, connect=0.1)
+        timeout = httpx_fast.Timeout(30, connect=0.3)
         async with at.client(limits=ONE) as client:
             with pytest.raises(
-                httpx_fast.ConnectTimeout, match=r"connect timed out after [\d.]+ s of 0\.1 s: .*the proxy"
+                httpx_fast.ConnectTimeout, match=r"connect timed out after [\d.]+ s of 0\.3 s: .*the proxy"
             ) as caught:
                 await client.get(nginx.url("/tiny", "https"), timeout=timeout)
             assert caught.value.journey.phase == "proxy"
@@ -541,9 +541,13 @@ def test_tls_with_the_origin_is_in_the_budget_behind_the_proxy(backend, peer, sc
 
     async def body():
         origin = peer(mute)
-        async with at.client(timeout=httpx_fast.Timeout(30, connect=0.1)) as client:
-            with pytest.raises(httpx_fast.ConnectTimeout, match=r"of 0\.1 s") as caught:
-                await client.get(f"https://127.0.0.1:{origin.port}/")
+        async with at.client() as client:
+            for connect in (0.1, 1.0, 10.0):  # on a busy machine the first may be over before the proxy has answered
+                timeout = httpx_fast.Timeout(30, connect=connect)
+                with pytest.raises(httpx_fast.ConnectTimeout, match=rf"of {connect:g} s") as caught:
+                    await client.get(f"https://127.0.0.1:{origin.port}/", timeout=timeout)
+                if caught.value.journey.phase == "tls":
+                    break
             assert caught.value.journey.phase == "tls"
 
     backend.run(body)

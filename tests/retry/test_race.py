@@ -255,7 +255,7 @@ def test_what_may_not_be_sent_twice_is_not_hedged(
 
     async def body() -> None:
         async with backend.client(retry=EARLY, timeout=httpx_fast.Timeout(5, read=0.5)) as client:
-            await client.get(fault_lab.url())
+            await client.get(fault_lab.url(), timeout=20)
             with pytest.raises(httpx_fast.ReadTimeout, match="read timed out"):
                 await client.request(method, fault_lab.url(), **sent)
 
@@ -271,7 +271,7 @@ def test_the_budget_bounds_hedges(backend: Runner, fault_lab: FaultLab, monkeypa
 
     async def body() -> None:
         async with backend.client(retry=retry, timeout=httpx_fast.Timeout(5, read=0.5)) as client:
-            await client.get(fault_lab.url())
+            await client.get(fault_lab.url(), timeout=20)
             with pytest.raises(httpx_fast.ReadTimeout, match="read timed out"):
                 await client.get(fault_lab.url())
             (stats,) = client.retry_stats().values()
