@@ -232,6 +232,10 @@ _LATE = {
 }
 
 
+#: Modules that `import httpx` loads, and that programs reach as its attributes, as in `httpx._types.AuthTypes`.
+_LATE_MODULES = frozenset({"_sse", "_status_codes", "_types"})
+
+
 def _adopt(public: Any) -> Any:
     """Set the `__module__` of a public name to this package, wherever it is defined."""
     public.__module__ = __name__
@@ -252,6 +256,8 @@ if not TYPE_CHECKING:  # a type checker would accept any name
     def __getattr__(name: str) -> Any:
         module = _LATE.get(name)
         if module is None:
+            if name in _LATE_MODULES:
+                return import_module(f".{name}", __name__)
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         found = globals()[name] = _adopt(getattr(import_module(module, __name__), name))
         return found

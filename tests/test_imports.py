@@ -52,3 +52,24 @@ def test_http2_and_proxies_are_imported_by_who_uses_them() -> None:
     assert (
         found & {"httpx_fast._conn.http2", "httpx_fast._wire.h2", "httpx_fast._net.anyio", "httpx_fast._cli"} == set()
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("_types.AuthTypes", "_status_codes.codes", "_sse.EventSource", "_config.DEFAULT_TIMEOUT_CONFIG"),
+        *("_transports.default.HTTPTransport", "_transports.asgi.ASGITransport", "_transports.wsgi.WSGITransport"),
+        *("_client.UseClientDefault", "_client.AuthTypes", "_client.TimeoutTypes", "_client.DEFAULT_LIMITS"),
+        *("_client.Timeout", "_client.Response", "_client.URL", "_models.HeaderTypes", "_models.CookieTypes"),
+        *("_utils.get_environment_proxies", "_content.encode_request", "_exceptions.TransportError", "_urls.URL"),
+    ],
+)
+def test_private_modules_of_httpx_are_attributes_as_they_are_there(name: str) -> None:
+    imported(f"import httpx_fast; httpx_fast.{name}")
+
+
+@pytest.mark.parametrize("name", ["_nothing", "_client.nothing", "_client.__path__.nothing", "_transports.nothing"])
+def test_what_is_nowhere_is_no_attribute(name: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        imported(f"import httpx_fast; httpx_fast.{name}")
+    assert "has no attribute" in caught.value.stderr

@@ -17,6 +17,14 @@ else:
     def __getattr__(name: str) -> Any:
         if name == "ACCEPT_ENCODING":
             return defaults.ACCEPT_ENCODING
+        if not name.startswith("__"):
+            from importlib import import_module
+
+            # What httpx's module of this name imports can be imported from there, and is: types, settings, models.
+            for module in ("_types", "_config", "_models", "_urls", "_auth"):
+                found = getattr(import_module(f"..{module}", __name__), name, None)
+                if found is not None:
+                    return found
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

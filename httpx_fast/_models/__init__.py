@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .cookies import Cookies
-from .headers import Headers
+from .cookies import Cookies, CookieTypes
+from .headers import Headers, HeaderTypes
 from .request import Request
 from .response import Response
 
-__all__ = ["Cookies", "Headers", "Request", "Response"]
+__all__ = ["CookieTypes", "Cookies", "HeaderTypes", "Headers", "Request", "Response"]
