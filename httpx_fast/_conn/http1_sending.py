@@ -17,7 +17,7 @@ from .._kernel.constants import FIRST_INTERMEDIATE
 from .._kernel.select import chunk_head
 from .._net.base import Buffer, Stream, forget
 from .._origin import Route
-from .._wire.framing import CHUNKED
+from .._wire.framing import CHUNKED, body_too_long
 from .._wire.h1 import DEAD, ENDED, HEAD, TUNNEL, ResponseReader
 from .base import RequestTimeouts
 
@@ -91,7 +91,7 @@ class Upload:
         if self._framing == CHUNKED:
             return (*self._first(), chunk_head(len(piece)), piece, b"\r\n")
         if self._sent > self._framing:
-            raise LocalProtocolError(f"the body is longer than its Content-Length of {self._framing} bytes")
+            raise body_too_long(self._framing)
         return (*self._first(), piece)
 
     def _next_of_bytes(self, view: memoryview) -> tuple[Buffer, ...]:

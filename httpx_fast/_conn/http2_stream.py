@@ -15,6 +15,7 @@ from .._exceptions import LocalProtocolError, ReadTimeout, WriteTimeout
 from .._journey import Journey
 from .._kernel.constants import FIRST_INTERMEDIATE
 from .._net.base import Buffer, Stream
+from .._wire.framing import body_too_long
 from .._wire.h2_stream import ENDED, HEAD
 from .base import RequestTimeouts
 from .http2_shared import SharedSession, WaitingStream
@@ -312,5 +313,5 @@ class Http2Stream(WaitingStream):
         if self._journey is not None:
             self._journey.sent_of_body(self._asked)
         if 0 <= self._body_size < self._asked:
-            raise LocalProtocolError(f"the body is longer than its Content-Length of {self._body_size} bytes")
+            raise body_too_long(self._body_size)
         return piece

@@ -140,7 +140,9 @@ def framing_of(head: RequestHead, body: bytes | None) -> int:
     """Return the framing of a request's body (None: a stream). Raises LocalProtocolError if the fields say another."""
     framing = head.framing
     if framing is None:
-        if body == b"":
+        # No field announces a body (RFC 9112 s.6.3). A stream may give none all the same, as caches wrap that of a GET;
+        # bytes that it gives are refused when they come, before the head is sent.
+        if not body:
             return 0
         raise LocalProtocolError("the request has a body, but neither Content-Length nor Transfer-Encoding: chunked")
     if framing >= 0 and body is not None and framing != len(body):

@@ -133,3 +133,12 @@ def request_framing(fields: Sequence[FieldLine]) -> int | None:
     if chunked and length is not None:
         raise LocalProtocolError("both Content-Length and Transfer-Encoding are set; expected one of them")
     return CHUNKED if chunked else length
+
+
+def body_too_long(length: int) -> LocalProtocolError:
+    """Return the error for a body that gives more bytes than its fields announce; 0 if they announce none."""
+    if length:
+        return LocalProtocolError(f"the body is longer than its Content-Length of {length} bytes")
+    return LocalProtocolError(
+        "the request has a body, but Content-Length is 0, or neither it nor Transfer-Encoding: chunked is set"
+    )

@@ -181,3 +181,66 @@ def test_a_length_of_thousands_of_digits_is_the_peers_fault(
                 await client.get(fault_lab.url())
 
     backend.run(body)
+
+
+class Pieces(httpx_fast.SyncByteStream, httpx_fast.AsyncByteStream):
+    """A stream that a library puts around the body of a request, whose fields it leaves as they are."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = pieces
+
+    def __iter__(self) -> Any:
+        yield from self._pieces
+
+    async def __aiter__(self) -> Any:
+        for piece in self._pieces:
+            yield piece
+
+
+@pytest.mark.parametrize("pieces", [(), (b"",), (b"", b"")])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_stream_without_bytes_needs_no_field(backend: Any, peer: Any, method: str, pieces: tuple[bytes, ...]) -> None:
+    seen: list[bytes] = []
+    at = peer(echo(seen))
+
+    async def body() -> None:
+        async with backend.client(trust_env=False, limits=ONE) as client:
+            for _ in range(2):
+                request = client.build_request(method, f"http://127.0.0.1:{at.port}/")
+                request.stream = Pieces(*pieces)
+                assert (await client.send(request)).status_code == 200
+
+    backend.run(body)
+    assert (at.accepted, len(seen)) == (1, 2)
+    assert not any(b"content-length" in request.lower() for request in seen)
+
+
+def test_bytes_that_no_field_announces_are_not_sent(backend: Any, peer: Any) -> None:
+    seen: list[bytes] = []
+    at = peer(echo(seen))
+
+    async def body() -> None:
+        async with backend.client(trust_env=False) as client:
+            request = client.build_request("GET", f"http://127.0.0.1:{at.port}/")
+            request.stream = Pieces(b"", b"secret")
+            with pytest.raises(LocalProtocolError, match="the request has a body, but Content-Length is 0, or neither"):
+                await client.send(request)
+
+    backend.run(body)
+    assert seen == []
+
+
+def test_streams_without_fields_are_refused_or_empty_with_http2_too(backend: Any, fault_lab: FaultLab) -> None:
+    fault_lab.serve(Http2(), Repeat(Read(), Send(frames.response(b"good"))))
+
+    async def body() -> None:
+        async with backend.client(trust_env=False, http1=False, http2=True) as client:
+            request = client.build_request("GET", fault_lab.url())
+            request.stream = Pieces(b"")
+            assert (await client.send(request)).text == "good"
+            request = client.build_request("GET", fault_lab.url())
+            request.stream = Pieces(b"", b"secret")
+            with pytest.raises(LocalProtocolError, match="the request has a body, but Content-Length is 0, or neither"):
+                await client.send(request)
+
+    backend.run(body)
