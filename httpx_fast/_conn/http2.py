@@ -117,7 +117,10 @@ class Http2Connection:
             journey.sent = sent_at = stream.moment = shared.clock()
             # `_receive_head()`, without a coroutine more for each request.
             while not stream.ready:
-                stream.timer.set(*timeouts.until_head(sent_at, stream.moment))
+                if timeouts.first_byte is None:
+                    stream.timer.begin("read", stream.moment, timeouts.read)
+                else:
+                    stream.timer.set(*timeouts.until_head(sent_at, stream.moment))
                 await shared.wait_for_news(stream)
             if stream.error is not None and (stream.whole or stream.head is None):
                 raise stream.error
@@ -268,7 +271,8 @@ class Http2Connection:
             stream = TunnelExchange(self, head.method == b"CONNECT", timeouts, journey)
         else:
             stream = Http2Stream(self, head.method, whole, timeouts, journey)
-        self.shared.check_deadline(stream, "write")
+        if timeouts.deadline is not None:
+            self.shared.check_deadline(stream, "write")
         self._users[stream] = journey
         return stream
 

@@ -78,25 +78,16 @@ class WakeTimer:
     The timer is set again only when it fires too early: deadlines move on with each arrival.
     """
 
-    __slots__ = ("_cancel", "_clock", "_sleepers", "_start", "_timer_at")
+    __slots__ = ("_cancel", "_clock", "_start", "at", "sleepers")
 
     def __init__(self, start: StartTimer | None, clock: Callable[[], float]) -> None:
         assert start is not None
         self._start = start
         self._clock = clock
-        self._sleepers: dict[Any, float] = {}
+        #: When to wake each task that waits, NEVER included. After a change call `set()` if that is before `at`.
+        self.sleepers: dict[Any, float] = {}
+        self.at = NEVER  # when the timer fires
         self._cancel: Callable[[], object] | None = None
-        self._timer_at = NEVER
-
-    def add(self, sleeper: Sleeper, at: float, now: float) -> None:
-        """Wake `sleeper` at that time, unless it is removed before."""
-        self._sleepers[sleeper] = at
-        if at < self._timer_at:
-            self._set(at, now)
-
-    def remove(self, sleeper: Sleeper) -> None:
-        """Forget a task; it may never have been added."""
-        self._sleepers.pop(sleeper, None)
 
     def cancel(self) -> None:
         """Stop the timer."""
@@ -104,21 +95,22 @@ class WakeTimer:
             self._cancel()
             self._cancel = None
 
-    def _set(self, at: float, now: float) -> None:
+    def set(self, at: float, now: float) -> None:
+        """Have the timer fire at `at`."""
         self.cancel()
-        self._timer_at = at
+        self.at = at
         self._cancel = self._start(max(at - now, 0.0), self._on_time)
 
     def _on_time(self) -> None:
         """Wake the tasks whose deadline has passed."""
         self._cancel = None
-        self._timer_at = NEVER
+        self.at = NEVER
         now = self._clock()
         next_at = NEVER
-        for sleeper, at in self._sleepers.items():
+        for sleeper, at in self.sleepers.items():
             if at > now:
                 next_at = min(next_at, at)
             elif sleeper.waiter is not None:
                 sleeper.waiter.set()
         if next_at != NEVER:
-            self._set(next_at, now)
+            self.set(next_at, now)

@@ -22,6 +22,7 @@ from .._exceptions import NetworkError, ProtocolError, ReadError, ReadTimeout, T
 from .._kernel.h2_constants import ENHANCE_YOUR_CALM
 from .._kernel.h2_control import goaway_frame
 from .._kernel.h2_errors import Http2Error
+from .._kernel.select import WakeList
 from .._net.base import Backend, Buffer, Stream, Waiter, forget
 from .._origin import Origin
 from .._wire.h2 import Session
@@ -54,7 +55,7 @@ class StreamWaiter(Protocol):
 class WaitingStream(StreamReader):
     """Read a stream whose news a task or thread may wait for."""
 
-    __slots__ = ("has_news", "timer", "waiter")
+    __slots__ = ("timer",)
 
     @property
     def ends_before_reset(self) -> bool:
@@ -64,14 +65,6 @@ class WaitingStream(StreamReader):
     def __init__(self, method: bytes, whole: bool, deadline: Deadline | None = None) -> None:
         StreamReader.__init__(self, method, whole)  # a third of the cost of super()
         self.timer = PhaseTimer("read", deadline)
-        self.has_news = False  # something has happened that was not looked at yet
-        self.waiter: Waiter | None = None  # of the task or thread that waits, if there is one
-
-    def wake(self) -> None:
-        self.has_news = True
-        waiter = self.waiter
-        if waiter is not None:
-            waiter.set()
 
 
 class _Nobody:
@@ -96,6 +89,7 @@ class SharedSession:
         "_closed",
         "_flush_waiters",
         "_flusher",
+        "_new_plain_waiter",
         "_new_waiter",
         "_next_readers",
         "_origin",
@@ -136,6 +130,7 @@ class SharedSession:
         self._peer_due = 0.0  # the peer need not be checked before
         self._changed = changed
         self._new_waiter = backend.waiter
+        self._new_plain_waiter = backend.plain_waiters(WakeList)
         self.clogged = False  # the stream may not have taken everything; `is_clogged()` looks
         self._closed = False
         self._write_closed = False  # nothing can be written any more
@@ -218,14 +213,16 @@ class SharedSession:
             if self._wake_timer is None:
                 await self._read_or_wait(stream, now, wake_at)
                 continue
-            waiter = stream.waiter = self._new_waiter()
-            if wake_at != NEVER:
-                self._wake_timer.add(stream, wake_at, now)
+            waiter = stream.waiter = self._new_plain_waiter()
+            sleepers = self._wake_timer.sleepers
+            sleepers[stream] = wake_at
+            if wake_at < self._wake_timer.at:
+                self._wake_timer.set(wake_at, now)
             try:
                 await waiter.wait(None)
             finally:
                 stream.waiter = None
-                self._wake_timer.remove(stream)
+                del sleepers[stream]
         stream.has_news = False
 
     def check_deadline(self, stream: StreamWaiter, phase: str) -> None:

@@ -10,17 +10,22 @@ from collections.abc import AsyncIterable, AsyncIterator, Coroutine
 from math import inf
 from typing import Any, Protocol, TypeVar
 
-from .._deadline import Deadline, RateCheck
+from .._deadline import Deadline, PhaseTimer, RateCheck
 from .._exceptions import LocalProtocolError, ReadTimeout, WriteTimeout
 from .._journey import Journey
 from .._kernel.constants import FIRST_INTERMEDIATE
+from .._kernel.select import StreamState
 from .._net.base import Buffer, Stream
 from .._wire.framing import body_too_long
 from .._wire.h2_stream import ENDED, HEAD
+from .._wire.windows import STREAM_WINDOW
 from .base import RequestTimeouts
 from .http2_shared import SharedSession, WaitingStream
 
 T = TypeVar("T")
+
+# Answers to these have no body, or one that is a tunnel: they are read with more care.
+_WITHOUT_CONTENT = (b"HEAD", b"CONNECT")
 
 
 class StreamOwner(Protocol):
@@ -40,7 +45,6 @@ class Http2Stream(WaitingStream):
         "_asked",
         "_body_size",
         "_counted",
-        "_journey",
         "_owner",
         "_piece",
         "_rate_in",
@@ -60,11 +64,15 @@ class Http2Stream(WaitingStream):
         timeouts: RequestTimeouts,
         journey: Journey,
     ) -> None:
-        WaitingStream.__init__(self, method, whole, timeouts.deadline)
+        # WaitingStream's and StreamReader's, without their calls.
+        StreamState.__init__(self, method, whole, STREAM_WINDOW)
+        self._interim_size = 0
+        self.timer = PhaseTimer("read", timeouts.deadline)
+        self.plain = method not in _WITHOUT_CONTENT
+        self.times = journey  # until the exchange is ended
         self._owner = owner
         self._shared = owner.shared
         self._timeouts = timeouts
-        self._journey: Journey | None = journey
         self._source: AsyncIterator[bytes] | None = None  # of pieces of the body that were not asked for yet
         self._piece: Buffer | None = None  # what is left to send of the last piece
         self._body_size = 0  # bytes that the body has, or below 0 if unknown
@@ -91,7 +99,7 @@ class Http2Stream(WaitingStream):
 
     async def next_chunk(self) -> bytes:
         """Return the next piece of the body as it arrived; b"" after its end."""
-        journey = self._journey
+        journey = self.times
         trace = None if journey is None else journey.trace
         if trace is None:
             return await self._next_chunk()
@@ -163,9 +171,9 @@ class Http2Stream(WaitingStream):
 
     def rest(self, now: float) -> bool:
         """End the exchange; return whether its connection takes others. Reset what has not ended, without waiting."""
-        journey = self._journey
+        journey = self.times
         if journey is not None:
-            self._journey = None
+            self.times = None
             if journey.done is None:
                 journey.stopped = now
             if journey.trace is not None:
@@ -175,12 +183,12 @@ class Http2Stream(WaitingStream):
     # Told by the session.
 
     def head_arrived(self) -> None:
-        if self._journey is not None:
-            self._journey.first = self._shared.session.moment
+        if self.times is not None:
+            self.times.first = self._shared.session.moment
 
     def message_ended(self) -> None:
-        if self._journey is not None:
-            self._journey.done = self._shared.session.moment
+        if self.times is not None:
+            self.times.done = self._shared.session.moment
 
     # Sending the body.
 
@@ -202,7 +210,7 @@ class Http2Stream(WaitingStream):
 
     async def _expect(self, seconds: float) -> None:
         """Wait for 100 before the body is sent (RFC 9110 s.10.1.1); a final response instead has none sent."""
-        journey, shared = self._journey, self._shared
+        journey, shared = self.times, self._shared
         assert journey is not None
         details = journey.detail()
         details.head_sent = began = shared.clock()
@@ -310,8 +318,8 @@ class Http2Stream(WaitingStream):
             if piece:
                 break
         self._asked += len(piece)
-        if self._journey is not None:
-            self._journey.sent_of_body(self._asked)
+        if self.times is not None:
+            self.times.sent_of_body(self._asked)
         if 0 <= self._body_size < self._asked:
             raise body_too_long(self._body_size)
         return piece

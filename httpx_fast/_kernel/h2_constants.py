@@ -108,6 +108,10 @@ PSEUDO_UNKNOWN = 1 << 6  # not one of responses
 PSEUDO_REPEATED = 1 << 7
 BAD_STATUS = 1 << 8  # not three digits from 100 to 999
 
+# A frame of one byte costs an object of 60: so many small pieces of a body in a row are joined to one.
+SMALL_PIECE = 256  # bytes
+MANY_PIECES = 256
+
 CONNECTION_FIELDS = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 
 ENTRY_OVERHEAD = 32  # bytes that a field counts besides name and value, RFC 7541 s.4.1 and RFC 9113 s.6.5.2

@@ -20,7 +20,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 KERNELS = ("buffer", "drive", "fields", "http1", "urls")
-HTTP2_KERNELS = ("frames", "hpack", "hpack_encoder")
+HTTP2_KERNELS = ("frames", "hpack", "hpack_encoder", "streams")
 LATE_KERNELS = (*HTTP2_KERNELS, "json")
 
 
@@ -75,13 +75,19 @@ if TYPE_CHECKING:
     from .hpack_encoder_py import HpackEncoder
     from .hpack_py import FieldSection, HpackDecoder
     from .json_py import parse_json
+    from .streams_py import StreamState, StreamTable, TaskWaiter, WakeList, deliver
 
 _LATE = {
     "FieldSection": "hpack",
     "FrameReader": "frames",
     "HpackDecoder": "hpack",
     "HpackEncoder": "hpack_encoder",
+    "StreamState": "streams",
+    "StreamTable": "streams",
+    "TaskWaiter": "streams",
+    "WakeList": "streams",
     "data_head": "frames",
+    "deliver": "streams",
     "headers_frames": "frames",
     "parse_json": "json",
 }
@@ -108,9 +114,14 @@ __all__ = [
     "HpackDecoder",
     "HpackEncoder",
     "ResponseHead",
+    "StreamState",
+    "StreamTable",
+    "TaskWaiter",
+    "WakeList",
     "check_field",
     "chunk_head",
     "data_head",
+    "deliver",
     "drive",
     "encode_lines",
     "headers_frames",

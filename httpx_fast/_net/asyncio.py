@@ -16,7 +16,7 @@ from .asyncio_protocol import ProtocolStream, made_by
 from .asyncio_streams import AsyncioStream
 from .asyncio_timers import AsyncioWaiter
 from .asyncio_work import SteppedWork
-from .base import Abortable, Stream, Waiter
+from .base import Abortable, Stream, Waiter, WakeList
 from .connecting import Connector
 from .deadline_heap import Deadlines
 from .sockets import SocketBackend
@@ -38,6 +38,9 @@ class AsyncioBackend(SocketBackend):
 
     def waiter(self) -> Waiter:
         return AsyncioWaiter(self._deadlines)
+
+    def plain_waiters(self, wake_list: Callable[[Any], WakeList]) -> Callable[[], Waiter]:
+        return wake_list(asyncio.get_running_loop()).waiter
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

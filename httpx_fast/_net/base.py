@@ -219,6 +219,12 @@ class Waiter(Protocol):
         ...
 
 
+class WakeList(Protocol):
+    """Make waits of one event loop, and wake the tasks that wait."""
+
+    def waiter(self) -> Waiter: ...
+
+
 class Aborted(BaseException):
     """End work that was aborted. No `Exception`: it is neither reported as a failure nor retried."""
 
@@ -282,6 +288,13 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def waiter(self) -> Waiter:
         """Return a new wait."""
+
+    def plain_waiters(self, wake_list: Callable[[Any], WakeList]) -> Callable[[], Waiter]:
+        """Return a function that makes waits without deadlines, for tasks of the running event loop.
+
+        `wake_list` makes what wakes many of them by one call, of a loop of asyncio.
+        """
+        return self.waiter
 
     def soon(self, call: Callable[[], object]) -> None:
         """Call `call` once the tasks that can go on now have done so. Only on backends that push."""

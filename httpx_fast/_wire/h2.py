@@ -67,12 +67,12 @@ from .._kernel.h2_control import (
     window_update_frame,
 )
 from .._kernel.h2_errors import Http2Error, SectionTooLarge
-from .._kernel.select import FrameReader, HpackDecoder, HpackEncoder, data_head, headers_frames
+from .._kernel.select import FieldSection, FrameReader, HpackDecoder, HpackEncoder, data_head, deliver, headers_frames
 from .events import Http1Required
 from .h2_admission import StreamAdmission, error_name
 from .h2_limits import UPDATES_PER_DATA, FloodGuard, ResetStreams, check_settings
 from .h2_stream import ENDED, StreamReader
-from .windows import CONNECTION_WINDOW, STREAM_WINDOW, grown
+from .windows import CONNECTION_WINDOW, STREAM_WINDOW, give_back, grown
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -108,6 +108,7 @@ class Session(StreamAdmission):
 
     __slots__ = (
         "_blocked",
+        "_decode",
         "_decoder",
         "_encoder",
         "_flood",
@@ -117,12 +118,10 @@ class Session(StreamAdmission):
         "_resets",
         "_stream_window",
         "extended_connect",
-        "moment",
         "opened_at",
         "outgoing",
         "pinged",
         "pinged_at",
-        "room",
         "rtt",
         "settled",
         "unsettled",
@@ -133,8 +132,6 @@ class Session(StreamAdmission):
         super().__init__(first_limit)
         #: What is to be sent, in this order. The preface waits there for the first request.
         self.outgoing: list[Buffer] = [_OPENING if max_head_size is None else _opening(max_head_size)]
-        self.moment = 0.0  # of what arrived last
-        self.room = CONNECTION_WINDOW  # bytes that the peer may send now
         self.window_out = DEFAULT_WINDOW_SIZE  # bytes that we may send now
         self.settled = False  # the peer has sent its settings
         self.unsettled: list[StreamReader] = []  # streams that wait for the settings before they begin
@@ -149,6 +146,7 @@ class Session(StreamAdmission):
         # Of a section that is above a small limit the block is read all the same: it costs a stream, no connection.
         self._frames = FrameReader(FRAME_SIZE, max(MAX_BLOCK_SIZE, 2 * max_head_size))
         self._decoder = HpackDecoder(max_list_size=max_head_size)
+        self._decode = self._decoder.decode_response
         self._encoder = HpackEncoder()
         self._frame_size = DEFAULT_FRAME_SIZE  # bytes of a frame that the peer takes
         self._stream_window = DEFAULT_WINDOW_SIZE  # bytes that the peer takes first on a stream
@@ -236,7 +234,7 @@ class Session(StreamAdmission):
         size = len(piece)
         stream.pending -= size
         if stream.state < ENDED:
-            self._give_back(stream, size, not chunks)
+            self.give_back(stream, size, not chunks)
         return piece
 
     def reset(self, stream: StreamReader, code: int = CANCEL) -> None:
@@ -287,24 +285,25 @@ class Session(StreamAdmission):
         self.moment = moment
         if self.broken is not None:
             return
-        frames: list[tuple[int, int, int, Any, int]] = self._frames.feed(data, 0, len(data))
-        for kind, flags, stream_id, contents, size in frames:
-            try:
-                if kind == DATA:
-                    self._data(flags, stream_id, contents, size)
-                elif kind == HEADERS:
-                    self._section(flags, stream_id, contents)
-                elif kind == WINDOW_UPDATE:
-                    self._window_update(stream_id, contents)
-                else:
-                    self._other(kind, flags, stream_id, contents)
-                    if self.broken is not None:
-                        return
-            except Http2Error as error:
-                if not error.stream_id:
-                    self.fail(error)
-                    return
+        deliver(self, self._frames.feed(data, 0, len(data)), self._decode, CONNECTION_WINDOW >> 1)
+
+    def handle_frame(self, kind: int, flags: int, stream_id: int, contents: Any, size: int) -> bool:
+        """Process one frame, which may break any rule; return whether the connection is broken."""
+        try:
+            if kind == DATA:
+                self._data(flags, stream_id, contents, size)
+            elif kind == HEADERS:
+                self._section(flags, stream_id, contents)
+            elif kind == WINDOW_UPDATE:
+                self._window_update(stream_id, contents)
+            else:
+                self._other(kind, flags, stream_id, contents)
+        except Http2Error as error:
+            if error.stream_id:
                 self._refuse(error)
+            else:
+                self.fail(error)
+        return self.broken is not None
 
     def _data(self, flags: int, stream_id: int, raw: bytes, size: int) -> None:
         room = self.room - size
@@ -339,26 +338,26 @@ class Session(StreamAdmission):
             if not stream.sending:
                 del self.streams[stream_id]
         elif stream.whole:
-            self._give_back(stream, size, True)
+            self.give_back(stream, size, True)
         elif size != len(raw):
-            self._give_back(stream, size - len(raw), False)
+            self.give_back(stream, size - len(raw), False)
 
-    def _give_back(self, stream: StreamReader, size: int, keeps_up: bool) -> None:
+    def give_back(self, stream: StreamReader, size: int, keeps_up: bool) -> None:
+        """Credit bytes that were read, or are held for a reader who wants all, once that is due (RFC 9113 s.6.9)."""
         remaining = stream.remaining
         if 0 <= remaining <= stream.left:
             stream.owed += size  # all that is still to come fits into what the peer has
             return
-        increment = stream.give_back(size, keeps_up)
+        increment = give_back(stream, size, keeps_up)
         if increment:
             self.outgoing.append(window_update_frame(stream.id, increment))
 
-    def _section(self, flags: int, stream_id: int, block: bytes) -> None:
-        # Decoded in any case, since it changes the table that all streams share (s.4.3).
-        try:
-            section = self._decoder.decode_response(block)
-        except SectionTooLarge as error:
+    def _section(self, flags: int, stream_id: int, section: FieldSection | Http2Error) -> None:
+        if isinstance(section, SectionTooLarge):
             self._known(stream_id)
-            raise Http2Error(f"{error}{RAISED_BY}", error.code, stream_id) from None
+            raise Http2Error(f"{section}{RAISED_BY}", section.code, stream_id) from None
+        if isinstance(section, Http2Error):
+            raise section
         stream = self.streams.get(stream_id)
         if stream is None or stream.state >= ENDED:
             self._late("HEADERS", stream_id, stream)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from .._exceptions import RemoteProtocolError, TransportError
 from .._kernel.h2_constants import ERROR_NAMES
 from .._kernel.h2_errors import Http2Error
+from .._kernel.select import StreamTable
 from .events import Http1Required
-from .h2_stream import StreamReader
+from .windows import CONNECTION_WINDOW
 
 
-class StreamAdmission:
+class StreamAdmission(StreamTable):
     """Hold the open streams of a connection, and what limits their number."""
 
     __slots__ = (
@@ -26,12 +27,11 @@ class StreamAdmission:
         "farewell",
         "next_id",
         "peer_limit",
-        "streams",
         "wants_http1",
     )
 
     def __init__(self, first_limit: int) -> None:
-        self.streams: dict[int, StreamReader] = {}
+        super().__init__(CONNECTION_WINDOW)
         self.next_id = 1
         # Streams that the peer takes at once, None for any number; before its settings, a number that peers accept.
         self.peer_limit: int | None = first_limit

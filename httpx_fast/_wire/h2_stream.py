@@ -13,83 +13,35 @@ A stream knows the rules of a message (RFC 9113 s.8.1) and its own window, and n
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
 from typing import Final
 
 from .._exceptions import RemoteProtocolError, TransportError
-from .._head import FieldLine
 from .._kernel import h2_errors
 from .._kernel.constants import FIRST_INTERMEDIATE, HAS_CONTENT_LENGTH, MAX_INTERMEDIATE
-from .._kernel.h2_constants import ENHANCE_YOUR_CALM
+from .._kernel.h2_constants import ENHANCE_YOUR_CALM, MANY_PIECES, SMALL_PIECE
 from .._kernel.h2_errors import Http2Error
-from .._kernel.select import FieldSection
+from .._kernel.select import FieldSection, StreamState
 from . import framing
 from .h1 import MAX_INTERIM_SIZE
-from .windows import STREAM_WINDOW, ReceiveWindow
+from .windows import STREAM_WINDOW
 
 HEAD: Final = 0
 BODY: Final = 1
 ENDED: Final = 2
 FAILED: Final = 3
 
-# A frame of one byte costs us an object of 60: so many small ones in a row are joined to one.
-_SMALL = 256  # bytes
-_MANY = 256  # frames
 
+class StreamReader(StreamState):
+    """Read the response of one stream. Subclasses override the hooks to learn of events.
 
-class StreamReader(ReceiveWindow):
-    """Read the response of one stream. Subclasses override the hooks to learn of events."""
+    A stream without hooks may be `plain`: then the kernel feeds it what is in order, and sets its `times`.
+    """
 
-    __slots__ = (
-        "_interim_size",
-        "_small",
-        "blocked",
-        "chunks",
-        "error",
-        "head",
-        "id",
-        "interim",
-        "method",
-        "moment",
-        "pending",
-        "remaining",
-        "sending",
-        "state",
-        "touched",
-        "trailers",
-        "whole",
-        "window_out",
-    )
+    __slots__ = ("_interim_size",)
 
     def __init__(self, method: bytes, whole: bool) -> None:
-        # ReceiveWindow's, without the call.
-        self.granted = self.left = STREAM_WINDOW
-        self.owed = 0
-        self.id = 0
-        self.method = method
-        self.whole = whole
-        self.state = HEAD
-        self.sending = True  # our side has not ended
-        self.window_out = 0  # bytes that we may send; below 0 after the peer has made it smaller
-        self.blocked = False  # there is something to send, and no window for it
-        self.head: FieldSection | None = None
-        self.interim: list[FieldSection] = []
-        self._interim_size = 0  # bytes of those, as RFC 9113 s.6.5.2 counts them
-        self.trailers: Sequence[FieldLine] = ()
-        self.chunks: deque[bytes] = deque()
-        self.pending = 0  # bytes in `chunks` that a streaming reader has not taken yet
-        self.remaining = -1  # bytes of the body that Content-Length still announces; -1 if there is none
-        self.touched = False  # a part of the response has arrived
-        self.moment = 0.0  # when the last part arrived, on the clock of the session's owner
-        self.error: TransportError | None = None
-        self._small = 0
-
-    @property
-    def ready(self) -> bool:
-        """Return whether a request can continue: the message is complete, or its head is there and not `whole`."""
-        state = self.state
-        return state >= ENDED or (state == BODY and not self.whole)
+        StreamState.__init__(self, method, whole, STREAM_WINDOW)
+        self._interim_size = 0  # bytes of interim responses, as RFC 9113 s.6.5.2 counts them
 
     @property
     def ended(self) -> bool:
@@ -101,20 +53,7 @@ class StreamReader(ReceiveWindow):
         """Return whether CONNECT was answered by 2xx: DATA is then no body but the tunnel (RFC 9113 s.8.5)."""
         return self.method == b"CONNECT" and self.head is not None and 200 <= self.head.status < 300
 
-    def take_whole(self) -> bytes:
-        """Remove and return the body of a complete message."""
-        chunks = self.chunks
-        if not chunks:
-            return b""
-        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        self.pending = 0
-        return body
-
     # Hooks for the connection.
-
-    def wake(self) -> None:
-        """Do nothing; a hook for subclasses, called when `ready`, `chunks` or `blocked` may have changed."""
 
     def head_arrived(self) -> None:
         """Do nothing; a hook for subclasses, called when the head of the final response was read."""
@@ -165,10 +104,12 @@ class StreamReader(ReceiveWindow):
         elif self._has_no_content():
             raise Http2Error("DATA came in a response that has no content (RFC 9110 s.6.4.1)", stream_id=self.id)
         self.chunks.append(data)
-        if size < _SMALL:
-            self._join_small()
+        if size >= SMALL_PIECE:
+            self.small = 0
         else:
-            self._small = 0
+            self.small += 1
+            if self.small >= MANY_PIECES:
+                self.join_small()
         if not self.whole:
             self.pending += size
             self.wake()
@@ -244,12 +185,3 @@ class StreamReader(ReceiveWindow):
         return Http2Error(
             f"{seen} than the {expected} bytes that Content-Length says (RFC 9113 s.8.1.1)", stream_id=self.id
         )
-
-    def _join_small(self) -> None:
-        self._small += 1
-        chunks = self.chunks
-        if self._small >= _MANY <= len(chunks):
-            self._small = 0
-            last = [chunks.pop() for _ in range(_MANY)]
-            last.reverse()
-            chunks.append(b"".join(last))

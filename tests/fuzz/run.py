@@ -23,7 +23,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
 NAMES = (
     *("head", "chunks", "request", "fields", "body", "hpack", "hpack_encoder", "frames", "frames_sent"),
-    *("json", "drive", "form", "url", "cookie"),
+    *("streams", "json", "drive", "form", "url", "cookie"),
 )
 # What separates, quotes, folds, counts or ends.
 TELLING = b'\r\n\0 \t:;,="\\/@?#%[]._0159afAFhH-\x01\x20\x3f\x40\x7f\x80\xbe\xff'

@@ -7,6 +7,7 @@ compiled twin with the Python one; some compare with h11, h2's frames and hpack,
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import importlib
 import json
 import random
@@ -34,6 +35,7 @@ def twins(name: str) -> tuple[Any, Any]:
 
 HTTP1, HPACK, ENCODER, FRAMES = (twins(name) for name in ("http1", "hpack", "hpack_encoder", "frames"))
 BUFFER, DRIVE, FIELDS, JSON, URLS = (twins(name) for name in ("buffer", "drive", "fields", "json", "urls"))
+STREAMS = twins("streams")
 
 
 def cuts(way: int, size: int) -> list[int]:
@@ -476,6 +478,106 @@ CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 PLACE = Place("https", "www.example.org", "/some/where", "443")
 
 
+class Section:
+    """A field section that one byte describes."""
+
+    def __init__(self, byte: int) -> None:
+        self.status = (103, 200, 200, 200, 204, 301, 304, 404)[byte & 7]
+        self.flags = constants.HAS_CONTENT_LENGTH if byte & 8 else 0
+        self.content_length = (-2, 0, 5, 300, 1000, 2**40, 7, 600)[byte >> 4 & 7] if byte & 8 else -1
+        self.offences = byte >> 7 & byte & 1
+
+
+class Woken:
+    """A waiter that counts, and the times of a stream."""
+
+    count = 0
+    first = done = None
+
+    def set(self) -> None:
+        self.count += 1
+
+
+def feed_streams(kernel: Any, data: bytes) -> Any:
+    """What comes of frames, three bytes for each: what it is, its stream, and its size or its section."""
+    table, found = kernel.StreamTable(60_000), []
+    streams = [kernel.StreamState(b"GET", whole, 4000) for whole in (True, False, True)]
+    for number, stream in enumerate(streams):
+        stream.id, stream.plain, stream.sending = 2 * number + 1, True, number == 1
+        stream.waiter = stream.times = Woken()
+        table.streams[stream.id] = stream
+    for at in range(0, len(data) - 2, 3):
+        kind, number, size = data[at : at + 3]
+        table.moment = float(at)
+        raw = bytes(size << (kind >> 4 & 7))
+        padding = kind >> 7 and kind >> 3 & 1
+        common = (h2_constants.DATA, kind & 1, number & 7, raw, len(raw) + padding)
+        frame = (h2_constants.HEADERS, kind & 1, number & 7, bytes((size,)), 1) if kind & 2 else common
+        try:
+            kernel.deliver(table, [frame], lambda block: Section(block[0]), 1000)
+        except NotImplementedError:  # the owner is asked
+            found.append((at, frame))
+        found.append((table.room, sorted(table.streams)))
+        for stream in streams:
+            waiter = stream.waiter
+            found.append((stream.state, stream.ready, stream.head and stream.head.status, list(stream.chunks)))
+            found.append((stream.left, stream.owed, stream.pending, stream.remaining, stream.moment, stream.small))
+            found.append((waiter.count, waiter.first, waiter.done))
+        if kind & 4 and kind & 8:
+            found.append(streams[number % 3].take_whole())
+    return found
+
+
+class NoLoop:
+    """An event loop that calls at once what it is asked to call soon."""
+
+    def call_soon(self, call: Callable[[], object], *, context: contextvars.Context) -> None:
+        context.run(call)
+
+
+def use_waiters(kernel: Any, data: bytes) -> Any:
+    """What comes of calls of two waiters, one byte for each call."""
+    found: list[Any] = []
+    wakes = kernel.WakeList(NoLoop())
+    waiters = [wakes.waiter(), kernel.TaskWaiter(wakes)]
+
+    def note(waiter: Any) -> None:
+        found.append(waiters.index(waiter))
+
+    def result(waiter: Any) -> Any:
+        try:
+            return waiter.result()
+        except (asyncio.CancelledError, RuntimeError) as error:
+            return repr(error)
+
+    def add(waiter: Any) -> Any:
+        try:
+            return waiter.add_done_callback(note, context=contextvars.Context())
+        except RuntimeError as error:
+            return str(error)
+
+    calls: list[Callable[[Any], Any]] = [
+        lambda waiter: waiter.set(),
+        lambda waiter: waiter.cancel("why"),
+        lambda waiter: waiter.cancel(),
+        lambda waiter: waiter.remove_done_callback(note),
+        lambda waiter: (waiter.done(), waiter.cancelled()),
+        result,
+        add,
+        add,
+    ]
+    for byte in data:
+        found.append(calls[byte & 7](waiters[byte >> 3 & 1]))
+    return found
+
+
+def streams(data: bytes) -> None:
+    """Frames for streams, and waits for these: the twins agree."""
+    for use in (feed_streams, use_waiters):
+        found = use(STREAMS[0], data)
+        assert found == use(STREAMS[1], data), (found, data)
+
+
 def cookie(data: bytes) -> None:
     """Set-Cookie values: no exception, no control character (but tabs), no size beyond the limits of RFC 6265bis."""
     text = data.decode("latin-1")
@@ -504,6 +606,7 @@ TARGETS: dict[str, Target] = {
     "hpack_encoder": hpack_encoder,
     "frames": frames,
     "frames_sent": frames_sent,
+    "streams": streams,
     "json": json_text,
     "drive": drive,
     "form": form,
@@ -525,6 +628,11 @@ OF_OTHERS = {
         b"\x00\x24\x04abcdefgh",  # 36 bytes are missing, and come at once
     ],
     "frames_sent": [b"\x01\x01\x40" + b"x" * 300, b"\x80\x18\xff" + b"\x88" * 20, b"\x05\x10\xff" + bytes(3000)],
+    "streams": [
+        bytes((2, 1, 0x39, 0x10, 1, 150, 1, 1, 0, 2, 3, 1, 0x40, 3, 255, 0x70, 3, 255, 1, 3, 9, 13, 3, 0)),
+        bytes((0, 4, 6, 14, 1, 5, 10, 12, 7, 4)),
+        b"\x02\x05\x01" + b"\x00\x05\x03" * 300,
+    ],
     "json": [
         *(
             b"{}",

@@ -21,7 +21,9 @@ def load(implementation: str) -> SimpleNamespace:
     """All that a twin offers, in one place."""
     suffix = {"c": "c", "python": "py"}[implementation]
     offered = {"name": implementation}
-    for kernel in ("http1", "buffer", "drive", "fields", "urls", "hpack", "hpack_encoder", "frames", "json"):
+    for kernel in (
+        *("http1", "buffer", "drive", "fields", "urls", "hpack", "hpack_encoder", "frames", "streams", "json"),
+    ):
         try:
             module = importlib.import_module(f"httpx_fast._kernel.{kernel}_{suffix}")
         except ImportError as error:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("FieldSection", "FrameReader", "HpackDecoder", "HpackEncoder", "data_head", "headers_frames")
+KERNELS = ("frames", "hpack", "hpack_encoder", "streams")
+NAMES = ("FieldSection", "FrameReader", "HpackDecoder", "HpackEncoder", "StreamState", "data_head", "headers_frames")
 
 HIDE = """
 import sys
@@ -36,22 +37,22 @@ ASK = "from httpx_fast._kernel import select; print(*[getattr(select, name).__mo
 
 def test_compiled_kernels_are_taken_where_they_are(compiled):
     modules = run(ASK.format(names=NAMES)).split()
-    assert set(modules) == {f"httpx_fast._kernel.{kernel}_c" for kernel in ("frames", "hpack", "hpack_encoder")}
+    assert set(modules) == {f"httpx_fast._kernel.{kernel}_c" for kernel in KERNELS}
 
 
 def test_pure_kernels_are_taken_where_they_are_asked_for():
     modules = run(ASK.format(names=NAMES), "python").split()
-    assert set(modules) == {f"httpx_fast._kernel.{kernel}_py" for kernel in ("frames", "hpack", "hpack_encoder")}
+    assert set(modules) == {f"httpx_fast._kernel.{kernel}_py" for kernel in KERNELS}
 
 
-@pytest.mark.parametrize("hidden", ["hpack_c", "hpack_encoder_c", "frames_c"])
+@pytest.mark.parametrize("hidden", ["hpack_c", "hpack_encoder_c", "frames_c", "streams_c"])
 def test_all_kernels_are_pure_where_one_of_http2_is_missing(hidden):
     modules = run(HIDE.format(hidden=hidden) + ASK.format(names=(*NAMES, "HeadParser"))).split()
     assert {module.rpartition("_")[2] for module in modules} == {"py"}
 
 
 def test_demanding_a_missing_kernel_of_http2_says_what_was_tried(compiled):
-    for hidden in ("hpack_c", "hpack_encoder_c", "frames_c"):
+    for hidden in ("hpack_c", "hpack_encoder_c", "frames_c", "streams_c"):
         said = run(HIDE.format(hidden=hidden) + ASK.format(names=NAMES), "c")
         assert said.startswith("ImportError: HTTPX_FAST_IMPL=c demands compiled kernels, but httpx_fast._kernel")
         assert f".{hidden} cannot be imported" in said

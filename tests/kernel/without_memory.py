@@ -8,11 +8,23 @@ debug build must not (https://github.com/python/cpython/issues/151119), without 
 
 from __future__ import annotations
 
+import contextvars
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from httpx_fast._kernel import buffer_c, drive_c, fields_c, frames_c, hpack_c, hpack_encoder_c, http1_c, json_c, urls_c
+from httpx_fast._kernel import (
+    buffer_c,
+    drive_c,
+    fields_c,
+    frames_c,
+    hpack_c,
+    hpack_encoder_c,
+    http1_c,
+    json_c,
+    streams_c,
+    urls_c,
+)
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nServer: a\r\nX-Long-Name: some value\r\nContent-Length: 5\r\n" + b"X-N: v\r\n" * 30 + b"\r\n"
@@ -64,6 +76,28 @@ def frames() -> Any:
     return list(map(str, found)), written
 
 
+def streams() -> Any:
+    table, stream = streams_c.StreamTable(5000), streams_c.StreamState(b"GET", True, 3000)
+    decoder = hpack_c.HpackDecoder()
+    stream.id, stream.plain, table.streams[1] = 1, True, stream
+    pieces = [(0, 0, 1, b"x" * 300, 300), (0, 1, 1, b"y" * 200, 200)]
+    streams_c.deliver(table, [(1, 4, 1, b"\x88", 1), *pieces], decoder.decode_response, 1000)
+    return stream.head.status, stream.take_whole(), table.room, stream.left
+
+
+class NoLoop:
+    def call_soon(self, call: Callable[[], object], *, context: contextvars.Context) -> None:
+        call()
+
+
+def waits() -> Any:
+    wakes = streams_c.WakeList(NoLoop())
+    waiter, other = wakes.waiter(), streams_c.TaskWaiter(wakes)
+    waiter.add_done_callback(str, context=contextvars.Context())
+    waiter.set()
+    return waiter.result(), other.cancel()
+
+
 def body() -> Any:
     collected = buffer_c.BodyBuffer(3000)
     collected.append(b"x" * 1000)
@@ -105,7 +139,7 @@ def drive() -> Any:
 
 
 OPERATIONS: list[Callable[[], Any]] = [
-    *(head, head_in_pieces, chunks, request, hpack, frames, body, urls, lines, json),
+    *(head, head_in_pieces, chunks, request, hpack, frames, streams, waits, body, urls, lines, json),
     drive,
 ]
 

@@ -8,6 +8,7 @@ from types import ModuleType
 
 import pytest
 
+from httpx_fast._kernel import select
 from httpx_fast._wire import h1, h2
 
 KERNELS = ("c", "python")
@@ -38,5 +39,7 @@ def speak_http2(which: str, monkeypatch: pytest.MonkeyPatch) -> None:
     frames, hpack, hpack_encoder = (twin(name, which) for name in ("frames", "hpack", "hpack_encoder"))
     for name in ("FrameReader", "data_head", "headers_frames"):
         monkeypatch.setattr(h2, name, getattr(frames, name))
+    if which == "python" or select.IMPLEMENTATION == "c":  # the compiled one takes no streams of the other
+        monkeypatch.setattr(h2, "deliver", twin("streams", which).deliver)
     monkeypatch.setattr(h2, "HpackDecoder", hpack.HpackDecoder)
     monkeypatch.setattr(h2, "HpackEncoder", hpack_encoder.HpackEncoder)

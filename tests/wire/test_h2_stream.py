@@ -8,6 +8,7 @@ import pytest
 from far_end import data, frame
 
 from httpx_fast._exceptions import LocalProtocolError, RemoteProtocolError
+from httpx_fast._kernel.h2_constants import MANY_PIECES
 from httpx_fast._wire import h2, h2_stream
 from httpx_fast._wire.h1 import MAX_INTERIM_SIZE
 from httpx_fast._wire.heads import WireHead
@@ -308,7 +309,7 @@ def test_a_field_section_above_the_limit_costs_its_stream_only(talk: Any):
 def test_many_small_frames_take_little_memory(talk: Any):
     stream = talk.open(whole=False)
     talk.say(talk.far.head(1), *(data(1, bytes((number % 256,))) for number in range(10_000)))
-    assert len(stream.chunks) < 10_000 / h2_stream._MANY + h2_stream._MANY
+    assert len(stream.chunks) < 10_000 / MANY_PIECES + MANY_PIECES
     pieces = []
     while piece := talk.session.claim(stream):
         pieces.append(piece)
