@@ -484,9 +484,10 @@ class BaseClient(Redirects, Inspection, CopiedClient):
             # CPython 3.13 waits for itself then, for as long as the whole request takes.
             return table.known[method, url]
         except KeyError:
-            template = self._new_template(table, method, url, None)
-            table.keep(method, url, template)
-            return template
+            pass  # below, an error does not have this one, which shows the URL, for its context
+        template = self._new_template(table, method, url, None)
+        table.keep(method, url, template)
+        return template
 
     def _new_template(self, table: Table, method: str, url: str, params: QueryParamTypes | None) -> Template:
         """Return a template of a URL that has none yet, with the client's params and these in its query."""
