@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Coroutine
 from math import inf
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from .._deadline import Deadline, RateCheck
 from .._exceptions import (
@@ -32,6 +32,7 @@ from .._journey import ConnectionFacts, Journey
 from .._kernel.constants import HAS_KEEP_ALIVE
 from .._net.acknowledged import acknowledged, closed_untaken
 from .._net.base import Stream
+from .._net.gathering import LEAST
 from .._origin import Route
 from .._trace import Tracer
 from .._wire.h1 import DEAD, ENDED, HEAD, IDLE, TUNNEL
@@ -39,12 +40,22 @@ from .base import Head, Owner, RequestTimeouts
 from .http1_sending import RequestSender
 from .keep_alive import MARGIN, keep_alive_limits
 
+# A body is gauged while more than this is left of it, in steps: one that comes in this time, at 100 MB/s, is quick.
+# Twice what a stream gathers, so that the end is never waited for.
+_LONG: Final = 2 * LEAST
+_GAUGED: Final = 1024 * 1024  # bytes
+_QUICK: Final = 0.01  # seconds
+_SLOW_READ: Final = 1.0  # seconds; a shorter `timeout.read` might end while arrivals are gathered
+
 
 class Http1Connection(RequestSender):
     """Exchange requests over HTTP/1.1, one at a time, for the holder of the lease."""
 
     __slots__ = (
         "_broken",
+        "_gauged_at",
+        "_gauged_from",
+        "_gathers",
         "_lost",
         "_pushes",
         "_rate_in",
@@ -77,6 +88,10 @@ class Http1Connection(RequestSender):
         self._lost = owner.lost
         self._broken: NetworkError | RemoteProtocolError | None = None  # what came with a head instead of its body
         self._rate_in: RateCheck | None = None  # of the last exchange that had a rate to keep
+        # How quickly a long body comes: what was left of it at a time; 0 while that is not of interest.
+        self._gauged_from = 0
+        self._gauged_at = 0.0
+        self._gathers = False  # it comes quickly: the stream gathers arrivals
         stream.attach(self)
 
     async def exchange(
@@ -241,7 +256,10 @@ class Http1Connection(RequestSender):
                     piece = await self._receive_at_rate(self._timeouts)
                     continue
                 else:
-                    self.stream.set_deadline("read", None if read is None else self._clock() + read, read)
+                    now = self._clock()
+                    if self.left > _LONG or self._gauged_from:
+                        self._gauge(now, read)
+                    self.stream.set_deadline("read", None if read is None else now + read, read)
                     await self.stream.receive()
                 piece = self.take()
         except BaseException as error:
@@ -252,6 +270,28 @@ class Http1Connection(RequestSender):
                 return piece
             raise
         return piece
+
+    def _gauge(self, now: float, read: float | None) -> None:
+        """Let the stream gather arrivals as long as much is left and comes quickly, and this reader waits for it."""
+        left = self.left
+        if left < _LONG:
+            self._stop_gauging()
+        elif self._gauged_from - left >= _GAUGED:
+            quick = now - self._gauged_at <= _QUICK and (read is None or read >= _SLOW_READ)
+            if self._gathers and not quick:
+                self.stream.gather(0)
+            self._gathers = quick
+            self._gauged_from, self._gauged_at = left, now
+        elif not self._gauged_from:
+            self._gauged_from, self._gauged_at = left, now
+        if self._gathers:
+            self.stream.gather(LEAST)
+
+    def _stop_gauging(self) -> None:
+        self._gauged_from = 0
+        if self._gathers:
+            self._gathers = False
+            self.stream.gather(0)
 
     async def _receive_at_rate(self, timeouts: RequestTimeouts) -> bytes:
         """Wait for the next piece, b"" if the time of a window was up before it came. Raises its timeout."""
@@ -384,6 +424,8 @@ class Http1Connection(RequestSender):
             self.journey.first = self._clock()
 
     def message_ended(self) -> None:
+        if self._gauged_from:
+            self._stop_gauging()
         if self.journey is not None:
             self.journey.done = self._clock()
 

@@ -22,6 +22,7 @@ from .._exceptions import ReadError, WriteError
 from .base import HIGH_WATER, Buffer, Sink
 from .deadline_stream import NEVER
 from .errors import closed_here, peer_closed
+from .gathering import PATIENCE, READS_AHEAD, wake_from
 from .scratch import scratch
 from .sockets import NO_WAIT, SocketStream
 
@@ -33,7 +34,20 @@ _PEEK = getattr(socket, "MSG_PEEK", 0) | NO_WAIT
 class LoopStream(SocketStream):
     """Wait by futures, and fail them at their deadline, for both kinds of stream."""
 
-    __slots__ = ("_future", "_halted", "_loop", "_new_future", "_paused", "_senders", "_timer", "_timer_at")
+    __slots__ = (
+        "_ahead",
+        "_future",
+        "_gathering",
+        "_gathering_check",
+        "_halted",
+        "_loop",
+        "_new_future",
+        "_paused",
+        "_senders",
+        "_timer",
+        "_timer_at",
+        "_waited",
+    )
 
     def __init__(
         self, sock: socket.socket, address: Any, clock: Callable[[], float], loop: asyncio.AbstractEventLoop
@@ -47,6 +61,10 @@ class LoopStream(SocketStream):
         self._paused = True
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
+        self._ahead = READS_AHEAD  # reads that may still be made before the loop's next turn
+        self._gathering = 0  # bytes from which the socket is readable; 0 for any
+        self._gathering_check: asyncio.TimerHandle | None = None
+        self._waited = False  # a wait for so many has begun since the last check
 
     def attach(self, sink: Sink) -> None:
         first = self._sink is None
@@ -89,7 +107,21 @@ class LoopStream(SocketStream):
             self._read_timer.postpone(self._clock)
         if self._read_timer.at < self._timer_at:
             self._set_timer()
+        if self._gathering and not self._halted:
+            if self._ahead:
+                self._ahead -= 1
+                self._read_now()
+            else:
+                self._ahead = READS_AHEAD
         return future
+
+    def gather(self, size: int) -> None:
+        self._waited = True
+        if size == self._gathering or not wake_from(self._sock, size or 1):
+            return
+        self._gathering = size
+        if size and self._gathering_check is None:
+            self._check_later()
 
     def poll_idle(self) -> None:
         """Push what the loop has not seen yet: it looks at its sockets once a turn, after all tasks that can go on."""
@@ -248,6 +280,20 @@ class LoopStream(SocketStream):
             self._timer.cancel()
         self._timer = self._loop.call_later(self._delay(at), self._on_time, context=contextvars.Context())
         self._timer_at = at
+
+    def _check_later(self) -> None:
+        self._waited = False
+        self._gathering_check = self._loop.call_later(PATIENCE, self._check_gathering, context=contextvars.Context())
+
+    def _check_gathering(self) -> None:
+        """Have the loop read what is there, unless a wait has begun since the last check."""
+        self._gathering_check = None
+        if self._closed or not self._gathering:
+            return
+        if self._waited:
+            self._check_later()
+        else:
+            self.gather(0)
 
     def _delay(self, at: float) -> float:
         """Return the seconds after which to look at the clock; it may be too early."""

@@ -155,6 +155,12 @@ class Stream(abc.ABC):
     def free_buffers(self) -> None:  # noqa: B027  # most hold none
         """Free memory that an idle connection does not need; never raises. For after the first response."""
 
+    def gather(self, size: int) -> None:  # noqa: B027  # only a saving
+        """Let the next `receive()` wait for about `size` bytes, or until some milliseconds have passed; 0 ends that.
+
+        For a long body that comes quickly: call it before each wait, and with 0 before the last `size` bytes.
+        """
+
     @abc.abstractmethod
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         """Make waits fail at `at` (monotonic seconds, None for never) with the timeout of `phase`.

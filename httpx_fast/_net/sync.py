@@ -28,6 +28,7 @@ from .base import DONE, Abortable, Aborted, Buffer, Stream, Waiter
 from .connecting import Connector, connect_error
 from .deadline_stream import NEVER
 from .errors import closed_here
+from .gathering import PATIENCE, wake_from
 from .sockets import NO_WAIT, PulledStream, SocketBackend, poller, wait_writable
 
 T = TypeVar("T")
@@ -39,6 +40,9 @@ _KERNEL_TIMES: Final = bool(NO_WAIT) and _TIMEVAL.size == 16 and sys.platform.st
 # what is left, and the rest, if it comes to that, is polled for, which is exact.
 _SHARE: Final = 0.85
 _TICK: Final = 0.01  # seconds
+_UNKNOWN: Final = -1.0  # seconds that the kernel was given are not those of a deadline
+_PATIENCE: Final = _TIMEVAL.pack(0, int(PATIENCE * 1_000_000))
+_NEAR: Final = 0.05  # seconds; longer than the kernel gathers
 _LONGEST: Final = 1_000_000.0  # seconds; what lies further ahead is for ever
 # Seconds after which a thread that connects checks whether it was aborted. Shutting its sockets down wakes it at
 # once on Linux; elsewhere sockets that are not connected yet cannot be shut down.
@@ -47,13 +51,14 @@ _BY_TIMERS: Final = ("SIGALRM", "SIGVTALRM", "SIGPROF")
 
 
 class SyncStream(PulledStream):
-    __slots__ = ("_draining", "_granted", "_kernel_times", "_receiving", "_turn", "_writing")
+    __slots__ = ("_draining", "_gathering", "_granted", "_kernel_times", "_receiving", "_turn", "_writing")
 
     def __init__(self, sock: socket.socket, address: Any, clock: Callable[[], float]) -> None:
         super().__init__(sock, address, clock)
         # Frameworks that replace `socket` wait in a loop of their own, which knows nothing of SO_RCVTIMEO.
         self._kernel_times = _KERNEL_TIMES and type(sock).__module__ == "socket" and not _timers_interrupt()
         self._granted = NEVER  # seconds after which the kernel gives up
+        self._gathering = 0  # bytes that the kernel waits for; 0 for any
         self._turn = threading.Lock()  # held while `_unsent` changes and another thread may flush it
         # Set while a thread uses the descriptor. Each sets its flag before it checks whether the stream was closed, and
         # `close()` marks the stream closed before it checks these: so one of the two sees the other.
@@ -67,6 +72,8 @@ class SyncStream(PulledStream):
                 raise self._fault
             if self._arrived:
                 self._read_timer.postpone(self._clock)
+            if self._gathering and self._pull_gathered():
+                return DONE
             while True:
                 try:
                     if self._kernel_times:
@@ -84,6 +91,33 @@ class SyncStream(PulledStream):
             self._receiving = False
             if self._closed:
                 self._let_go()
+
+    def gather(self, size: int) -> None:
+        if size == self._gathering or not self._kernel_times:
+            return
+        receiving, self._receiving = self._receiving, True
+        try:
+            if not self._closed and wake_from(self._sock, size or 1):
+                self._gathering = size
+                self._granted = _UNKNOWN
+                if size:
+                    self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _PATIENCE)
+        finally:
+            self._receiving = receiving
+            if self._closed:
+                self._let_go()
+
+    def _pull_gathered(self) -> bool:
+        """Read what was gathered; return whether the sink has enough. Ends if nothing came or the deadline is near."""
+        if self._read_timer.at - self._clock() > _NEAR:
+            try:
+                if self._pull():
+                    return True
+                self._read_timer.postpone(self._clock)
+            except BlockingIOError:
+                pass
+        self.gather(0)
+        return False
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
         if self._unsent:

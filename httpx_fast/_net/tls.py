@@ -239,6 +239,9 @@ class TLSStream(Stream):
         self._free_write_buffer()
         self._inner.free_buffers()
 
+    def gather(self, size: int) -> None:
+        self._inner.gather(size)
+
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         self._inner.set_deadline(phase, at, budget)
 

@@ -14,6 +14,7 @@ from .base import Abortable, Aborted, Buffer, Stream, Waiter
 from .connecting import Connector, connect_error
 from .deadline_heap import Deadlines
 from .deadline_stream import NEVER, Scopes
+from .gathering import PATIENCE, wake_from
 from .sockets import PulledStream, SocketBackend, wait_writable
 
 T = TypeVar("T")
@@ -49,7 +50,18 @@ class TrioStream(PulledStream):
     the last one has come up, or a deadline is sooner.
     """
 
-    __slots__ = ("_check", "_deadlines", "_next_check", "_number", "_receiving", "_scopes", "_turn", "_wrote")
+    __slots__ = (
+        "_check",
+        "_deadlines",
+        "_gathering",
+        "_next_check",
+        "_number",
+        "_receiving",
+        "_scopes",
+        "_turn",
+        "_waited",
+        "_wrote",
+    )
 
     def __init__(
         self, sock: socket.socket, address: Any, clock: Callable[[], float], deadlines: Deadlines, timer: TrioTimer
@@ -60,6 +72,8 @@ class TrioStream(PulledStream):
         self._check = ReadCheck(self)
         self._next_check = NEVER  # when check_deadline() is called next
         self._receiving = False
+        self._gathering = 0  # bytes from which the socket is readable; 0 for any
+        self._waited = False  # a wait for so many has begun since the last check
         self._wrote = False  # an answer cannot be there yet
         self._scopes = Scopes(self, trio.CancelScope, trio.current_time)  # of writes
         self._turn = trio.Lock()  # held by the task that writes
@@ -78,6 +92,11 @@ class TrioStream(PulledStream):
         if self._receiving and self._read_timer.at < self._next_check:
             self._check_later()
 
+    def gather(self, size: int) -> None:
+        self._waited = True
+        if size != self._gathering and wake_from(self._sock, size or 1):
+            self._gathering = size
+
     async def receive(self) -> None:
         if self._fault is not None:
             raise self._fault
@@ -92,6 +111,8 @@ class TrioStream(PulledStream):
                     return
             except BlockingIOError:
                 pass
+        if self._gathering:
+            self._check_gathering()
         while True:
             if timer.at < self._next_check:
                 self._check_later()
@@ -118,11 +139,26 @@ class TrioStream(PulledStream):
             return
         if self._clock() >= self._read_timer.at:
             trio.lowlevel.notify_closing(self._number)  # a write that waits is woken too, and waits on
-        elif self._read_timer.at != NEVER:
+            return
+        if self._gathering:
+            if self._waited:
+                self._waited = False
+                self._check_gathering()
+                return
+            self.gather(0)  # which wakes the read, if anything is there
+        if self._read_timer.at != NEVER:
             self._check_later()
 
+    def _check_gathering(self) -> None:
+        at = self._clock() + PATIENCE
+        if at < self._next_check:
+            self._check_at(at)
+
     def _check_later(self) -> None:
-        self._next_check = at = self._read_timer.at
+        self._check_at(self._read_timer.at)
+
+    def _check_at(self, at: float) -> None:
+        self._next_check = at
         deadlines, timer = self._deadlines
         deadlines.add(timer, at, self._check)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from scripted import ScriptedStream
 
 from httpx_fast._conn.base import RequestTimeouts
 from httpx_fast._conn.http1 import Http1Connection
@@ -21,6 +22,7 @@ from httpx_fast._exceptions import (
     WriteTimeout,
 )
 from httpx_fast._journey import ConnectionFacts, Journey
+from httpx_fast._net.gathering import LEAST
 from httpx_fast._net.sync import SyncBackend
 from httpx_fast._origin import Origin, Route
 from httpx_fast._wire.heads import WireHead
@@ -401,3 +403,92 @@ def test_a_body_that_nobody_took_is_no_part_of_the_next(scene: Callable[..., Sce
     drive(at.connection.exchange(request, b"", 0, TIMEOUTS, Journey(0.0, at.clock), True))
     assert at.connection.rest(at.clock())
     assert at.exchange() == b"b" * 40
+
+
+MIB = 1024 * 1024
+
+
+class GatheringStream(ScriptedStream):
+    """Notes what it is asked to gather, and lets the time pass that an arrival takes."""
+
+    def __init__(self, script: list[bytes | BaseException | None]) -> None:
+        super().__init__(script)
+        self.now = 0.0
+        self.seconds = 0.0  # that a piece takes
+        self.gathered: list[int] = []
+
+    def gather(self, size: int) -> None:
+        self.gathered.append(size)
+
+    async def receive(self) -> None:
+        self.now += self.seconds
+        await super().receive()
+
+
+def streamed(
+    size: int, seconds: float, timeouts: RequestTimeouts = TIMEOUTS
+) -> tuple[GatheringStream, Http1Connection]:
+    """Reads a body of `size` bytes that comes in pieces of 64 KiB, each in so many seconds; returns what did."""
+    piece = bytes(65536)
+    stream = GatheringStream([b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size, *[piece] * (size // len(piece))])
+    at = Scene(stream, lambda: stream.now)
+    at.exchange(whole=False, timeouts=timeouts)
+    stream.seconds = seconds
+    received = 0
+    while data := drive(at.connection.next_chunk()):
+        received += len(data)
+    assert received == size
+    return stream, at.connection
+
+
+def test_a_long_body_that_comes_quickly_is_gathered_but_for_its_end() -> None:
+    stream, connection = streamed(8 * MIB, 0.0005)
+    # The first MiB shows how quickly it comes, and of the last 512 KiB every arrival is wanted at once.
+    assert 80 < len(stream.gathered) <= (8 * MIB - MIB - LEAST) // 65536
+    assert stream.gathered[:-1] == [LEAST] * (len(stream.gathered) - 1)
+    assert stream.gathered[-1] == 0
+    assert connection.rest(stream.now)
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds", "read"),
+    [(8 * MIB, 0.001, 5.0), (8 * MIB, 0.0005, 0.5), (MIB, 0.0, 5.0)],
+    ids=["slow", "a short timeout", "not long"],
+)
+def test_other_bodies_are_not_gathered(size: int, seconds: float, read: float) -> None:
+    stream, _ = streamed(size, seconds, TIMEOUTS._replace(read=read))
+    assert not any(stream.gathered)
+
+
+def test_a_body_that_turns_slow_is_no_longer_gathered() -> None:
+    piece = bytes(65536)
+    stream = GatheringStream([b"HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n", *[piece] * 128])
+    at = Scene(stream, lambda: stream.now)
+    at.exchange(whole=False)
+    for _ in range(40):
+        assert drive(at.connection.next_chunk())
+    assert stream.gathered[-1] == LEAST
+    stream.seconds = 0.01
+    for _ in range(40):
+        assert drive(at.connection.next_chunk())
+    assert stream.gathered[-1] == 0
+
+
+def test_the_connection_does_not_gather_for_the_next_response() -> None:
+    pieces_of_body = [bytes(65536)] * 40
+    stream = GatheringStream([b"HTTP/1.1 200 OK\r\nContent-Length: 2621440\r\n\r\n", *pieces_of_body, OK])
+    at = Scene(stream, lambda: stream.now)
+    at.exchange(whole=False)
+    for _ in range(24):
+        assert drive(at.connection.next_chunk())
+    assert stream.gathered[-1] == LEAST
+    for _ in range(16):
+        stream.push(stream.script.pop(0))  # all of the rest, while nobody waits
+    assert stream.gathered[-1] == 0
+    received = 0
+    while piece := drive(at.connection.next_chunk()):
+        received += len(piece)
+    assert received == 16 * 65536
+    assert at.connection.rest(stream.now)
+    assert at.exchange() == b"ok"
+    assert stream.gathered[-1] == 0
