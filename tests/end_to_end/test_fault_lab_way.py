@@ -11,6 +11,7 @@ import pytest
 import httpx_fast
 from httpx_fast.testing import (
     Close,
+    FakeClock,
     FaultLab,
     Held,
     Mute,
@@ -22,6 +23,7 @@ from httpx_fast.testing import (
     Send,
     Socks4,
     Socks5,
+    Tell,
     Tls,
     established,
     response,
@@ -30,6 +32,7 @@ from httpx_fast.testing import (
 pytest_plugins = ["httpx_fast.testing.pytest_plugin"]
 
 ONE = httpx_fast.Limits(max_connections=1)  # a place that leaked would be missed by the next request
+WHILE = 900  # seconds that a fake clock lets pass
 SOON = 0.05  # seconds; when a peer that says nothing is given up
 NAME = "origin.test"
 GOOD = Repeat(Read(), Send(response(b"good")))
@@ -161,11 +164,11 @@ OF_HTTP = {
         "407 .*wants credentials and none are set.*Basic",
     ),
     "502": Fault([Read(), Send(response(b"", status=502))], httpx_fast.ProxyError, "502 Bad Gateway"),
-    "mute": Fault([Mute()], httpx_fast.ConnectTimeout, rf"connect timed out after \S+ s of {SOON} s", False),
+    "mute": Fault([Read(), Mute()], httpx_fast.ConnectTimeout, rf"connect timed out after \S+ s of {WHILE} s", False),
     "mute within its answer": Fault(
         [Read(), Send(established()[:20]), Mute()],
         httpx_fast.ConnectTimeout,
-        rf"connect timed out after \S+ s of {SOON} s",
+        rf"connect timed out after \S+ s of {WHILE} s",
         False,
     ),
     "closed": Fault([Read(), Close()], httpx_fast.ConnectError, "broke off"),
@@ -173,7 +176,9 @@ OF_HTTP = {
     "reset within its answer": Fault(
         [Read(), Send(established()[:20]), Reset()], httpx_fast.ConnectError, "broke off.*ECONNRESET"
     ),
-    "garbage": Fault([Read(), Send(b"220 mail ESMTP\r\n\r\n"), Mute()], httpx_fast.ProxyError, "no HTTP.*220 mail"),
+    "garbage": Fault(
+        [Read(), Send(b"220 mail ESMTP\r\n\r\n"), Mute()], httpx_fast.ProxyError, "expected a status line.*220 mail"
+    ),
     "more than its answer": Fault(
         [Read(), Send(established() + b"HTTP/1.1 200 OK\r\n"), Mute()], httpx_fast.ProxyError, "more than its answer"
     ),
@@ -197,7 +202,7 @@ OF_SOCKS5 = {
     "no way in": Fault([Socks5(way=255), Mute()], httpx_fast.ProxyError, "wants a login, and none is set"),
     "reset within its answer": Fault([Socks5(cut=3), Reset()], httpx_fast.ConnectError, "broke off"),
     "closed within its answer": Fault([Socks5(cut=8), Close()], httpx_fast.ConnectError, "broke off"),
-    "mute within its answer": Fault([Socks5(cut=1), Mute()], httpx_fast.ConnectTimeout, f"of {SOON} s", False),
+    "mute within its answer": Fault([Socks5(cut=1), Mute()], httpx_fast.ConnectTimeout, f"of {WHILE} s", False),
     "garbage": Fault([Receive(), Send(b"HTTP/1.1 400\r\n"), Mute()], httpx_fast.ProxyError, "no SOCKS5.*HTTP"),
 }
 OF_SOCKS4 = {
@@ -211,7 +216,7 @@ OF_SOCKS4 = {
         }.items()
     },
     "reset within its answer": Fault([Socks4(cut=1), Reset()], httpx_fast.ConnectError, "broke off"),
-    "mute within its answer": Fault([Socks4(cut=4), Mute()], httpx_fast.ConnectTimeout, f"of {SOON} s", False),
+    "mute within its answer": Fault([Socks4(cut=4), Mute()], httpx_fast.ConnectTimeout, f"of {WHILE} s", False),
     "garbage": Fault([Receive(), Send(b"HTTP/1.1 400\r\n"), Mute()], httpx_fast.ProxyError, "no SOCKS4.*HTTP"),
 }
 FAULTS = {
@@ -239,14 +244,28 @@ def through(backend: Any, lab: FaultLab, scheme: str) -> Any:
 @pytest.mark.parametrize(("scheme", "name"), FAULTS)
 def test_a_fault_of_a_proxy_is_named_and_the_pool_is_whole(backend, fault_lab, scheme, name):
     fault = FAULTS[scheme, name]
-    fault_lab.serve(fault.steps, GOOD_WAY[scheme])
+    *steps, last = fault.steps
+    said = threading.Event()
+    fault_lab.serve([*steps, Tell(said), last], GOOD_WAY[scheme])
 
     async def body():
         async with through(backend, fault_lab, scheme) as client:
-            granted = httpx_fast.Timeout(30, connect=30 if fault.patient else SOON)
+            granted = httpx_fast.Timeout(30, connect=30 if fault.patient else WHILE)
             named = rf"the proxy {scheme}://127\.0\.0\.1:{fault_lab.port}\b"
             seen = rf"(?s)(?=.*{fault.seen})(?=.*{named})(?=.*localhost:443)"
-            await fails(client, "https://localhost/", fault.error, seen, "proxy", timeout=granted)
+
+            async def fail():
+                await fails(client, "https://localhost/", fault.error, seen, "proxy", timeout=granted)
+
+            async def let_time_pass():
+                await backend.hear(said)
+                clock.advance(WHILE)
+
+            if fault.patient:
+                await fail()
+            else:
+                with FakeClock(getattr(client, "blocking", client)) as clock:
+                    await backend.together(fail, let_time_pass)
             assert (await client.get(GOOD_URL[scheme])).text == "good"
 
     backend.run(body)
