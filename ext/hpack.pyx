@@ -69,6 +69,7 @@ cdef long long NO_LENGTH = constants.NO_LENGTH
 cdef long long BAD_LENGTH = constants.BAD_LENGTH
 cdef uint64_t MAX_LENGTH = constants.MAX_LENGTH
 cdef int HAS_CONTENT_LENGTH = constants.HAS_CONTENT_LENGTH
+cdef Py_ssize_t MAX_REMEMBERED_BLOCK = h2_constants.MAX_REMEMBERED_BLOCK
 cdef Py_ssize_t SHOWN_AND_ONE = h2_errors.SHOWN_AND_ONE
 
 cdef unsigned char IS_TOKEN[256]
@@ -407,6 +408,17 @@ cdef class FieldSection:
         """Return the values of all fields with this name, which is given in lower case."""
         return [value for name, value in self.fields() if name == lower_name]
 
+    cdef FieldSection copy(self):
+        """Return the same section with a list of its own; this one has no offences."""
+        cdef FieldSection section = FieldSection.__new__(FieldSection)
+        section.lines = self.lines[:]
+        section.status = self.status
+        section.flags = self.flags
+        section.count = self.count
+        section.size = self.size
+        section.content_length = self.content_length
+        return section
+
     cdef inline void accuse(self, Entry *entry, int offences) noexcept:
         if offences:
             self.offences |= offences
@@ -458,6 +470,12 @@ cdef class HpackDecoder:
     cdef uint32_t found_room
     cdef unsigned char *scratch
     cdef Py_ssize_t scratch_room
+    # The last block and, once it came twice, its section; both hold for this table and this limit.
+    cdef bytes last_block
+    cdef FieldSection last_section
+    cdef uint64_t last_generation
+    cdef Py_ssize_t last_limit
+    cdef uint64_t generation  # changes of the table so far
     #: Bytes that a field section may have, as RFC 9113 s.6.5.2 counts them.
     cdef public Py_ssize_t max_list_size
 
@@ -516,13 +534,37 @@ cdef class HpackDecoder:
     def decode_response(self, block):
         """Return the fields of a block with status, flags and offences. Raises Http2Error, and SectionTooLarge."""
         cdef Py_buffer view
+        cdef FieldSection section
+        cdef bint again = False
+        if type(block) is bytes and self.last_block is not None and self.is_last(<bytes> block):
+            if self.last_section is not None:
+                return self.last_section.copy()
+            again = True
+        self.last_block = self.last_section = None
+        self.last_generation = self.generation
         PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
         try:
             self.read(<bytes_ptr> view.buf, <bytes_ptr> view.buf + view.len)
-            return self.section()
+            section = self.section()
+            if (
+                type(block) is bytes and view.len <= MAX_REMEMBERED_BLOCK and section.offences == 0
+                and self.last_generation == self.generation
+            ):
+                self.last_block = block
+                self.last_limit = self.max_list_size
+                if again:
+                    self.last_section = section.copy()
+            return section
         finally:
             self.forget()
             PyBuffer_Release(&view)
+
+    cdef bint is_last(self, bytes block) except -1:
+        """Return whether a block is the last one, and means the same."""
+        return (
+            self.last_generation == self.generation and self.last_limit == self.max_list_size
+            and self.due == NOTHING_DUE and self.last_block == block
+        )
 
     cdef FieldSection section(self):
         cdef FieldSection section = FieldSection.__new__(FieldSection)
@@ -604,6 +646,7 @@ cdef class HpackDecoder:
             if self.due != NOTHING_DUE and size > self.due:
                 break
             self.due = NOTHING_DUE
+            self.generation += 1
             self.table.size = size
             self.make_room(0)
         if self.due != NOTHING_DUE:
@@ -703,6 +746,7 @@ cdef class HpackDecoder:
         return 0
 
     cdef int add(self, Entry *entry) except -1:
+        self.generation += 1
         self.make_room(entry.size)
         if entry.size <= self.table.size:
             push(&self.table, entry)

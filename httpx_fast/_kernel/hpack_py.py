@@ -43,6 +43,7 @@ from .h2_constants import (
     ENTRY_OVERHEAD,
     MAX_INTEGER_BYTES,
     MAX_LIST_SIZE,
+    MAX_REMEMBERED_BLOCK,
     PSEUDO_LATE,
     PSEUDO_REPEATED,
     PSEUDO_UNKNOWN,
@@ -234,6 +235,17 @@ class FieldSection:
                 self.offences |= offences
                 self.offender = self.offender or pair
 
+    def _copy(self) -> FieldSection:
+        """Return the same section with a list of its own; this one has no offences."""
+        section = FieldSection()
+        section._lines = self._lines[:]
+        section.status = self.status
+        section.flags = self.flags
+        section.count = self.count
+        section.size = self.size
+        section.content_length = self.content_length
+        return section
+
     def fields(self) -> list[FieldLine]:
         """Return names and values as received, without pseudo fields; the same list at every call."""
         return self._lines
@@ -251,7 +263,18 @@ def _check_limit(limit: int) -> None:
 class HpackDecoder:
     """Decode the field blocks that one peer sends, in their order."""
 
-    __slots__ = ("_due", "_entries", "_limit", "_list_size", "_size", "_used", "max_list_size")
+    __slots__ = (
+        "_due",
+        "_entries",
+        "_generation",
+        "_last",
+        "_last_section",
+        "_limit",
+        "_list_size",
+        "_size",
+        "_used",
+        "max_list_size",
+    )
 
     def __init__(self, max_table_size: int = DEFAULT_TABLE_SIZE, max_list_size: int = MAX_LIST_SIZE) -> None:
         _check_limit(max_table_size)
@@ -261,6 +284,10 @@ class HpackDecoder:
         self._limit = max_table_size
         self._due: int | None = None  # the lowest limit that the peer has to follow with its next block
         self._list_size = 0  # bytes of the section so far
+        self._generation = 0  # changes of the table so far
+        # The last block, for which table and limit it holds, and its section once it came twice.
+        self._last: tuple[bytes, int, int] | None = None
+        self._last_section: FieldSection | None = None
         #: Bytes that a field section may have, as RFC 9113 s.6.5.2 counts them.
         self.max_list_size = max_list_size
 
@@ -287,7 +314,18 @@ class HpackDecoder:
 
     def decode_response(self, block: bytes | bytearray | memoryview) -> FieldSection:
         """Return the fields of a block with status, flags and offences. Raises Http2Error, and SectionTooLarge."""
-        return FieldSection(self._read(bytes(view_of(block))), self._list_size)
+        raw = bytes(view_of(block))
+        known = self._due is None and self._last == (raw, self._generation, self.max_list_size)
+        if known and self._last_section is not None:
+            return self._last_section._copy()
+        self._last = self._last_section = None
+        before = self._generation
+        section = FieldSection(self._read(raw), self._list_size)
+        if len(raw) <= MAX_REMEMBERED_BLOCK and not section.offences and before == self._generation:
+            self._last = raw, before, self.max_list_size
+            if known:
+                self._last_section = section._copy()
+        return section
 
     def _read(self, block: bytes) -> list[Entry]:
         found: list[Entry] = []
@@ -330,6 +368,7 @@ class HpackDecoder:
                 break
             at = after
             self._due = None
+            self._generation += 1
             self._size = size
             self._make_room(0)
         if self._due is not None:
@@ -360,6 +399,7 @@ class HpackDecoder:
 
     def _add(self, entry: Entry) -> None:
         size = entry[1]
+        self._generation += 1
         self._make_room(size)
         if size <= self._size:
             self._entries.appendleft(entry)

@@ -518,3 +518,65 @@ def test_trailers_have_no_status(kernel):
 def test_section_made_by_hand_is_empty(kernel):
     section = kernel.FieldSection()
     assert (section.fields(), section.count, section.status, section.content_length) == ([], 0, 0, constants.NO_LENGTH)
+
+
+INDEXED = b"\x40\x03x-a\x01b"  # x-a: b, added to the table
+PLAIN = b"\x88\x0f\x0d\x015"  # :status: 200, content-length: 5
+
+
+def said(section):
+    facts = section.status, section.flags, section.content_length, section.count, section.size, section.offences
+    return facts, section.fields()
+
+
+def test_a_block_that_comes_again_means_the_same_and_lists_are_not_shared(kernel):
+    decoder = kernel.HpackDecoder()
+    sections = [decoder.decode_response(PLAIN) for _ in range(5)]
+    assert [said(each) for each in sections] == [said(sections[0])] * 5
+    assert sections[0].content_length == 5
+    for section in sections:
+        section.fields().append((b"x", b"y"))
+    assert decoder.decode_response(PLAIN).fields() == [(b"content-length", b"5")]
+
+
+def test_a_block_that_comes_again_means_what_the_table_says_now(kernel):
+    decoder = kernel.HpackDecoder()
+    decoder.decode(INDEXED)
+    newest = b"\x88\xbe"
+    for _ in range(3):
+        assert decoder.decode_response(newest).fields() == [(b"x-a", b"b")]
+    decoder.decode(b"\x40\x03x-c\x01d")
+    for _ in range(3):
+        assert decoder.decode_response(newest).fields() == [(b"x-c", b"d")]
+    adding = b"\x88\x40\x03x-e\x01f"
+    for count in range(3):
+        assert decoder.decode_response(adding).fields() == [(b"x-e", b"f")]
+        assert decoder.table_size == (2 + count + 1) * 36
+    decoder.decode_response(b"\x20\x88")  # a table of 0 bytes
+    with pytest.raises(h2_errors.Http2Error, match="index"):
+        decoder.decode_response(newest)
+
+
+def test_a_block_that_comes_again_is_held_against_the_limits_of_now(kernel):
+    decoder = kernel.HpackDecoder()
+    for _ in range(3):
+        decoder.decode_response(PLAIN)
+    decoder.max_list_size = 50
+    with pytest.raises(h2_errors.SectionTooLarge):
+        decoder.decode_response(PLAIN)
+    decoder.max_list_size = 1000
+    for _ in range(3):
+        assert decoder.decode_response(PLAIN).count == 1
+    decoder.max_table_size = 100
+    with pytest.raises(h2_errors.Http2Error, match="table"):
+        decoder.decode_response(PLAIN)
+
+
+def test_what_is_wrong_with_a_block_is_said_each_time(kernel):
+    decoder = kernel.HpackDecoder()
+    for _ in range(4):
+        section = decoder.decode_response(b"\x88\x00\x03X-A\x01b")
+        assert (section.offences, section.offender) == (1, (b"X-A", b"b"))
+    for _ in range(4):
+        large = decoder.decode_response(b"\x88\x00\x03x-a\x7f\xff\x07" + b"b" * (127 + 127 + 7 * 128))
+        assert large.count == 1
