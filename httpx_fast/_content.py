@@ -101,6 +101,19 @@ class _OnePiece:
         return self._left.pop()
 
 
+_HINTS = {"str": " (encode it)", "tuple": " (a form is a dict, given as 'data')"}
+
+
+def checked_item(item: Any) -> Any:
+    """Return an item of a body that comes in pieces. Raises TypeError if it gives no bytes."""
+    try:
+        memoryview(item)
+    except TypeError:
+        kind = type(item).__name__
+        raise TypeError(f"an item of the body is {kind}; expected bytes{_HINTS.get(kind, '')}") from None
+    return item
+
+
 class IteratorByteStream(SyncByteStream):
     """Read a body from an iterable or a file, piece by piece."""
 
@@ -137,7 +150,7 @@ class IteratorByteStream(SyncByteStream):
         for piece in self._file_pieces() if callable(getattr(source, "read", None)) else source:
             empty = False
             self._gave = True
-            yield piece
+            yield piece if piece.__class__ is bytes else checked_item(piece)
         # Any other iterator may or may not be able to start again: this one yielded nothing, so it is exhausted.
         if empty and self._gave:
             raise StreamConsumed
@@ -214,7 +227,7 @@ class AsyncIteratorByteStream(AsyncByteStream):
             async for piece in pieces:
                 empty = False
                 self._gave = True
-                yield piece
+                yield piece if piece.__class__ is bytes else checked_item(piece)
         finally:
             # A consumer that stops early would leave the generator to the garbage collector.
             if isinstance(pieces, AsyncGenerator):

@@ -74,6 +74,17 @@ CASES = [
     (lambda: post(files={"a": None}), TypeError, "form file 'a' is NoneType; expected bytes, str, or an open binary"),
     (lambda: post(files={"a": ("name", 5)}), TypeError, "form file 'a' is int"),
     (lambda: post(files={5: b"x"}), TypeError, "the name of a form file is str, not int: 5"),
+    (
+        lambda: post(content=["a"]).request.read(),
+        TypeError,
+        r"an item of the body is str; expected bytes \(encode it\)",
+    ),
+    (
+        lambda: post(content=[("a", "b")]).request.read(),
+        TypeError,
+        r"is tuple; expected bytes \(a form is a dict, given",
+    ),
+    (lambda: post(content=iter([b"a", None])).request.read(), TypeError, "is NoneType; expected bytes$"),
     (lambda: post(files={"a": io.StringIO("x")}), TypeError, "form file 'a' is StringIO, which gives text"),
     (
         lambda: post(files={"a": ("name", b"x", 5)}).request.read(),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 
@@ -270,3 +271,17 @@ def test_a_body_in_memory_is_sent_on_by_clients_of_either_kind(backend):
 
     backend.run(body)
     assert sent == [(b"whole", "5", False)]
+
+
+@pytest.mark.parametrize("item", ["text", ("a", "b"), None, 5])
+def test_item_of_an_asynchronous_body_that_gives_no_bytes_is_named(item):
+    async def pieces():
+        yield bytearray(b"a")
+        yield memoryview(b"b")
+        yield item
+
+    async def read():
+        return [bytes(piece) async for piece in AsyncIteratorByteStream(pieces())]
+
+    with pytest.raises(TypeError, match=f"^an item of the body is {type(item).__name__}; expected bytes"):
+        asyncio.run(read())
