@@ -195,6 +195,7 @@ cdef struct Section:
     Field *fields
     uint32_t count
     uint32_t room  # of `fields`
+    uint32_t wanted  # room that the section before needed
     bint bare_lf  # whether LF alone ends a line
     bint trailers
 
@@ -293,7 +294,7 @@ cdef int add_field(Section *section, bytes_ptr base, bytes_ptr line, bytes_ptr e
 
 cdef int grow(Section *section) except -1:
     """Allocate space for more fields, up to the limit."""
-    cdef uint32_t room = min(MAX_FIELDS, 2 * section.room if section.room else FEW_FIELDS)
+    cdef uint32_t room = min(MAX_FIELDS, 2 * section.room if section.room else section.wanted or FEW_FIELDS)
     cdef Field *fields
     if section.count == MAX_FIELDS:
         raise errors.too_many_fields(title(section))
@@ -392,14 +393,13 @@ cdef class ResponseHead:
         return rest
 
     cdef int take(self, Section *section, bytes_ptr base) except -1:
-        """Copy the results out of the section that was read."""
+        """Take the results out of the section that was read: the parser of an idle connection holds no table."""
         self.head = PyBytes_FromStringAndSize(<const char *> base, section.line)
         self.count = section.count
-        if section.count:
-            self.table = <Field *> PyMem_Malloc(section.count * sizeof(Field))
-            if self.table == NULL:
-                raise MemoryError
-            memcpy(self.table, section.fields, section.count * sizeof(Field))
+        self.table = section.fields
+        section.fields = NULL
+        section.room = 0
+        section.wanted = section.count
         return self.find_facts(base)
 
     cdef int find_facts(self, bytes_ptr base) except -1:

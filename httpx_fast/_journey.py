@@ -38,7 +38,6 @@ class Details:
         "body_received",
         "body_sent",
         "cut",
-        "dialled",
         "expected",
         "failure",
         "head_sent",
@@ -55,7 +54,6 @@ class Details:
     )
 
     def __init__(self) -> None:
-        self.dialled: bool = False  # the connection was made for this request
         self.cut: bool = False  # it is not needed any more, and is not sent again
         self.failure: str | None = None  # of an attempt: why it was not the last, in words
         self.again: str | None = None  # the same as a code
@@ -93,6 +91,7 @@ class Journey:
         "_clock",
         "connection",
         "details",
+        "dialled",
         "done",
         "first",
         "head",
@@ -120,6 +119,7 @@ class Journey:
         self.done: float | None = nothing
         self.stopped: float | None = nothing  # it failed, or was given up, before the end of the body
         self.connection: ConnectionFacts | None = nothing
+        self.dialled: bool = False  # the connection was made for this request
         self.nth: int = 0  # this was the n-th request on its connection, counted from 1
         self.trace: Tracer | None = nothing  # gets each step; None without one
         self.stream_id: int | None = nothing  # of the stream that it had, on a connection of HTTP/2
@@ -173,7 +173,7 @@ class Journey:
         self.connection = facts
         facts.counted = True
         facts.trace = self.trace
-        self.detail().dialled = True
+        self.dialled = True
 
     def reader_had(self, since: float, until: float) -> None:
         """Note that from `since` to `until` nobody waited for the network: what was read was used."""
@@ -221,9 +221,9 @@ class Journey:
     @property
     def reused(self) -> bool:
         """Return whether the connection was there before: it was made for another request, or by `warm()`."""
-        facts, details = self.connection, self.details
-        if details is not None and details.dialled:
+        if self.dialled:
             return False
+        facts = self.connection
         return self.nth > 1 or (facts is not None and facts.counted)
 
     @property

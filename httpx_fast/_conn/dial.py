@@ -10,7 +10,7 @@ import contextlib
 import functools
 import socket
 import ssl
-from collections.abc import Generator, Sequence
+from collections.abc import Coroutine, Generator, Sequence
 from typing import Any, NamedTuple
 
 from .._deadline import Deadline, PhaseTimer
@@ -102,7 +102,7 @@ class _Dial:
         origin, proxy = route.origin, self._options.proxy
         try:
             if proxy is None:
-                stream = await self._connect(await self._find(origin.host, origin.port))
+                stream = self._connected(await self._connect(await self._find(origin.host, origin.port)))
             else:
                 stream = await self._pass(proxy, route)
             if origin.scheme == "https" and not route.forward:
@@ -132,20 +132,21 @@ class _Dial:
         self._facts.dns_done = self._backend.clock()
         return addresses
 
-    async def _connect(self, addresses: Sequence[Address] | None) -> Stream:
+    def _connect(self, addresses: Sequence[Address] | None) -> Coroutine[Any, Any, Stream]:
         options, backend = self._options, self._backend
         if addresses is not None:
-            stream = await backend.connect_tcp(
+            return backend.connect_tcp(
                 addresses,
                 self._timer,
                 local_address=options.local_address,
                 socket_options=options.tcp_options(),
             )
-        else:
-            assert options.uds is not None
-            stream = await backend.connect_unix(options.uds, self._timer, socket_options=options.socket_options)
+        assert options.uds is not None
+        return backend.connect_unix(options.uds, self._timer, socket_options=options.socket_options)
+
+    def _connected(self, stream: Stream) -> Stream:
         self._opened = stream
-        self._facts.tcp_done = backend.clock()
+        self._facts.tcp_done = self._backend.clock()
         stream.set_deadline("connect", self._timer.until, self._timer.granted)
         return stream
 
@@ -196,7 +197,7 @@ class _Dial:
         sessions = self._options.sessions
         key = Route(Origin("https", hop.host, hop.port), forward=True)
         with _on_the_way_to(hop):
-            stream = await self._connect(proxies)
+            stream = self._connected(await self._connect(proxies))
             if hop.tls is not None:
                 self._opened = stream = await stream.start_tls(hop.tls(), hop.host, sessions.find(key), HTTP1_ONLY)
         if not route.forward:

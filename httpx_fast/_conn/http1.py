@@ -56,7 +56,7 @@ class Http1Connection(RequestSender):
         "_gauged_at",
         "_gauged_from",
         "_gathers",
-        "_lost",
+        "_owner",
         "_pushes",
         "_rate_in",
         "allowed",
@@ -85,7 +85,7 @@ class Http1Connection(RequestSender):
         self.mark: int | None = None
         self.allowed = inf  # count of requests that the peer takes, as far as it has said so
         self._pushes = backend.pushes  # an idle connection notices by itself that it is dead
-        self._lost = owner.lost
+        self._owner = owner
         self._broken: NetworkError | RemoteProtocolError | None = None  # what came with a head instead of its body
         self._rate_in: RateCheck | None = None  # of the last exchange that had a rate to keep
         # How quickly a long body comes: what was left of it at a time; 0 while that is not of interest.
@@ -435,7 +435,7 @@ class Http1Connection(RequestSender):
             journey.first = journey.done = self._clock()
 
     def went_dead(self) -> None:
-        self._lost(self)
+        self._owner.lost(self)
 
     def _as_unanswered(self, error: BaseException) -> TimeoutException | None:
         """Return a timeout of the whole request that says how much of the response has come; None for other errors."""

@@ -94,7 +94,7 @@ class DialOptions:
         *("tls", "uds", "local_address", "socket_options", "keepalive", "retries", "proxy", "resolver", "allows"),
         *("http1", "http2", "ping_after", "max_head_size"),
     )
-    __slots__ = (*SETTINGS, "sessions")
+    __slots__ = (*SETTINGS, "_tcp_options", "sessions")
 
     def __init__(
         self,
@@ -126,11 +126,15 @@ class DialOptions:
         self.ping_after = ping_after
         self.max_head_size = max_head_size
         self.sessions: Sessions = Sessions()
+        self._tcp_options: list[SocketOption] | None = None
 
     def tcp_options(self) -> list[SocketOption]:
-        """Return the options of a TCP socket."""
-        probes = [] if self.keepalive is None else self.keepalive.socket_options()
-        return [*probes, *self.socket_options]
+        """Return the options of a TCP socket. All calls return the same list."""
+        options = self._tcp_options
+        if options is None:
+            probes = [] if self.keepalive is None else self.keepalive.socket_options()
+            options = self._tcp_options = [*probes, *self.socket_options]
+        return options
 
     def protocols(self, route: Route) -> tuple[str, ...]:
         """Return the ALPN names to offer on connections of this route (RFC 7301 s.6, RFC 9113 s.3.2)."""

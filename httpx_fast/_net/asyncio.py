@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 
 from .asyncio_connects import SelectorConnects, TaskConnects
 from .asyncio_protocol import ProtocolStream, made_by
-from .asyncio_streams import AsyncioStream
+from .asyncio_streams import AsyncioStream, Future, future_maker
 from .asyncio_timers import AsyncioWaiter
 from .asyncio_work import SteppedWork
 from .base import Abortable, Stream, Waiter, WakeList
@@ -35,6 +35,8 @@ class AsyncioBackend(SocketBackend):
     def __init__(self, *, force_protocol: bool = False) -> None:
         self._force_protocol = force_protocol
         self._deadlines = Deadlines(self.clock)
+        # One for all streams of a loop: it takes 300 bytes.
+        self._futures: tuple[asyncio.AbstractEventLoop, Callable[[], Future]] | None = None
 
     def waiter(self) -> Waiter:
         return AsyncioWaiter(self._deadlines)
@@ -74,7 +76,9 @@ class AsyncioBackend(SocketBackend):
     async def _stream(self, sock: socket.socket, address: Any) -> Stream:
         loop = asyncio.get_running_loop()
         if not self._only_protocols(loop):
-            return self._stream_type(sock, address, self.clock, loop)
+            if self._futures is None or self._futures[0] is not loop:
+                self._futures = loop, future_maker(loop)
+            return self._stream_type(sock, address, self.clock, loop, self._futures[1])
         stream = self._protocol_type(sock, address, self.clock, loop)
         making = loop.create_connection(lambda: stream, sock=sock)
         try:

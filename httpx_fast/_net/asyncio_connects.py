@@ -27,8 +27,24 @@ class SelectorConnects:
         return sock.connect_ex(address)
 
     async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
-        ended: list[socket.socket] = []
         waiter = AsyncioWaiter(self._deadlines)
+        at = None if until == NEVER else until
+        if len(sockets) > 1:
+            return await self._wait_for_some(sockets, waiter, at)
+        # Nearly always, and at half the memory: a thousand may be waited for at once.
+        number = next(iter(sockets)).fileno() if sockets else -1
+        try:
+            if sockets:
+                self._loop.add_writer(number, waiter.set)
+            return sockets if await waiter.wait(at) else ()
+        finally:
+            if sockets:
+                self._loop.remove_writer(number)
+
+    async def _wait_for_some(
+        self, sockets: Collection[socket.socket], waiter: AsyncioWaiter, at: float | None
+    ) -> Iterable[socket.socket]:
+        ended: list[socket.socket] = []
 
         def end(sock: socket.socket) -> None:
             ended.append(sock)
@@ -38,7 +54,7 @@ class SelectorConnects:
         try:
             for number, sock in zip(numbers, sockets, strict=True):
                 self._loop.add_writer(number, end, sock)
-            await waiter.wait(None if until == NEVER else until)
+            await waiter.wait(at)
         finally:
             for number in numbers:
                 self._loop.remove_writer(number)

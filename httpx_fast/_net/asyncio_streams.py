@@ -50,13 +50,18 @@ class LoopStream(SocketStream):
     )
 
     def __init__(
-        self, sock: socket.socket, address: Any, clock: Callable[[], float], loop: asyncio.AbstractEventLoop
+        self,
+        sock: socket.socket,
+        address: Any,
+        clock: Callable[[], float],
+        loop: asyncio.AbstractEventLoop,
+        new_future: Callable[[], Future] | None = None,
     ) -> None:
         super().__init__(sock, address, clock)
         self._loop = loop
-        self._new_future = _future_maker(loop)
+        self._new_future = new_future or future_maker(loop)
         self._future: Future | None = None  # the wait of receive()
-        self._senders: list[Future] = []  # waits until all is sent
+        self._senders: list[Future] | None = None  # waits until all is sent
         self._halted = True  # nothing is read now: not attached yet, paused, ended, failed or closed
         self._paused = True
         self._timer: asyncio.TimerHandle | None = None
@@ -251,19 +256,21 @@ class LoopStream(SocketStream):
 
     def _sender(self) -> Future:
         future: Future = self._loop.create_future()
+        if self._senders is None:
+            self._senders = []
         self._senders.append(future)
         self._set_timer()
         return future
 
     def _all_sent(self) -> None:
-        senders, self._senders = self._senders, []
-        for future in senders:
+        senders, self._senders = self._senders, None
+        for future in senders or ():
             if not future.done():
                 future.set_result(None)
 
     def _fail_senders(self, fault: Exception) -> None:
-        senders, self._senders = self._senders, []
-        for future in senders:
+        senders, self._senders = self._senders, None
+        for future in senders or ():
             if not future.done():
                 future.set_exception(fault)
 
@@ -322,9 +329,14 @@ class AsyncioStream(LoopStream):
     __slots__ = ("_number", "_recv_into")
 
     def __init__(
-        self, sock: socket.socket, address: Any, clock: Callable[[], float], loop: asyncio.AbstractEventLoop
+        self,
+        sock: socket.socket,
+        address: Any,
+        clock: Callable[[], float],
+        loop: asyncio.AbstractEventLoop,
+        new_future: Callable[[], Future] | None = None,
     ) -> None:
-        super().__init__(sock, address, clock, loop)
+        super().__init__(sock, address, clock, loop, new_future)
         # Some loops hold on to a socket that they were given; a number is all they need.
         self._number = sock.fileno()
         self._recv_into = sock.recv_into
@@ -395,7 +407,7 @@ class AsyncioStream(LoopStream):
         self._sock.close()
 
 
-def _future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Future]:
+def future_maker(loop: asyncio.AbstractEventLoop) -> Callable[[], Future]:
     """Return a function that makes futures of `loop`, without the call of a stock loop's own method."""
     if type(loop).create_future is asyncio.BaseEventLoop.create_future:
         future: type[Future] = asyncio.Future

@@ -44,7 +44,7 @@ class Connector(Protocol):
 
 
 def open_socket(
-    family: socket.AddressFamily, socket_options: Sequence[SocketOption], local_address: str | None
+    socket_options: Sequence[SocketOption], local_address: str | None, family: socket.AddressFamily
 ) -> socket.socket:
     """Return a non-blocking stream socket, ready to connect."""
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -90,16 +90,20 @@ class Race:
         self._open = opener
         self._next_at = 0.0  # when the next address may start
         self._running: dict[socket.socket, Address] = {}
-        self._faults: list[tuple[Any, OSError]] = []
+        self._faults: list[tuple[Any, OSError]] | None = None
 
     async def run(self) -> tuple[socket.socket, Any]:
         """Return the socket that won and its address. Raises ConnectError, ConnectTimeout."""
         try:
             while self._running or self._waiting:
-                winner = self._start() if self._waiting and self._may_start() else await self._wait()
+                if self._waiting and self._may_start():
+                    winner = self._start()
+                else:
+                    until = min(self._timer.at, self._next_at) if self._waiting else self._timer.at
+                    winner = self._first_of(await self._connector.wait(self._running, until))
                 if winner is not None:
                     return winner, self._running.pop(winner)[1]
-            raise connect_failed(self._faults)
+            raise connect_failed(self._faults or ())
         finally:
             for sock in self._running:
                 self._connector.drop(sock)
@@ -133,9 +137,9 @@ class Race:
             self._lost(sock, OSError(code, os.strerror(code)))
         return None
 
-    async def _wait(self) -> socket.socket | None:
-        until = min(self._timer.at, self._next_at) if self._waiting else self._timer.at
-        for sock in await self._connector.wait(self._running, until):
+    def _first_of(self, ended: Iterable[socket.socket]) -> socket.socket | None:
+        """Return a socket that is connected, of those whose connect has ended. Raises ConnectTimeout."""
+        for sock in list(ended):
             error = self._connector.outcome(sock)
             if error is None:
                 return sock
@@ -152,7 +156,7 @@ class Race:
         self._failed(place, error)
 
     def _failed(self, place: Any, error: OSError) -> None:
-        self._faults.append((place, error))
+        self._faults = [*(self._faults or ()), (place, error)]
         self._next_at = 0.0
 
 

@@ -122,6 +122,9 @@ class PulledStream(SocketStream):
 class SocketBackend(Backend):
     """Resolve and connect; a subclass adds how to wait and how a connected socket becomes a stream."""
 
+    #: Opens sockets with the options that were given last, which are those of all connects of one pool.
+    _opener: partial[socket.socket] | None = None
+
     async def resolve(self, host: str, port: int, timer: PhaseTimer) -> Sequence[Address]:
         found = numeric(host, port)
         if found is not None:
@@ -143,8 +146,10 @@ class SocketBackend(Backend):
         socket_options: Sequence[SocketOption] = (),
     ) -> Coroutine[Any, Any, Stream]:
         """Race the addresses (RFC 8305), so that one that does not answer costs a quarter of a second."""
-        opener = partial(open_socket, socket_options=socket_options, local_address=local_address)
-        return self._connect(addresses, timer, opener)
+        known = self._opener
+        if known is None or known.args[0] is not socket_options or known.args[1] != local_address:
+            known = self._opener = partial(open_socket, socket_options, local_address)
+        return self._connect(addresses, timer, known)
 
     async def connect_unix(
         self,
@@ -156,7 +161,7 @@ class SocketBackend(Backend):
         family = getattr(socket, "AF_UNIX", None)
         if family is None:
             raise ConnectError(f"could not connect to unix socket {path!r}: this system has none")
-        opener = partial(open_socket, socket_options=socket_options, local_address=None)
+        opener = partial(open_socket, socket_options, None)
         return await self._connect([(family, path)], timer, opener)
 
     async def _connect(

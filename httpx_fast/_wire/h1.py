@@ -90,7 +90,7 @@ class ResponseReader:
         self.method = b""
         self.whole = False
         self.head: ResponseHead | None = None
-        self.interim: list[ResponseHead] = []
+        self.interim: list[ResponseHead] | tuple[()] = ()
         self._interim_size = 0  # bytes of those heads
         self.chunks: deque[bytes] | None = None  # pieces of a body, where there is more than one
         self.pending = 0  # bytes that a streaming reader has not taken yet
@@ -116,7 +116,7 @@ class ResponseReader:
         self.head = None
         self.touched = False
         if self.interim:
-            self.interim = []
+            self.interim = ()
             self._interim_size = 0
         if self._decoder is not None:
             self._decoder.reset()
@@ -308,7 +308,10 @@ class ResponseReader:
                 f"interim responses of more than {MAX_INTERIM_SIZE} bytes, the most that is read; the last one is "
                 f"{head.status}"
             )
-        self.interim.append(head)
+        if isinstance(self.interim, list):
+            self.interim.append(head)
+        else:
+            self.interim = [head]
 
     def _body_starts(self, length: int, raw: memoryview | bytearray, start: int, end: int) -> bool:
         if length >= 0:

@@ -272,7 +272,7 @@ class ScriptedConnects:
 def race(ends: dict[int, tuple[float, int]], addresses: list[Address]) -> ScriptedConnects:
     connects = ScriptedConnects(ends)
     running = Race(
-        connects, lambda: connects.now, addresses, PhaseTimer("connect"), lambda family: open_socket(family, (), None)
+        connects, lambda: connects.now, addresses, PhaseTimer("connect"), lambda family: open_socket((), None, family)
     )
     try:
         sock, address = drive(running.run())

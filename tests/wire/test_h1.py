@@ -146,7 +146,7 @@ def test_next_exchange_starts_afresh(kernel: str) -> None:
     reader.begin(b"GET", True)
     assert not reader.ready
     feed(reader, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", [])
-    assert (reader.interim, list(reader.trailers), reader.take_whole()) == ([], [], b"x")
+    assert (list(reader.interim), list(reader.trailers), reader.take_whole()) == ([], [], b"x")
     assert [head.status for head in first] == [100]
 
 
