@@ -22,7 +22,7 @@ from .._exceptions import ReadError, WriteError
 from .base import HIGH_WATER, Buffer, Sink
 from .deadline_stream import NEVER
 from .errors import closed_here, peer_closed
-from .gathering import PATIENCE, READS_AHEAD, wake_from
+from .gathering import AHEAD, PATIENCE, wake_from
 from .scratch import scratch
 from .sockets import NO_WAIT, SocketStream
 
@@ -66,7 +66,7 @@ class LoopStream(SocketStream):
         self._paused = True
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = NEVER
-        self._ahead = READS_AHEAD  # reads that may still be made before the loop's next turn
+        self._ahead = AHEAD  # bytes that may still be read before the loop's next turn
         self._gathering = 0  # bytes from which the socket is readable; 0 for any
         self._gathering_check: asyncio.TimerHandle | None = None
         self._waited = False  # a wait for so many has begun since the last check
@@ -113,11 +113,11 @@ class LoopStream(SocketStream):
         if self._read_timer.at < self._timer_at:
             self._set_timer()
         if self._gathering and not self._halted:
-            if self._ahead:
-                self._ahead -= 1
+            if self._ahead > 0:
                 self._read_now()
-            else:
-                self._ahead = READS_AHEAD
+                self._ahead -= self._sink.pending
+            if not future.done():  # the loop has its turn
+                self._ahead = AHEAD
         return future
 
     def gather(self, size: int) -> None:

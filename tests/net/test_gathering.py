@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 
@@ -10,8 +11,8 @@ from net_worlds import Listener, Sink, World, listening, receive, send
 
 from httpx_fast._exceptions import ReadError, ReadTimeout
 from httpx_fast._net import gathering
-from httpx_fast._net.base import Stream
-from httpx_fast._net.gathering import LEAST, wake_from
+from httpx_fast._net.base import HIGH_WATER, Stream
+from httpx_fast._net.gathering import AHEAD, LEAST, wake_from
 
 
 @pytest.fixture
@@ -145,6 +146,47 @@ def test_a_stream_that_gathers_can_be_closed_while_it_is_read(backend: World, pe
         await backend.together(read, close)
 
     backend.run(body)
+
+
+def test_other_tasks_run_while_much_is_read(backend: World, peer: Listener):
+    if not backend.pushes:
+        pytest.skip("this backend does not read ahead of its loop")
+    size, piece = 16 * LEAST, 65536
+    without_a_turn: list[int] = [0]
+
+    async def body() -> None:
+        loop = asyncio.get_running_loop()
+        sink = Sink(buffer=bytearray(piece))
+        sink.wanted = 0
+
+        def turn() -> None:
+            without_a_turn.append(0)
+            nonlocal ticking
+            ticking = loop.call_soon(turn)
+
+        def count() -> None:
+            sink.pending = len(sink.received)
+
+        sink.told = count
+        done = peer.serve(lambda connection: connection.sendall(bytes(size)))
+        with contextlib.closing(await backend.connect(peer)) as stream:
+            stream.attach(sink)
+            backend.set_deadline(stream, "read", 10)
+            ticking = loop.call_soon(turn)
+            received = 0
+            while received < size:
+                stream.gather(LEAST)
+                await stream.receive()
+                received += sink.pending
+                without_a_turn[-1] += sink.pending
+                sink.received, sink.pending = b"", 0
+            ticking.cancel()
+            await backend.runner.hear(done)
+
+    backend.run(body)
+    # What the loop itself has read since the last turn comes before what is read ahead, and the last read is counted
+    # after it was made.
+    assert max(without_a_turn) <= AHEAD + HIGH_WATER + piece
 
 
 def test_a_write_goes_out_meanwhile(backend: World, peer: Listener):
