@@ -147,7 +147,7 @@ class Granting(PoolState[C]):
     def _next_to_dial(self) -> PendingRequest[C] | None:
         """Return the request that a place goes to next: a patient one only if the place is free."""
         first = self._wait_queue.first(self._max_per_host)
-        if self.leased + self.idle + self.dialling < self._max_connections:
+        if len(self._route_state_of) + self.dialling < self._max_connections:
             patient = self._patient_queue.first(self._max_per_host)
             if patient is not None and (first is None or patient.number < first.number):
                 return patient

@@ -225,7 +225,8 @@ class Leases:
         lock.acquire()
         try:
             plan.release(connection, reusable, now, ending)
-            if ending is not None or (expiry.needs_timer and plan.idle):
+            # What is handed on is not idle.
+            if ending is not None or (expiry.needs_timer and not plan.granted):
                 expiry.set_timer(now)
             if plan.granted or plan.to_close:
                 # The usual hand-over is to one request, at a third of the cost.

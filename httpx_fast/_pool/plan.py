@@ -63,8 +63,6 @@ class Plan(Granting[C]):
 
     # Said again for type checkers, which take what a method changes for an attribute of this class.
     dialling: int
-    idle: int
-    leased: int
     to_close: list[C]
     waiting: int
 
@@ -94,8 +92,6 @@ class Plan(Granting[C]):
             elif route_state.idle:
                 connection, _ = route_state.idle.popitem()
                 del self._idle_since[connection]
-                self.idle -= 1
-                self.leased += 1
                 return connection
             elif route_state.waiting:
                 return None  # nothing is free then, as the fourth rule says
@@ -201,7 +197,6 @@ class Plan(Granting[C]):
         route_state = self._route_state_of[connection] = self._route_states[route]
         self.dialling -= 1
         route_state.dialling -= 1
-        self.leased += 1
         route_state.dials_singly = limit is not None
         if limit is not None:
             route_state.special = True
@@ -252,14 +247,12 @@ class Plan(Granting[C]):
                 return
             self._begin_idle(route_state, connection, now)
         else:
-            self.leased -= 1
             route_state.idle[connection] = None
             self._idle_since[connection] = now
-            self.idle += 1
         if ending is not None and ending.at < now + self._expiry:
             self._expire_at(ending, connection, now)
         # The one just used is the one most likely to be alive and needed, so the oldest goes.
-        if self.idle > self._max_keepalive:
+        if len(self._idle_since) > self._max_keepalive:
             self._now = now
             self._drop_idle(next(iter(self._idle_since)), EXPIRED if self._expiry <= 0 else LIMIT)
 
@@ -283,7 +276,6 @@ class Plan(Granting[C]):
                 self.going_away(connection, reason)
                 self._end_use_going_away(connection)
                 return self.request(route_state.route, now, True)
-        self.leased -= 1
         if self._closed:
             self._close_leased(route_state, connection, reason, idle)
             return CLOSED
@@ -339,7 +331,7 @@ class Plan(Granting[C]):
         self.stop_accepting()
         self._ended = True
         self.to_close += [*self._route_state_of, *self._going_away]
-        self.leased = self.dialling = 0
+        self.dialling = 0
         for held in (self._route_states, self._hosts, self._route_state_of, self._going_away, self._slots_of):
             held.clear()
         self._patient_queue = WaitQueue()
@@ -401,7 +393,6 @@ class Plan(Granting[C]):
                 return False
             if not self._end_use(route_state, connection, slots):
                 return False
-        self.leased -= 1
         if ending is not None:
             self._close_leased(route_state, connection, ending.reason, ending.idle)
             return False
@@ -438,7 +429,6 @@ class Plan(Granting[C]):
         next_pending = route_state.first() if slots is None or slots.limit else None
         first = self._first_pending(route_state)
         if next_pending is not None and (first is None or self._may_pass(first, route_state, next_pending.number)):
-            self.leased += 1
             self._grant(route_state, next_pending, connection)
             if slots is not None:
                 slots.uses = 1
