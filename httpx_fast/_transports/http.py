@@ -16,6 +16,7 @@ from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._deadline import Deadline
 from .._drive import drive
 from .._models import Request, Response
+from .._models.response import received
 from .._origin import Route
 from .base import AsyncBaseTransport, BaseTransport
 from .outgoing import AsyncPieces, BlockingPieces, BoundedPieces, Outgoing
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .._net.sync import SyncBackend
     from .._pool.pool import Pool
     from .bodies import AsyncBody, SyncBody, response_of
+    from .network import of_async_response, of_response
 
 _reopening = threading.Lock()
 
@@ -36,11 +38,13 @@ def load() -> None:
     These are names of this module and not of functions, so that a request does not ask for them again.
     """
     global AsyncBody, SyncBackend, SyncBody, _is_loaded, backend_for, current_token, has_ended, response_of
+    global of_async_response, of_response
     if _is_loaded:
         return
     from .._net.auto import backend_for, current_token, has_ended
     from .._net.sync import SyncBackend
     from .bodies import AsyncBody, SyncBody, response_of
+    from .network import of_async_response, of_response
 
     _is_loaded = True
 
@@ -110,7 +114,11 @@ class HTTPTransport(TransportCore, BaseTransport):
         pool = self._made or self.pool
         if pool.closed:
             pool = self._reopened(request)
-        return response_of(request, drive(self._prepare(request, pool)), SyncBody, self._max_size)
+        reply = drive(self._prepare(request, pool))
+        head, data, interim, trailers, lease, journey = reply
+        if lease is None and not interim and not trailers and self._max_size is None:
+            return received(head.status, head, request, journey, data, None, of_response)
+        return response_of(request, reply, SyncBody, self._max_size)
 
     def warm(self, request: Request, n: int = 1) -> int:
         """Open connections for requests like this one, one by one, until there are `n`; see `Client.warm()`."""
@@ -178,7 +186,11 @@ class AsyncHTTPTransport(TransportCore, AsyncBaseTransport):
         last, pool = self._last
         if pool is None or token is not last:
             pool = self._pool_of(token, request)
-        return response_of(request, await self._prepare(request, pool), AsyncBody, self._max_size)
+        reply = await self._prepare(request, pool)
+        head, data, interim, trailers, lease, journey = reply
+        if lease is None and not interim and not trailers and self._max_size is None:
+            return received(head.status, head, request, journey, data, None, of_async_response)
+        return response_of(request, reply, AsyncBody, self._max_size)
 
     async def awarm(self, request: Request, n: int = 1) -> int:
         """Open connections for requests like this one, at once, until there are `n`; see `AsyncClient.warm()`."""
