@@ -8,7 +8,7 @@ import httpx_fast
 from httpx_fast._transports.raw import MAX_HEADS, MAX_TIMEOUTS, RawRequests
 
 URL = httpx_fast.URL("http://host.example/path?q=1")
-FIELDS = [(b"Host", b"host.example"), (b"X-A", b"1")]
+FIELDS = [(b"Host", b"host.example"), (b"X-A", b"1"), (b"X-B", b"2")]
 TIMEOUT = {"connect": 1, "read": 2, "write": 3, "pool": 4}
 
 
@@ -29,7 +29,7 @@ def test_equal_parts_share_a_head():
         {"url": httpx_fast.URL("http://host.example/path?q=2")},
         {"url": httpx_fast.URL("http://host.example:81/path?q=1")},
         {"url": httpx_fast.URL("https://host.example/path?q=1")},
-        {"fields": [*FIELDS, (b"X-B", b"2")]},
+        {"fields": [*FIELDS, (b"X-C", b"3")]},
         {"fields": FIELDS[::-1]},
         {"fields": [FIELDS[0], (b"X-A", b"2")]},
         {"extensions": {"target": b"*"}},
@@ -47,7 +47,7 @@ def test_whatever_differs_makes_another_head(other):
 def test_a_head_is_what_the_parts_say():
     dispatch = make(RawRequests(), "POST", extensions={"target": b"/other", "sni_hostname": "name.example"})._dispatch
     head, route = dispatch.head, dispatch.destination.route
-    assert head.http1 == b"POST /other HTTP/1.1\r\nHost: host.example\r\nX-A: 1\r\n\r\n"
+    assert head.http1 == b"POST /other HTTP/1.1\r\nHost: host.example\r\nX-A: 1\r\nX-B: 2\r\n\r\n"
     assert route.origin == ("http", "host.example", 80)
     assert route.server_name == "name.example"
 
