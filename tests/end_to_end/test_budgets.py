@@ -513,6 +513,7 @@ def test_a_socket_that_takes_nothing_more_of_http2(backend, transport, peer, in_
 def test_the_end_of_one_exchange_is_none_of_its_neighbours(backend, transport, peer):
     def script(dialogue):
         server = Server(dialogue.connection)
+        server.respond(server.find("/first"), b"connected")
         late, patient = server.find("/late"), server.find("/patient")
         server.until(f"RST_STREAM {late} 8")
         server.respond(patient, b"here")
@@ -522,10 +523,11 @@ def test_the_end_of_one_exchange_is_none_of_its_neighbours(backend, transport, p
 
     async def body():
         async with backend.client(transport=transport(http1=False, http2=True), timeout=LONG) as client:
+            await client.get(server.url("/first"))
 
             async def late():
-                with pytest.raises(httpx_fast.ReadTimeout, match=r"^total timed out after .* of 0\.06 s"):
-                    await client.get(server.url("/late"), timeout=granted("total"))
+                with pytest.raises(httpx_fast.ReadTimeout, match=r"^total timed out after .* of 0\.3 s"):
+                    await client.get(server.url("/late"), timeout=httpx_fast.Timeout(LONG, total=0.3))
 
             async def patient():
                 assert (await client.get(server.url("/patient"))).text == "here"
@@ -585,10 +587,15 @@ def test_a_total_over_http2_says_that_nothing_came(backend, fault_lab):
     fault_lab.serve(testing.Http2(), Read(), Mute())
 
     async def body():
-        options = {"http1": False, "http2": True, "timeout": httpx_fast.Timeout(None, total=BUDGET)}
-        async with backend.client(**options) as client:
-            with pytest.raises(httpx_fast.ReadTimeout, match=r"the response on stream 1 of http://.* had not begun$"):
-                await client.get(fault_lab.url())
+        async with backend.client(http1=False, http2=True) as client:
+            for total in (BUDGET, 1.0, 10.0):  # on a busy machine connecting may use up the first of them
+                with pytest.raises(
+                    httpx_fast.TimeoutException, match=rf"^total timed out after .* of {total:g} s"
+                ) as caught:
+                    await client.get(fault_lab.url(), timeout=httpx_fast.Timeout(None, total=total))
+                if caught.type is httpx_fast.ReadTimeout:
+                    break
+            assert re.search(r"the response on stream \d+ of http://.* had not begun$", str(caught.value))
 
     backend.run(body)
 
