@@ -195,6 +195,31 @@ def circles(graph: dict[str, set[str]]) -> list[set[str]]:
     return found
 
 
+def private_names(module: str, source: str) -> list[str]:
+    """The names with a leading underscore, no modules, that `module` imports from another package of this one."""
+    found = []
+    package = tuple(module.split(".")[:-1])
+    for line, name in imported(source, package):
+        parts = name.split(".")[1:]
+        is_module = any(PACKAGE.joinpath(*parts).with_suffix(suffix).exists() for suffix in ("", ".py"))
+        is_private = parts[-1:] and parts[-1][0] == "_" and parts[-1][:2] != "__"
+        if len(parts) > 1 and is_private and not is_module and parts[0] != module.split(".")[0]:
+            found.append(f"{module}:{line} imports {'.'.join(parts)}")
+    return found
+
+
+def test_no_private_name_of_another_package_is_imported():
+    found = [
+        fault
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for fault in private_names(module_of(path), path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+    assert private_names("_client.x", "from .._retry.settings import _check") == [
+        "_client.x:1 imports _retry.settings._check"
+    ]
+
+
 def test_modules_import_each_other_in_no_circle():
     found = circles({module: known(module) for module in MODULES})
     assert [sorted(circle) for circle in found if not any(circle <= listed for listed in CIRCLES)] == []

@@ -225,7 +225,7 @@ class SyncStream(PulledStream):
 
     def _patience(self, at: float) -> float | None:
         """Return the milliseconds after which to look at the clock, None for never; it may be too early."""
-        return _milliseconds(at - self._clock())
+        return milliseconds(at - self._clock())
 
     def _check_write_time(self) -> None:
         now = self._clock()
@@ -320,7 +320,7 @@ class _InterruptedWork(Abortable[T]):
             self._interrupts.pop(what, None)
 
 
-class _InterruptedWaiter(SyncWaiter):
+class InterruptedWaiter(SyncWaiter):
     """Wait as a part of abortable work."""
 
     __slots__ = ("_work",)
@@ -339,7 +339,7 @@ class _InterruptedWaiter(SyncWaiter):
         return was_set
 
 
-class _Connects:
+class Connects:
     """Race sockets by `poll`."""
 
     def __init__(self, clock: Callable[[], float], work: _InterruptedWork[Any] | None) -> None:
@@ -357,9 +357,9 @@ class _Connects:
             time.sleep(left)  # noqa: ASYNC251  # there is no loop to block
             return ()
         if self._work is None:
-            return wait_writable(sockets, _milliseconds(left))
+            return wait_writable(sockets, milliseconds(left))
         self._work.check()
-        ended = wait_writable(sockets, _milliseconds(min(left, _CONNECT_LOOK)))
+        ended = wait_writable(sockets, milliseconds(min(left, _CONNECT_LOOK)))
         self._work.check()
         return ended
 
@@ -383,7 +383,7 @@ class SyncBackend(SocketBackend):
 
     def waiter(self) -> Waiter:
         work = self._work()
-        return SyncWaiter(self.clock) if work is None else _InterruptedWaiter(self.clock, work)
+        return SyncWaiter(self.clock) if work is None else InterruptedWaiter(self.clock, work)
 
     async def sleep(self, seconds: float) -> None:
         if self._workers:
@@ -402,7 +402,7 @@ class SyncBackend(SocketBackend):
         return call
 
     def _connector(self) -> Connector:
-        return _Connects(self.clock, self._work())
+        return Connects(self.clock, self._work())
 
     async def _stream(self, sock: socket.socket, address: Any) -> Stream:
         stream = self._stream_type(sock, address, self.clock)
@@ -431,5 +431,5 @@ def _timers_interrupt() -> bool:
     return signal is not None and any(callable(signal.getsignal(getattr(signal, name))) for name in _BY_TIMERS)
 
 
-def _milliseconds(seconds: float) -> float | None:
+def milliseconds(seconds: float) -> float | None:
     return None if seconds > _LONGEST else max(seconds, 0.0) * 1000

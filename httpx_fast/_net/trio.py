@@ -355,7 +355,7 @@ class _ScopedWork(Abortable[T]):
         self._scope.cancel()
 
 
-class _Connects:
+class Connects:
     """Race sockets by tasks that wait until they are writable."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -423,7 +423,7 @@ class TrioBackend(SocketBackend):
         return lambda: token.run_sync_soon(call)
 
     def _connector(self) -> Connector:
-        return _Connects(self.clock)
+        return Connects(self.clock)
 
     async def _stream(self, sock: socket.socket, address: Any) -> Stream:
         return self._stream_type(sock, address, self.clock, self._deadlines, self._timer)

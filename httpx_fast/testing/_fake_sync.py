@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from .._net.base import Waiter
 from .._net.connecting import Connector
-from .._net.sync import SyncBackend, SyncStream, SyncWaiter, _Connects, _InterruptedWaiter, _milliseconds
+from .._net.sync import Connects, InterruptedWaiter, SyncBackend, SyncStream, SyncWaiter, milliseconds
 from ._fake_time import FakeTime, SlicedConnects, SlicedWait
 
 
@@ -23,18 +23,18 @@ class FakeSyncStream(SyncStream):
 
     def _patience(self, at: float) -> float | None:
         clock: Any = self._clock
-        return _milliseconds(clock.nap(at))
+        return milliseconds(clock.nap(at))
 
 
 class _FakeWaiter(SlicedWait, SyncWaiter):
     __slots__ = ()
 
 
-class _FakeInterruptedWaiter(SlicedWait, _InterruptedWaiter):
+class _FakeInterruptedWaiter(SlicedWait, InterruptedWaiter):
     __slots__ = ()
 
 
-class _FakeConnects(SlicedConnects, _Connects):
+class _FakeConnects(SlicedConnects, Connects):
     pass
 
 

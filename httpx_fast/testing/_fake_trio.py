@@ -8,7 +8,7 @@ import trio
 
 from .._net.connecting import Connector
 from .._net.deadline_heap import Deadlines
-from .._net.trio import ReadCheck, TrioBackend, TrioStream, _Connects
+from .._net.trio import Connects, ReadCheck, TrioBackend, TrioStream
 from ._fake_time import SLICE, FakeTime, SlicedConnects
 
 
@@ -51,7 +51,7 @@ class FakeTrioStream(TrioStream):
             await trio.sleep(SLICE)
 
 
-class _FakeConnects(SlicedConnects, _Connects):
+class _FakeConnects(SlicedConnects, Connects):
     pass
 
 
