@@ -309,16 +309,19 @@ cdef class WakeList:
         return 0
 
     def _resume(self):
-        """Resume those that were woken so far. An exception, which ends the loop, leaves the rest for later."""
-        cdef Py_ssize_t count = len(self.woken)
+        """Resume those that were woken so far.
+
+        Another call, for what is left then, is asked for first: an exception ends this one, and a task that runs the
+        loop inside itself, as some notebooks have it, may wait for one of the others.
+        """
+        woken = self.woken
+        cdef Py_ssize_t count = len(woken)
         self.due = False
-        try:
-            while count > 0:
-                count -= 1
-                (<TaskWaiter?> self.woken.popleft()).resume()
-        finally:
-            if self.woken and not self.due:
-                self.schedule()
+        if count > 1:
+            self.schedule()
+        while count > 0 and woken:
+            count -= 1
+            (<TaskWaiter?> woken.popleft()).resume()
 
 
 @cython.final

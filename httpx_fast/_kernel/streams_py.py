@@ -270,15 +270,19 @@ class WakeList:
         self._due = True
 
     def _resume(self) -> None:
-        """Resume those that were woken so far. An exception, which ends the loop, leaves the rest for later."""
+        """Resume those that were woken so far.
+
+        Another call, for what is left then, is asked for first: an exception ends this one, and a task that runs the
+        loop inside itself, as some notebooks have it, may wait for one of the others.
+        """
         woken = self._woken
+        count = len(woken)
         self._due = False
-        try:
-            for _ in range(len(woken)):
-                woken.popleft()._resume()
-        finally:
-            if woken and not self._due:
-                self._schedule()
+        if count > 1:
+            self._schedule()
+        while count and woken:
+            count -= 1
+            woken.popleft()._resume()
 
 
 class TaskWaiter:

@@ -327,6 +327,29 @@ def test_what_ends_the_loop_leaves_the_rest_to_be_resumed(waits):
     assert len(seen) == 2
 
 
+def test_a_task_that_runs_the_loop_inside_itself_has_the_others_resumed(kernel):
+    class Loop:
+        calls = []
+
+        def call_soon(self, call, *, context):
+            self.calls.append(call)
+
+    def run_the_loop(waiter):
+        loop.calls.pop()()
+        assert resumed == waiters[1:]
+
+    loop, resumed = Loop(), []
+    wakes = kernel.WakeList(loop)
+    waiters = [wakes.waiter() for _ in range(3)]
+    for waiter, call in zip(waiters, (run_the_loop, resumed.append, resumed.append), strict=True):
+        waiter.add_done_callback(call, context=contextvars.copy_context())
+        waiter.set()
+    assert len(loop.calls) == 1
+    while loop.calls:
+        loop.calls.pop()()
+    assert resumed == waiters[1:]
+
+
 def test_tasks_that_are_woken_and_cancelled_at_random_all_end(waits):
     chance = random.Random(5)
 
