@@ -71,7 +71,7 @@ class StreamState:
         self.interim: list[Any] = []
         self.trailers: Sequence[tuple[bytes, bytes]] = ()
         self.chunks: deque[bytes] = deque()
-        self.pending = 0  # bytes in `chunks` that a streaming reader has not taken yet
+        self.pending: int = 0  # bytes in `chunks` that a streaming reader has not taken yet
         self.remaining = -1  # bytes of the body that Content-Length still announces; -1 if there is none
         self.touched = False  # a part of the response has arrived
         self.moment = 0.0  # when the last part arrived, on the clock of the session's owner
