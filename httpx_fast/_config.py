@@ -247,7 +247,8 @@ def _for_phases(timeout: TimeoutTypes) -> tuple[_Seconds, _Seconds, _Seconds, _S
         if not 2 <= len(timeout) <= 4:
             raise ValueError(f"expected a tuple of 2 to 4 timeouts (connect, read, write, pool), got {timeout!r}")
         names = ("connect", "read", "write", "pool")
-        connect, read, write, pool = map(checked_seconds, (*timeout, None, None)[:4], names)
+        # PyPy says of an error that an iterator raises while it is unpacked that it is no iterator.
+        connect, read, write, pool = list(map(checked_seconds, (*timeout, None, None)[:4], names))
         return connect, read, write, pool
     seconds = checked_seconds(timeout, "timeout")
     return seconds, seconds, seconds, seconds

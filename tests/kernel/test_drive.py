@@ -130,6 +130,7 @@ def test_result_is_passed_on_as_it_is(drive: Drive) -> None:
         assert drive(answers(value)) is value
 
 
+@pytest.mark.skipif(not hasattr(sys, "getrefcount"), reason="references are not counted here")
 def test_references_are_balanced(drive: Drive) -> None:
     value, before = object(), 0
 
