@@ -34,6 +34,20 @@ def pytest_configure() -> None:
     """Let commands that tests start be interrupted, also where the tests themselves run in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if os.environ.get("CI"):
+        _take_the_same_examples()
+
+
+def _take_the_same_examples() -> None:
+    """Have hypothesis take the same examples in each run, as its newer versions do by themselves under CI.
+
+    What is to be found by chance is found by the fuzz targets, and by runs elsewhere.
+    """
+    with contextlib.suppress(ImportError):
+        from hypothesis import settings
+
+        settings.register_profile("ci", derandomize=True, deadline=None, database=None)
+        settings.load_profile("ci")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
