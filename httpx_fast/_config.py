@@ -433,8 +433,8 @@ def check_socket_options(options: Any) -> tuple[Any, ...]:
     return tuple(map(tuple, found))
 
 
-def check_dialing(resolver: Any, address_filter: Any, keepalive: Any) -> None:
-    """Check the arguments of a transport that say how to connect. Raises TypeError."""
+def check_dialing(resolver: Any, address_filter: Any, keepalive: Any, replay: Any) -> None:
+    """Check the arguments of a transport that say how to connect, and whether again. Raises TypeError."""
     if resolver is not None:
         check_resolver(resolver)
     if address_filter is not None and not callable(address_filter):
@@ -443,6 +443,8 @@ def check_dialing(resolver: Any, address_filter: Any, keepalive: Any) -> None:
         )
     if not isinstance(keepalive, (bool, TCPKeepAlive, type(None))):
         raise TypeError(f"expected a TCPKeepAlive, True or False as keepalive, got {keepalive!r}")
+    if replay is not None and not isinstance(replay, bool):
+        raise TypeError(f"expected True, False or None as replay, got {replay!r}")
 
 
 # Desktops write "socks" into the environment for SOCKS5; only curl takes it for SOCKS4.

@@ -429,20 +429,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
             granted = self._timeout if isinstance(timeout, UseClientDefault) else self._granted(timeout)
             # Nearly all that is only got. One test after the other costs half of a chain of them.
             if content is None and json is None and headers is None and data is None and params is None:
-                template = None
-                if (
-                    (table := self._table) is not None
-                    and table.fields is self._headers._lines
-                    and table.params is self._params
-                    and table.base_url is self._base_url
-                ):
-                    try:
-                        template = table.known[method, url]  # see `_template` for why it is not `get`
-                    except KeyError:
-                        pass
-                if template is None:
-                    template = self._template(method, url)
-                request = template.again(granted)
+                request = self._template(method, url).again(granted)
                 if self._cookies._has_any():
                     self._cookies.set_cookie_header(request)
                 return request

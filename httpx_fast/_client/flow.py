@@ -26,7 +26,7 @@ from .._decoders import load_decoders
 from .._encodings import load_codecs
 from .._exceptions import RemoteProtocolError, RequestError, TooManyRedirects
 from .._kernel import select
-from .._kernel.constants import HAS_CONTENT_ENCODING, HAS_SET_COOKIE
+from .._kernel.constants import HAS_SET_COOKIE
 from .._masking import masked_url
 from .._models import Request, Response
 from .._trace import answers_of
@@ -40,8 +40,6 @@ INFO = logging.INFO
 #: Whether `logger` is enabled for a level, if it has been asked before; only False saves asking it.
 logs = answers_of(logger)
 _CLOSED, _OPENED = ClientState.CLOSED, ClientState.OPENED
-#: What of a response's fields more is done for than to hand the response on.
-_SEEN = HAS_SET_COOKIE | HAS_CONTENT_ENCODING
 
 
 #: What functions import that may be called with a response.
@@ -100,7 +98,7 @@ def send(
         scheme = client._build_request_auth(request, auth)
     # No coroutine of its own for what every request goes through.
     if scheme is None:
-        return _redirecting(client, request, follow_redirects, (), not stream)
+        return _redirecting(client, request, follow_redirects, (), not stream, None)
     return _authenticating(client, request, scheme, follow_redirects, not stream)
 
 
@@ -149,12 +147,7 @@ async def _authenticating(
 
 
 async def _redirecting(
-    client: BaseClient,
-    request: Request,
-    follow: bool,
-    history: Sequence[Response],
-    read: bool,
-    auth: Auth | None = None,
+    client: BaseClient, request: Request, follow: bool, history: Sequence[Response], read: bool, auth: Auth | None
 ) -> Response:
     """Send `request`, and follow redirects if `follow`; read the last response if `read`. `history` came before."""
     hooks = client._event_hooks
@@ -180,12 +173,10 @@ async def _redirecting(
                 response._json_loads = client._json_loads
             head = response._head
             # A response as the wire gave it, that brings no cookie, while nobody logs: most of them.
-            if head is None or response._headers is not None or head.flags & _SEEN or logs(INFO) is not False:
+            if head is None or response._headers is not None or head.flags & HAS_SET_COOKIE or logs(INFO) is not False:
                 _arrived(client, request, response, started)
-                head = None
             if hooks["response"]:
                 await _call_each(client._io, hooks["response"], response)
-                head = None
             if history:
                 response.history = list(history)
                 response.journey.follow(each.journey for each in history)
@@ -195,13 +186,7 @@ async def _redirecting(
                 or (following := _following(client, request, response, history if follow else None, auth)) is None
             ):
                 # A body that is there already needs nobody to wait for it.
-                if not read:
-                    pass
-                elif (body := response._body) is None:
-                    await client._io.read(response)
-                elif head is not None:
-                    response._keep_body(body)
-                elif not response._take(body):
+                if read and ((body := response._body) is None or not response._take(body)):
                     await client._io.read(response)
                 return response  # type: ignore[no-any-return]
             await client._io.read_intermediate(response)

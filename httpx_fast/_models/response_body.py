@@ -193,24 +193,19 @@ class ResponseBody:
         # vcrpy blanks Content-Encoding while it reads, and uses the decoder afterwards.
         if headers is not None and headers._source is None:
             return False
-        self._keep_body(body)
+        self._body = None
+        self.is_closed = self.is_stream_consumed = True
+        self._num_bytes_downloaded = len(body)
         if self._head.flags & HAS_CONTENT_ENCODING:
-            del self._content
             self._stream = ByteStream(body)
             with request_context(self._request, self._journey):
                 content = decode_at_once(self._codings(), body)
             if content is None:
                 self.is_closed = self.is_stream_consumed = False
                 return False
-            self._content = content
-        return True
-
-    def _keep_body(self, body: bytes) -> None:
-        """Turn a whole received body, which has no coding, into the content."""
-        self._body = None
-        self.is_closed = self.is_stream_consumed = True
-        self._num_bytes_downloaded = len(body)
+            body = content
         self._content = body
+        return True
 
     def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Iterate over the content in pieces of `chunk_size` bytes, or as it arrives.

@@ -97,22 +97,19 @@ class TransportCore(Copied):
     ) -> None:
         if not (http1 or http2):
             raise ValueError("http1=False and http2=False leave no protocol to speak")
-        tls = self._tls(verify, cert, trust_env)
         hop = self._go_through(proxy, verify, trust_env)
         if not isinstance(limits, Limits):
             raise TypeError(f"expected Limits as limits, got {limits!r}")
         checked_count(retries, "retries", what="a number of tries")
         uds, local_address = check_source(uds, local_address)
-        if replay is not None and not isinstance(replay, bool):
-            raise TypeError(f"expected True, False or None as replay, got {replay!r}")
-        check_dialing(resolver, address_filter, keepalive)
+        check_dialing(resolver, address_filter, keepalive, replay)
         self._limits = limits
         self._max_size = limits.max_response_size
         self._expect_from = expect_from(expect_continue)
         #: Requests are sent as they are, and answers read whole, unless a request says otherwise.
         self._plain: bool = self._forward is None and self._max_size is None and self._expect_from is None
         self._options = DialOptions(
-            tls=tls,
+            tls=self._tls(verify, cert, trust_env),
             uds=uds,
             local_address=local_address,
             socket_options=check_socket_options(socket_options),
