@@ -18,7 +18,7 @@ LIMITS = re.findall(r"^\| `([\w.]+)\.([A-Z_]+)` \| (\d+) \|", ARCHITECTURE, re.M
 
 def test_the_readme_opens_with_the_two_commands():
     first, second = (line for line in README.splitlines() if line.startswith("python3 -m venv"))
-    assert README.index(first) < 100
+    assert first in README.splitlines()[:12]
     assert shlex.split(first)[-1] == ".venv/bin/httpx-fast"
     assert shlex.split(second)[-3:] == [".venv/bin/python", "-m", "pytest"]
 
