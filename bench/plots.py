@@ -91,6 +91,7 @@ TARGETS: dict[str, tuple[float, str | None]] = {
     "new-client": (1.04, "floor"),
     "beside-download": (2.0, None),
     **{f"tasks-{count}-{which}": (1.0, PEER) for count in (10, 100, 1000, 10000) for which in ("p50", "p99")},
+    **{f"threads-{which}": (1.0, PEER) for which in ("p50", "p99")},
 }
 BEGIN, END = "<!-- figures: bench/plots.py writes this -->", "<!-- end of figures -->"
 

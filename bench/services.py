@@ -45,6 +45,7 @@ from service_work import (  # noqa: E402
     many_tasks,
     new_clients,
     one_by_one,
+    percentile,
 )
 
 TASKS = 50
@@ -147,22 +148,23 @@ def download_blocking(kind: Any, setting: Setting, urls: list[str], seconds: flo
     return each
 
 
-def threads(kind: Any, setting: Setting, urls: list[str], seconds: float) -> float:
-    """Let threads share one client, or have one each where it cannot be shared."""
+def threads(kind: Any, setting: Setting, urls: list[str], seconds: float) -> tuple[float, float, float]:
+    """Let threads share one client, or have one each where it cannot be shared; cost, median and p99 of the waits."""
     one = kind(setting)
     mine = [one if kind.shared else kind(setting) for _ in range(THREADS)]
-    counts = [0] * THREADS
+    waits: list[list[float]] = [[] for _ in range(THREADS)]
     ready = threading.Barrier(THREADS + 1)
 
     def ask(number: int) -> None:
-        get = mine[number].get
+        get, note = mine[number].get, waits[number].append
         for _ in range(20):
             get(urls[0])
         ready.wait()
         while meter.goes_on():
             for _ in range(20):
+                began = time.perf_counter()
                 assert get(urls[0]) == len(JSON_BODY)
-            counts[number] += 20
+                note(time.perf_counter() - began)
 
     running = [threading.Thread(target=ask, args=(number,)) for number in range(THREADS)]
     meter = Meter(seconds, 0)
@@ -174,11 +176,12 @@ def threads(kind: Any, setting: Setting, urls: list[str], seconds: float) -> flo
     ready.wait()
     for thread in running:
         thread.join()
-    meter.units = sum(counts)
+    ordered = sorted(itertools.chain.from_iterable(waits))
+    meter.units = len(ordered)
     each = meter.each()
     for client in {id(client): client for client in (one, *mine)}.values():
         client.close()
-    return each
+    return each, percentile(ordered, 0.5), percentile(ordered, 0.99)
 
 
 async def on_trio(client: Any, urls: list[str], seconds: float) -> float:
@@ -328,7 +331,7 @@ SCENARIOS = {
     ),
     "threads": Scenario(
         "GET of 1 KB, 8 threads on one client",
-        *(REQUEST, 1e6, "none", threads, THREADS, "http", "/json", ONE, _BLOCKING),
+        *(REQUEST, 1e6, "none", threads, THREADS, "http", "/json", ONE, _BLOCKING, _WAITS),
     ),
     "trio": Scenario(
         "GET of 1 KB, trio, 100 at once",
