@@ -154,8 +154,8 @@ class _Dial:
         """Shake hands with the origin."""
         facts, options = self._facts, self._options
         host = route.server_name or route.origin.host
-        self._opened = stream = await stream.start_tls(
-            options.tls(), host, options.sessions.find(route), options.protocols(route)
+        self._opened = stream = await self._shake_hands(
+            stream, options.tls(), host, options.sessions.find(route), options.protocols(route)
         )
         facts.tls_done = self._backend.clock()
         tls: ssl.SSLObject = stream.get_extra_info("ssl_object")
@@ -166,6 +166,19 @@ class _Dial:
         certificate = tls.getpeercert(True)
         facts.certificate_der = None if certificate is None else _shared(certificate)
         return stream
+
+    async def _shake_hands(self, stream: Stream, context: ssl.SSLContext, host: str, *offer: Any) -> Stream:
+        """Shake hands with `host`, when it is this connection's turn."""
+        queue = self._backend.handshakes()
+        if queue is None:
+            return await stream.start_tls(context, host, *offer)
+        turn = queue.begin()
+        if turn is None:
+            turn = await queue.wait(self._backend.waiter, self._timer, host)
+        try:
+            return await stream.start_tls(context, host, *offer)
+        finally:
+            queue.end(turn)
 
     async def _pass(self, hop: ProxyHop, route: Route) -> Stream:
         """Return a stream to a proxy that forwards, or through a proxy that tunnels."""
@@ -199,7 +212,9 @@ class _Dial:
         with _on_the_way_to(hop):
             stream = self._connected(await self._connect(proxies))
             if hop.tls is not None:
-                self._opened = stream = await stream.start_tls(hop.tls(), hop.host, sessions.find(key), HTTP1_ONLY)
+                self._opened = stream = await self._shake_hands(
+                    stream, hop.tls(), hop.host, sessions.find(key), HTTP1_ONLY
+                )
         if not route.forward:
             options = self._options
             # An origin that speaks HTTP/2 without TLS sends its settings unasked (RFC 9113 s.3.4).

@@ -24,6 +24,7 @@ from .base import Abortable, Address, Backend, Buffer, SocketOption, Stream, Wai
 from .deadline_stream import NEVER, DeadlineStream, Scopes
 from .errors import connect_failed, peer_name, resolve_failed
 from .getaddrinfo import distinct, numeric
+from .handshakes import HandshakeQueue, handshakes_of
 
 T = TypeVar("T")
 
@@ -216,6 +217,9 @@ class AnyIOBackend(Backend):
             except OSError as error:
                 raise connect_failed([(path, error)]) from error
         raise timer.expired(self.clock(), f"no answer from {peer_name(path)}")
+
+    def handshakes(self) -> HandshakeQueue | None:
+        return handshakes_of(current_token(), self)
 
     def waiter(self) -> Waiter:
         return AnyIOWaiter(self.clock)

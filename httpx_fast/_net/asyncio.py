@@ -19,6 +19,7 @@ from .asyncio_work import SteppedWork
 from .base import Abortable, Stream, Waiter, WakeList
 from .connecting import Connector
 from .deadline_heap import Deadlines
+from .handshakes import HandshakeQueue, handshakes_of
 from .sockets import SocketBackend
 
 T = TypeVar("T")
@@ -37,6 +38,9 @@ class AsyncioBackend(SocketBackend):
         self._deadlines = Deadlines(self.clock)
         # One for all streams of a loop: it takes 300 bytes.
         self._futures: tuple[asyncio.AbstractEventLoop, Callable[[], Future]] | None = None
+
+    def handshakes(self) -> HandshakeQueue | None:
+        return handshakes_of(asyncio.get_running_loop(), self)
 
     def waiter(self) -> Waiter:
         return AsyncioWaiter(self._deadlines)

@@ -32,10 +32,13 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 from .._deadline import PhaseTimer
 from .._exceptions import NetworkError
+
+if TYPE_CHECKING:
+    from .handshakes import HandshakeQueue
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 #: What `socket.getaddrinfo` calls family and sockaddr.
@@ -290,6 +293,10 @@ class Backend(abc.ABC):
         socket_options: Sequence[SocketOption] = (),
     ) -> Stream:
         """Connect to a Unix domain socket. Raises ConnectError, ConnectTimeout."""
+
+    def handshakes(self) -> HandshakeQueue | None:
+        """Return what limits the TLS handshakes of the running event loop; None if nothing does."""
+        return None
 
     @abc.abstractmethod
     def waiter(self) -> Waiter:

@@ -15,6 +15,7 @@ from .connecting import Connector, connect_error
 from .deadline_heap import Deadlines
 from .deadline_stream import NEVER, Scopes
 from .gathering import PATIENCE, wake_from
+from .handshakes import HandshakeQueue, handshakes_of
 from .sockets import PulledStream, SocketBackend, wait_writable
 
 T = TypeVar("T")
@@ -393,6 +394,9 @@ class TrioBackend(SocketBackend):
     def __init__(self) -> None:
         self._deadlines = Deadlines(self.clock)
         self._timer = TrioTimer()
+
+    def handshakes(self) -> HandshakeQueue | None:
+        return handshakes_of(trio.lowlevel.current_trio_token(), self)
 
     def waiter(self) -> Waiter:
         return TrioWaiter(self._deadlines, self._timer)
