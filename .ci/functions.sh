@@ -99,10 +99,11 @@ clean_up() {
 }
 
 # Runs a command line in the root of the next release, in the folder $1 there; mounts of a namespace of its own end
-# with it.
+# with it. /dev/shm is there for servers that share memory between processes (squid), and change to another user.
 in_next_release() {
     # shellcheck disable=SC2016  # expanded by the inner shell
-    unshare --mount sh -c 'mount -t proc proc "$1/proc" && mount --bind /dev/pts "$1/dev/pts" && exec \
+    unshare --mount sh -c 'mount -t proc proc "$1/proc" && mount --bind /dev/pts "$1/dev/pts" \
+        && mount -t tmpfs -o mode=1777 tmpfs "$1/dev/shm" && exec \
         chroot "$1" env HOME=/root TMPDIR="$2/t" PATH="$2/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
         sh -c "cd $2/tree && $3"' sh "$root" "$1" "$2"
 }

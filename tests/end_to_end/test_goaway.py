@@ -389,6 +389,8 @@ def test_no_get_fails_when_a_server_is_reloaded(
 
             for _ in range(4):
                 await backend.together(*[some] * 10, reload)
+                while not reloading.is_settled():
+                    await some()
             assert open_of(client) == (0, 0)
 
     backend.run(body)

@@ -96,18 +96,22 @@ class Reloading:
         self._program = find(self.program, self.package)
         self._certificate, self._key = authority.issue("127.0.0.1", "localhost")
         self.cleartext, self.tls = _free_ports(2)
+        self._output = self.folder / "output"
+        self._reloads = 0
 
     def __enter__(self) -> Self:
+        output = self._output.open("wb")
         self._process = subprocess.Popen(
             self._arguments(),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
+        output.close()
         give_up = time.monotonic() + START
-        while not self._answers():
+        while not (self._answers() and self.is_settled()):
             if self._process.poll() is not None or time.monotonic() > give_up:
                 self.__exit__()
                 raise RuntimeError(f"{self.program} did not start; see {self.folder}")
@@ -126,9 +130,14 @@ class Reloading:
 
     def reload(self) -> None:
         """Have it begin anew, and end its connections as gently as it can."""
+        self._reloads += 1
         self._process.send_signal(self.reload_signal)
 
     reload_signal = signal.SIGHUP
+
+    def is_settled(self) -> bool:
+        """Return whether it is done with what it was last told, so that it may be reloaded again."""
+        return True
 
     def url(self, tls: bool, path: str = "/tiny") -> str:
         return f"https://127.0.0.1:{self.tls}{path}" if tls else f"http://127.0.0.1:{self.cleartext}{path}"
@@ -205,15 +214,32 @@ class Apache(Reloading):
 
 
 class Haproxy(Reloading):
-    """HAProxy as a master with workers: what is reloaded is a worker."""
+    """HAProxy as a master with workers: what is reloaded is a worker.
+
+    A new worker takes the listening sockets over from the one before it. If that one is not ready yet, since reloads
+    follow each other too closely, the new one opens its own, and connections that wait in the old ones are reset. And
+    the master does not hear signals before it answers on its own socket.
+    """
 
     program = package = "haproxy"
     reload_signal = signal.SIGUSR2
 
+    def is_settled(self) -> bool:
+        loaded = self._output.read_bytes().count(b"Loading success")
+        return loaded > self._reloads and self._master_answers()
+
+    def _master_answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as master:
+            master.settimeout(1)
+            master.connect(str(self.folder / "main.sock"))
+            master.sendall(b"show proc\n")
+            return bool(master.recv(1))
+        return False
+
     def _arguments(self) -> list[str]:
         pem = self._write("both.pem", Path(self._certificate).read_text() + Path(self._key).read_text())
         text = _HAPROXY.format(folder=self.folder, pem=pem, cleartext=self.cleartext, tls=self.tls)
-        return [self._program, "-W", "-db", "-f", self._write("haproxy.cfg", text)]
+        return [self._program, "-W", "-S", f"{self.folder}/main.sock", "-db", "-f", self._write("haproxy.cfg", text)]
 
 
 def _free_ports(count: int) -> list[int]:
