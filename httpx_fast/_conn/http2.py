@@ -2,6 +2,8 @@
 
 - An event of one exchange (an error, a timeout, a cancellation, a reader that is slow or gone) resets its stream and
   leaves the others alone. A failure of the connection fails them all.
+- A connection that leaves an exchange unanswered, over which nothing at all has arrived for a while, takes no more of
+  them: it may be dead, and others would wait for it in vain.
 - The owner (the pool, which has a lock of its own) is never called under the session's lock. `Http2Stream.rest()` and
   `close()` may be called under the owner's lock, and by finalizers.
 - On an event loop, requests that begin in one iteration of the loop are sent in one write, with their bodies if these
@@ -44,6 +46,7 @@ class Http2Connection:
         "_owner",
         "_polled",
         "_reported_limit",
+        "_silent",
         "_users",
         "facts",
         "idle_since",
@@ -80,6 +83,7 @@ class Http2Connection:
         self._reported_limit: int | None = -1
         self._careful_limit: int | None = -1  # reported of a peer that refuses streams
         self._draining_reported = False
+        self._silent = False  # it was given up, since the peer sends nothing
         self._users: dict[Http2Stream, Journey] = {}  # exchanges that are not ended
         self.session = Session(first_limit, max_head_size)
         self.shared = SharedSession(stream, self.session, backend, route.origin, self._report_changes, ping_after)
@@ -235,7 +239,9 @@ class Http2Connection:
 
         A peer that resets a stream and goes on with the others is not dead.
         """
-        return self.session.draining and not journey.first
+        session = self.session
+        ended = session.broken is not None if self._silent else session.draining
+        return ended and not journey.first
 
     def cut(self, journey: Journey) -> None:
         """Fail and reset the stream of the exchange on this journey; whoever waits for it is woken."""
@@ -250,12 +256,14 @@ class Http2Connection:
     def exchange_ended(self, stream: Http2Stream, now: float) -> bool:
         """End an exchange; return whether the connection takes others."""
         self._users.pop(stream, None)
+        session = self.session
         if stream.sending or stream.state < ENDED:
+            if stream.id and stream.head is None and self.shared.peer.given_up(now):
+                self._silent = session.draining = True
             self.shared.abandon(stream)
         stream.chunks.clear()
         stream.pending = 0
         self.idle_since = now
-        session = self.session
         if session.draining and not session.streams:
             self.close()
         return not session.draining
@@ -330,7 +338,7 @@ class Http2Connection:
 
     def _exchange_failed(self, stream: Http2Stream) -> None:
         self.exchange_ended(stream, self.shared.clock())
-        if not stream.id:
+        if not stream.id or self._silent:
             self._report_changes()  # it takes no more streams, which the owner cannot know yet
 
     async def _check_tunnels(self, head: RequestHead, stream: Http2Stream, timeouts: RequestTimeouts) -> None:

@@ -15,6 +15,8 @@ from .._wire.h2 import Session
 
 #: Seconds that a peer has to answer a PING.
 PING_PATIENCE: Final = 15.0
+#: Seconds for which a peer may send nothing at all before a connection that leaves a request unanswered is given up.
+MAX_SILENCE: Final = 1.0
 
 #: Starts a timer: seconds, and the function to call then; returns what cancels it.
 StartTimer: TypeAlias = Callable[[float, Callable[[], object]], Callable[[], object]]
@@ -23,10 +25,12 @@ StartTimer: TypeAlias = Callable[[float, Callable[[], object]], Callable[[], obj
 class PeerCheck:
     """Decide when a peer that sends nothing while exchanges wait is pinged, and when it is dead.
 
-    `busy_since` is when the first of the exchanges began that are under way.
+    `busy_since` is when the first of the exchanges began that are under way. Silence adds up over exchanges that are
+    given up, one after the other, without time between them: else requests with short timeouts would wait for a dead
+    peer for ever.
     """
 
-    __slots__ = ("_count", "_ping_after", "_session", "_timer", "busy_since")
+    __slots__ = ("_count", "_last_heard", "_ping_after", "_session", "_silence", "_timer", "busy_since")
 
     def __init__(self, session: Session, ping_after: float | None) -> None:
         self._session = session
@@ -34,6 +38,8 @@ class PeerCheck:
         self._timer = PhaseTimer("pong")
         self._count = 0  # PINGs so far
         self.busy_since = 0.0
+        self._silence = 0.0  # seconds that exchanges which were given up have waited since something arrived, ...
+        self._last_heard = 0.0  # which was then
 
     def due(self) -> float:
         """Return when to ping, or to give up the peer, unless something arrives before."""
@@ -57,9 +63,18 @@ class PeerCheck:
         self._session.ping(self._count.to_bytes(8, "big"), now)
         return now + min(PING_PATIENCE, self._ping_after)
 
+    def given_up(self, now: float) -> bool:
+        """Note that an exchange is given up unanswered; return whether the peer is silent for too long by now."""
+        moment = self._session.moment
+        silence = now - self._heard()
+        self._silence, self._last_heard, self.busy_since = silence, moment, now
+        return silence >= MAX_SILENCE
+
     def _heard(self) -> float:
-        moment, busy_since = self._session.moment, self.busy_since
-        return max(busy_since, moment)
+        """Return when the peer was heard last, without the time since then in which nothing was asked."""
+        moment = self._session.moment
+        heard = max(self.busy_since, moment)
+        return heard - self._silence if moment == self._last_heard else heard
 
     def _is_pinged(self, heard: float) -> bool:
         session = self._session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from httpx_fast._conn.http2_liveness import PING_PATIENCE, PeerCheck, WakeTimer
+from httpx_fast._conn.http2_liveness import MAX_SILENCE, PING_PATIENCE, PeerCheck, WakeTimer
 from httpx_fast._deadline import NEVER
 from httpx_fast._wire.h2 import Session
 
@@ -44,6 +44,32 @@ def test_without_a_setting_nobody_is_pinged():
     check = PeerCheck(Session(), None)
     check.busy_since = 100.0
     assert check.due() == NEVER
+
+
+def test_silence_adds_up_over_exchanges_that_are_given_up():
+    session = Session()
+    check = PeerCheck(session, 30.0)
+    session.moment = 100.0
+    part = MAX_SILENCE / 2
+    check.busy_since = 200.0  # nothing was asked before: that is no silence
+    assert not check.given_up(200.0 + part)
+    assert not check.given_up(200.0 + part)  # another one that waited beside it
+    check.busy_since = 300.0
+    assert check.due() == 330.0 - part
+    assert not check.given_up(300.0 + part / 2)
+    check.busy_since = 400.0
+    assert check.given_up(400.0 + part / 2)
+
+
+def test_what_arrives_ends_silence():
+    session = Session()
+    check = PeerCheck(session, 30.0)
+    check.busy_since = 100.0
+    assert check.given_up(100.0 + MAX_SILENCE)
+    session.moment = 102.0
+    assert check.due() == 132.0
+    assert not check.given_up(102.0 + MAX_SILENCE / 2)
+    assert check.given_up(102.0 + MAX_SILENCE)
 
 
 class Waiter:

@@ -381,6 +381,79 @@ def test_a_peer_that_falls_silent_is_taken_for_dead(backend, peer, tls, trusted,
     backend.run(body)
 
 
+@pytest.mark.parametrize("limit", ["read", "write"])
+def test_requests_do_not_wait_for_ever_for_a_silent_peer(backend, peer, tls, trusted, monkeypatch, limit):
+    """Each of them gives up long before the peer is pinged; the request after them has another connection."""
+    monkeypatch.setattr(http2_liveness, "MAX_SILENCE", 0.1)
+    connections = itertools.count(1)
+
+    def silent_after_the_first(dialogue):
+        server = Server(dialogue.connection)
+        server.until("HEADERS 1 end")
+        server.respond(1)
+        if next(connections) == 1:
+            server.until("RST_STREAM 3 8")
+        server.until_closed()
+
+    at = peer(silent_after_the_first, tls=tls)
+    hasty = httpx_fast.Timeout(PATIENCE, **{limit: 0.15})
+    content = bytes(100_000) if limit == "write" else b""  # more than the peer's windows take
+
+    async def body():
+        async with backend.client(http2=True, timeout=PATIENCE) as client:
+            assert (await client.get(at.url())).content == b"ok"
+            with pytest.raises(httpx_fast.TimeoutException, match=r"of 0\.15 s") as caught:
+                await client.post(at.url(), content=content, timeout=hasty)
+            assert caught.value.journey.stream_id == 3
+            assert client.pool.stats().leased == 0
+            response = await client.get(at.url())
+            assert (response.content, response.journey.stream_id) == (b"ok", 1)
+            assert len(client.pool.connections()) == 1
+
+    backend.run(body)
+    assert at.accepted == 2
+
+
+def test_others_go_on_where_one_gives_up_a_silent_peer(backend, peer, tls, trusted, monkeypatch):
+    monkeypatch.setattr(http2_liveness, "MAX_SILENCE", 0.1)
+    given_up = threading.Event()
+    connections = itertools.count(1)
+
+    def slow(dialogue):
+        server = Server(dialogue.connection)
+        server.until("HEADERS 1 end")
+        server.respond(1)
+        if next(connections) == 1:
+            server.until("HEADERS 3 end", "HEADERS 5 end")
+            server.until("RST_STREAM")
+            assert given_up.wait(PATIENCE)
+            for stream_id in (3, 5):
+                if f"RST_STREAM {stream_id} 8" not in server.lines:
+                    server.respond(stream_id)
+        server.until_closed()
+
+    at = peer(slow, tls=tls)
+
+    async def body():
+        async with backend.client(http2=True, timeout=PATIENCE) as client:
+
+            async def patient():
+                assert (await client.get(at.url())).content == b"ok"
+
+            async def hasty():
+                with pytest.raises(httpx_fast.ReadTimeout):
+                    await client.get(at.url(), timeout=httpx_fast.Timeout(PATIENCE, read=0.15))
+                assert (await client.get(at.url())).journey.stream_id == 1
+                given_up.set()
+
+            await patient()
+            await backend.together(patient, hasty)
+            assert len(client.pool.connections()) == 1
+
+    backend.run(body)
+    assert at.accepted == 2
+
+
 def test_without_signs_of_life_wanted_none_is_asked_for(backend, peer, tls, trusted):
     def silent(dialogue):
         server = Server(dialogue.connection)
