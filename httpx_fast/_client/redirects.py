@@ -117,12 +117,19 @@ class Redirects:
 
 # What describes content that a redirect drops (RFC 9110 s.15.4), and how it was framed.
 _CONTENT_FIELDS = (
+    "Content-Digest",
+    "Content-Disposition",
     "Content-Encoding",
     "Content-Language",
     "Content-Length",
     "Content-Location",
+    "Content-MD5",
+    "Content-Range",
     "Content-Type",
+    "Digest",
     "Expect",
+    "Last-Modified",
+    "Repr-Digest",
     "Trailer",
     "Transfer-Encoding",
 )

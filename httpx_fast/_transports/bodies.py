@@ -8,6 +8,7 @@ from typing import Any
 from .._byte_streams import AsyncByteStream, SyncByteStream
 from .._deadline import Deadline
 from .._drive import drive
+from .._exceptions import RemoteProtocolError
 from .._head import FieldLine
 from .._models import Request, Response
 from .._models.response import received
@@ -82,10 +83,20 @@ class AsyncBody(_Body, AsyncByteStream):
 def response_of(
     request: Request, reply: Reply, body_type: type[SyncBody | AsyncBody], max_size: int | None
 ) -> Response:
-    """Return the response that a reply of the pool is, with its body, or a stream of it."""
+    """Return the response that a reply of the pool is, with its body, or a stream of it.
+
+    RemoteProtocolError if it is a 101 that was not asked for (RFC 9110 s.7.8).
+    """
     head, data, interim, trailers, lease, journey = reply
     stream, network = None, body_type.network
     if lease is not None:
+        if head.status == 101 and "upgrade" not in request.headers:
+            lease.close()
+            error = RemoteProtocolError(
+                "the server switches to another protocol, without an Upgrade field in the request"
+            )
+            error.journey = journey
+            raise error
         stream = body_type(lease)
         network = handed_over(lease, journey.connection, body_type.network_type) or network
     response = received(head.status, head, request, journey, data, stream, network)

@@ -207,9 +207,17 @@ def test_host_field_of_the_user_stays_on_the_same_origin_only(site):
 
 def test_content_and_what_describes_it_are_dropped_when_the_method_becomes_get(site):
     server = site(moved(303, "/end"))
-    echo = server.request("POST", "http://a.test/start", client=FOLLOW, json={"a": 1}).json()
+    described = dict.fromkeys(
+        ("content-md5", "content-digest", "repr-digest", "digest", "content-range"), "of the content"
+    )
+    headers = {"last-modified": "Sun, 29 Nov 2026 12:00:00 GMT", "x-mine": "1", **described}
+    echo = server.request("POST", "http://a.test/start", client=FOLLOW, json={"a": 1}, headers=headers).json()
     assert echo["content"] == ""
-    assert not {"content-length", "content-type", "transfer-encoding"} & echo["headers"].keys()
+    assert (
+        not {"content-length", "content-type", "transfer-encoding", "last-modified", *described}
+        & echo["headers"].keys()
+    )
+    assert echo["headers"]["x-mine"] == "1"
 
 
 def test_content_is_sent_again_when_the_method_stays(site):

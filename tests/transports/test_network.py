@@ -366,3 +366,17 @@ def test_an_upgrade_that_is_refused_stays_an_ordinary_response(backend, peer):
                 await done(response.extensions["network_stream"].read(1))
 
     backend.run(body)
+
+
+def test_another_protocol_that_was_not_asked_for_is_an_error(backend, peer):
+    server = peer(echo(), lambda dialogue: [dialogue.read_request(), dialogue.send(OK), dialogue.read_request()])
+
+    async def body():
+        async with backend.client(limits=Limits(max_connections=1)) as client:
+            with pytest.raises(RemoteProtocolError, match="without an Upgrade field in the request") as caught:
+                await client.get(server.url())
+            assert caught.value.request.url == caught.value.journey.url == server.url()
+            await backend.hear(server.closed[0])
+            assert (await client.get(server.url())).text == "ok"
+
+    backend.run(body)
