@@ -286,7 +286,7 @@ def test_the_body_of_a_response_that_hands_over_is_empty(backend, peer):
 
     async def body():
         async with backend.client() as client:
-            response = await client.get(server.url())
+            response = await client.get(server.url(), headers={"Connection": "upgrade", "Upgrade": "echo"})
             assert response.content == b""
             assert response.journey.phase == "done"
             network = response.extensions["network_stream"]
