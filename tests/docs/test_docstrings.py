@@ -133,6 +133,8 @@ def members(cls: type) -> list[tuple[str, Any]]:
         for name, member in vars(owner).items():
             if name.startswith("_") or not (inspect.isfunction(member) or isinstance(member, (property, classmethod))):
                 continue
+            if name in getattr(owner, "_fields", ()):  # PyPy makes the fields of named tuples properties
+                continue
             if inspect.getattr_static(cls, name) is member:
                 found.append((name, member))
     return found

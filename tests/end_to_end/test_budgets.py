@@ -503,7 +503,7 @@ def test_a_socket_that_takes_nothing_more_of_http2(backend, transport, peer, in_
     client = backend.client(transport=transport(http1=False, http2=True), timeout=granted(limit))
     in_time(
         client,
-        lambda client: client.post(server.url(), content=bytes(64 * 1024 * 1024)),
+        lambda client: client.request(url=server.url(), **LARGE),
         httpx_fast.WriteTimeout,
         limit,
         "",
