@@ -105,6 +105,8 @@ class FileField:
         if not isinstance(name, str):
             raise TypeError(f"the name of a form file is str, not {type(name).__name__}: {name!r}")
         filename, file, content_type, headers = _file_parts(value)
+        if filename is not None and not isinstance(filename, str):
+            raise TypeError(f"the file name of form file {name!r} is {type(filename).__name__}; expected str or None")
         if not isinstance(file, (str, bytes)) and not hasattr(file, "read"):
             hint = ", as open(path, 'rb') gives it" if hasattr(file, "__fspath__") else ""
             raise TypeError(

@@ -8,6 +8,7 @@ alone and does not know the contents of the modules:
 3. All names are checked before the first of them is replaced. A second call does nothing.
 4. httpcore is replaced together with httpx; see `httpcore.py` for its stand-in.
 5. Loggers handle the replaced names as well; see `loggers.py`.
+6. `__version__` becomes that of the package whose interface this is: libraries compare it to choose between interfaces.
 
 It does not change the metadata of installed distributions; spawned processes must call it themselves.
 """
@@ -33,6 +34,8 @@ _REPLACED = {
     "httpx": {"httpx": _PACKAGE, "httpcore": _CORE},
     "httpx2": {"httpx2": _PACKAGE, "httpcore2": _CORE},
 }
+#: What `__version__` says under each name; with both, "httpx" counts, whose versions are the ones that are compared.
+_VERSIONS = {"httpx": "0.28.1", "httpx2": "2.16.2"}
 
 
 def alias(*names: str, httpcore: bool = True) -> None:
@@ -41,6 +44,9 @@ def alias(*names: str, httpcore: bool = True) -> None:
     Call it before anything imports these names, so at the very start of the program. With `httpcore=False` the
     installed httpcore stays, for other libraries that send requests with it themselves. Raises ValueError for other
     names; RuntimeError when a name has been imported already, and then nothing is changed.
+
+    `__version__` is then the version of the library whose interface this package has: "0.28.1", or "2.16.2" with httpx2
+    alone.
     """
     replaced: dict[str, str] = {}
     for name in names:
@@ -56,6 +62,7 @@ def alias(*names: str, httpcore: bool = True) -> None:
     if new:
         # First, so that no other finder finds a second copy of our files by the package's path.
         sys.meta_path.insert(0, _Finder(new))
+    _set_version()
     for name in names:
         core = next((each for each, real in _REPLACED[name].items() if real == _CORE and each in {*taken, *new}), None)
         answer_to(name, core)
@@ -71,6 +78,13 @@ def _taken() -> dict[str, str]:
     return {
         name: real for finder in sys.meta_path if isinstance(finder, _Finder) for name, real in finder.replaced.items()
     }
+
+
+def _set_version() -> None:
+    taken = _taken()
+    version = next((version for name, version in _VERSIONS.items() if name in taken), None)
+    if version is not None:
+        vars(sys.modules[_PACKAGE])["__version__"] = version
 
 
 def _refuse_imported(name: str) -> None:

@@ -177,6 +177,7 @@ async def _redirecting(
                 _arrived(client, request, response, started)
             if hooks["response"]:
                 await _call_each(client._io, hooks["response"], response)
+                _ = response.headers  # a hook may have replaced `read()`: only with these it is looked for
             if history:
                 response.history = list(history)
                 response.journey.follow(each.journey for each in history)

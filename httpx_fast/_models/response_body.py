@@ -190,9 +190,14 @@ class ResponseBody:
     def _take(self, body: bytes) -> bool:
         """Turn a whole received body into the content; return False if it must be decoded step by step."""
         headers = self._headers
-        # vcrpy blanks Content-Encoding while it reads, and uses the decoder afterwards.
-        if headers is not None and headers._source is None:
-            return False
+        if headers is not None:  # tools have seen the response
+            # vcrpy blanks Content-Encoding while it reads, and uses the decoder afterwards.
+            if headers._source is None:
+                return False
+            # logfire replaces the methods of the response, to be called when it is read.
+            own = self.__dict__
+            if "read" in own or "aread" in own:
+                return False
         self._body = None
         self.is_closed = self.is_stream_consumed = True
         self._num_bytes_downloaded = len(body)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+import httpx_fast
+
 Run = Callable[[str], str]
 
 #: Modules that public code imports by name, and what it takes from each.
@@ -55,6 +57,22 @@ def test_only_the_named_one_is_replaced(run: Run):
     assert run("httpx_fast.alias('httpx2'); import httpx, httpx2; print(httpx.OLD, httpx2 is httpx_fast)") == (
         "True True\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "version"),
+    [(["httpx"], "0.28.1"), (["httpx2"], "2.16.2"), (["httpx2", "httpx"], "0.28.1"), ([], httpx_fast.__version__)],
+)
+def test_the_version_is_that_of_the_replaced_package(run: Run, names: list[str], version: str):
+    """Libraries choose by it how to call httpx: zeep gives `proxies=` to what is older than 0.26."""
+    program = """
+own = httpx_fast.__version__
+httpx_fast.alias(*%r)
+from httpx_fast._client.defaults import USER_AGENT
+from httpx_fast.__version__ import __version__
+print(httpx_fast.__version__, __version__ == own, USER_AGENT.endswith(own))
+"""
+    assert run(program % names) == f"{version} True True\n"
 
 
 @pytest.mark.parametrize("first", ["httpx", "httpx_fast"])

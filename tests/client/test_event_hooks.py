@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from peers import OK, always
 
 import httpx_fast
 from httpx_fast import Response
@@ -147,3 +148,53 @@ def test_asynchronous_client_takes_plain_functions_too(backend):
 
     backend.run(body)
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("by", ["hook", "transport"])
+def test_read_that_a_tool_replaces_is_called(backend, peer, by):
+    """logfire records bodies so, from within the transport. The body has arrived whole by then."""
+    server = peer(always(OK))
+    seen = []
+
+    def replace(response):
+        name = "aread" if backend.asynchronous else "read"
+        read = getattr(response, name)
+
+        def reading():
+            with pytest.raises(httpx_fast.ResponseNotRead):
+                _ = response.content
+            seen.append(response.status_code)
+            return read()
+
+        setattr(response, name, reading)
+
+    def wrap(client):
+        transport = getattr(client, "blocking", client)._transport
+        name = "handle_async_request" if backend.asynchronous else "handle_request"
+        handle = getattr(transport, name)
+
+        def handling(request):
+            response = handle(request)
+            assert response.headers["content-length"] == "2"
+            replace(response)
+            return response
+
+        async def waiting(request):
+            response = await handle(request)
+            assert response.headers["content-length"] == "2"
+            replace(response)
+            return response
+
+        setattr(transport, name, waiting if backend.asynchronous else handling)
+
+    async def body():
+        hooks = {"response": [hook(backend, replace)]} if by == "hook" else {}
+        async with backend.client(event_hooks=hooks) as client:
+            if by == "transport":
+                wrap(client)
+            assert (await client.get(server.url())).text == "ok"
+            async with client.stream("GET", server.url()) as response:
+                assert await response.aread() == b"ok"
+        assert seen == [200, 200]
+
+    backend.run(body)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -165,6 +166,14 @@ def test_an_asynchronous_file_without_positions_is_sent_once(backend):
     assert b"\r\nabc\r\n" in backend.run(collected, stream)
     with pytest.raises(StreamConsumed, match="cannot be read again"):
         backend.run(collected, stream)
+
+
+@pytest.mark.parametrize("name", [Path("a.txt"), b"a.txt", 5])
+def test_a_file_name_that_is_no_text_is_refused(name):
+    with pytest.raises(
+        TypeError, match=r"the file name of form file 'f' is (PosixPath|WindowsPath|bytes|int); expected str"
+    ):
+        MultipartStream({}, {"f": (name, b"abc")})
 
 
 @pytest.mark.parametrize("file", [io.StringIO("abc"), io.TextIOWrapper(io.BytesIO(b"abc"))])
