@@ -82,6 +82,12 @@ unpack_next_release() (
     done
 )
 
+# Builds an interpreter of the kind $1 there, where it has not been built yet: see .ci/build_python.
+build_python() {
+    cp .ci/build_python "$root/srv/"
+    quietly chroot "$root" /srv/build_python "$1"
+}
+
 # Makes a folder in the root of the next release, with the tree in it, that no other run shares; sets `inside` to its
 # path there. The name is short, since those of Unix sockets have to be.
 make_inside() {

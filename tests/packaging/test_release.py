@@ -6,10 +6,12 @@ import importlib.metadata
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -34,10 +36,14 @@ RUNNERS = {
 def required(module: str) -> None:
     """Skips the test where a tool of the extra `release` is not installed; where all have to be there, fails."""
     if importlib.util.find_spec(module) is None:
-        problem = f"{module} is not installed: pip install 'httpx-fast[release]'"
-        if os.environ.get("HTTPX_FAST_ECOSYSTEM") == "1":
-            pytest.fail(problem)
-        pytest.skip(problem)
+        miss(module)
+
+
+def miss(tool: str) -> NoReturn:
+    problem = f"{tool} is not installed: pip install 'httpx-fast[release]'"
+    if os.environ.get("HTTPX_FAST_ECOSYSTEM") == "1":
+        pytest.fail(problem)
+    pytest.skip(problem)
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
@@ -72,6 +78,18 @@ def test_every_system_has_a_machine_that_builds_its_wheels(system):
     text = (ROOT / ".github/workflows/wheels.yml").read_text(encoding="utf-8")
     matrix = text[text.index("        os:\n") : text.index("    steps:")]
     assert RUNNERS[system] <= set(re.findall(r"^ +- (\S+)", matrix, re.MULTILINE))
+
+
+def test_scripts_pass_shellcheck():
+    program = shutil.which("shellcheck", path=str(Path(sys.executable).parent)) or shutil.which("shellcheck")
+    if program is None:
+        miss("shellcheck")
+    files = sorted(path for path in ROOT.joinpath(".ci").iterdir() if path.suffix in {"", ".sh"} and path.is_file())
+    scripts = [path for path in files if path.suffix == ".sh" or re.match("#!.*sh\n", path.read_text(encoding="utf-8"))]
+    assert scripts == files
+    command = [program, "--external-sources", "--severity=warning"]
+    done = subprocess.run([*command, *map(str, scripts)], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_only_the_upload_may_prove_who_it_is():
