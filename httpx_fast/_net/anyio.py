@@ -20,7 +20,7 @@ import anyio.abc
 from .._deadline import PhaseTimer
 from .acknowledged import duplicate
 from .auto import backend_for, current_token
-from .base import Abortable, Address, Backend, Buffer, SocketOption, Stream, Waiter
+from .base import NOBODY, Abortable, Address, Backend, Buffer, SocketOption, Stream, Waiter
 from .deadline_stream import NEVER, DeadlineStream, Scopes
 from .errors import connect_failed, peer_name, resolve_failed
 from .getaddrinfo import distinct, numeric
@@ -47,38 +47,38 @@ class AnyIOStream(DeadlineStream):
         self._extra = {name: stream.extra(attribute, None) for name, attribute in _EXTRA.items()}
         super().__init__(self._extra["server_addr"], clock)
         self._stream = stream
-        self._scopes = Scopes(self, anyio.CancelScope, anyio.current_time)
+        self._scopes = Scopes(clock, anyio.CancelScope, anyio.current_time)
         self._turn = anyio.Lock()  # held by the task that writes
         self._torn = False  # a write was cancelled, so how much of it was sent is unknown
 
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         super().set_deadline(phase, at, budget)
-        self._scopes.move()
+        self._scopes.move(self)
 
     async def receive(self) -> None:
         if self._fault is not None:
             raise self._fault
         if self._arrived:
             self._read_timer.postpone(self._clock)
-        await self._scopes.wait(self._receive_on, writes=False)
+        await self._scopes.wait(self, self._receive_on, writes=False)
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
         if self._torn:
             raise self._write_failed(OSError(errno.ECANCELED, "a write before was cancelled half way"))
         self._unsent += [memoryview(buffer) for buffer in buffers]
-        return self._scopes.wait(self._send_all, writes=True)
+        return self._scopes.wait(self, self._send_all, writes=True)
 
     async def flush(self, reading: bool) -> None:
         if not self._unsent:
             return
         if not reading:
-            await self._scopes.wait(self._send_all, writes=True)
+            await self._scopes.wait(self, self._send_all, writes=True)
             return
         failure: Exception | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._receive_until_fault)
             try:
-                await self._scopes.wait(self._send_all, writes=True)
+                await self._scopes.wait(self, self._send_all, writes=True)
             except Exception as error:  # noqa: BLE001  # raised below, outside of the group that would wrap it
                 failure = error
             group.cancel_scope.cancel()
@@ -98,6 +98,7 @@ class AnyIOStream(DeadlineStream):
         if self._closed:
             return
         self._closed = True
+        self._sink = NOBODY
         self._scopes.cancel()
         _let_go(self._stream)
 
@@ -117,7 +118,7 @@ class AnyIOStream(DeadlineStream):
             if self._sink.data_received(memoryview(data)):
                 return
             self._read_timer.postpone(self._clock)
-            self._scopes.move()
+            self._scopes.move(self)
 
     async def _receive_until_fault(self) -> None:
         """Push what arrives until that fails; the next `receive()` raises the error."""
@@ -142,7 +143,7 @@ class AnyIOStream(DeadlineStream):
                         self._fault = self._read_failed(OSError(errno.ECANCELED, "a write was cancelled half way"))
                         raise
                     self._write_timer.postpone(self._clock)
-                    self._scopes.move()
+                    self._scopes.move(self)
 
 
 class AnyIOWaiter:
@@ -224,9 +225,8 @@ class AnyIOBackend(Backend):
     def waiter(self) -> Waiter:
         return AnyIOWaiter(self.clock)
 
-    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
-        world: Backend = backend_for(current_token())
-        return world.from_any_thread(call)
+    def loop_caller(self) -> Callable[[Callable[[], object]], object]:
+        return backend_for(current_token()).loop_caller()
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)

@@ -67,9 +67,8 @@ class AsyncioBackend(SocketBackend):
         loop = asyncio.get_running_loop()
         return lambda seconds, call: loop.call_later(seconds, call, context=contextvars.Context()).cancel
 
-    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
-        loop = asyncio.get_running_loop()
-        return lambda: loop.call_soon_threadsafe(call)
+    def loop_caller(self) -> Callable[[Callable[[], object]], object]:
+        return asyncio.get_running_loop().call_soon_threadsafe
 
     def _connector(self) -> Connector:
         loop = asyncio.get_running_loop()

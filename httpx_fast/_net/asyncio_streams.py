@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from .._exceptions import ReadError, WriteError
-from .base import HIGH_WATER, Buffer, Sink
+from .base import HIGH_WATER, NOBODY, Buffer, Sink
 from .deadline_stream import NEVER
 from .errors import closed_here, peer_closed
 from .gathering import AHEAD, PATIENCE, wake_from
@@ -146,6 +146,7 @@ class LoopStream(SocketStream):
         if self._closed:
             return
         self._closed = self._halted = True
+        self._sink = NOBODY
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -32,7 +32,8 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, TypeAlias, TypeVar
 
 from .._deadline import PhaseTimer
 from .._exceptions import NetworkError
@@ -92,6 +93,27 @@ class Sink(Protocol):
     def eof_received(self, clean: bool) -> bool:
         """Take the end of the stream; `clean` is False if TLS ended without close_notify, which may be an attack."""
         ...
+
+
+class _Nobody:
+    """Read a stream that is closed. In place of its last sink, which else it would keep alive, and that the stream."""
+
+    __slots__ = ()
+    pending: Final = 0
+
+    def get_buffer(self) -> None: ...
+
+    def buffer_updated(self, nbytes: int) -> bool:
+        return True
+
+    def data_received(self, data: memoryview) -> bool:
+        return True
+
+    def eof_received(self, clean: bool) -> bool:
+        return True
+
+
+NOBODY: Final[Sink] = _Nobody()
 
 
 class FaultSink(Sink, Protocol):
@@ -321,11 +343,15 @@ class Backend(abc.ABC):
         return None
 
     @abc.abstractmethod
-    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
-        """Return a function that any thread, or the garbage collector, may call to have `call` made in this loop soon.
+    def loop_caller(self) -> Callable[[Callable[[], object]], object]:
+        """Return a function that any thread, or the garbage collector, may call to have its argument called soon.
 
-        Get it in the running event loop. It may raise RuntimeError once that has ended.
+        It is called in the event loop that runs now: get it there. It may raise RuntimeError once that has ended.
         """
+
+    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
+        """Return a function of no arguments that does the same for `call`, which it keeps alive."""
+        return partial(self.loop_caller(), call)
 
     @abc.abstractmethod
     async def sleep(self, seconds: float) -> None:

@@ -138,17 +138,16 @@ class Scopes:
     a cancellation.
     """
 
-    __slots__ = ("_going_on", "_new_scope", "_now", "_stream")
+    __slots__ = ("_clock", "_going_on", "_new_scope", "_now")
 
-    def __init__(self, stream: DeadlineStream, new_scope: Callable[..., Any], now: Callable[[], float]) -> None:
-        self._stream = stream
+    def __init__(self, clock: Callable[[], float], new_scope: Callable[..., Any], now: Callable[[], float]) -> None:
+        self._clock = clock
         self._new_scope = new_scope
         self._now = now
         self._going_on: dict[Any, bool] = {}  # whether each writes
 
-    async def wait(self, wait: Callable[[], Awaitable[None]], writes: bool) -> None:
-        """Await `wait()` until the stream's deadline for it, which may move meanwhile."""
-        stream = self._stream
+    async def wait(self, stream: DeadlineStream, wait: Callable[[], Awaitable[None]], writes: bool) -> None:
+        """Await `wait()` until the deadline of `stream`, whose scopes these are, for it; it may move meanwhile."""
         scope = self._new_scope(deadline=self.deadline((stream._write_timer if writes else stream._read_timer).at))
         self._going_on[scope] = writes
         try:
@@ -162,9 +161,8 @@ class Scopes:
         now = stream._clock()
         raise stream._write_expired(now) if writes else stream._expired(now)
 
-    def move(self) -> None:
+    def move(self, stream: DeadlineStream) -> None:
         """Apply the deadlines of the stream, which have moved, to the waits."""
-        stream = self._stream
         for scope, writes in self._going_on.items():
             scope.deadline = self.deadline((stream._write_timer if writes else stream._read_timer).at)
 
@@ -175,4 +173,4 @@ class Scopes:
 
     def deadline(self, at: float) -> float:
         """Convert `at` to the event loop's own clock."""
-        return at if at == NEVER else self._now() + at - self._stream._clock()
+        return at if at == NEVER else self._now() + at - self._clock()

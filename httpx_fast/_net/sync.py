@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
 from .._exceptions import ReadError
-from .base import DONE, Abortable, Aborted, Buffer, Stream, Waiter
+from .base import DONE, NOBODY, Abortable, Aborted, Buffer, Stream, Waiter
 from .connecting import Connector, connect_error
 from .deadline_stream import NEVER
 from .errors import closed_here
@@ -170,6 +170,7 @@ class SyncStream(PulledStream):
         self._closed = True
         if self._fault is None:
             self._fault = ReadError(closed_here(self._address, "before it was read"))
+        self._sink = NOBODY
         _shut(self._sock)
         self._let_go()
 
@@ -398,6 +399,9 @@ class SyncBackend(SocketBackend):
         """Return the abortable work of this thread, if there is one."""
         return self._workers.get(threading.get_ident()) if self._workers else None
 
+    def loop_caller(self) -> Callable[[Callable[[], object]], object]:
+        return _call
+
     def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
         return call
 
@@ -411,6 +415,10 @@ class SyncBackend(SocketBackend):
             work.let_go(sock)
             work.hold(stream, stream.close)
         return stream
+
+
+def _call(call: Callable[[], object]) -> object:
+    return call()
 
 
 def _shut(sock: socket.socket) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 
 from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, TimeoutException, WriteError, retold
 from .._trust_stores import OF_THE_USER, TrustStore, trust_store_of
-from .base import DONE, SCRATCH_SIZE, Buffer, Sink, Stream, forget
+from .base import DONE, NOBODY, SCRATCH_SIZE, Buffer, Sink, Stream, forget
 from .errors import closed_here, peer_closed, peer_name, reason
 from .scratch import RECORD, scratch
 
@@ -269,6 +269,7 @@ class TLSStream(Stream):
                 pass
             self._hand_down()
         self._inner.close()
+        self._sink = NOBODY
 
     def get_extra_info(self, name: str) -> Any:
         if name == "ssl_object":

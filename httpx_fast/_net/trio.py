@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 import trio
 
-from .base import Abortable, Aborted, Buffer, Stream, Waiter
+from .base import NOBODY, Abortable, Aborted, Buffer, Stream, Waiter
 from .connecting import Connector, connect_error
 from .deadline_heap import Deadlines
 from .deadline_stream import NEVER, Scopes
@@ -76,7 +76,7 @@ class TrioStream(PulledStream):
         self._gathering = 0  # bytes from which the socket is readable; 0 for any
         self._waited = False  # a wait for so many has begun since the last check
         self._wrote = False  # an answer cannot be there yet
-        self._scopes = Scopes(self, trio.CancelScope, trio.current_time)  # of writes
+        self._scopes = Scopes(clock, trio.CancelScope, trio.current_time)  # of writes
         self._turn = trio.Lock()  # held by the task that writes
 
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
@@ -89,7 +89,7 @@ class TrioStream(PulledStream):
             self._arrived = False
         else:
             super().set_deadline(phase, at, budget)
-            self._scopes.move()
+            self._scopes.move(self)
         if self._receiving and self._read_timer.at < self._next_check:
             self._check_later()
 
@@ -177,19 +177,19 @@ class TrioStream(PulledStream):
             self._unsent += [memoryview(buffer) for buffer in buffers]
         else:
             self._unsent = self._send(buffers)
-        return self._scopes.wait(self._send_all, writes=True) if self._unsent else None
+        return self._scopes.wait(self, self._send_all, writes=True) if self._unsent else None
 
     async def flush(self, reading: bool) -> None:
         if not self._unsent:
             return
         if not reading:
-            await self._scopes.wait(self._send_all, writes=True)
+            await self._scopes.wait(self, self._send_all, writes=True)
             return
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._pull_on, nursery.cancel_scope)
             try:
-                await self._scopes.wait(self._send_all, writes=True)
+                await self._scopes.wait(self, self._send_all, writes=True)
             except Exception as error:  # noqa: BLE001  # raised below, outside of the nursery that would wrap it
                 failure = error
             nursery.cancel_scope.cancel()
@@ -201,6 +201,7 @@ class TrioStream(PulledStream):
             return
         self._closed = True
         self._check.stream = None
+        self._sink = NOBODY
         self._deadlines[0].ended()
         try:
             trio.lowlevel.notify_closing(self._number)
@@ -235,7 +236,7 @@ class TrioStream(PulledStream):
                         continue  # a read was woken, whose deadline had passed
                     raise self._write_failed(OSError(errno.EBADF, str(error))) from error
                 self._send_on()
-                self._scopes.move()
+                self._scopes.move(self)
 
 
 class TrioTimer:
@@ -422,9 +423,8 @@ class TrioBackend(SocketBackend):
         if failures:
             raise failures[0]
 
-    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
-        token = trio.lowlevel.current_trio_token()
-        return lambda: token.run_sync_soon(call)
+    def loop_caller(self) -> Callable[[Callable[[], object]], object]:
+        return trio.lowlevel.current_trio_token().run_sync_soon
 
     def _connector(self) -> Connector:
         return Connects(self.clock)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 from typing import Final
+from weakref import WeakMethod
 
 from .._conn.base import Connection, Head
 from .._conn.keep_alive import MARGIN, keep_alive_limits
@@ -43,7 +44,7 @@ class Expiry:
         backend: Backend,
         hints: OriginHints,
         max_age: float | None,
-        expire: Callable[[], None],
+        expire: WeakMethod[Callable[[], None]],
     ) -> None:
         self._hints = hints
         self._max_age = max_age
@@ -98,8 +99,11 @@ class Expiry:
             self._cancel_timer()
         self._timer_at = at
         self.needs_timer = False
+        expire = self._expire()
+        if expire is None:
+            return  # its owner is gone, and the connections with it
         try:
-            self._cancel_timer = self._start_timer(max(at - now, 0.0) + _LATE, self._expire)
+            self._cancel_timer = self._start_timer(max(at - now, 0.0) + _LATE, expire)
         except RuntimeError:  # the loop has ended, and nothing happens in it any more
             self._cancel_timer = None
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeAlias
+from weakref import WeakMethod
 
 from .. import _debug
 from .._conn.base import Connection, Exchange
@@ -108,8 +109,8 @@ class Leases:
         # Any thread may take the lock of a blocking pool; others are used in the thread of their event loop.
         self._any_thread = backend.name == "blocking"
         self._thread = threading.get_ident()
-        self._release_soon = backend.from_any_thread(self.release_finalized)
-        self.expiry: Expiry = Expiry(backend, self.hints, limits.max_age, self._expire)
+        self._call_in_loop = backend.loop_caller()
+        self.expiry: Expiry = Expiry(backend, self.hints, limits.max_age, WeakMethod(self._expire))
         self._begin()
 
     def _begin(self) -> None:
@@ -319,7 +320,7 @@ class Leases:
             self.release_finalized()
             return
         try:
-            self._release_soon()
+            self._call_in_loop(self.release_finalized)
         except RuntimeError:  # the event loop is closed
             for ended in self._take_finalized():
                 if ended is not None:

@@ -59,10 +59,8 @@ class Pool:
         self.request: Final = Exchanges(self.leases, self.dialler, options).request
         #: Ends what a transport that was collected has left: see `Leases.close_from_finalizer`.
         self.close_from_finalizer: Final = self.leases.close_from_finalizer
-        #: `close()` for other threads and event loops; RuntimeError if the pool's own loop has ended.
-        self.close_soon: Callable[[], object] = backend.from_any_thread(self.close)
-        #: `retire()` likewise.
-        self.retire_soon: Callable[[], object] = backend.from_any_thread(self.retire)
+        # Here and below no object keeps its own methods: then a closed client is freed at once, by reference counts.
+        self._call_in_loop = backend.loop_caller()
         watch(self)
 
     def __repr__(self) -> str:
@@ -113,6 +111,14 @@ class Pool:
             self.pacer.close()
         self.leases.close()
         self.dialler.abort()
+
+    def close_soon(self) -> None:
+        """Have `close()` called in the pool's own event loop, from any thread. RuntimeError if that has ended."""
+        self._call_in_loop(self.close)
+
+    def retire_soon(self) -> None:
+        """Have `retire()` called likewise."""
+        self._call_in_loop(self.retire)
 
     def retire(self) -> set[ConnectionFacts]:
         """Give no later request a connection that there is now: close the idle ones, others when they are released.

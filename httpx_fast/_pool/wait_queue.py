@@ -17,6 +17,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Final, Generic, TypeVar
+from weakref import ref
 
 C = TypeVar("C")  # connections, which are compared by identity
 
@@ -147,18 +148,24 @@ class WaitQueue(Generic[C]):
     Each step takes the logarithm of the number of routes that wait.
     """
 
-    __slots__ = ("_entries", "_other", "_patient", "_tidy_at")
+    __slots__ = ("__weakref__", "_entries", "_impatient", "_patient_one", "_tidy_at")
 
-    def __init__(self, other: WaitQueue[C] | None = None) -> None:
+    def __init__(self, patient: WaitQueue[C] | None = None) -> None:
         self._entries: list[tuple[int, RouteState[C]]] = []
         self._tidy_at = _MIN_TIDY
-        self._patient = other is None  # it is for routes whose first request is patient
-        self._other: WaitQueue[C] = WaitQueue(self) if other is None else other
+        # One of the two is None: whoever has the queue for patient requests has the other one, too.
+        self._patient_one = None if patient is None else ref(patient)
+        self._impatient: WaitQueue[C] | None = WaitQueue(self) if patient is None else None
 
     @property
     def other(self) -> WaitQueue[C]:
         """Return the queue for routes whose first request is not patient; of that one, the one for patient ones."""
-        return self._other
+        found = self._impatient
+        if found is None:
+            assert self._patient_one is not None
+            found = self._patient_one()
+            assert found is not None
+        return found
 
     def add(self, route_state: RouteState[C]) -> None:
         """Queue a route, if a request waits for it."""
@@ -178,6 +185,7 @@ class WaitQueue(Generic[C]):
     def first(self, max_per_host: float) -> PendingRequest[C] | None:
         """Return the first request whose route could use a place; routes before it that could not leave the queue."""
         entries = self._entries
+        for_patient = self._patient_one is None
         while entries:
             number, route_state = entries[0]
             pending = route_state.first()
@@ -186,12 +194,12 @@ class WaitQueue(Generic[C]):
                 heappop(entries)
             elif pending is None or not route_state.may_dial:
                 self._drop()
-            elif (pending.number > route_state.impatient) is not self._patient:
+            elif (pending.number > route_state.impatient) is not for_patient:
                 self._drop()
-                self._other.add(route_state)
+                self.other.add(route_state)
             elif pending.number != number:
                 heapreplace(entries, (pending.number, route_state))
-            elif host is not None and host.open >= max_per_host and (self._patient or not host.idle):
+            elif host is not None and host.open >= max_per_host and (for_patient or not host.idle):
                 host.blocked[route_state] = None
                 self._drop()
             else:

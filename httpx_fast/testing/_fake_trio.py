@@ -47,7 +47,7 @@ class FakeTrioStream(TrioStream):
         clock: Any = self._clock
         while True:
             clock.nap(self._write_timer.at)
-            self._scopes.move()
+            self._scopes.move(self)
             await trio.sleep(SLICE)
 
 

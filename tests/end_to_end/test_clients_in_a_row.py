@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
+import sys
 import threading
 from typing import Any
 
@@ -51,3 +53,37 @@ def test_clients_that_send_nothing_make_neither(backend: Any, monkeypatch: pytes
         assert _trust._shared == {}
 
     backend.run(body)
+
+
+@pytest.mark.skipif(
+    sys.implementation.name != "cpython" or not getattr(sys, "_is_gil_enabled", lambda: True)(),
+    reason="only CPython with its lock frees by reference counts alone",
+)
+@pytest.mark.parametrize("kind", ["http", "https"])
+def test_closed_clients_leave_nothing_to_the_garbage_collector(
+    backend: Any, nginx: Any, authority: Any, kind: str
+) -> None:
+    """Else each would stay until it runs, and have it run more often."""
+    url = nginx.url("/tiny", kind)
+    context = authority.client_context()
+
+    async def once() -> None:
+        async with backend.client(verify=context, trust_env=False) as client:
+            response = await client.get(url)
+            assert (response.text, response.journey.nth) == ("ok", 1)
+
+    async def body() -> list[Any]:
+        await once()  # loads what is loaded once
+        gc.collect()
+        gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            await once()
+            gc.collect()
+            return [each for each in gc.garbage if type(each).__module__.startswith("httpx_fast")]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+
+    assert backend.run(body) == []

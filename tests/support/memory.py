@@ -93,8 +93,8 @@ class MemoryBackend(Backend):
             self.timers.remove(timer)
             timer[1]()
 
-    def from_any_thread(self, call: Callable[[], object]) -> Callable[[], object]:
-        return self.world.from_any_thread(call)
+    def loop_caller(self) -> Callable[[Callable[[], object]], object]:
+        return self.world.loop_caller()
 
     def abortable(self, work: Callable[[], Coroutine[Any, Any, T]]) -> Abortable[T]:
         return self.world.abortable(work)
