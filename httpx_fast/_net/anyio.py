@@ -220,7 +220,7 @@ class AnyIOBackend(Backend):
         raise timer.expired(self.clock(), f"no answer from {peer_name(path)}")
 
     def handshakes(self) -> HandshakeQueue | None:
-        return handshakes_of(current_token(), self)
+        return handshakes_of(current_token(), self, self.clock)
 
     def waiter(self) -> Waiter:
         return AnyIOWaiter(self.clock)

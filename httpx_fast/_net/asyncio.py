@@ -40,7 +40,7 @@ class AsyncioBackend(SocketBackend):
         self._futures: tuple[asyncio.AbstractEventLoop, Callable[[], Future]] | None = None
 
     def handshakes(self) -> HandshakeQueue | None:
-        return handshakes_of(asyncio.get_running_loop(), self)
+        return handshakes_of(asyncio.get_running_loop(), self, self.clock)
 
     def waiter(self) -> Waiter:
         return AsyncioWaiter(self._deadlines)

@@ -41,7 +41,7 @@ class Turn:
     __slots__ = ("began", "waiter")
 
     def __init__(self, began: float | None) -> None:
-        self.began = began
+        self.began: float | None = began
         self.waiter: Waiter | None = None
 
 
@@ -125,22 +125,14 @@ class HandshakeQueue:
                     turn.waiter.set()
 
 
-class Clocked(Protocol):
-    """Name what is needed of a backend."""
-
-    @property
-    def clock(self) -> Callable[[], float]: ...
-
-
 _queues: weakref.WeakKeyDictionary[Any, HandshakeQueue] = weakref.WeakKeyDictionary()
 
 
-def handshakes_of(loop: Any, backend: Clocked) -> HandshakeQueue | None:
+def handshakes_of(loop: Any, backend: Any, clock: Callable[[], float]) -> HandshakeQueue | None:
     """Return the queue of an event loop; None if the loop cannot be remembered without keeping it alive.
 
     A backend with a clock of its own has a queue of its own.
     """
-    clock = backend.clock
     owner = loop if clock is time.monotonic else backend
     try:
         queue = _queues.get(owner)

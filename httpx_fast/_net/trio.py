@@ -397,7 +397,7 @@ class TrioBackend(SocketBackend):
         self._timer = TrioTimer()
 
     def handshakes(self) -> HandshakeQueue | None:
-        return handshakes_of(trio.lowlevel.current_trio_token(), self)
+        return handshakes_of(trio.lowlevel.current_trio_token(), self, self.clock)
 
     def waiter(self) -> Waiter:
         return TrioWaiter(self._deadlines, self._timer)

@@ -8,6 +8,7 @@ import selectors
 import socket
 import ssl
 import threading
+import time
 import weakref
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -161,10 +162,10 @@ def test_queues_belong_to_loops_and_end_with_them(monkeypatch: pytest.MonkeyPatc
         pass
 
     loop, other, backend = Loop(), Loop(), SyncBackend()
-    queue = handshakes_of(loop, backend)
+    queue = handshakes_of(loop, backend, backend.clock)
     assert queue is not None
-    assert handshakes_of(loop, SyncBackend()) is queue
-    assert handshakes_of(other, backend) is not queue
+    assert handshakes_of(loop, SyncBackend(), backend.clock) is queue
+    assert handshakes_of(other, backend, backend.clock) is not queue
     del loop
     gc.collect()
     assert list(handshakes._queues) == [other]
@@ -176,13 +177,13 @@ def test_a_backend_with_a_clock_of_its_own_has_a_queue_of_its_own(clock: Clock):
 
     loop, real, fake = Loop(), SyncBackend(), SyncBackend()
     fake.clock = clock  # type: ignore[method-assign]
-    queue = handshakes_of(loop, fake)
-    assert handshakes_of(loop, fake) is queue
-    assert handshakes_of(loop, real) is not queue
+    queue = handshakes_of(loop, fake, fake.clock)
+    assert handshakes_of(loop, fake, fake.clock) is queue
+    assert handshakes_of(loop, real, real.clock) is not queue
 
 
 def test_a_loop_that_cannot_be_remembered_has_no_limit():
-    assert handshakes_of(object(), SyncBackend()) is None
+    assert handshakes_of(object(), SyncBackend(), time.monotonic) is None
 
 
 # As a peer sees it.
