@@ -86,9 +86,12 @@ class Plan(Granting[C]):
         route_state = self._route_states.get(route)
         if route_state is not None:
             if route_state.special:
-                found = self._use(route_state)
-                if found is not None:
-                    return found
+                if route_state.spare:
+                    found = self._use(route_state)
+                    if found is not None:
+                        return found
+                if route_state.idle:
+                    return self._lease_idle(route_state)
             elif route_state.idle:
                 connection, _ = route_state.idle.popitem()
                 del self._idle_since[connection]
@@ -233,7 +236,7 @@ class Plan(Granting[C]):
             if not self._ended:
                 self._end_use_going_away(connection)
             return
-        if route_state.special or self.waiting or not reusable:
+        if self.waiting or not reusable or route_state.host is not None:
             if (
                 reusable
                 and not route_state.special
@@ -247,7 +250,19 @@ class Plan(Granting[C]):
                 return
             self._begin_idle(route_state, connection, now)
         else:
-            route_state.idle[connection] = None
+            # Nobody waits, so nothing is reserved either.
+            slots = self._slots_of.get(connection) if route_state.special else None
+            if slots is None:
+                route_state.idle[connection] = None
+            else:
+                slots.uses -= 1
+                if slots.uses:
+                    if slots.uses < slots.limit:
+                        route_state.spare[connection] = None
+                    return
+                route_state.spare.pop(connection, None)
+                if slots.limit:  # else it is of no use until its peer allows one
+                    route_state.idle[connection] = None
             self._idle_since[connection] = now
         if ending is not None and ending.at < now + self._expiry:
             self._expire_at(ending, connection, now)
@@ -367,7 +382,7 @@ class Plan(Granting[C]):
     # Uses of shared connections.
 
     def _use(self, route_state: RouteState[C]) -> C | None:
-        """Take a use of the connection of the route that had one to spare last, or else an idle one."""
+        """Take a use of the connection of the route that had one to spare last, if any may be taken."""
         while route_state.spare:
             connection = next(reversed(route_state.spare))
             slots = self._slots_of[connection]
@@ -378,7 +393,7 @@ class Plan(Granting[C]):
             if slots.uses >= slots.limit:
                 del route_state.spare[connection]
             return connection
-        return self._lease_idle(route_state) if route_state.idle else None
+        return None
 
     def _becomes_idle(self, route_state: RouteState[C], connection: C, ending: Ending | None) -> bool:
         """End a lease, or a use; return whether the connection is to be idle then.

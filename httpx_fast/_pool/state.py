@@ -335,11 +335,13 @@ class PoolState(Generic[C]):
     def _lease_idle(self, route_state: RouteState[C]) -> C:
         """Lease the idle connection of the route that was released last."""
         connection, _ = route_state.idle.popitem()
-        self._end_idle(route_state, connection)
+        del self._idle_since[connection]
+        if route_state.host is not None:
+            del route_state.host.idle[connection]
         slots = self._slots_of.get(connection)
         if slots is not None:
             slots.uses = 1
-            if slots.spare:
+            if slots.limit > 1 and slots.reserved_for is None:
                 route_state.spare[connection] = None
         return connection
 
