@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Coroutine, Sequence
+from math import inf
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from .._deadline import Deadline, RequestTimeouts
@@ -173,8 +174,12 @@ class Connection(Protocol):
         """
         ...
 
-    def alive(self) -> bool:
-        """Return whether it takes exchanges, without waiting; where arrivals are pushed this is one comparison."""
+    def alive(self, now: float = inf) -> bool:
+        """Return whether it takes exchanges, without waiting; where arrivals are pushed this is one comparison.
+
+        Elsewhere the socket is polled, but where the protocol allows to ask for an answer over a connection that may
+        have ended, and that was used a moment before `now`.
+        """
         ...
 
     def alive_now(self) -> bool:

@@ -370,7 +370,7 @@ class Http1Connection(RequestSender):
         """Note what the peer has acknowledged, so that a failure shows whether it can have read any of the request."""
         self.mark = acknowledged(self.stream)
 
-    def alive(self) -> bool:
+    def alive(self, now: float = inf) -> bool:
         """Return whether the peer has neither closed the idle connection nor sent on it, as far as is known."""
         if not self._pushes:
             self.stream.poll_idle()

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable
 from math import inf
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from .._head import FieldLine, RequestHead
 from .._journey import ConnectionFacts, Journey
@@ -29,6 +29,11 @@ from .._wire.h2_stream import ENDED
 from .base import Head, Owner, RequestTimeouts
 from .http2_shared import SharedSession
 from .http2_stream import Http2Stream
+
+# Seconds after an exchange within which a socket is not polled for a request that may be repeated. Requests that follow
+# one another at once save a system call each; a peer that ends a connection has hardly done so by then. What it says
+# is read with the next answer, for which none of it can be taken, as it could with HTTP/1.1.
+TRUSTED_FOR: Final = 0.001
 
 
 class Http2Connection:
@@ -45,7 +50,6 @@ class Http2Connection:
         "_flush_due",
         "_owner",
         "_polled",
-        "_reported_limit",
         "_silent",
         "_users",
         "facts",
@@ -80,7 +84,6 @@ class Http2Connection:
         self._call_soon = backend.soon
         self._flush_due = False
         self._polled = False  # in this iteration of the loop
-        self._reported_limit: int | None = -1
         self._careful_limit: int | None = -1  # reported of a peer that refuses streams
         self._draining_reported = False
         self._silent = False  # it was given up, since the peer sends nothing
@@ -118,14 +121,16 @@ class Http2Connection:
             else:
                 self._begin(stream, head, False, b"", journey)
                 await stream.send_body(body, framing)
-            journey.sent = sent_at = stream.moment = shared.clock()
+            now: float | None
+            journey.sent = sent_at = stream.moment = now = shared.clock()
             # `_receive_head()`, without a coroutine more for each request.
             while not stream.ready:
                 if timeouts.first_byte is None:
                     stream.timer.begin("read", stream.moment, timeouts.read)
                 else:
                     stream.timer.set(*timeouts.until_head(sent_at, stream.moment))
-                await shared.wait_for_news(stream)
+                await shared.wait_for_news(stream, now)
+                now = None
             if stream.error is not None and (stream.whole or stream.head is None):
                 raise stream.error
         except BaseException:
@@ -204,12 +209,17 @@ class Http2Connection:
         """Return the seconds of a round trip, by the last PING or the peer's settings."""
         return self.session.rtt
 
-    def alive(self) -> bool:
-        """Return whether it takes exchanges; where arrivals are not pushed, after polling the socket."""
-        session, shared = self.session, self.shared
-        if not shared.pushes and not session.draining:
+    def alive(self, now: float = inf) -> bool:
+        """Return whether it takes exchanges; where arrivals are not pushed, after polling the socket.
+
+        The socket is not polled if it was used within the last TRUSTED_FOR seconds before `now`.
+        """
+        shared = self.shared
+        if not shared.pushes and ((used := self.idle_since) is None or now - used > TRUSTED_FOR):
+            if self.session.draining:
+                return False
             shared.poll_end()
-        return not session.draining
+        return not self.session.draining
 
     def alive_now(self) -> bool:
         """Return whether it takes exchanges, after polling the socket, once per iteration of the loop while it is used.
@@ -310,7 +320,7 @@ class Http2Connection:
                 shared.write_out()
             else:
                 self._write_later()
-        if session.draining or session.peer_limit != self._reported_limit or shared.abandoned:
+        if session.draining or session.peer_limit != shared.reported_limit or shared.abandoned:
             self._report_changes()
         return sent
 
@@ -380,9 +390,9 @@ class Http2Connection:
 
     def _report_changes(self) -> None:
         """Report to the owner what has changed, and close the connection if it is of no use; not under the lock."""
-        session = self.session
-        if self.shared.abandoned:
-            self.shared.reset_abandoned()
+        session, shared = self.session, self.shared
+        if shared.abandoned:
+            shared.reset_abandoned()
         if session.draining:
             if not self._draining_reported:
                 self._draining_reported = True
@@ -391,11 +401,11 @@ class Http2Connection:
                     self._owner.lost(self)
             if session.broken is not None or not session.streams:
                 self.close()
-        elif session.peer_limit != self._reported_limit and session.settled:
+        elif session.peer_limit != shared.reported_limit and session.settled:
             if session.careful:
                 self._report_careful_limit()
                 return
-            self._reported_limit = session.peer_limit
+            shared.reported_limit = session.peer_limit
             self._owner.limit_changed(self, session.peer_limit)
 
     def _report_careful_limit(self) -> None:
@@ -403,7 +413,7 @@ class Http2Connection:
         with self.shared.lock:
             self.session.try_more()
             limit = self.session.peer_limit
-        self._reported_limit = -1  # so that each arrival leads here
+        self.shared.reported_limit = -1  # so that each arrival leads here
         if limit != self._careful_limit:
             self._careful_limit = limit
             self._owner.limit_changed(self, limit)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from .._deadline import NEVER, PHASES, Deadline, PhaseTimer
 from .._exceptions import NetworkError, ProtocolError, ReadError, ReadTimeout, TransportError, WriteError, WriteTimeout
@@ -79,7 +79,8 @@ _NOBODY: Final = _Nobody()
 class SharedSession:
     """Share one session over one stream, as the sink of that stream, to which the owner attaches it.
 
-    `changed` is called after the state of the session may have changed, never under the lock. `origin` is for messages;
+    `changed` is called after the state of the session may have changed, never under the lock: not where arrivals leave
+    `peer_limit` at `reported_limit`, which the owner sets to what it has learnt. `origin` is for messages;
     `ping_after` are the seconds of silence after which the peer is pinged while exchanges wait, None for never.
     """
 
@@ -98,6 +99,7 @@ class SharedSession:
         "_stretch_ends",
         "_wake_timer",
         "_write_closed",
+        "reported_limit",
         "abandoned",
         "clock",
         "clogged",
@@ -132,6 +134,7 @@ class SharedSession:
         self._new_waiter = backend.waiter
         self._new_plain_waiter = backend.plain_waiters(WakeList)
         self.clogged = False  # the stream may not have taken everything; `is_clogged()` looks
+        self.reported_limit: int | None = -1
         self._closed = False
         self._write_closed = False  # nothing can be written any more
         self.abandoned: deque[WaitingStream] = deque()  # to be reset by the holder of the lock
@@ -200,18 +203,25 @@ class SharedSession:
 
     # Waiting of exchanges.
 
-    async def wait_for_news(self, stream: StreamWaiter) -> None:
-        """Wait until `stream` has news. Raises the timeout of its timer."""
+    async def wait_for_news(self, stream: StreamWaiter, now: float | None = None) -> None:
+        """Wait until `stream` has news. Raises the timeout of its timer. `now` is the time, if it is known."""
         timer = stream.timer
         while not stream.has_news:
-            now = self.clock()
+            if now is None:
+                now = self.clock()
             if now >= timer.at and now >= timer.renewed(stream.moment):
                 phase = timer.phase
                 raise timer.expired(now, self._complaint(stream, phase), self._unfinished(stream, phase))
             due = self._peer_due if now < self._peer_due else self._check_peer(now)
-            wake_at = min(due, timer.at)
+            wake_at = timer.at
+            if due < wake_at:
+                wake_at = due
             if self._wake_timer is None:
-                await self._read_or_wait(stream, now, wake_at)
+                if self._reader is None:
+                    await self._read(stream, now, wake_at)
+                else:
+                    await self._wait_to_read(stream, wake_at)
+                now = None
                 continue
             waiter = stream.waiter = self._new_plain_waiter()
             sleepers = self._wake_timer.sleepers
@@ -223,6 +233,7 @@ class SharedSession:
             finally:
                 stream.waiter = None
                 del sleepers[stream]
+            now = None
         stream.has_news = False
 
     def check_deadline(self, stream: StreamWaiter, phase: str) -> None:
@@ -316,6 +327,8 @@ class SharedSession:
 
     # The sink of the stream.
 
+    lent_only: ClassVar[bool] = True
+
     def get_buffer(self) -> None:
         """Return None: frames are cut out of the stream's own buffer."""
 
@@ -338,7 +351,8 @@ class SharedSession:
                     asked = f"peer asks for more than {MAX_EARLY_ANSWERS} answers before the first request"
                     session.fail(Http2Error(asked, ENHANCE_YOUR_CALM))
                     self._answer()
-        self._changed()
+        if session.draining or session.peer_limit != self.reported_limit or self.abandoned:
+            self._changed()
         reader = self._reader
         return reader is not None and (reader.has_news or self.stream.unsent > 0)
 
@@ -484,47 +498,60 @@ class SharedSession:
             if reads:
                 self._pass_reading_on()
 
-    async def _read_or_wait(self, stream: StreamWaiter, now: float, at: float) -> None:
-        """Read for all, or wait for the task that does, until `stream` has news, or `at`, or sooner."""
-        if self._reader is not None and self._flusher is None and self.stream.unsent and not self._write_closed:
+    async def _wait_to_read(self, stream: StreamWaiter, at: float) -> None:
+        """Wait for the task that reads until `stream` has news, or is to read itself, or `at`, or sooner."""
+        if self._flusher is None and self.stream.unsent and not self._write_closed:
             try:
                 await self.flush(stream, at, None)
             except WriteTimeout:  # the caller checks the time
                 pass
             return
-        waiter = None
         with self.lock:
-            if stream.has_news:
+            if stream.has_news or self._reader is None:
                 return
-            if self._reader is None:
-                self._reader = stream
-            else:
-                waiter = stream.waiter = self._new_waiter()
-                self._next_readers[stream] = None
+            waiter = stream.waiter = self._new_waiter()
+            self._next_readers[stream] = None
         try:
-            if waiter is not None:
+            try:
+                await waiter.wait(None if at == NEVER else at)
+            finally:
+                with self.lock:
+                    stream.waiter = None
+                    self._next_readers.pop(stream, None)
+            if self._reader is stream and not stream.has_news:
+                await self._read(stream, self.clock(), at)
+        finally:
+            if self._reader is stream:
+                self._pass_reading_on()
+
+    async def _read(self, stream: StreamWaiter, now: float, at: float) -> None:
+        """Read for all until `stream` has news, or `at`, or sooner; return at once if another task reads."""
+        if self._reader is not stream:
+            with self.lock:
+                if self._reader is not None or stream.has_news:
+                    return
+                self._reader = stream
+        source = self.stream
+        may_be_unsent = self.clogged
+        try:
+            while now < at and self.session.broken is None:
                 try:
-                    await waiter.wait(None if at == NEVER else at)
-                finally:
-                    with self.lock:
-                        stream.waiter = None
-                        self._next_readers.pop(stream, None)
-            # Read for all waiters.
-            while self._reader is stream and not stream.has_news and now < at and self.session.broken is None:
-                try:
-                    if self.stream.unsent and self._flusher is None and not self._write_closed:
+                    if may_be_unsent and source.unsent and self._flusher is None and not self._write_closed:
                         await self.flush(stream, at, None)
                     else:
-                        self.stream.set_deadline("read", min(at, now + _UNSENT_CHECK), None)
-                        await self.stream.receive()
+                        until = now + _UNSENT_CHECK
+                        source.set_deadline("read", min(at, until), None)
+                        await source.receive()
                 except (ReadTimeout, WriteTimeout):
                     pass
                 except (NetworkError, ProtocolError) as error:
                     self.broke(error)
+                if stream.has_news:
+                    break
+                may_be_unsent = True
                 now = self.clock()
         finally:
-            if self._reader is stream:
-                self._pass_reading_on()
+            self._pass_reading_on()
 
     def _pass_reading_on(self) -> None:
         """Make the longest waiter the reader, in place of the one that leaves."""

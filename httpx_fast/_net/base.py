@@ -79,7 +79,8 @@ class Sink(Protocol):
     def get_buffer(self) -> Any | None:
         """Return a writable buffer (any exporter of one) for the next bytes, or None to have the stream lend its own.
 
-        Called before each read, even if nothing comes of it; some streams never call it and always lend.
+        Called before each read, even if nothing comes of it; some streams never call it and always lend, and all do so
+        if the class of the sink has a true `lent_only`.
         """
 
     def buffer_updated(self, nbytes: int) -> bool:
@@ -114,6 +115,11 @@ class _Nobody:
 
 
 NOBODY: Final[Sink] = _Nobody()
+
+
+def lent_only(sink: Sink) -> bool:
+    """Return whether a sink never gives a buffer, so that it need not be asked before each read."""
+    return getattr(type(sink), "lent_only", False) is True
 
 
 class FaultSink(Sink, Protocol):

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._deadline import NEVER, PHASES, PhaseTimer
 from .._exceptions import ReadError, TimeoutException, WriteError
-from .base import Sink, Stream
+from .base import Sink, Stream, lent_only
 from .errors import closed_here, peer_closed, peer_name, read_failed, write_failed
 from .tls import TLSStream, handshake
 
@@ -28,6 +28,7 @@ class DeadlineStream(Stream):
         "_closed",
         "_ended",
         "_fault",
+        "_lends",
         "_read_timer",
         "_sink",
         "_told",
@@ -39,6 +40,7 @@ class DeadlineStream(Stream):
         self._address = address
         self._clock = clock
         self._sink: Any = None
+        self._lends = False  # the sink never gives a buffer
         self._read_timer = PhaseTimer("connect")
         self._write_timer = PhaseTimer("connect")
         self._arrived = False  # something came since the deadline was set
@@ -50,6 +52,7 @@ class DeadlineStream(Stream):
 
     def attach(self, sink: Sink) -> None:
         self._sink = sink
+        self._lends = lent_only(sink)
         self._told = False
 
     def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
@@ -77,7 +80,7 @@ class DeadlineStream(Stream):
 
     @property
     def unsent(self) -> int:
-        return sum(map(len, self._unsent))
+        return sum(map(len, self._unsent)) if self._unsent else 0
 
     async def start_tls(
         self,

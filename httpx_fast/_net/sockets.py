@@ -103,7 +103,7 @@ class PulledStream(SocketStream):
     def _pull(self, flags: int = 0) -> bool:
         """Read once and push; return whether the sink has enough. Raises ReadError; BlockingIOError if nothing came."""
         sink = self._sink
-        buffer = sink.get_buffer()
+        buffer = None if self._lends else sink.get_buffer()
         view = scratch.view if buffer is None else buffer
         try:
             count = self._recv_into(view, 0, flags)

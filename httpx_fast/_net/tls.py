@@ -21,11 +21,11 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, TimeoutException, WriteError, retold
 from .._trust_stores import OF_THE_USER, TrustStore, trust_store_of
-from .base import DONE, NOBODY, SCRATCH_SIZE, Buffer, Sink, Stream, forget
+from .base import DONE, NOBODY, SCRATCH_SIZE, Buffer, Sink, Stream, forget, lent_only
 from .errors import closed_here, peer_closed, peer_name, reason
 from .scratch import RECORD, scratch
 
@@ -94,6 +94,7 @@ class TLSStream(Stream):
         "_inner",
         "_inner_clean",
         "_left_over",
+        "_lends",
         "_lock",
         "_name",
         "_news",
@@ -143,6 +144,7 @@ class TLSStream(Stream):
         self._left_over = bare.pending
         self._lock = threading.Lock()
         self._sink: Any = None
+        self._lends = False  # the sink never gives a buffer
         self._open = False  # hands were shaken
         self._settled = False  # its first response was read
         self._news = False  # something came since the handshake was last tried
@@ -184,6 +186,7 @@ class TLSStream(Stream):
 
     def attach(self, sink: Sink) -> None:
         self._sink = sink
+        self._lends = lent_only(sink)
         self._told = False
         if self._open and self._fault is None and (self._incoming.pending or self._incoming.eof):
             try:
@@ -192,7 +195,7 @@ class TLSStream(Stream):
                 self._fault = fault
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
-        if len(buffers) == 1 and len(buffers[0]) <= _SLICE and not self._unsent:
+        if len(buffers) == 1 and not self._unsent and len(buffers[0]) <= _SLICE:
             return self._write_slice(buffers[0])
         if sum(map(len, buffers)) <= _SMALL and not self._unsent:
             return self._write_slice(b"".join(buffers))
@@ -209,7 +212,8 @@ class TLSStream(Stream):
 
     @property
     def unsent(self) -> int:
-        return self._inner.unsent + sum(map(len, self._unsent or ()))
+        unsent = self._inner.unsent
+        return unsent + sum(map(len, self._unsent)) if self._unsent else unsent
 
     async def flush(self, reading: bool) -> None:
         while True:
@@ -283,6 +287,8 @@ class TLSStream(Stream):
         sink = self._sink
         return 0 if sink is None else sink.pending
 
+    lent_only: ClassVar[bool] = True
+
     def get_buffer(self) -> None:
         """Return None: nothing can be read straight into a MemoryBIO."""
 
@@ -342,20 +348,21 @@ class TLSStream(Stream):
         done = False
         more: object = True
         while more and not self._closed:
-            buffer = sink.get_buffer()
+            buffer = None if self._lends else sink.get_buffer()
             view = scratch.plain if buffer is None else buffer
             size, count = -1, 0
             failure: ssl.SSLError | None = None
             try:
                 with self._lock:
                     size = count = self._decrypt(SCRATCH_SIZE, view)
-                    more = self._incoming.pending or self._left_over()
+                    # A record fits `plain`: of one nothing is left over.
+                    more = self._incoming.pending or (buffer is not None and self._left_over())
                     # Records that came together are pushed together: a push costs HTTP/2 more than a record does.
                     while more and size and buffer is None and count <= RECORD:
                         size = -1
                         size = self._decrypt(RECORD, view[count:])
                         count += size
-                        more = self._incoming.pending or self._left_over()
+                        more = self._incoming.pending
             except ssl.SSLWantReadError:
                 more = False
             except ssl.SSLError as error:

@@ -7,6 +7,7 @@ left to be read: that takes the lease along.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import TypeAlias
 
 from .._conn.base import Connection, Exchange, Head, RequestTimeouts
@@ -71,7 +72,12 @@ class Exchanges:
                 if leases.has_http1_peers and leases.hints.wants_http1(route.origin, journey.started):
                     route = route._replace(http1=True)
                 found = leases.ask(route, journey.started)
-                if found.alive() if not once else objection(found, leases.hints, journey.started) is None:
+                if (
+                    # Another try is made over a connection that was polled.
+                    found.alive(journey.started if replays is None else inf)
+                    if not once
+                    else objection(found, leases.hints, journey.started) is None
+                ):
                     idle: Connection = found  # type: ignore[assignment]  # nothing else that it may be is alive
                     connection = idle
                     journey.leased = journey.sending = journey.started  # nothing came between: one look at the clock

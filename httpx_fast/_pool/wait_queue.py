@@ -16,6 +16,7 @@ import enum
 from collections import OrderedDict
 from collections.abc import Hashable
 from heapq import heapify, heappop, heappush, heapreplace
+from math import inf
 from typing import Final, Generic, TypeVar
 from weakref import ref
 
@@ -32,7 +33,7 @@ class Answer(enum.Enum):
     DIAL = "dial"  # a place is reserved: dial, then say connected() or dial_failed()
     CLOSED = "closed"  # the plan is closed: there will be no connection
 
-    def alive(self) -> bool:
+    def alive(self, now: float = inf) -> bool:
         """Return False: it is no connection. All that `Leases.ask()` returns is asked this."""
         return False
 
@@ -53,7 +54,7 @@ class PendingRequest(Generic[C]):
         self.overtaken: int = 0  # connections, or uses of one, handed past this request while it was the first of all
         self.reserved: C | None = None  # a shared connection, kept for this request
 
-    def alive(self) -> bool:
+    def alive(self, now: float = inf) -> bool:
         """Return False, as `Answer` does."""
         return False
 

@@ -15,7 +15,7 @@ from net_worlds import Listener, World
 from runners import PATIENCE
 
 from httpx_fast._conn import http2_liveness
-from httpx_fast._conn.http2 import Http2Connection
+from httpx_fast._conn.http2 import TRUSTED_FOR, Http2Connection
 from httpx_fast._exceptions import (
     ReadError,
     ReadTimeout,
@@ -299,6 +299,68 @@ def test_an_end_while_idle_is_noticed(play: Any, world: World):
         while scene.connection.alive():
             await world.settle()
         assert scene.told[-2:] == ["draining", "lost"]
+
+    play(script, body)
+
+
+def test_a_connection_that_was_used_just_now_is_polled_only_where_a_request_may_not_be_repeated(
+    play: Any, world: World, monkeypatch: pytest.MonkeyPatch
+):
+    polls: list[None] = []
+
+    def script(server: Server) -> None:
+        server.until("HEADERS 1 end")
+        server.respond(1)
+        server.until_closed()
+
+    async def body(scene: Scene) -> None:
+        await scene.fetch()
+        connection = scene.connection
+        used = connection.idle_since
+        assert used is not None
+        poll = type(connection.stream).poll_idle
+
+        def counted(stream: Any) -> None:
+            polls.append(None)
+            poll(stream)
+
+        monkeypatch.setattr(type(connection.stream), "poll_idle", counted)
+        pulled = not world.net.pushes
+        assert connection.alive(used + TRUSTED_FOR / 2)
+        assert not polls
+        assert connection.alive(used + 2 * TRUSTED_FOR)
+        assert len(polls) == pulled
+        assert connection.alive()
+        assert len(polls) == 2 * pulled
+        assert connection.alive_now()
+        assert len(polls) == 2 * pulled + 1
+
+    play(script, body)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+def test_a_request_over_a_connection_that_ended_just_now(play: Any, world: World, method: bytes):
+    """What may be repeated is written, and fails as on a connection that has answered nothing; the rest is not."""
+
+    def script(server: Server) -> None:
+        server.until("HEADERS 1 end")
+        server.respond(1)
+        server.connection.shutdown(socket.SHUT_WR)
+        server.until_closed()
+        assert ("HEADERS 3 end" in server.lines) is (method == b"GET" and not world.net.pushes)
+
+    async def body(scene: Scene) -> None:
+        await scene.fetch()
+        connection = scene.connection
+        if method == b"POST" or world.net.pushes:
+            while connection.alive_now():
+                await world.settle()
+            return
+        assert connection.alive(connection.idle_since)
+        with pytest.raises((RemoteProtocolError, ReadError), match=r"closed the connection|reset"):
+            await scene.begin()
+        assert connection.left_unanswered(scene.journey)
+        assert not connection.alive(connection.idle_since)
 
     play(script, body)
 

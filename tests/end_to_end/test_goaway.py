@@ -262,7 +262,9 @@ def test_a_new_connection_that_is_dropped_in_place_of_an_ended_one_is_as_good_as
             await backend.hear(ended)
             if method == "GET":
                 got = await client.get(fault_lab.url())
-                assert (got.text, len(got.journey.attempts)) == ("good", 3)
+                # Where nothing pushes, a connection that was used just now is not polled: the request finds it dead.
+                polled = bool(end) or backend.name in ("asyncio", "uvloop")
+                assert (got.text, len(got.journey.attempts) - 3 in ((0,) if polled else (0, 1))) == ("good", True)
                 return
             with pytest.raises(httpx_fast.RemoteProtocolError, match="closed the connection"):
                 await client.post(fault_lab.url(), content=b"once")

@@ -108,7 +108,7 @@ class Shared:
     def ended_by_peer(self) -> bool:
         return bool(self.farewell) and self.broken is not None
 
-    def alive(self) -> bool:
+    def alive(self, now: float = 0.0) -> bool:
         return self.usable
 
     def alive_now(self) -> bool:

@@ -114,7 +114,7 @@ class ToyConnection:
         self.journeys.remove(exchange.journey)
         return not self.draining
 
-    def alive(self) -> bool:
+    def alive(self, now: float = 0.0) -> bool:
         return not self.draining
 
     alive_now = alive
