@@ -30,10 +30,11 @@ def names_explained(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        for name in kwargs:
-            if name in refused:
-                shown = function.__qualname__
-                raise TypeError(f"{shown}() got an unexpected keyword argument {name!r}; here it is {_INSTEAD[name]}")
+        # A loop over the names would cost each call more than this does.
+        if not refused.isdisjoint(kwargs):
+            name = next(name for name in kwargs if name in refused)
+            shown = function.__qualname__
+            raise TypeError(f"{shown}() got an unexpected keyword argument {name!r}; here it is {_INSTEAD[name]}")
         return function(*args, **kwargs)
 
     return call

@@ -67,6 +67,8 @@ def checked_count(
     value: Any, name: str, least: int = 0, none: str = "", *, most: int | None = None, what: str = "a count"
 ) -> Any:
     """Return a whole number; `none` says what None stands for, if that is allowed."""
+    if value.__class__ is int and value >= least and most is None:  # nearly always
+        return value
     if none and value is None:
         return None
     or_none = f", or None for {none}," if none else ""

@@ -367,9 +367,12 @@ class Limits:
         self.burst = burst
         for name, least in _COUNTS:
             checked_count(getattr(self, name), name, least, "no limit")
-        checked_count(max_response_size, "max_response_size", 0, "no limit", what=_BYTES)
-        checked_count(max_head_size, "max_head_size", 1, "the default", most=LARGEST_HEAD_SIZE, what=_BYTES)
-        checked_amount(rate, "rate", "requests per second", positive=True, none="no limit")
+        if max_response_size is not None:
+            checked_count(max_response_size, "max_response_size", 0, "no limit", what=_BYTES)
+        if max_head_size is not None:
+            checked_count(max_head_size, "max_head_size", 1, "the default", most=LARGEST_HEAD_SIZE, what=_BYTES)
+        if rate is not None:
+            checked_amount(rate, "rate", "requests per second", positive=True, none="no limit")
         checked_count(burst, "burst", 1)
         if rate is None and burst != 1:
             raise ValueError(f"expected a rate with burst={burst!r}, got none")

@@ -52,6 +52,8 @@ def get_environment_proxies() -> dict[str, str | None]:
 def get_environment_rules() -> dict[str, tuple[str | None, str]]:
     """Return the same, each with what says so: `HTTP_PROXY`, `the entry "a.test" of NO_PROXY`."""
     settings = _proxy_settings()
+    if not settings:
+        return {}
     mounts: dict[str, tuple[str | None, str]] = {}
     for scheme in ("http", "https", "all"):
         proxy, variable = settings.get(scheme, ("", ""))

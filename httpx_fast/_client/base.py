@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from operator import attrgetter
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import ref
@@ -80,6 +81,20 @@ def warn_of_cookies() -> None:
     )
 
 
+#: What stands behind templates; a subclass that overrides one of these gets a new request each time.
+_templated = attrgetter(
+    "_merge_url",
+    "_merge_headers",
+    "_merge_queryparams",
+    "_merge_cookies",
+    "headers",
+    "params",
+    "base_url",
+    "cookies",
+    "timeout",
+)
+
+
 class BaseClient(Redirects, Inspection, CopiedClient):
     """Settings of a client, and the requests that are made with them."""
 
@@ -87,19 +102,6 @@ class BaseClient(Redirects, Inspection, CopiedClient):
     _io: ClassVar[Any]
     #: What event streams count their time by; a fake clock replaces it.
     _clock: Callable[[], float] = staticmethod(monotonic)
-    #: What stands behind templates; a subclass that overrides one of these gets a new request each time.
-    _TEMPLATED: ClassVar[tuple[str, ...]] = (
-        "_merge_url",
-        "_merge_headers",
-        "_merge_queryparams",
-        "_merge_cookies",
-        "headers",
-        "params",
-        "base_url",
-        "cookies",
-        "timeout",
-    )
-
     _transport: Any
     _mounts: dict[URLPattern, Any]
     #: What each pattern of `_mounts` comes from, in words.
@@ -133,8 +135,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         self._json_loads = json_loads
         self._middlewares: tuple[Any, ...] = checked(middlewares)
         self._begin(retry)
-        kind = type(self)
-        self._uses_templates = all(getattr(kind, name) is getattr(BaseClient, name) for name in self._TEMPLATED)
+        self._uses_templates = _templated(type(self)) == _templated(BaseClient)
         self._base_url = self._enforce_trailing_slash(URL(base_url))
         self._auth = self._build_auth(auth)
         self._params = QueryParams(params)
@@ -143,7 +144,7 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         self._timeout = Timeout(timeout)
         self.follow_redirects = follow_redirects
         self.max_redirects: int = checked_count(max_redirects, "max_redirects")
-        self._event_hooks = checked_hooks({} if event_hooks is None else event_hooks)
+        self._event_hooks = {"request": [], "response": []} if event_hooks is None else checked_hooks(event_hooks)
         self._trust_env = trust_env
         self._default_encoding = default_encoding
         # Kept for the methods that make transports, which others override with httpx's parameters.
@@ -378,7 +379,8 @@ class BaseClient(Redirects, Inspection, CopiedClient):
     @headers.setter
     def headers(self, headers: HeaderTypes) -> None:
         merged = default_headers()
-        merged.update(headers)
+        if type(headers) is not Headers or headers:
+            merged.update(headers)
         self._headers = merged
 
     @property

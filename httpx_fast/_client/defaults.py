@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +39,19 @@ USE_CLIENT_DEFAULT = UseClientDefault()
 
 def default_headers() -> Headers:
     """Return the fields that every client sends, unless told otherwise."""
-    return Headers(
+    return Headers(_default_headers(sys.modules[__name__].ACCEPT_ENCODING, USER_AGENT))
+
+
+@functools.lru_cache(maxsize=1)
+def _default_headers(accept_encoding: str, user_agent: str) -> Headers:
+    """Return the fields, for copies of which each has its own lines once it is changed."""
+    made = Headers(
         [
             (b"Accept", b"*/*"),
-            (b"Accept-Encoding", sys.modules[__name__].ACCEPT_ENCODING.encode("ascii")),
+            (b"Accept-Encoding", accept_encoding.encode("ascii")),
             (b"Connection", b"keep-alive"),
-            (b"User-Agent", USER_AGENT.encode("ascii")),
+            (b"User-Agent", user_agent.encode("ascii")),
         ]
     )
+    made._lower_names()  # all copies have them
+    return made
