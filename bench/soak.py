@@ -1,9 +1,11 @@
 """Memory over a million requests, for each protocol, with one client.
 
-    python bench/soak.py [--requests 1000000] [--protocol http1 --protocol http2] [--svg docs/soak.svg]
+    python bench/soak.py [--requests 1000000] [--protocol http1 --protocol http2] [--svg docs/assets/soak.svg]
 
-nginx answers in another process. Resident memory and the number of objects are read a hundred times. The run fails if
-memory after the last request is more than 5 % above that after the first tenth. With --svg the course is drawn.
+HTTP/1.1 is a blocking client that asks one after the other, HTTP/2 an asynchronous one with 20 tasks, over TLS. The
+kernel is selected by HTTPX_FAST_IMPL. nginx answers in another process. Resident memory and the number of objects are
+read a hundred times. The run fails if memory after the last request is more than 5 % above that after the first tenth.
+With --svg the course is drawn.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import asyncio
 import gc
 import os
+import platform
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -23,6 +26,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "tests" / "suppor
 from local_nginx import Nginx, running_nginx  # noqa: E402
 
 import httpx_fast  # noqa: E402
+from httpx_fast._kernel import select  # noqa: E402
 
 SAMPLES = 100
 TASKS = 20  # requests at once, over HTTP/2
@@ -30,6 +34,7 @@ MAX_GROWTH = 1.05
 
 Sample = tuple[int, float, int]  # requests, MiB, objects
 COLOURS = {"http1": "#1f77b4", "http2": "#d62728"}
+WORLDS = {"http1": "HTTP/1.1, one blocking client", "http2": f"HTTP/2 over TLS, one client in asyncio, {TASKS} tasks"}
 
 
 def resident() -> float:
@@ -71,6 +76,11 @@ def soak_http2(nginx: Nginx, requests: int, note: Callable[[Sample], None]) -> N
     asyncio.run(main())
 
 
+def what_runs() -> str:
+    kernel = "compiled" if select.IMPLEMENTATION == "c" else "Python"
+    return f"{kernel} kernel, {platform.python_implementation()} {platform.python_version()}"
+
+
 def drawn(courses: dict[str, list[Sample]]) -> str:
     """Return the course of memory as a picture in SVG."""
     width, height, left, bottom = 720, 320, 60, 40
@@ -85,6 +95,7 @@ def drawn(courses: dict[str, list[Sample]]) -> str:
         f'<text x="{width - 10}" y="{height - 8}" text-anchor="end">{most:,} requests</text>',
         f'<text x="{left - 6}" y="22" text-anchor="end">{top:.0f} MiB</text>',
         f'<text x="{left - 6}" y="{height - bottom}" text-anchor="end">0</text>',
+        f'<text x="{left + 20}" y="{height - bottom - 14}">Resident memory of GETs of JSON, {what_runs()}</text>',
     ]
     for row, (name, course) in enumerate(courses.items()):
         places = [
@@ -92,7 +103,8 @@ def drawn(courses: dict[str, list[Sample]]) -> str:
         ]
         points = " ".join(f"{x:.1f},{height - bottom - y:.1f}" for x, y in places)
         parts.append(f'<polyline points="{points}" fill="none" stroke="{COLOURS[name]}" stroke-width="2"/>')
-        parts.append(f'<text x="{left + 20}" y="{30 + 16 * row}" fill="{COLOURS[name]}">{name}, resident memory</text>')
+        text = f"{WORLDS[name]}: {course[-1][1]:.1f} MiB at the end"
+        parts.append(f'<text x="{left + 20}" y="{30 + 16 * row}" fill="{COLOURS[name]}">{text}</text>')
     return "\n".join([*parts, "</svg>\n"])
 
 
@@ -104,6 +116,7 @@ def main() -> int:
     options = parser.parse_args()
     courses: dict[str, list[Sample]] = {}
     failed = False
+    print(what_runs())
     with running_nginx(Nginx, pinned=False) as nginx:
         for name in options.protocol or ["http1", "http2"]:
             course = courses[name] = []
