@@ -12,7 +12,7 @@ The twin documents the rules and the policy; C adds these:
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_New
-from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -470,12 +470,18 @@ cdef class HpackDecoder:
     cdef uint32_t found_room
     cdef unsigned char *scratch
     cdef Py_ssize_t scratch_room
-    # The last block and, once it came twice, its section; both hold for this table and this limit.
+    # The last block and, once it came twice, its section, and what it adds to the table; they hold for this limit, and
+    # for this table, unless the block is `self_contained`.
     cdef bytes last_block
     cdef FieldSection last_section
+    cdef Entry *last_added  # each with a reference
+    cdef uint32_t last_added_count
+    cdef bint last_self_contained
     cdef uint64_t last_generation
     cdef Py_ssize_t last_limit
     cdef uint64_t generation  # changes of the table so far
+    cdef bint self_contained  # the block that is read names no entry of the table, and changes no size
+    cdef uint64_t added  # which of the fields that were found, of the first 64, were added to the table
     #: Bytes that a field section may have, as RFC 9113 s.6.5.2 counts them.
     cdef public Py_ssize_t max_list_size
 
@@ -493,6 +499,7 @@ cdef class HpackDecoder:
 
     def __dealloc__(self):
         self.forget()
+        self.forget_added()
         free_table(&self.table)
         PyMem_Free(self.found)
         PyMem_Free(self.scratch)
@@ -536,11 +543,15 @@ cdef class HpackDecoder:
         cdef Py_buffer view
         cdef FieldSection section
         cdef bint again = False
+        cdef uint32_t i
         if type(block) is bytes and self.last_block is not None and self.is_last(<bytes> block):
             if self.last_section is not None:
+                for i in range(self.last_added_count):
+                    self.add(&self.last_added[i])
                 return self.last_section.copy()
             again = True
         self.last_block = self.last_section = None
+        self.forget_added()
         self.last_generation = self.generation
         PyObject_GetBuffer(block, &view, PyBUF_SIMPLE)
         try:
@@ -548,12 +559,14 @@ cdef class HpackDecoder:
             section = self.section()
             if (
                 type(block) is bytes and view.len <= MAX_REMEMBERED_BLOCK and section.offences == 0
-                and self.last_generation == self.generation
+                and (self.self_contained or self.last_generation == self.generation)
             ):
-                self.last_block = block
-                self.last_limit = self.max_list_size
                 if again:
+                    self.remember_added()
                     self.last_section = section.copy()
+                self.last_self_contained = self.self_contained
+                self.last_limit = self.max_list_size
+                self.last_block = block
             return section
         finally:
             self.forget()
@@ -562,9 +575,31 @@ cdef class HpackDecoder:
     cdef bint is_last(self, bytes block) except -1:
         """Return whether a block is the last one, and means the same."""
         return (
-            self.last_generation == self.generation and self.last_limit == self.max_list_size
-            and self.due == NOTHING_DUE and self.last_block == block
+            (self.last_self_contained or self.last_generation == self.generation)
+            and self.last_limit == self.max_list_size and self.due == NOTHING_DUE and self.last_block == block
         )
+
+    cdef int remember_added(self) except -1:
+        """Keep what the block that was just read has added to the table."""
+        cdef uint32_t i
+        if self.added == 0:
+            return 0
+        self.last_added = <Entry *> PyMem_Malloc(self.found_count * sizeof(Entry))
+        if self.last_added == NULL:
+            raise MemoryError
+        for i in range(self.found_count):  # at most 64: else the block is not self-contained
+            if self.added >> i & 1:
+                incref(self.found[i].pair)
+                self.last_added[self.last_added_count] = self.found[i]
+                self.last_added_count += 1
+        return 0
+
+    cdef void forget_added(self) noexcept:
+        while self.last_added_count:
+            self.last_added_count -= 1
+            decref(self.last_added[self.last_added_count].pair)
+        PyMem_Free(self.last_added)
+        self.last_added = NULL
 
     cdef FieldSection section(self):
         cdef FieldSection section = FieldSection.__new__(FieldSection)
@@ -614,6 +649,8 @@ cdef class HpackDecoder:
             self.scratch_room = 0
 
     cdef int read(self, bytes_ptr base, bytes_ptr end) except -1:
+        self.self_contained = True
+        self.added = 0
         cdef bytes_ptr at = self.read_changes(base, end)
         cdef bytes_ptr start
         cdef uint64_t index
@@ -646,6 +683,7 @@ cdef class HpackDecoder:
             if self.due != NOTHING_DUE and size > self.due:
                 break
             self.due = NOTHING_DUE
+            self.self_contained = False
             self.generation += 1
             self.table.size = size
             self.make_room(0)
@@ -658,6 +696,7 @@ cdef class HpackDecoder:
             return &STATIC_ENTRIES[index]
         if index == 0 or index - STATIC > self.table.count:
             raise h2_errors.bad_index(index, STATIC + self.table.count, at)
+        self.self_contained = False
         return newest(&self.table, <uint32_t> (index - STATIC - 1))
 
     cdef bytes_ptr read_literal(self, bytes_ptr at, bytes_ptr end, int mask, Py_ssize_t start) except NULL:
@@ -682,6 +721,10 @@ cdef class HpackDecoder:
         try:
             self.find(&entry)
             if mask == 0x3F:
+                if 0 < self.found_count <= 64:
+                    self.added |= <uint64_t> 1 << (self.found_count - 1)
+                else:
+                    self.self_contained = False
                 self.add(&entry)
         finally:
             decref(entry.pair)

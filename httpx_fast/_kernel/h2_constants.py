@@ -108,8 +108,9 @@ PSEUDO_UNKNOWN = 1 << 6  # not one of responses
 PSEUDO_REPEATED = 1 << 7
 BAD_STATUS = 1 << 8  # not three digits from 100 to 999
 
-# A decoder keeps the section of the last block while the table stays the same: servers that index nothing, or all, send
-# the same bytes for most responses to a client. It holds at most this much for it, besides the values.
+# A decoder keeps the section of the last block while that means the same: as long as the table does not change, or if
+# the block names nothing of the table; what it adds is then added again. Servers that index nothing, all, or all anew
+# (nginx) send the same bytes for most responses to a client. It holds at most this much for it, besides the values.
 MAX_REMEMBERED_BLOCK = 1024  # bytes
 
 # A frame of one byte costs an object of 60: so many small pieces of a body in a row are joined to one.

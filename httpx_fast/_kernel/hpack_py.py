@@ -264,13 +264,16 @@ class HpackDecoder:
     """Decode the field blocks that one peer sends, in their order."""
 
     __slots__ = (
+        "_added",
         "_due",
         "_entries",
         "_generation",
         "_last",
+        "_last_added",
         "_last_section",
         "_limit",
         "_list_size",
+        "_self_contained",
         "_size",
         "_used",
         "max_list_size",
@@ -285,8 +288,12 @@ class HpackDecoder:
         self._due: int | None = None  # the lowest limit that the peer has to follow with its next block
         self._list_size = 0  # bytes of the section so far
         self._generation = 0  # changes of the table so far
-        # The last block, for which table and limit it holds, and its section once it came twice.
-        self._last: tuple[bytes, int, int] | None = None
+        self._self_contained = True  # the block that is read names no entry of the table, and changes no size
+        self._added: list[Entry] = []  # by the block that is read
+        # The last block, for which table (None: any) and limit it holds, and once it came twice its section, and what
+        # it adds to the table.
+        self._last: tuple[bytes, int | None, int] | None = None
+        self._last_added: list[Entry] = []
         self._last_section: FieldSection | None = None
         #: Bytes that a field section may have, as RFC 9113 s.6.5.2 counts them.
         self.max_list_size = max_list_size
@@ -315,20 +322,31 @@ class HpackDecoder:
     def decode_response(self, block: bytes | bytearray | memoryview) -> FieldSection:
         """Return the fields of a block with status, flags and offences. Raises Http2Error, and SectionTooLarge."""
         raw = bytes(view_of(block))
-        known = self._due is None and self._last == (raw, self._generation, self.max_list_size)
+        last, limit = self._last, self.max_list_size
+        known = self._due is None and last in ((raw, None, limit), (raw, self._generation, limit))
         if known and self._last_section is not None:
+            for entry in self._last_added:
+                self._add(entry)
             return self._last_section._copy()
         self._last = self._last_section = None
         before = self._generation
         section = FieldSection(self._read(raw), self._list_size)
-        if len(raw) <= MAX_REMEMBERED_BLOCK and not section.offences and before == self._generation:
-            self._last = raw, before, self.max_list_size
+        if (
+            len(raw) <= MAX_REMEMBERED_BLOCK
+            and not section.offences
+            and (self._self_contained or before == self._generation)
+        ):
+            self._last = raw, None if self._self_contained else before, limit
             if known:
                 self._last_section = section._copy()
+                self._last_added = self._added
+        self._added = []
         return section
 
     def _read(self, block: bytes) -> list[Entry]:
         found: list[Entry] = []
+        self._added = []
+        self._self_contained = True
         at = self._read_changes(block)
         end = len(block)
         size = 0
@@ -344,6 +362,7 @@ class HpackDecoder:
                 at = after
             elif byte & 0x40:
                 entry, at = self._read_literal(block, at, 0x3F)
+                self._added.append(entry)
                 self._add(entry)
             elif byte & 0x20:
                 raise h2_errors.table_size_late(at)
@@ -368,6 +387,7 @@ class HpackDecoder:
                 break
             at = after
             self._due = None
+            self._self_contained = False
             self._generation += 1
             self._size = size
             self._make_room(0)
@@ -381,6 +401,7 @@ class HpackDecoder:
             return _STATIC_ENTRIES[index - 1]
         if index == 0 or index - STATIC_COUNT > len(entries):
             raise h2_errors.bad_index(index, STATIC_COUNT + len(entries), at)
+        self._self_contained = False
         return entries[index - STATIC_COUNT - 1]
 
     def _read_literal(self, block: bytes, at: int, mask: int) -> tuple[Entry, int]:

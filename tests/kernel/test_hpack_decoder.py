@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -555,6 +556,47 @@ def test_a_block_that_comes_again_means_what_the_table_says_now(kernel):
     decoder.decode_response(b"\x20\x88")  # a table of 0 bytes
     with pytest.raises(h2_errors.Http2Error, match="index"):
         decoder.decode_response(newest)
+
+
+def entries_of(decoder):
+    """The fields in the table of a decoder, newest first."""
+    found = []
+    try:
+        while True:
+            found += decoder.decode(integer(62 + len(found), 7, 0x80))
+    except h2_errors.Http2Error:
+        return found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_blocks_that_come_again_leave_the_table_that_decoding_them_leaves(kernel, seed):
+    """Those that add to the table, name its entries, change its size, or add more than 64 fields."""
+    chance = random.Random(seed)
+    adding = [
+        b"\x88" + b"".join(literal(b"x-%d" % each, bytes([97 + number]) * each, 0x40) for each in range(1, 12, 2))
+        for number in range(4)
+    ]
+    blocks = [
+        PLAIN,
+        *adding,
+        b"\x88" + literal(b"x-large", b"v" * 900, 0x40) + literal(b"x-small", b"v", 0x40),
+        b"\x88" + b"".join(literal(b"x", b"%d" % each, 0x40) for each in range(80)),
+        b"\x88" + literal(b"x-added", b"and named", 0x40) + b"\xbe",
+        b"\x88\xbe",
+        b"\x88\x7e\x01v",  # with the name of the newest entry
+        b"\x3f\xe1\x03\x88",  # a table of 512 bytes
+        b"\x3f\xe1\x07\x88" + literal(b"x-resized", b"v", 0x40),  # 1,024
+    ]
+    by_memory, by_reading = kernel.HpackDecoder(1024), kernel.HpackDecoder(1024)
+    for decoder in (by_memory, by_reading):
+        decoder.decode(adding[0] + adding[1])
+    for _ in range(60):
+        block = chance.choice(blocks)
+        for _ in range(chance.randrange(1, 5)):
+            section = by_memory.decode_response(block)
+            assert [(b":status", b"%d" % section.status), *section.fields()] == by_reading.decode(block)
+            assert by_memory.table_size == by_reading.table_size
+    assert entries_of(by_memory) == entries_of(by_reading)
 
 
 def test_a_block_that_comes_again_is_held_against_the_limits_of_now(kernel):

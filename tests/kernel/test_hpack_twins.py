@@ -269,6 +269,9 @@ def test_memory_stays_where_it_was_after_many_blocks(compiled, tracemalloc):
         for block in (*blocks, *wrong):
             outcome(decoder.decode, block)
             outcome(decoder.decode_response, block)
+        for value in (b"v", b"w"):
+            for _ in range(3):  # the third time it is remembered, with what it adds
+                outcome(decoder.decode_response, b"\x88\x40\x08x-shared\x01" + value)
 
     work()
     tracemalloc.start()
