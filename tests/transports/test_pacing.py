@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -168,7 +167,7 @@ def test_origins_of_the_past_are_forgotten():
 # In every world.
 
 
-def test_requests_go_in_the_order_in_which_they_came(backend, peer):
+def test_requests_that_come_at_once_begin_at_the_rate(backend, peer):
     began = []
     limits = httpx_fast.Limits(rate=200, burst=1)
 
@@ -183,10 +182,11 @@ def test_requests_go_in_the_order_in_which_they_came(backend, peer):
 
                 return ask
 
-            await client.get(at.url())
+            first = await client.get(at.url())
             await backend.together(*[one() for _ in range(5)])
-            began.sort()
-            assert all(later - earlier > 0.004 for earlier, later in pairwise(began))
+            # A busy machine may be late with one of them, and then be on time with the next: but none comes early.
+            for number, moment in enumerate(sorted(began), 1):
+                assert moment >= first.journey.started + number / 200 - 0.0001
 
     at = peer(always(OK))
     backend.run(body)
