@@ -34,7 +34,7 @@ KINDS = {
         [(b"Proxy-Authorization", b"Basic dXNlcjpwdw==")],
         None,
     ),
-    "socks5h://user:pw@p.test": ("SOCKSProxy", (b"socks5h", b"p.test", None), [], (b"user", b"pw")),
+    "socks5h://user:pw@p.test": ("SOCKSProxy", (b"socks5h", b"p.test", 1080), [], (b"user", b"pw")),
 }
 
 

@@ -185,7 +185,8 @@ class _Pool:
         hop = self._options.proxy
         if hop is None:
             return None
-        port = None if hop.port == DEFAULT_PORTS.get(hop.scheme) else hop.port
+        # As in the URL that the user gave: that of a SOCKS proxy has its port always.
+        port = None if hop.scheme in ("http", "https") and hop.port == DEFAULT_PORTS[hop.scheme] else hop.port
         return URL(scheme=hop.scheme, host=hop.host, port=port, target=b"/")
 
     @property
