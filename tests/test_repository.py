@@ -170,7 +170,6 @@ def test_docstrings_of_functions_begin_with_a_verb_in_the_imperative():
 # Modules without a test module of their name; what they do is tested by others. This list may only become shorter.
 WITHOUT_TESTS_OF_THEIR_NAME: frozenset[str] = frozenset(
     (
-        "_alias/core_streams.py",
         "_byte_streams.py",
         "_cli/building.py",
         "_cli/command.py",

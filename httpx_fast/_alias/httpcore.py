@@ -35,6 +35,22 @@ from .._exceptions import (
     WriteTimeout,
     map_httpcore_exceptions,
 )
+from .._transports.core.backends import (
+    AnyIOBackend,
+    AnyIOStream,
+    AsyncLock,
+    AsyncNetworkBackend,
+    AsyncNetworkStream,
+    AutoBackend,
+    Lock,
+    NetworkBackend,
+    NetworkStream,
+    SyncBackend,
+    SyncStream,
+    TrioBackend,
+    TrioStream,
+    is_socket_readable,
+)
 from .._transports.core.connections import (
     AsyncConnectionInterface,
     AsyncHTTP2Connection,
@@ -51,22 +67,6 @@ from .._transports.core.pools import (
     ConnectionPool,
     HTTPProxy,
     SOCKSProxy,
-)
-from .core_streams import (
-    AnyIOBackend,
-    AnyIOStream,
-    AsyncLock,
-    AsyncNetworkBackend,
-    AsyncNetworkStream,
-    AutoBackend,
-    Lock,
-    NetworkBackend,
-    NetworkStream,
-    SyncBackend,
-    SyncStream,
-    TrioBackend,
-    TrioStream,
-    is_socket_readable,
 )
 
 __all__ = [

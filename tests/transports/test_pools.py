@@ -56,7 +56,7 @@ def test_the_pool_of_a_transport_says_what_it_goes_through(prefix, proxy):
     assert (pool._proxy_headers, pool._proxy_auth, pool._ssl_context) == (fields, auth, context)
     assert (pool._max_connections, pool._max_keepalive_connections, pool._keepalive_expiry) == (7, 3, 9)
     assert (pool._http1, pool._http2, pool._retries, pool._local_address) == (True, True, 2, "127.0.0.1")
-    assert (pool._uds, pool._socket_options, pool._network_backend) == (None, [], None)
+    assert (pool._uds, pool._socket_options) == (None, [])
     assert (pool._connections, pool._requests) == ([], [])
     assert "Requests: 0 | Connections: 0" in repr(pool)
 

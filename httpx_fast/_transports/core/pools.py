@@ -16,6 +16,8 @@ from ... import _models as models
 from ..._config import Limits, Proxy
 from ..._origin import DEFAULT_PORTS
 from ..http import AsyncHTTPTransport, HTTPTransport
+from .backends import AutoBackend as AsyncCoreBackend
+from .backends import SyncBackend as CoreBackend
 from .connections import OwnConnections, send, send_async
 from .messages import (
     URL,
@@ -123,6 +125,7 @@ class _Pool:
     transport: Any
     _transport_kind: Any = None
     _backend_kind: Any = None
+    _core_backend: Any = None
     _given: OwnConnections | None = None
 
     def __init__(
@@ -190,6 +193,10 @@ class _Pool:
         return URL(scheme=hop.scheme, host=hop.host, port=port, target=b"/")
 
     @property
+    def _proxy(self) -> Any:
+        return self._options.proxy
+
+    @property
     def _proxy_headers(self) -> list[tuple[bytes, bytes]]:
         hop = self._options.proxy
         return [] if hop is None else list(hop.fields)
@@ -242,7 +249,12 @@ class _Pool:
 
     @property
     def _network_backend(self) -> Any:
-        return self.transport.__dict__.get("_network_backend")
+        """Return what was set, or else a backend that connects by the system: tools wrap it, and set what they made.
+
+        Many guard against server-side request forgery so; some leave a pool without a backend unguarded.
+        """
+        backend = self.transport.__dict__.get("_network_backend")
+        return self._core_backend() if backend is None else backend
 
     @_network_backend.setter
     def _network_backend(self, backend: Any) -> None:
@@ -295,6 +307,7 @@ class ConnectionPool(_Pool, metaclass=_Patchable):
 
     _transport = _transport_kind = HTTPTransport
     _backend_kind = BlockingBackend
+    _core_backend = CoreBackend
     _method = "handle_request"
     _by_pool = staticmethod(_by_pool)
 
@@ -331,6 +344,7 @@ class AsyncConnectionPool(_Pool, metaclass=_Patchable):
 
     _transport = _transport_kind = AsyncHTTPTransport
     _backend_kind = AsyncBackend
+    _core_backend = AsyncCoreBackend
     _method = "handle_async_request"
     _by_pool = staticmethod(_by_async_pool)
 

@@ -1,4 +1,4 @@
-"""Network streams, backends and locks with httpcore's interface, for libraries that import them from httpcore.
+"""Network streams, backends and locks in httpcore's shape, for libraries that import them or wrap those of a pool.
 
 The streams are thin: a socket, an AnyIO stream or a trio stream with httpcore's methods. Exceptions of the system are
 mapped here, as `_net` maps those of our own streams.
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Generator, Iterable
 from typing import Any, Self
 
-from .._exceptions import (
+from ..._exceptions import (
     ConnectError,
     ConnectTimeout,
     ReadError,
@@ -22,9 +22,9 @@ from .._exceptions import (
     WriteError,
     WriteTimeout,
 )
-from .._net.auto import in_trio_task
-from .._net.errors import reason
-from .._net.sockets import poller
+from ..._net.auto import in_trio_task
+from ..._net.errors import reason
+from ..._net.sockets import poller
 
 _READ = 64 * 1024  # bytes
 
