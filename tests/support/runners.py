@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator
 from typing import Any, Self
 
 import pytest
@@ -262,8 +262,12 @@ class BlockingResponse:
 
 
 async def _pieces(pieces: Iterable[Any]) -> AsyncIterator[Any]:
-    for piece in pieces:
-        yield piece
+    try:
+        for piece in pieces:
+            yield piece
+    finally:
+        if isinstance(pieces, Generator):
+            pieces.close()  # PyPy would do so when it collects it
 
 
 RUNNERS = {runner.name: runner for runner in (BlockingRunner, AsyncioRunner, UvloopRunner, TrioRunner)}
