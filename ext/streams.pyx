@@ -75,7 +75,7 @@ cdef class StreamState:
     cdef public bint has_news
     cdef public object waiter
 
-    def __init__(self, method, bint whole, long long window):
+    def __init__(self, method, bint whole, long long window, bint plain=False, times=None):
         self.id = 0
         self.method = method
         self.whole = whole
@@ -95,8 +95,8 @@ cdef class StreamState:
         self.moment = 0.0
         self.error = None
         self.small = 0
-        self.plain = False
-        self.times = None
+        self.plain = plain
+        self.times = times
         self.has_news = False
         self.waiter = None
 
@@ -104,6 +104,35 @@ cdef class StreamState:
     def ready(self):
         """Return whether a request can continue: the message is complete, or its head is there and not `whole`."""
         return self.state >= ENDED or (self.state == BODY and not self.whole)
+
+    def open(self, long long stream_id, bint sending, long long window_out):
+        """Note that the stream was opened: its number, whether a body follows, and how much of it the peer takes."""
+        self.id = stream_id
+        self.sending = sending
+        self.window_out = window_out
+
+    def let_go(self):
+        """Drop what was not claimed of the body; return whether both sides have ended."""
+        if len(self.chunks):
+            self.chunks.clear()
+        self.pending = 0
+        return self.state >= ENDED and not self.sending
+
+    def keep(self, bytes data not None):
+        """Keep a piece of the body (at least one byte) for who reads it."""
+        self.add(data, len(data))
+
+    cdef int add(self, bytes data, Py_ssize_t size) except -1:
+        self.chunks.append(data)
+        if size >= SMALL_PIECE:
+            self.small = 0
+        else:
+            self.small += 1
+            if self.small >= MANY_PIECES:
+                self.join_small()
+        if not self.whole:
+            self.pending += size
+        return 0
 
     def take_whole(self):
         """Remove and return the body of a complete message."""
@@ -225,15 +254,7 @@ cdef class StreamTable:
         stream.remaining = remaining
         stream.moment = self.moment
         if length:
-            stream.chunks.append(data)
-            if length >= SMALL_PIECE:
-                stream.small = 0
-            else:
-                stream.small += 1
-                if stream.small >= MANY_PIECES:
-                    stream.join_small()
-        if not stream.whole:
-            stream.pending += length
+            stream.add(data, length)
         if end:
             self.end(stream, stream_id)
         elif not stream.whole:

@@ -25,7 +25,6 @@ from .._origin import Route
 from .._trace import Tracer
 from .._wire.events import NoWebSockets
 from .._wire.h2 import INITIAL_LIMIT, Session
-from .._wire.h2_stream import ENDED
 from .base import Head, Owner, RequestTimeouts
 from .http2_shared import SharedSession
 from .http2_stream import Http2Stream
@@ -112,6 +111,7 @@ class Http2Connection:
         try:
             if stream.method == b"CONNECT":
                 await self._check_tunnels(head, stream, timeouts)
+                journey.sending = None
             if isinstance(body, bytes) and timeouts.expect is None:
                 sent = self._begin(stream, head, not body, body, journey)
                 if sent < len(body):
@@ -156,6 +156,7 @@ class Http2Connection:
             await self._trace_begin(trace)
             if stream.method == b"CONNECT":
                 await self._check_tunnels(head, stream, timeouts)
+            journey.sending = None
             self._begin(stream, head, no_body, b"", journey)
             await trace.complete()
             await trace.started("http2.send_request_body")
@@ -267,16 +268,16 @@ class Http2Connection:
         """End an exchange; return whether the connection takes others."""
         self._users.pop(stream, None)
         session = self.session
-        if stream.sending or stream.state < ENDED:
+        if not stream.let_go():
             if stream.id and stream.head is None and self.shared.peer.given_up(now):
                 self._silent = session.draining = True
             self.shared.abandon(stream)
-        stream.chunks.clear()
-        stream.pending = 0
         self.idle_since = now
-        if session.draining and not session.streams:
+        if not session.draining:
+            return True
+        if not session.streams:
             self.close()
-        return not session.draining
+        return False
 
     # Inside: the steps of an exchange.
 
@@ -301,7 +302,9 @@ class Http2Connection:
         """
         shared, session = self.shared, self.session
         sent = 0
-        now = shared.clock()
+        now = journey.sending
+        if now is None:
+            now = shared.clock()
         facts = journey.connection = self.facts
         with shared.lock:
             alone = not session.streams

@@ -204,37 +204,54 @@ class SharedSession:
     # Waiting of exchanges.
 
     async def wait_for_news(self, stream: StreamWaiter, now: float | None = None) -> None:
-        """Wait until `stream` has news. Raises the timeout of its timer. `now` is the time, if it is known."""
-        timer = stream.timer
-        while not stream.has_news:
-            if now is None:
-                now = self.clock()
-            if now >= timer.at and now >= timer.renewed(stream.moment):
-                phase = timer.phase
-                raise timer.expired(now, self._complaint(stream, phase), self._unfinished(stream, phase))
-            due = self._peer_due if now < self._peer_due else self._check_peer(now)
-            wake_at = timer.at
-            if due < wake_at:
-                wake_at = due
-            if self._wake_timer is None:
-                if self._reader is None:
-                    await self._read(stream, now, wake_at)
+        """Wait until `stream` has news, reading for all if nobody does. Raises the timeout of its timer.
+
+        `now` is the time, if it is known.
+        """
+        timer, source, wake_timer = stream.timer, self.stream, self._wake_timer
+        may_be_unsent = self.clogged
+        try:
+            while not stream.has_news:
+                if now is None:
+                    now = self.clock()
+                if now >= timer.at and now >= timer.renewed(stream.moment):
+                    phase = timer.phase
+                    raise timer.expired(now, self._complaint(stream, phase), self._unfinished(stream, phase))
+                due = self._peer_due if now < self._peer_due else self._check_peer(now)
+                at = timer.at
+                if due < at:
+                    at = due
+                if wake_timer is not None:
+                    waiter = stream.waiter = self._new_plain_waiter()
+                    sleepers = wake_timer.sleepers
+                    sleepers[stream] = at
+                    if at < wake_timer.at:
+                        wake_timer.set(at, now)
+                    try:
+                        await waiter.wait(None)
+                    finally:
+                        stream.waiter = None
+                        del sleepers[stream]
+                elif self._reader is stream or self._begins_to_read(stream):
+                    try:
+                        if may_be_unsent and source.unsent and self._flusher is None and not self._write_closed:
+                            await self.flush(stream, at, None)
+                        else:
+                            look = now + _UNSENT_CHECK
+                            source.set_deadline("read", at if at < look else look, None)  # noqa: FURB136  # a call
+                            await source.receive()
+                    except (ReadTimeout, WriteTimeout):
+                        pass
+                    except (NetworkError, ProtocolError) as error:
+                        self.broke(error)
+                    may_be_unsent = True
                 else:
-                    await self._wait_to_read(stream, wake_at)
+                    await self._wait_to_read(stream, at)
                 now = None
-                continue
-            waiter = stream.waiter = self._new_plain_waiter()
-            sleepers = self._wake_timer.sleepers
-            sleepers[stream] = wake_at
-            if wake_at < self._wake_timer.at:
-                self._wake_timer.set(wake_at, now)
-            try:
-                await waiter.wait(None)
-            finally:
-                stream.waiter = None
-                del sleepers[stream]
-            now = None
-        stream.has_news = False
+            stream.has_news = False
+        finally:
+            if self._reader is stream:
+                self._pass_reading_on()
 
     def check_deadline(self, stream: StreamWaiter, phase: str) -> None:
         """Raise the timeout of the whole request if its deadline has passed, also where nothing is waited for."""
@@ -498,8 +515,18 @@ class SharedSession:
             if reads:
                 self._pass_reading_on()
 
+    def _begins_to_read(self, stream: StreamWaiter) -> bool:
+        """Make the task of `stream` the reader; return False if it has news, or another is the reader."""
+        if self._reader is not None:
+            return False
+        with self.lock:
+            if self._reader is not None or stream.has_news:
+                return False
+            self._reader = stream
+        return True
+
     async def _wait_to_read(self, stream: StreamWaiter, at: float) -> None:
-        """Wait for the task that reads until `stream` has news, or is to read itself, or `at`, or sooner."""
+        """Wait for the task that reads until `stream` has news, or is made the reader, or `at`, or sooner."""
         if self._flusher is None and self.stream.unsent and not self._write_closed:
             try:
                 await self.flush(stream, at, None)
@@ -512,46 +539,11 @@ class SharedSession:
             waiter = stream.waiter = self._new_waiter()
             self._next_readers[stream] = None
         try:
-            try:
-                await waiter.wait(None if at == NEVER else at)
-            finally:
-                with self.lock:
-                    stream.waiter = None
-                    self._next_readers.pop(stream, None)
-            if self._reader is stream and not stream.has_news:
-                await self._read(stream, self.clock(), at)
+            await waiter.wait(None if at == NEVER else at)
         finally:
-            if self._reader is stream:
-                self._pass_reading_on()
-
-    async def _read(self, stream: StreamWaiter, now: float, at: float) -> None:
-        """Read for all until `stream` has news, or `at`, or sooner; return at once if another task reads."""
-        if self._reader is not stream:
             with self.lock:
-                if self._reader is not None or stream.has_news:
-                    return
-                self._reader = stream
-        source = self.stream
-        may_be_unsent = self.clogged
-        try:
-            while now < at and self.session.broken is None:
-                try:
-                    if may_be_unsent and source.unsent and self._flusher is None and not self._write_closed:
-                        await self.flush(stream, at, None)
-                    else:
-                        until = now + _UNSENT_CHECK
-                        source.set_deadline("read", min(at, until), None)
-                        await source.receive()
-                except (ReadTimeout, WriteTimeout):
-                    pass
-                except (NetworkError, ProtocolError) as error:
-                    self.broke(error)
-                if stream.has_news:
-                    break
-                may_be_unsent = True
-                now = self.clock()
-        finally:
-            self._pass_reading_on()
+                stream.waiter = None
+                self._next_readers.pop(stream, None)
 
     def _pass_reading_on(self) -> None:
         """Make the longest waiter the reader, in place of the one that leaves."""

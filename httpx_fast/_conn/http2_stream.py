@@ -65,11 +65,10 @@ class Http2Stream(WaitingStream):
         journey: Journey,
     ) -> None:
         # WaitingStream's and StreamReader's, without their calls.
-        StreamState.__init__(self, method, whole, STREAM_WINDOW)
+        # `times` are set until the exchange is ended.
+        StreamState.__init__(self, method, whole, STREAM_WINDOW, method not in _WITHOUT_CONTENT, journey)
         self._interim_size = 0
         self.timer = PhaseTimer("read", timeouts.deadline)
-        self.plain = method not in _WITHOUT_CONTENT
-        self.times = journey  # until the exchange is ended
         self._owner = owner
         self._shared = owner.shared
         self._timeouts = timeouts

@@ -57,7 +57,7 @@ class StreamState:
         "window_out",
     )
 
-    def __init__(self, method: bytes, whole: bool, window: int) -> None:
+    def __init__(self, method: bytes, whole: bool, window: int, plain: bool = False, times: Any = None) -> None:
         self.id = 0
         self.method = method
         self.whole = whole
@@ -78,8 +78,8 @@ class StreamState:
         self.error: Any = None
         self.small = 0  # small pieces that came one after the other
         #: `deliver()` may feed it, without hooks: set by the owner of a stream that has none.
-        self.plain = False
-        self.times: Any = None  # its `first` and `done` are set when the head and the end arrive
+        self.plain = plain
+        self.times: Any = times  # its `first` and `done` are set when the head and the end arrive
         self.has_news = False  # something has happened that was not looked at yet
         self.waiter: Any = None  # of the task or thread that waits, if there is one
 
@@ -88,6 +88,32 @@ class StreamState:
         """Return whether a request can continue: the message is complete, or its head is there and not `whole`."""
         state = self.state
         return state >= ENDED or (state == BODY and not self.whole)
+
+    def open(self, stream_id: int, sending: bool, window_out: int) -> None:
+        """Note that the stream was opened: its number, whether a body follows, and how much of it the peer takes."""
+        self.id = stream_id
+        self.sending = sending
+        self.window_out = window_out
+
+    def let_go(self) -> bool:
+        """Drop what was not claimed of the body; return whether both sides have ended."""
+        if self.chunks:
+            self.chunks.clear()
+        self.pending = 0
+        return self.state >= ENDED and not self.sending
+
+    def keep(self, data: bytes) -> None:
+        """Keep a piece of the body (at least one byte) for who reads it."""
+        size = len(data)
+        self.chunks.append(data)
+        if size >= SMALL_PIECE:
+            self.small = 0
+        else:
+            self.small += 1
+            if self.small >= MANY_PIECES:
+                self.join_small()
+        if not self.whole:
+            self.pending += size
 
     def take_whole(self) -> bytes:
         """Remove and return the body of a complete message."""
@@ -210,19 +236,10 @@ def _took_data(table: StreamTable, flags: int, stream_id: int, data: bytes, size
     stream.remaining = remaining
     stream.moment = table.moment
     if length:
-        stream.chunks.append(data)
-        if length < SMALL_PIECE:
-            stream.small += 1
-            if stream.small >= MANY_PIECES:
-                stream.join_small()
-        else:
-            stream.small = 0
-    whole = stream.whole
-    if not whole:
-        stream.pending += length
+        stream.keep(data)
     if end:
         _end(table, stream)
-    elif not whole:
+    elif not stream.whole:
         stream.wake()
     elif 0 <= remaining <= left or stream.owed + size < stream.granted >> 1:
         stream.owed += size

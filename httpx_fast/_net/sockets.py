@@ -106,7 +106,7 @@ class PulledStream(SocketStream):
         buffer = None if self._lends else sink.get_buffer()
         view = scratch.view if buffer is None else buffer
         try:
-            count = self._recv_into(view, 0, flags)
+            count = self._recv_into(view, 0, flags) if flags else self._recv_into(view)
         except BlockingIOError:
             raise
         except OSError as error:

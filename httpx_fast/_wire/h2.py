@@ -177,9 +177,7 @@ class Session(StreamAdmission):
         if stream_id + 2 > MAX_STREAM_ID:
             self.draining = True
         self.outgoing.append(headers_frames(stream_id, block, end, self._frame_size))
-        stream.id = stream_id
-        stream.sending = not end
-        stream.window_out = self._stream_window
+        stream.open(stream_id, not end, self._stream_window)
         streams[stream_id] = stream
 
     def send(self, stream: StreamReader, raw: Buffer, end: bool) -> int:

@@ -18,7 +18,7 @@ from typing import Final
 from .._exceptions import RemoteProtocolError, TransportError
 from .._kernel import h2_errors
 from .._kernel.constants import FIRST_INTERMEDIATE, HAS_CONTENT_LENGTH, MAX_INTERMEDIATE
-from .._kernel.h2_constants import ENHANCE_YOUR_CALM, MANY_PIECES, SMALL_PIECE
+from .._kernel.h2_constants import ENHANCE_YOUR_CALM
 from .._kernel.h2_errors import Http2Error
 from .._kernel.select import FieldSection, StreamState
 from . import framing
@@ -103,15 +103,8 @@ class StreamReader(StreamState):
             self.remaining = remaining
         elif self._has_no_content():
             raise Http2Error("DATA came in a response that has no content (RFC 9110 s.6.4.1)", stream_id=self.id)
-        self.chunks.append(data)
-        if size >= SMALL_PIECE:
-            self.small = 0
-        else:
-            self.small += 1
-            if self.small >= MANY_PIECES:
-                self.join_small()
+        self.keep(data)
         if not self.whole:
-            self.pending += size
             self.wake()
 
     def end(self) -> None:
