@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from .asyncio_timers import AsyncioWaiter
-from .connecting import connect_error
+from .connecting import begin_connect, connect_error
 from .deadline_heap import Deadlines
 from .deadline_stream import NEVER
 
@@ -24,7 +24,7 @@ class SelectorConnects:
         self._loop = loop
 
     def begin(self, sock: socket.socket, address: Any) -> int:
-        return sock.connect_ex(address)
+        return begin_connect(sock, address)
 
     async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
         waiter = AsyncioWaiter(self._deadlines)

@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from .._exceptions import ReadError
 from .base import DONE, NOBODY, Abortable, Aborted, Buffer, Stream, Waiter
-from .connecting import Connector, connect_error
+from .connecting import Connector, begin_connect, connect_error
 from .deadline_stream import NEVER
 from .errors import closed_here
 from .gathering import PATIENCE, wake_from
@@ -350,7 +350,7 @@ class Connects:
     def begin(self, sock: socket.socket, address: Any) -> int:
         if self._work is not None:
             self._work.hold(sock, partial(_shut, sock))  # what is aborted before it connects is seen by `wait()`
-        return sock.connect_ex(address)
+        return begin_connect(sock, address)
 
     async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
         left = max(until - self._clock(), 0.0)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final, TypeVar
 import trio
 
 from .base import NOBODY, Abortable, Aborted, Buffer, Stream, Waiter
-from .connecting import Connector, connect_error
+from .connecting import Connector, begin_connect, connect_error
 from .deadline_heap import Deadlines
 from .deadline_stream import NEVER, Scopes
 from .gathering import PATIENCE, wake_from
@@ -364,7 +364,7 @@ class Connects:
         self._clock = clock
 
     def begin(self, sock: socket.socket, address: Any) -> int:
-        return sock.connect_ex(address)
+        return begin_connect(sock, address)
 
     async def wait(self, sockets: Collection[socket.socket], until: float) -> Iterable[socket.socket]:
         with trio.CancelScope(deadline=_deadline(until, self._clock)):

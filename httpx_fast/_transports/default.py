@@ -1,6 +1,7 @@
 """The network transports under the name that httpx gives their module, with the attribute that tools look for.
 
-Tools read `transport._pool` as a pool of httpcore. That pool is made of the transport's own when it is asked for.
+Tools read `transport._pool` as a pool of httpcore. That pool is made of the transport's own when it is asked for; one
+that is set in its place sends the transport's requests.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ def _pool_of(transport: Any) -> Any:
     return pool_of(transport)
 
 
-TransportCore._pool = property(_pool_of)
+def _give_pool(transport: Any, pool: Any) -> None:
+    """Have a transport send its requests through a pool in httpcore's shape."""
+    from .core.given import give
+
+    give(transport, pool)
+
+
+TransportCore._pool = property(_pool_of, _give_pool)
 for _kind in (HTTPTransport, AsyncHTTPTransport):
     _kind.__module__ = __name__  # reprs, and what is pickled by reference, name this module

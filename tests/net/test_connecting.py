@@ -53,6 +53,25 @@ async def connect(backend: World, *addresses: Address, budget: float = 30, **opt
     return await backend.net.connect_tcp(addresses, backend.connecting(budget), **options)
 
 
+def test_connect_is_what_tools_replace(backend: World, monkeypatch: pytest.MonkeyPatch):
+    """pytest-socket allows tests some hosts so; the socket is closed, or a warning would fail this test."""
+    if backend.by_anyio:
+        pytest.skip("AnyIO connects by itself")
+    asked = []
+
+    def guarded(sock: socket.socket, address: Any) -> None:
+        asked.append(address)
+        raise RuntimeError(f"{address} is not allowed")
+
+    async def body() -> None:
+        with pytest.raises(RuntimeError, match="is not allowed"):
+            await connect(backend, (socket.AF_INET, ("127.0.0.1", 9)))
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    backend.run(body)
+    assert asked == [("127.0.0.1", 9)]
+
+
 def test_a_refusal_names_the_address_and_the_reason(backend: World):
     async def body() -> None:
         with refusing() as sock:

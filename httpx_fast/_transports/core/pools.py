@@ -19,6 +19,7 @@ from ..http import AsyncHTTPTransport, HTTPTransport
 from .backends import AutoBackend as AsyncCoreBackend
 from .backends import SyncBackend as CoreBackend
 from .connections import OwnConnections, send, send_async
+from .given import given_to
 from .messages import (
     URL,
     Origin,
@@ -412,6 +413,9 @@ class AsyncSOCKSProxy(_Proxied, AsyncConnectionPool):
 
 def pool_of(transport: Any) -> Any:
     """Return the pool of one of our transports, in httpcore's shape; its class tells which proxy it uses."""
+    given = given_to(transport)
+    if given is not None:
+        return given
     known = transport.__dict__.get("_core_pool")
     pool = None if known is None else known()
     if pool is None:
