@@ -144,7 +144,9 @@ class BaseClient(Redirects, Inspection, CopiedClient):
         self._timeout = Timeout(timeout)
         self.follow_redirects = follow_redirects
         self.max_redirects: int = checked_count(max_redirects, "max_redirects")
-        self._event_hooks = {"request": [], "response": []} if event_hooks is None else checked_hooks(event_hooks)
+        self._event_hooks: dict[str, list[Any]] = (
+            {"request": [], "response": []} if event_hooks is None else checked_hooks(event_hooks)
+        )
         self._trust_env = trust_env
         self._default_encoding = default_encoding
         # Kept for the methods that make transports, which others override with httpx's parameters.

@@ -21,7 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn, Protocol
 
 from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, TimeoutException, WriteError, retold
 from .._trust_stores import OF_THE_USER, TrustStore, trust_store_of
@@ -80,6 +80,12 @@ async def handshake(
     return stream
 
 
+class SetDeadline(Protocol):
+    """Set the deadline of a stream: `Stream.set_deadline`."""
+
+    def __call__(self, phase: str, at: float | None, budget: float | None) -> None: ...
+
+
 class TLSStream(Stream):
     """Encrypt a stream, which it owns."""
 
@@ -105,7 +111,10 @@ class TLSStream(Stream):
         "_tls",
         "_told",
         "_unsent",
+        "set_deadline",
     )
+    #: That of the stream below. It is called for each request: a method that calls it would double its cost.
+    set_deadline: SetDeadline
 
     def __init__(
         self,
@@ -118,6 +127,7 @@ class TLSStream(Stream):
         if server_hostname:
             server_hostname = _name_in_certificates(server_hostname)
         self._inner = inner
+        self.set_deadline = inner.set_deadline  # pyright: ignore[reportIncompatibleMethodOverride]
         self._address = address = inner.get_extra_info("server_addr")
         self._name = f"{server_hostname} at {peer_name(address)}" if server_hostname else peer_name(address)
         self._incoming = ssl.MemoryBIO()
@@ -195,8 +205,16 @@ class TLSStream(Stream):
                 self._fault = fault
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
-        if len(buffers) == 1 and not self._unsent and len(buffers[0]) <= _SLICE:
-            return self._write_slice(buffers[0])
+        if len(buffers) == 1 and not self._unsent and (size := len(data := buffers[0])) <= _SLICE:
+            # Nearly always; the same as `_write_slice()`, without a call.
+            try:
+                with self._lock:
+                    count = self._encrypt(data)
+                    while count < size:
+                        count += self._encrypt(memoryview(data)[count:])
+                    return self._inner.write(self._outgoing.read())
+            except ssl.SSLError as error:
+                self._write_failed(error)
         if sum(map(len, buffers)) <= _SMALL and not self._unsent:
             return self._write_slice(b"".join(buffers))
         if self._unsent is None:
@@ -245,9 +263,6 @@ class TLSStream(Stream):
 
     def gather(self, size: int) -> None:
         self._inner.gather(size)
-
-    def set_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
-        self._inner.set_deadline(phase, at, budget)
 
     def set_hard_deadline(self, phase: str, at: float | None, budget: float | None) -> None:
         self._inner.set_hard_deadline(phase, at, budget)
@@ -449,10 +464,13 @@ class TLSStream(Stream):
                     count += self._encrypt(memoryview(data)[count:])
                 return self._inner.write(self._outgoing.read())
         except ssl.SSLError as error:
-            if self._fault is not None and not self._closed:
-                raise WriteError(str(self._fault)) from self._fault
-            why = closed_here(self._address, "while it was written to") if self._closed else _why(error)
-            raise WriteError(f"TLS with {self._name} failed while it was written to: {why}") from error
+            self._write_failed(error)
+
+    def _write_failed(self, error: ssl.SSLError) -> NoReturn:
+        if self._fault is not None and not self._closed:
+            raise WriteError(str(self._fault)) from self._fault
+        why = closed_here(self._address, "while it was written to") if self._closed else _why(error)
+        raise WriteError(f"TLS with {self._name} failed while it was written to: {why}") from error
 
     def _write_on(self) -> Awaitable[None] | None:
         """Encrypt and write until the socket is full; return what to await then."""
