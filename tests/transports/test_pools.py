@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 import pytest
 from runners import Runner
@@ -59,6 +60,45 @@ def test_the_pool_of_a_transport_says_what_it_goes_through(prefix, proxy):
     assert (pool._uds, pool._socket_options) == (None, [])
     assert (pool._connections, pool._requests) == ([], [])
     assert "Requests: 0 | Connections: 0" in repr(pool)
+
+
+def test_a_context_that_a_tool_changes_is_no_other_transports(backend: Runner):
+    """Programs turn verification off so; the context that clients share must not be the one that they change."""
+    kind: Any = httpx_fast.AsyncHTTPTransport if backend.asynchronous else httpx_fast.HTTPTransport
+
+    async def body(server: LocalServer) -> None:
+        async with backend.client(transport=kind()) as careless, backend.client(transport=kind()) as careful:
+            context = careless._transport._pool._ssl_context
+            assert context is careless._transport._pool._ssl_context
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            assert (await careless.get(server.url)).status_code == 200
+            for other in (careful, backend.client()):
+                with pytest.raises(httpx_fast.ConnectError, match="certificate"):
+                    await other.get(server.url)
+            await other.aclose()
+            assert careful._transport._pool._ssl_context.verify_mode == ssl.CERT_REQUIRED
+
+    with LocalServer(tls=True) as server:
+        backend.run(body, server)
+
+
+def test_a_context_that_is_set_is_used_from_then_on(backend: Runner):
+    async def body(server: LocalServer) -> None:
+        async with backend.client() as client:
+            pool = client._transport._pool
+            with pytest.raises(httpx_fast.ConnectError, match="certificate"):
+                await client.get(server.url)
+            pool._ssl_context = trusting = server.client_context()
+            assert pool._ssl_context is trusting
+            assert (await client.get(server.url)).status_code == 200
+            await client.drain()
+            pool._ssl_context = None
+            with pytest.raises(httpx_fast.ConnectError, match="certificate"):
+                await client.get(server.url)
+
+    with LocalServer(tls=True) as server:
+        backend.run(body, server)
 
 
 def test_the_pool_of_a_transport_shows_connections_and_requests(backend: Runner, server: LocalServer):

@@ -10,11 +10,13 @@ from __future__ import annotations
 import ssl
 import weakref
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Self
 
 from ... import _models as models
 from ..._config import Limits, Proxy
 from ..._origin import DEFAULT_PORTS
+from ..._trust import new_context, shared_ssl_context
 from ..http import AsyncHTTPTransport, HTTPTransport
 from .backends import AutoBackend as AsyncCoreBackend
 from .backends import SyncBackend as CoreBackend
@@ -181,8 +183,20 @@ class _Pool:
 
     @property
     def _ssl_context(self) -> ssl.SSLContext:
-        context: ssl.SSLContext = self._options.tls()
+        """Return a context that is this transport's alone: tools change it, and that of the process is for others."""
+        options = self._options
+        verify, cert, trust_env = options.tls.args
+        if isinstance(verify, (str, bool)):
+            self._ssl_context = new_context(verify, cert, trust_env)
+        context: ssl.SSLContext = options.tls()
         return context
+
+    @_ssl_context.setter
+    def _ssl_context(self, context: ssl.SSLContext | None) -> None:
+        """Use `context` for connections that are made from now on; None for the default."""
+        options = self._options
+        options.tls = partial(shared_ssl_context, True if context is None else context, None, True)
+        options.sessions.clear()  # they are of the context before
 
     @property
     def _proxy_url(self) -> URL | None:
