@@ -138,7 +138,10 @@ class PhaseTimer:
         """Begin a phase at `since`, which ends after `budget` seconds (None for never) or with the hard deadline."""
         self.phase = phase
         self.budget = budget
-        self.at = self.hard if budget is None else min(since + budget, self.hard)
+        at = self.hard
+        if budget is not None and since + budget < at:
+            at = since + budget
+        self.at = at
 
     def stop(self) -> None:
         """End the phase: only the hard deadline is left."""
