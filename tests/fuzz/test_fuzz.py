@@ -70,7 +70,8 @@ def test_finding_is_kept_and_can_be_tried_again(tmp_path):
 def test_coverage_guides_the_fuzzer_where_atheris_is_installed(tmp_path):
     if importlib.util.find_spec("atheris") is None:
         pytest.skip("atheris is not installed: it has wheels for CPython 3.11 to 3.13 on Linux and macOS")
-    done = run(tmp_path, "chunks", "--seconds", "3")
+    done = run(tmp_path, "chunks", "--seconds", "4", "--seed", "9112")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "cov: " in done.stdout
+    assert "inputs, seed 9112" in done.stdout, "what coverage does not see is not fuzzed"
     assert len(list((tmp_path / "corpus" / "chunks").iterdir())) > 0
