@@ -352,7 +352,17 @@ def _system_bundle() -> str:
 
 MAX_SHARED_CONTEXTS = 32  # each takes some 100 to 1000 KiB; the oldest is evicted first
 _shared: dict[tuple[Any, ...], ssl.SSLContext] = {}
-_shared_lock = threading.Lock()
+_shared_lock = threading.RLock()  # reentrant: a finalizer that runs meanwhile may need a context, too
+
+
+def _renew_lock() -> None:
+    """Replace the lock in the child of a fork: the thread that held it may not exist there."""
+    global _shared_lock
+    _shared_lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def shared_ssl_context(

@@ -7,6 +7,7 @@ A closed transport may serve another client, which finds new pools; requests of 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,7 +30,18 @@ if TYPE_CHECKING:
     from .bodies import AsyncBody, SyncBody, response_of
     from .network import of_async_response, of_response
 
-_reopening = threading.Lock()
+# Reentrant: a garbage collection while it is held may run finalizers that close other clients, as openai's does.
+_reopening = threading.RLock()
+
+
+def _renew_lock() -> None:
+    """Replace the lock in the child of a fork: the thread that held it may not exist there."""
+    global _reopening
+    _reopening = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def load() -> None:
@@ -96,7 +108,10 @@ class HTTPTransport(TransportCore, BaseTransport):
         with _reopening:
             made = self._made
             if made is None:
-                made = self._made = self._make_pool(SyncBackend())
+                new = self._make_pool(SyncBackend())
+                made = self._made  # of a signal handler, which may have sent a request meanwhile
+                if made is None:
+                    made = self._made = new
                 if self._closed:
                     made.close()
             return made
