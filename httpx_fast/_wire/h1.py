@@ -236,7 +236,7 @@ class ResponseReader:
             self._end()
             return True
         if state >= ENDED:
-            return True
+            return state != DEAD  # closed by another thread meanwhile: there is no message to go on with
         self.state = DEAD
         raise RemoteProtocolError(self._cut_short(state, clean))
 

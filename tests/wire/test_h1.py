@@ -164,6 +164,16 @@ def test_end_of_file_while_idle_kills_the_connection(kernel: str) -> None:
     assert (reader.state, reader.told) == (h1.DEAD, ["dead"])
 
 
+@pytest.mark.parametrize("clean", [True, False])
+def test_end_of_file_after_closing_is_not_what_a_request_waits_for(kernel: str, clean: bool) -> None:
+    """Another thread may close the connection while one reads: the answer to its close_notify is no response."""
+    reader = Reader()
+    reader.begin(b"GET", True)
+    reader.state = h1.DEAD
+    assert not reader.eof_received(clean)
+    assert reader.head is None
+
+
 def test_end_of_file_in_a_tunnel_is_no_end_of_a_message(kernel: str) -> None:
     reader = Reader()
     reader.begin(b"CONNECT", True)
