@@ -342,9 +342,12 @@ def test_a_connection_that_was_used_just_now_is_polled_only_where_a_request_may_
 def test_a_request_over_a_connection_that_ended_just_now(play: Any, world: World, method: bytes):
     """What may be repeated is written, and fails as on a connection that has answered nothing; the rest is not."""
 
+    answered = threading.Event()
+
     def script(server: Server) -> None:
         server.until("HEADERS 1 end")
         server.respond(1)
+        assert answered.wait(PATIENCE)
         server.connection.shutdown(socket.SHUT_WR)
         server.until_closed()
         assert ("HEADERS 3 end" in server.lines) is (method == b"GET" and not world.net.pushes)
@@ -352,11 +355,12 @@ def test_a_request_over_a_connection_that_ended_just_now(play: Any, world: World
     async def body(scene: Scene) -> None:
         await scene.fetch()
         connection = scene.connection
+        assert connection.alive(connection.idle_since)
+        answered.set()
         if method == b"POST" or world.net.pushes:
             while connection.alive_now():
                 await world.settle()
             return
-        assert connection.alive(connection.idle_since)
         with pytest.raises((RemoteProtocolError, ReadError), match=r"closed the connection|reset"):
             await scene.begin()
         assert connection.left_unanswered(scene.journey)
