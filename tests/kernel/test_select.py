@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+import httpx_fast
+
+# That which is tested: the checkout, or what was installed from a wheel.
+ROOT = Path(httpx_fast.__file__).parents[1]
 CPYTHON = sys.implementation.name == "cpython"
 
 ASK = """

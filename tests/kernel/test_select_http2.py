@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+import httpx_fast
+
+# That which is tested: the checkout, or what was installed from a wheel.
+ROOT = Path(httpx_fast.__file__).parents[1]
 KERNELS = ("frames", "hpack", "hpack_encoder", "streams")
 NAMES = ("FieldSection", "FrameReader", "HpackDecoder", "HpackEncoder", "StreamState", "data_head", "headers_frames")
 
