@@ -100,7 +100,10 @@ class _Nobody:
     """Read a stream that is closed. In place of its last sink, which else it would keep alive, and that the stream."""
 
     __slots__ = ()
-    pending: Final = 0
+
+    @property
+    def pending(self) -> int:
+        return 0
 
     def get_buffer(self) -> None: ...
 

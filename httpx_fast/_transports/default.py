@@ -32,9 +32,9 @@ def _pool_of(transport: Any) -> Any:
 
 def _give_pool(transport: Any, pool: Any) -> None:
     """Have a transport send its requests through a pool in httpcore's shape."""
-    from .core.given import give
+    from .core.given import given_pool
 
-    give(transport, pool)
+    transport._given_pool = given_pool(transport, pool)
 
 
 TransportCore._pool = property(_pool_of, _give_pool)

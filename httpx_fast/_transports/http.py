@@ -126,6 +126,9 @@ class HTTPTransport(TransportCore, BaseTransport):
 
     def handle_request(self, request: Request) -> Response:
         """Send one request and return its response; its stream is to be read to the end or closed."""
+        if self._given_pool is not None:
+            given: Response = self._given_pool.send(request)
+            return given
         pool = self._made or self.pool
         if pool.closed:
             pool = self._reopened(request)
@@ -137,6 +140,8 @@ class HTTPTransport(TransportCore, BaseTransport):
 
     def warm(self, request: Request, n: int = 1) -> int:
         """Open connections for requests like this one, one by one, until there are `n`; see `Client.warm()`."""
+        if self._given_pool is not None:
+            self._given_pool.warm()
         route, budget = self._route_and_timeout(request)
         pool = self._reopened(request) if self.pool.closed else self.pool
         return drive(pool.warm(route, n, budget))
@@ -147,6 +152,10 @@ class HTTPTransport(TransportCore, BaseTransport):
 
     def close(self) -> None:
         """Close all connections, those in use and those being made too; their users, and waiters, get ClientClosed."""
+        if self._given_pool is not None:
+            self._given_pool.close()
+            if "_options" not in self.__dict__:  # a subclass that sets nothing up but the pool
+                return
         self._options.sessions.clear()  # of the connections that are closed now none is read
         with _reopening:
             self._closed = True
@@ -197,6 +206,9 @@ class AsyncHTTPTransport(TransportCore, AsyncBaseTransport):
 
     async def handle_async_request(self, request: Request) -> Response:
         """Send one request and return its response; its stream is to be read to the end or closed."""
+        if self._given_pool is not None:
+            given: Response = await self._given_pool.send(request)
+            return given
         token = current_token()
         last, pool = self._last
         if pool is None or token is not last:
@@ -209,6 +221,8 @@ class AsyncHTTPTransport(TransportCore, AsyncBaseTransport):
 
     async def awarm(self, request: Request, n: int = 1) -> int:
         """Open connections for requests like this one, at once, until there are `n`; see `AsyncClient.warm()`."""
+        if self._given_pool is not None:
+            self._given_pool.warm()
         route, budget = self._route_and_timeout(request)
         return await self._pool_of(current_token(), request).warm(route, n, budget)
 
@@ -236,6 +250,10 @@ class AsyncHTTPTransport(TransportCore, AsyncBaseTransport):
 
         In other event loops as well, which do that in their next iteration.
         """
+        if self._given_pool is not None:
+            await self._given_pool.close()
+            if "_options" not in self.__dict__:  # a subclass that sets nothing up but the pool
+                return
         with self._pools_lock:
             self._closed = True
             pools = list(self._pools.items())

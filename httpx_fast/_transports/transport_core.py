@@ -73,6 +73,8 @@ class TransportCore(Copied):
 
     #: The pool in httpcore's shape, for tools that read it; ours is `pool`. Set by `default.py`, which knows both.
     _pool: Any
+    #: What sends the requests in place of the own pool once `_pool` was set (core/given.py).
+    _given_pool: Any = None
 
     @names_explained
     def __init__(

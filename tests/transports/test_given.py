@@ -116,3 +116,20 @@ def test_what_is_no_pool_of_its_kind_is_refused(wrong):
         transport = httpx_fast.HTTPTransport()
     with pytest.raises(TypeError, match=r"expected a pool with handle_(async_)?request\(\) as _pool, got "):
         transport._pool = pool
+
+
+def test_a_pool_that_is_set_while_a_tool_patches_the_transport_stays(backend: Runner, peer, monkeypatch):
+    server = peer(always(OK))
+    kind: Any = httpx_fast.AsyncHTTPTransport if backend.asynchronous else httpx_fast.HTTPTransport
+    name = "handle_async_request" if backend.asynchronous else "handle_request"
+
+    async def body() -> None:
+        pool = pool_of(backend, stand_in)
+        with monkeypatch.context() as patch:
+            patch.setattr(kind, name, lambda self, request: httpx_fast.Response(418))
+            transport = transport_of(backend, pool, "later")
+        async with backend.client(transport=transport) as client:
+            assert (await client.get(server.url("/a"))).text == "ok"
+        assert pool.paths == [b"/a"]
+
+    backend.run(body)

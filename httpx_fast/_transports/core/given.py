@@ -1,108 +1,62 @@
-"""Transports whose `_pool` was replaced: their requests go through the pool that they were given, in httpcore's shape.
+"""Pools in httpcore's shape that were set as `_pool` of a transport, and send its requests in place of its own.
 
-Guards against SSRF, and transports for another proxy or resolver, are built so. The methods of the transports look for
-such a pool once one was given; until then a request costs nothing more.
+Guards against SSRF, and transports for another proxy or resolver, are built so.
 """
 
 from __future__ import annotations
 
-import threading
-from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 from ..._exceptions import map_httpcore_exceptions
 from ..._models import Request, Response
-from ..http import AsyncHTTPTransport, HTTPTransport
+from ..http import HTTPTransport
 from .bodies import AsyncResponseStream, ResponseStream
 from .messages import core_request
 
-_lock = threading.Lock()
-_ready = False
 
-
-def give(transport: Any, pool: Any) -> None:
-    """Have `transport` send its requests through `pool`."""
-    expected = "handle_request" if isinstance(transport, HTTPTransport) else "handle_async_request"
+def given_pool(transport: Any, pool: Any) -> GivenPool | AsyncGivenPool:
+    """Return what `transport` is to send its requests through. Raises TypeError if `pool` is none of its kind."""
+    blocking = isinstance(transport, HTTPTransport)
+    expected = "handle_request" if blocking else "handle_async_request"
     if not callable(getattr(pool, expected, None)):
         raise TypeError(f"expected a pool with {expected}() as _pool, got {type(pool).__name__}")
-    transport.__dict__["_given_pool"] = pool
-    _look_for_pools()
+    return GivenPool(pool) if blocking else AsyncGivenPool(pool)
 
 
-def given_to(transport: Any) -> Any:
-    """Return the pool that a transport was given, None if it has its own."""
-    return transport.__dict__.get("_given_pool")
+class GivenPool:
+    """Send requests of a blocking transport through `pool`."""
 
+    def __init__(self, pool: Any) -> None:
+        self.pool = pool
 
-def _look_for_pools() -> None:
-    """Replace the methods of the transports by ones that look for a pool that was given, once."""
-    global _ready
-    with _lock:
-        if _ready:
-            return
-        _ready = True
-        _replace_blocking(HTTPTransport)
-        _replace_asynchronous(AsyncHTTPTransport)
-
-
-def _replace_blocking(kind: Any) -> None:
-    handle_request, close, warm = kind.handle_request, kind.close, kind.warm
-
-    @wraps(handle_request)
-    def handle_or_pass(self: Any, request: Request) -> Response:
-        pool = given_to(self)
-        if pool is None:
-            response: Response = handle_request(self, request)
-            return response
+    def send(self, request: Request) -> Response:
         with map_httpcore_exceptions():
-            reply = pool.handle_request(core_request(request))
+            reply = self.pool.handle_request(core_request(request))
         return _response(reply, ResponseStream)
 
-    @wraps(close)
-    def close_both(self: Any) -> None:
-        pool = given_to(self)
-        if pool is not None:
-            pool.close()
-        if hasattr(self, "_options"):  # else it was never set up: the given pool is all that it has
-            close(self)
+    def close(self) -> None:
+        self.pool.close()
 
-    @wraps(warm)
-    def warm_own(self: Any, request: Request, n: int = 1) -> int:
-        _refuse_warming(self)
-        count: int = warm(self, request, n)
-        return count
-
-    kind.handle_request, kind.close, kind.warm = handle_or_pass, close_both, warm_own
+    def warm(self) -> NoReturn:
+        _refuse_warming()
 
 
-def _replace_asynchronous(kind: Any) -> None:
-    handle_async_request, aclose, awarm = kind.handle_async_request, kind.aclose, kind.awarm
+class AsyncGivenPool:
+    """Send requests of an asynchronous transport through `pool`."""
 
-    @wraps(handle_async_request)
-    async def handle_or_pass(self: Any, request: Request) -> Response:
-        pool = given_to(self)
-        if pool is None:
-            response: Response = await handle_async_request(self, request)
-            return response
+    def __init__(self, pool: Any) -> None:
+        self.pool = pool
+
+    async def send(self, request: Request) -> Response:
         with map_httpcore_exceptions():
-            reply = await pool.handle_async_request(core_request(request))
+            reply = await self.pool.handle_async_request(core_request(request))
         return _response(reply, AsyncResponseStream)
 
-    @wraps(aclose)
-    async def close_both(self: Any) -> None:
-        pool = given_to(self)
-        if pool is not None:
-            await pool.aclose()
-        if hasattr(self, "_options"):
-            await aclose(self)
+    async def close(self) -> None:
+        await self.pool.aclose()
 
-    @wraps(awarm)
-    async def warm_own(self: Any, request: Request, n: int = 1) -> int:
-        _refuse_warming(self)
-        count: int = await awarm(self, request, n)
-        return count
-
-    kind.handle_async_request, kind.aclose, kind.awarm = handle_or_pass, close_both, warm_own
+    def warm(self) -> NoReturn:
+        _refuse_warming()
 
 
 def _response(reply: Any, body: Any) -> Response:
@@ -113,6 +67,5 @@ def _response(reply: Any, body: Any) -> Response:
     return Response(reply.status, headers=reply.headers, stream=body(reply.stream), extensions=reply.extensions)
 
 
-def _refuse_warming(transport: Any) -> None:
-    if given_to(transport) is not None:
-        raise RuntimeError("the pool that this transport was given makes its connections; none can be opened ahead")
+def _refuse_warming() -> NoReturn:
+    raise RuntimeError("the pool that this transport was given makes its connections; none can be opened ahead")

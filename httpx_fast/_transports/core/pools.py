@@ -21,7 +21,6 @@ from ..http import AsyncHTTPTransport, HTTPTransport
 from .backends import AutoBackend as AsyncCoreBackend
 from .backends import SyncBackend as CoreBackend
 from .connections import OwnConnections, send, send_async
-from .given import given_to
 from .messages import (
     URL,
     Origin,
@@ -427,9 +426,8 @@ class AsyncSOCKSProxy(_Proxied, AsyncConnectionPool):
 
 def pool_of(transport: Any) -> Any:
     """Return the pool of one of our transports, in httpcore's shape; its class tells which proxy it uses."""
-    given = given_to(transport)
-    if given is not None:
-        return given
+    if transport._given_pool is not None:
+        return transport._given_pool.pool
     known = transport.__dict__.get("_core_pool")
     pool = None if known is None else known()
     if pool is None:
