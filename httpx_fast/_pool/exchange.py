@@ -72,12 +72,8 @@ class Exchanges:
                 if leases.has_http1_peers and leases.hints.wants_http1(route.origin, journey.started):
                     route = route._replace(http1=True)
                 found = leases.ask(route, journey.started)
-                if (
-                    # Another try is made over a connection that was polled.
-                    found.alive(journey.started if replays is None else inf)
-                    if not once
-                    else objection(found, leases.hints, journey.started) is None
-                ):
+                at = journey.started if replays is None else inf  # another try goes over a connection that was polled
+                if objection(found, leases.hints, journey.started) is None if once else found.alive(at):
                     idle: Connection = found  # type: ignore[assignment]  # nothing else that it may be is alive
                     connection = idle
                     journey.leased = journey.sending = journey.started  # nothing came between: one look at the clock
