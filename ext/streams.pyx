@@ -16,10 +16,12 @@ from cpython.object cimport PyObject
 from httpx_fast._kernel import constants
 from httpx_fast._kernel import h2_constants
 from httpx_fast._kernel import h2_errors
+from httpx_fast._kernel.buffer_c import BodyBuffer
 
 cimport cython
 
 cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
     PyObject *get_item "PyDict_GetItemWithError"(PyObject *, PyObject *) except? NULL
 
 __all__ = ["StreamState", "StreamTable", "TaskWaiter", "WakeList", "deliver"]
@@ -41,6 +43,8 @@ cdef long long MAX_INTERMEDIATE = constants.MAX_INTERMEDIATE
 cdef int HAS_CONTENT_LENGTH = constants.HAS_CONTENT_LENGTH
 cdef Py_ssize_t SMALL_PIECE = h2_constants.SMALL_PIECE
 cdef int MANY_PIECES = h2_constants.MANY_PIECES
+cdef long long COLLECT_FROM = h2_constants.COLLECT_FROM
+cdef long long LONGEST = PY_SSIZE_T_MAX
 cdef object Http2Error = h2_errors.Http2Error
 cdef object new_deque = deque
 cdef object Context = contextvars.Context
@@ -64,6 +68,8 @@ cdef class StreamState:
     cdef public list interim
     cdef public object trailers
     cdef public object chunks
+    cdef object collected
+    cdef long long kept
     cdef public long long pending
     cdef public long long remaining
     cdef public bint touched
@@ -89,6 +95,8 @@ cdef class StreamState:
         self.interim = []
         self.trailers = ()
         self.chunks = new_deque()
+        self.collected = None
+        self.kept = 0
         self.pending = 0
         self.remaining = -1
         self.touched = False
@@ -115,6 +123,7 @@ cdef class StreamState:
         """Drop what was not claimed of the body; return whether both sides have ended."""
         if len(self.chunks):
             self.chunks.clear()
+        self.collected = None
         self.pending = 0
         return self.state >= ENDED and not self.sending
 
@@ -123,6 +132,9 @@ cdef class StreamState:
         self.add(data, len(data))
 
     cdef int add(self, bytes data, Py_ssize_t size) except -1:
+        if self.collected is not None:
+            self.collected.append(data)
+            return 0
         self.chunks.append(data)
         if size >= SMALL_PIECE:
             self.small = 0
@@ -132,7 +144,29 @@ cdef class StreamState:
                 self.join_small()
         if not self.whole:
             self.pending += size
+        else:
+            self.kept += size
+            if self.kept >= COLLECT_FROM:
+                self.collect()
         return 0
+
+    cdef int collect(self) except -1:
+        """Join the pieces so far, and each from now on."""
+        cdef long long expected = LONGEST
+        if 0 <= self.remaining <= LONGEST - self.kept:
+            expected = self.kept + self.remaining
+        body = BodyBuffer(expected)
+        for piece in self.chunks:
+            body.append(piece)
+        self.chunks.clear()
+        self.collected = body
+        return 0
+
+    def end_body(self):
+        """Make one piece of what was joined; call it at the end of the body."""
+        if self.collected is not None:
+            self.chunks.append(self.collected.cut())
+            self.collected = None
 
     def take_whole(self):
         """Remove and return the body of a complete message."""
@@ -266,6 +300,7 @@ cdef class StreamTable:
         return True
 
     cdef int end(self, StreamState stream, object stream_id) except -1:
+        stream.end_body()
         stream.state = ENDED
         if stream.times is not None:
             stream.times.done = self.moment

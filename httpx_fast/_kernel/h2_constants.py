@@ -116,6 +116,9 @@ MAX_REMEMBERED_BLOCK = 1024  # bytes
 # A frame of one byte costs an object of 60: so many small pieces of a body in a row are joined to one.
 SMALL_PIECE = 256  # bytes
 MANY_PIECES = 256
+# A body that is wanted whole is joined as it comes from so many bytes on: kept in pieces, it takes fresh memory for
+# each, and as much again at the end.
+COLLECT_FROM = 256 * 1024  # bytes
 
 CONNECTION_FIELDS = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 

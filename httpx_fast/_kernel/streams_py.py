@@ -11,13 +11,15 @@
 from __future__ import annotations
 
 import contextvars
+import sys
 from asyncio import AbstractEventLoop, CancelledError
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
+from .buffer_py import BodyBuffer
 from .constants import FIRST_INTERMEDIATE, HAS_CONTENT_LENGTH, MAX_INTERMEDIATE
-from .h2_constants import DATA, END_STREAM, HEADERS, MANY_PIECES, SMALL_PIECE
+from .h2_constants import COLLECT_FROM, DATA, END_STREAM, HEADERS, MANY_PIECES, SMALL_PIECE
 from .h2_errors import Http2Error
 
 __all__ = ["StreamState", "StreamTable", "TaskWaiter", "WakeList", "deliver"]
@@ -31,6 +33,8 @@ class StreamState:
     """Hold what one stream has received; `window` is the number of bytes that the peer may send first."""
 
     __slots__ = (
+        "_collected",
+        "_kept",
         "blocked",
         "chunks",
         "error",
@@ -71,6 +75,8 @@ class StreamState:
         self.interim: list[Any] = []
         self.trailers: Sequence[tuple[bytes, bytes]] = ()
         self.chunks: deque[bytes] = deque()
+        self._collected: BodyBuffer | None = None  # all of a long body that is wanted whole, until it ends
+        self._kept = 0  # bytes of a body that is wanted whole, until they are collected
         self.pending: int = 0  # bytes in `chunks` that a streaming reader has not taken yet
         self.remaining = -1  # bytes of the body that Content-Length still announces; -1 if there is none
         self.touched = False  # a part of the response has arrived
@@ -99,11 +105,15 @@ class StreamState:
         """Drop what was not claimed of the body; return whether both sides have ended."""
         if self.chunks:
             self.chunks.clear()
+        self._collected = None
         self.pending = 0
         return self.state >= ENDED and not self.sending
 
     def keep(self, data: bytes) -> None:
         """Keep a piece of the body (at least one byte) for who reads it."""
+        if self._collected is not None:
+            self._collected.append(data)
+            return
         size = len(data)
         self.chunks.append(data)
         if size >= SMALL_PIECE:
@@ -114,6 +124,25 @@ class StreamState:
                 self.join_small()
         if not self.whole:
             self.pending += size
+        else:
+            self._kept += size
+            if self._kept >= COLLECT_FROM:
+                self._collect()
+
+    def _collect(self) -> None:
+        """Join the pieces so far, and each from now on."""
+        remaining = self.remaining
+        body = BodyBuffer(self._kept + remaining if 0 <= remaining <= sys.maxsize - self._kept else sys.maxsize)
+        for piece in self.chunks:
+            body.append(piece)
+        self.chunks.clear()
+        self._collected = body
+
+    def end_body(self) -> None:
+        """Make one piece of what was joined; call it at the end of the body."""
+        if self._collected is not None:
+            self.chunks.append(self._collected.cut())
+            self._collected = None
 
     def take_whole(self) -> bytes:
         """Remove and return the body of a complete message."""
@@ -249,6 +278,7 @@ def _took_data(table: StreamTable, flags: int, stream_id: int, data: bytes, size
 
 
 def _end(table: StreamTable, stream: Any) -> None:
+    stream.end_body()
     stream.state = ENDED
     if stream.times is not None:
         stream.times.done = table.moment

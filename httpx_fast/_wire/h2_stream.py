@@ -113,6 +113,7 @@ class StreamReader(StreamState):
             raise Http2Error("the stream ended without a final response (RFC 9113 s.8.1)", stream_id=self.id)
         if self.remaining > 0:
             raise self._wrong_length(f"{self.remaining} bytes less came")
+        self.end_body()
         self.state = ENDED
         self.message_ended()
         self.wake()

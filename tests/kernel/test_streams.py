@@ -79,6 +79,33 @@ def test_a_response_is_read_and_its_reader_is_woken_once(kernel):
     assert not table.streams
 
 
+@pytest.mark.parametrize("length", [None, 900_000])
+@pytest.mark.parametrize("size", [1, 100, 16_384])
+def test_a_long_body_that_is_wanted_whole_is_joined_as_it_comes(kernel, length, size):
+    table, stream, _ = table_of(kernel)
+    table.room = stream.left = stream.granted = 10**9
+    answer = section(200, length)
+    body = random.Random(size).randbytes(900_000)
+    pieces = [body[at : at + size] for at in range(0, 290_000, size)]
+    rest = body[sum(map(len, pieces)) :]
+    deliver(kernel, table, head(answer), *map(data, pieces), data(rest[:-1]))
+    assert not stream.ready
+    assert not stream.chunks
+    deliver(kernel, table, data(rest[-1:], end=True))
+    assert (stream.ready, list(stream.chunks), stream.pending) == (True, [body], 0)
+    assert stream.take_whole() == body
+    assert stream.take_whole() == b""
+
+
+def test_what_was_joined_is_dropped_with_the_stream(kernel):
+    table, stream, _ = table_of(kernel)
+    table.room = stream.left = stream.granted = 10**9
+    deliver(kernel, table, head(section()), data(bytes(300_000)))
+    assert stream.let_go() is False
+    deliver(kernel, table, data(b"more", end=True))
+    assert stream.take_whole() == b"more"
+
+
 def test_a_reader_of_pieces_is_woken_by_each_and_a_stream_that_sends_stays(kernel):
     table, stream, asked = table_of(kernel)
     stream.whole, stream.sending = False, True
