@@ -97,7 +97,10 @@ class Sink(Protocol):
 
 
 class _Nobody:
-    """Read a stream that is closed. In place of its last sink, which else it would keep alive, and that the stream."""
+    """Read a stream that is closed. In place of its last sink, which else it would keep alive, and that the stream.
+
+    It never has enough, so that a thread that was about to read goes on and finds the stream closed.
+    """
 
     __slots__ = ()
 
@@ -108,13 +111,13 @@ class _Nobody:
     def get_buffer(self) -> None: ...
 
     def buffer_updated(self, nbytes: int) -> bool:
-        return True
+        return False
 
     def data_received(self, data: memoryview) -> bool:
-        return True
+        return False
 
     def eof_received(self, clean: bool) -> bool:
-        return True
+        return False
 
 
 NOBODY: Final[Sink] = _Nobody()

@@ -215,9 +215,11 @@ def test_blocking_requests_that_time_out_leave_the_pool_whole(urls: list[str]) -
                     with client.stream("GET", f"{url}/bytes/{size}", timeout=granted) as streamed:
                         assert sum(map(len, streamed.iter_raw())) == size
             except httpx_fast.TimeoutException as error:
-                outcomes[type(error).__name__] += 1
+                outcome = type(error).__name__
             else:
-                outcomes["answered"] += 1
+                outcome = "answered"
+            with turn:
+                outcomes[outcome] += 1
 
     with httpx_fast.Client(**options(urls)) as client:
         threads = [threading.Thread(target=some, args=(client, first)) for first in range(THREADS)]

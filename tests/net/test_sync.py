@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import signal
 import socket
 import struct
@@ -156,6 +157,26 @@ def test_closing_from_another_thread_wakes_who_reads_without_a_deadline():
         reader.join(30)
         assert not reader.is_alive()
         assert "was closed on this side" in str(failures[0])
+
+
+def test_what_comes_once_another_thread_has_closed_is_not_what_a_reader_waited_for():
+    class ClosedMeanwhile(SyncStream):
+        """Is closed by another thread when a read has just begun."""
+
+        __slots__ = ()
+
+        def _pull(self, flags: int = 0) -> bool:
+            self.close()
+            return super()._pull(flags)
+
+    with contextlib.closing(Listener()) as peer, socket.create_connection(peer.address) as sock:
+        stream = ClosedMeanwhile(sock, peer.address, SyncBackend.clock)
+        stream.attach(Sink())
+        accepted = peer.accept()
+        accepted.sendall(b"HTTP/1.1 200 OK")
+        assert select.select([sock], [], [], 30)[0]
+        with pytest.raises(ReadError, match="was closed on this side"):
+            stream.receive()
 
 
 def test_threads_share_no_buffer():
