@@ -346,22 +346,9 @@ class AsyncioStream(LoopStream):
         if self._unsent:
             self._unsent += [memoryview(buffer) for buffer in buffers]
             return self._sender()
-        if len(buffers) == 1:
-            # Nearly always; the same as `_send()`, without a call.
-            buffer = buffers[0]
-            try:
-                sent = self._sock.send(buffer)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError as error:
-                raise self._write_failed(error) from error
-            if sent == len(buffer):
-                return None
-            rest = [memoryview(buffer)[sent:]]
-        else:
-            rest = self._send(buffers)
-            if not rest:
-                return None
+        rest = self._send(buffers)
+        if not rest:
+            return None
         self._unsent = rest
         contextvars.Context().run(self._loop.add_writer, self._number, self._on_writable)
         return self._sender()

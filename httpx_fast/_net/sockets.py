@@ -57,7 +57,7 @@ class SocketStream(DeadlineStream):
             if len(buffers) == 1:
                 buffer = buffers[0]
                 sent = self._sock.send(buffer, flags)
-                return [] if sent == len(buffer) else rest_of(buffers, sent)
+                return [] if sent == len(buffer) else _rest(buffers, sent)
             if len(buffers) > _MAX_PIECES or not hasattr(self._sock, "sendmsg"):
                 buffers = (b"".join(buffers),)
                 sent = self._sock.send(buffers[0], flags)
@@ -67,7 +67,7 @@ class SocketStream(DeadlineStream):
             sent = 0
         except OSError as error:
             raise self._write_failed(error) from error
-        return rest_of(buffers, sent)
+        return _rest(buffers, sent)
 
     def _send_on(self, flags: int = 0) -> None:
         """Offer `_unsent` to the socket; progress postpones the deadline. Raises WriteError."""
@@ -211,7 +211,7 @@ def wait_writable(sockets: Collection[socket.socket], milliseconds: float | None
     return [*done, *failed]
 
 
-def rest_of(buffers: tuple[Buffer, ...], sent: int) -> list[memoryview]:
+def _rest(buffers: tuple[Buffer, ...], sent: int) -> list[memoryview]:
     """Return what is left of `buffers` after `sent` bytes."""
     rest: list[memoryview] = []
     for buffer in buffers:

@@ -29,7 +29,7 @@ from .connecting import Connector, begin_connect, connect_error
 from .deadline_stream import NEVER
 from .errors import closed_here
 from .gathering import PATIENCE, wake_from
-from .sockets import NO_WAIT, PulledStream, SocketBackend, poller, rest_of, wait_writable
+from .sockets import NO_WAIT, PulledStream, SocketBackend, poller, wait_writable
 
 T = TypeVar("T")
 
@@ -129,19 +129,7 @@ class SyncStream(PulledStream):
         try:
             if self._closed:
                 raise self._write_failed(OSError())
-            if len(buffers) == 1:
-                # What `_send()` does, without calling it: nearly all requests are one buffer.
-                try:
-                    sent = self._sock.send(buffers[0], NO_WAIT)
-                except (BlockingIOError, InterruptedError):
-                    sent = 0
-                except OSError as error:
-                    raise self._write_failed(error) from error
-                if sent == len(buffers[0]):
-                    return None
-                self._unsent = rest_of(buffers, sent)
-            else:
-                self._unsent = self._send(buffers, NO_WAIT)
+            self._unsent = self._send(buffers, NO_WAIT)
         finally:
             self._writing = False
             if self._closed:

@@ -21,7 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
-from typing import Any, ClassVar, NoReturn, Protocol
+from typing import Any, ClassVar, Protocol
 
 from .._exceptions import ConnectError, ConnectTimeout, NetworkError, ReadError, TimeoutException, WriteError, retold
 from .._trust_stores import OF_THE_USER, TrustStore, trust_store_of
@@ -205,16 +205,8 @@ class TLSStream(Stream):
                 self._fault = fault
 
     def write(self, *buffers: Buffer) -> Awaitable[None] | None:
-        if len(buffers) == 1 and not self._unsent and (size := len(data := buffers[0])) <= _SLICE:
-            # Nearly always; the same as `_write_slice()`, without a call.
-            try:
-                with self._lock:
-                    count = self._encrypt(data)
-                    while count < size:
-                        count += self._encrypt(memoryview(data)[count:])
-                    return self._inner.write(self._outgoing.read())
-            except ssl.SSLError as error:
-                self._write_failed(error)
+        if len(buffers) == 1 and len(buffers[0]) <= _SLICE and not self._unsent:
+            return self._write_slice(buffers[0])
         if sum(map(len, buffers)) <= _SMALL and not self._unsent:
             return self._write_slice(b"".join(buffers))
         if self._unsent is None:
@@ -464,13 +456,10 @@ class TLSStream(Stream):
                     count += self._encrypt(memoryview(data)[count:])
                 return self._inner.write(self._outgoing.read())
         except ssl.SSLError as error:
-            self._write_failed(error)
-
-    def _write_failed(self, error: ssl.SSLError) -> NoReturn:
-        if self._fault is not None and not self._closed:
-            raise WriteError(str(self._fault)) from self._fault
-        why = closed_here(self._address, "while it was written to") if self._closed else _why(error)
-        raise WriteError(f"TLS with {self._name} failed while it was written to: {why}") from error
+            if self._fault is not None and not self._closed:
+                raise WriteError(str(self._fault)) from self._fault
+            why = closed_here(self._address, "while it was written to") if self._closed else _why(error)
+            raise WriteError(f"TLS with {self._name} failed while it was written to: {why}") from error
 
     def _write_on(self) -> Awaitable[None] | None:
         """Encrypt and write until the socket is full; return what to await then."""
